@@ -1,0 +1,211 @@
+"""The values that travel between the rooms: `Face`, `Plan`, `Reading`, `Aged`. Frozen, validated, numpy only.
+
+Convention:
+    points (x, y) in px; boxes (x0, y0, x1, y1) in px; sizes (height, width);
+    images RGB uint8 (H, W, 3); mattes float32 (H, W) in [0, 1];
+    a matrix is named target_from_source: `crop_from_image @ (x, y, 1)` is the point in the crop;
+    left and right are the viewer's: `.left` is the side that is on the left in an upright picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.errors import PlanError
+
+Pixels = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+
+YOUNGEST_TARGET, OLDEST_TARGET = 1, 100
+STRONGEST = 1.5
+
+ZONES: tuple[str, ...] = (
+    "forehead",
+    "glabella",
+    "interocular",
+    "crows_feet.left",
+    "crows_feet.right",
+    "under_eye.left",
+    "under_eye.right",
+    "nasolabial.left",
+    "nasolabial.right",
+    "upper_lip",
+    "lip_corners.left",
+    "lip_corners.right",
+)
+"""The twelve facial zones of LDLA (arXiv 2507.21600), paired ones apart."""
+
+_PAIRS = {zone.split(".")[0]: (f"{zone.split('.')[0]}.left", f"{zone.split('.')[0]}.right") for zone in ZONES if "." in zone}
+_UPPER = ZONES[:7]
+ZONE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"all": ZONES, "upper": _UPPER, "lower": tuple(zone for zone in ZONES if zone not in _UPPER), **_PAIRS}
+)
+"""Names that stand for several zones: the presets, and a paired zone without its side."""
+
+
+def expand_zones(scores: Mapping[str, float]) -> dict[str, float]:
+    """Replaces presets and pairs by the zones they stand for; the name that covers fewer zones wins.
+
+    Args:
+        scores: zone, pair or preset name -> score in [0, 1] (0 is the smoothest skin, 1 the most marked).
+
+    Returns:
+        Zone name -> score, in the order of `ZONES`.
+
+    Raises:
+        PlanError: on an unknown name or a score outside [0, 1].
+    """
+    found: dict[str, float] = {}
+    for name, score in sorted(scores.items(), key=lambda item: -len(ZONE_GROUPS.get(item[0], (item[0],)))):
+        if name not in ZONES and name not in ZONE_GROUPS:
+            known = ", ".join(dict.fromkeys(["all", "upper", "lower", *(zone.split(".")[0] for zone in ZONES)]))
+            raise PlanError(f"There is no zone '{name}'; use one of {known} (a paired one also as NAME.left, NAME.right).")
+        _check_range(f"The score of zone '{name}'", score, 0, 1)
+        found.update(dict.fromkeys(ZONE_GROUPS.get(name, (name,)), float(score)))
+    return {zone: found[zone] for zone in ZONES if zone in found}
+
+
+def _check_range(what: str, value: object, low: float, high: float) -> None:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not math.isfinite(float(value)) or not low <= float(value) <= high:  # type: ignore[arg-type]
+        raise PlanError(f"{what} is {value!r}; it must be a number from {low:g} to {high:g}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A complete, storable order: the same picture, plan, engine and weights give the same pixels.
+
+    Args:
+        age: target age in years, 1 to 100; None leaves the age alone, so that only `zones` act.
+        zones: zone, pair or preset name -> score in [0, 1]; kept as single zones.
+        strength: share of the change that is applied, 0 (none) to 1.5 (exaggerated).
+        seed: for engines that draw random numbers, 0 or more.
+        age_from: age of the person in the picture, 1 to 100; None to have it measured.
+
+    Raises:
+        PlanError: when a value is outside its range.
+
+    Example:
+        >>> Plan(zones={"crows_feet": 0.9, "crows_feet.left": 0.2}).zones["crows_feet.left"]
+        0.2
+    """
+
+    age: float | None = None
+    zones: Mapping[str, float] = field(default_factory=dict)
+    strength: float = 1.0
+    seed: int = 0
+    age_from: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.age is not None:
+            _check_range("The target age", self.age, YOUNGEST_TARGET, OLDEST_TARGET)
+        if self.age_from is not None:
+            _check_range("The age of the person", self.age_from, YOUNGEST_TARGET, OLDEST_TARGET)
+        _check_range("The strength", self.strength, 0, STRONGEST)
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise PlanError(f"The seed is {self.seed!r}; it must be a whole number, 0 or more.")
+        object.__setattr__(self, "zones", MappingProxyType(expand_zones(self.zones)))
+        if self.age is None and not self.zones:
+            raise PlanError("The plan asks for nothing: give a target age from 1 to 100, zone scores from 0 to 1, or both.")
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain values; `Plan(**plan.to_json())` is the same plan."""
+        return {
+            "age": self.age,
+            "zones": dict(self.zones),
+            "strength": self.strength,
+            "seed": self.seed,
+            "age_from": self.age_from,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """One face found in a picture, with the aligned crop that engines work on.
+
+    Args:
+        box: of the face, brow to chin, px in the image.
+        score: confidence of the detector, about 0 (doubtful) to 3 (certain).
+        landmarks: (5, 2) px in the image: outer and inner corner of the left eye, inner and outer corner of the
+            right eye, base of the nose.
+        crop_from_image: (2, 3) similarity matrix.
+        crop: (S, S, 3) RGB uint8, upright, forehead, chin and some hair inside.
+        matte: (S, S) share of each crop pixel that may change: skin 1, eyes, teeth, glasses and background 0.
+        dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None unless they were asked for.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: Plane
+    crop_from_image: Matrix
+    crop: Pixels
+    matte: Plane
+    dense_landmarks: Plane | None = None
+
+    def __post_init__(self) -> None:
+        side = self.crop.shape[0]
+        assert self.crop.shape == (side, side, 3), self.crop.shape
+        assert self.crop.dtype == np.uint8, self.crop.dtype
+        assert self.matte.shape == (side, side), self.matte.shape
+        assert self.landmarks.shape == (5, 2), self.landmarks.shape
+        assert self.crop_from_image.shape == (2, 3), self.crop_from_image.shape
+        assert self.dense_landmarks is None or self.dense_landmarks.shape == (68, 2)
+
+    @property
+    def height_px(self) -> float:
+        """Height of the box in the image, px."""
+        return self.box[3] - self.box[1]
+
+    @property
+    def image_px_per_crop_px(self) -> float:
+        """How many image px one crop px covers along a side."""
+        return 1.0 / math.sqrt(abs(float(np.linalg.det(self.crop_from_image[:, :2]))))
+
+    def to_crop(self, points: Plane) -> Plane:
+        """(N, 2) px in the image -> (N, 2) px in the crop."""
+        return (points @ self.crop_from_image[:, :2].T + self.crop_from_image[:, 2]).astype(np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Box, score and points as plain values, px in the image."""
+        return {
+            "box": [round(float(value), 1) for value in self.box],
+            "score": round(float(self.score), 3),
+            "landmarks": np.round(self.landmarks, 1).tolist(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What was measured on a face.
+
+    Args:
+        age_years: expected apparent age.
+        age_std_years: spread of that expectation.
+        masculinity: share of men among people who look like this, 0 to 1; it picks the prototypes, nothing else.
+    """
+
+    age_years: float
+    age_std_years: float
+    masculinity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aged:
+    """What an engine hands back: the crop as it should look, and how it moved.
+
+    Args:
+        crop: (S, S, 3) RGB uint8, same size as `Face.crop`.
+        shift: (S, S, 2) float32 crop px or None: the aged crop at (x, y) shows what the source crop shows at
+            (x, y) + shift. With it a face larger than the crop keeps its own fine detail sharp where the shape moves.
+    """
+
+    crop: Pixels
+    shift: Plane | None = None
