@@ -1,0 +1,43 @@
+"""reage changes the apparent age of the faces in a photo, and leaves everything else alone.
+
+    import reage
+    reage.reage("me.jpg", age=70).save("me-70.png")
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AgedFace": "pipeline",
+    "Engine": "engines.base",
+    "EngineError": "errors",
+    "Face": "types",
+    "FaceNotFound": "errors",
+    "Finder": "find",
+    "Image": "images",
+    "ImageError": "errors",
+    "Meter": "measure",
+    "Plan": "types",
+    "PlanError": "errors",
+    "ReageError": "errors",
+    "Reager": "pipeline",
+    "Reading": "types",
+    "Result": "pipeline",
+    "WeightsError": "errors",
+    "load_image": "images",
+    "reage": "pipeline",
+}
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that `import reage` is instant and loads no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'reage' has no attribute '{name}'")
+    return getattr(import_module(f"reage.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,43 @@
+"""The table of engines: a new one is one file and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+
+from reage.engines.base import Engine
+from reage.errors import EngineError
+
+ENGINES = MappingProxyType(
+    {
+        "prototype": "reage.engines.prototype:PrototypeEngine",
+        "identity": "reage.engines.identity:IdentityEngine",
+    }
+)
+"""Name -> "module:class"; the modules are imported when asked for."""
+
+DEFAULT_ENGINE = "prototype"
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class of an engine.
+
+    Raises:
+        EngineError: when there is no engine of that name.
+    """
+    if name not in ENGINES:
+        raise EngineError(f"There is no engine '{name}'; choose one of {', '.join(ENGINES)}.")
+    module, _, attribute = ENGINES[name].partition(":")
+    found: type[Engine] = getattr(import_module(module), attribute)
+    return found
+
+
+def load_engine(name: str = DEFAULT_ENGINE, *, weights: str | Path | None = None, device: str = "cpu") -> Engine:
+    """An engine that is ready to render.
+
+    Raises:
+        EngineError: when there is no engine of that name.
+        WeightsError: when its weights cannot be used.
+    """
+    return engine_class(name).load(weights, device)

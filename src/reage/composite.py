@@ -1,0 +1,103 @@
+"""Puts an aged crop back: only the change is added, so what did not change keeps every bit.
+
+    image + matte * (aged - crop), moved to the image's frame
+
+Where the engine also moved the shape, the image itself is moved first at its own resolution, and the change is taken
+against the moved crop: a face larger than the crop keeps its own pores and hairs, sharp and in the right place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.images import geometry
+from reage.types import Aged, Face, Matrix, Pixels, Plane
+
+
+def composite(pixels: Pixels, face: Face, aged: Aged) -> Pixels:
+    """A copy of the image in which one face looks as in the aged crop.
+
+    Args:
+        pixels: (H, W, 3) RGB uint8 image the face was found in (other faces may have changed since).
+        face: the face.
+        aged: what an engine made of `face.crop`, of the same size.
+
+    Returns:
+        (H, W, 3) RGB uint8; bit for bit the input where nothing changed.
+    """
+    assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
+    source = face.crop if aged.shift is None else _moved(face.crop, aged.shift)
+    change = (aged.crop.astype(np.float32) - source) * face.matte[..., None]
+    touched = np.abs(change).max(-1) > 0
+    if aged.shift is not None:
+        touched |= np.abs(aged.shift).max(-1) > 0
+    if not touched.any():
+        return pixels.copy()
+    return _add(pixels, face.crop_from_image, change, aged.shift, _box_of(touched))
+
+
+def blend(face: Face, parts: Sequence[tuple[Aged, Plane]]) -> Aged:
+    """One aged crop out of several, each weighted by a mask (S, S) in [0, 1]; the masks add up to at most 1."""
+    shift = sum(mask[..., None] * aged.shift for aged, mask in parts if aged.shift is not None)
+    moved_anywhere = not isinstance(shift, int) and bool(np.abs(shift).max() > 0)
+    crop = _moved(face.crop, shift) if moved_anywhere else face.crop.astype(np.float32)
+    for aged, mask in parts:
+        source = face.crop if aged.shift is None else _moved(face.crop, aged.shift)
+        crop = crop + mask[..., None] * (aged.crop.astype(np.float32) - source)
+    return Aged(crop=_to_uint8(crop), shift=shift if moved_anywhere else None)
+
+
+def _moved(pixels: Pixels | Plane, shift: Plane) -> Plane:
+    places = geometry.pixel_grid(*pixels.shape[:2]) + shift
+    return geometry.sample(pixels, places.astype(np.float32)).astype(np.float32)
+
+
+def _box_of(touched: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(touched.any(1)), np.flatnonzero(touched.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _add(
+    pixels: Pixels, crop_from_image: Matrix, change: Plane, shift: Plane | None, box: tuple[int, int, int, int]
+) -> Pixels:
+    """Works only on the part of the image that the touched box (crop px) reaches."""
+    height, width = pixels.shape[:2]
+    image_from_crop = geometry.invert(crop_from_image)
+    corners = np.array([(x, y) for x in (box[0] - 2, box[2] + 2) for y in (box[1] - 2, box[3] + 2)], float)
+    moved = geometry.move_points(corners, image_from_crop)
+    left, top = np.maximum(np.floor(moved.min(0)).astype(int) - 1, 0)
+    right, bottom = np.minimum(np.ceil(moved.max(0)).astype(int) + 2, [width, height])
+    if left >= right or top >= bottom:
+        return pixels.copy()
+    part_from_crop = image_from_crop.copy()
+    part_from_crop[:, 2] -= (left, top)
+    size = (int(bottom - top), int(right - left))
+    part = pixels[top:bottom, left:right].astype(np.float32)
+    if shift is not None:
+        part = _move_part(pixels, (int(left), int(top)), size, shift, part_from_crop)
+    part = part + geometry.warp(change, part_from_crop, *size, edge="zero")
+    result = pixels.copy()
+    result[top:bottom, left:right] = _to_uint8(part)
+    return result
+
+
+def _move_part(pixels: Pixels, corner: tuple[int, int], size: tuple[int, int], shift: Plane, part_from_crop: Matrix) -> Plane:
+    """The part of the image after the shift; pixels that do not move are copied, not resampled."""
+    turned = (shift @ part_from_crop[:, :2].T).astype(np.float32)
+    moved = geometry.warp(turned, part_from_crop, *size, edge="zero")
+    left, top = corner
+    reach = math.ceil(float(np.abs(moved).max())) + 4
+    y0, x0 = max(0, top - reach), max(0, left - reach)
+    around = pixels[y0 : top + size[0] + reach, x0 : left + size[1] + reach]
+    places = geometry.pixel_grid(*size) + moved + np.array([left - x0, top - y0], np.float32)
+    still = np.abs(moved).max(-1) < 0.01
+    part = pixels[top : top + size[0], left : left + size[1]]
+    return np.where(still[..., None], part, geometry.sample(around, places.astype(np.float32))).astype(np.float32)
+
+
+def _to_uint8(values: Plane) -> Pixels:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,0 +1,408 @@
+"""Picture files: what a viewer would show comes in as pixels, and goes out with its EXIF, colour profile and alpha.
+
+Convention:
+    pixels RGB uint8 (H, W, 3), upright; alpha uint8 (H, W), 255 is opaque; sizes (height, width).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageCms
+import PIL.ImageOps
+import PIL.PngImagePlugin
+from numpy.typing import NDArray
+
+from reage.errors import ImageError
+from reage.images.xmp import mark_altered
+from reage.types import Pixels
+
+MAX_PIXELS = 200_000_000
+"""Largest picture that is opened; a larger one would not fit the memory of a common computer."""
+
+MIN_SIDE_PX = 16
+"""Smallest side of a picture that is opened; no face can be found in less."""
+
+_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".heic": "HEIF",
+    ".avif": "AVIF",
+}
+SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
+"""File name endings that are read and written, in lower case."""
+
+_READ_FORMATS = (*dict.fromkeys(_FORMATS.values()), "MPO")
+_ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "HEIF", "AVIF")
+_GREY_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "HEIF")
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "PNG": {},
+    "WEBP": {"quality": 95, "exact": True},
+    "TIFF": {},
+    "BMP": {},
+    "HEIF": {"quality": 95, "subsampling": "4:4:4"},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
+_JPEG_EXIF_BYTES, _JPEG_XMP_BYTES = 65_533, 65_504
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _XMP = 274, 258, 262, 700
+# Tags of a TIFF that say how its pixels are stored, or hold a second copy of the picture, its profile or its XMP.
+_LAYOUT_TAGS = frozenset(
+    (*range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 301, *range(317, 334), *range(336, 348))
+    + (*range(512, 522), *range(529, 533), _XMP, 33723, 34377, 34675, 37724)
+)
+_OPENING = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A picture with all that must survive a round trip.
+
+    Args:
+        pixels: (H, W, 3) RGB uint8, upright.
+        alpha: (H, W) uint8, or None where the picture has none.
+        exif: EXIF block with orientation 1, or None.
+        icc: colour profile of the pixels, or None for sRGB.
+        xmp: XMP packet, or None.
+        grey: the file had one channel; it is saved with one again.
+        source: the file it came from; it is never written over.
+    """
+
+    pixels: Pixels
+    alpha: NDArray[np.uint8] | None = None
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    grey: bool = False
+    source: Path | None = None
+
+    def __post_init__(self) -> None:
+        assert self.pixels.ndim == 3, self.pixels.shape
+        assert self.pixels.shape[2] == 3, self.pixels.shape
+        assert self.pixels.dtype == np.uint8, self.pixels.dtype
+        assert self.alpha is None or self.alpha.shape == self.pixels.shape[:2], self.alpha.shape
+        assert self.alpha is None or self.alpha.dtype == np.uint8, self.alpha.dtype
+
+    @property
+    def see_through(self) -> bool:
+        """Whether any pixel is not fully opaque."""
+        return self.alpha is not None and bool((self.alpha < 255).any())
+
+    def with_pixels(self, pixels: Pixels) -> Image:
+        """The same picture showing other pixels, (H, W, 3) RGB uint8 of the same size."""
+        assert pixels.shape == self.pixels.shape, (pixels.shape, self.pixels.shape)
+        return replace(self, pixels=pixels)
+
+    def save(self, path: str | Path, *, altered: bool = True) -> None:
+        """Writes the picture; see `save_image`."""
+        save_image(self, path, altered=altered)
+
+
+def load_image(source: str | Path) -> Image:
+    """The picture as a viewer would show it: upright, 8 bit, RGB.
+
+    Reads JPEG, PNG, WebP, TIFF, BMP, AVIF, and HEIC with pillow-heif. Of an animation or a file of several pages the
+    first picture is read. CMYK and LAB become sRGB, through the profile in the file where there is one; RGB pixels
+    stay as they are and keep their profile. The file is decoded in full, so that later steps cannot fail on it.
+
+    Args:
+        source: path of the file.
+
+    Returns:
+        The picture with its alpha, EXIF, colour profile and XMP.
+
+    Raises:
+        ImageError: when the file is missing, may not be read, is no picture, is damaged, has more than `MAX_PIXELS`
+            pixels or a side under `MIN_SIDE_PX` px, or holds numbers without a known white (float, 32 bit).
+    """
+    path = Path(source)
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:
+        raise ImageError(_why_unreadable(path, error)) from error
+    with file:
+        picture = _open(file, path)
+        _check_size(picture, path)
+        try:
+            picture.load()
+            return replace(_decode(picture, path), source=path)
+        except ImageError:
+            raise
+        except Exception as error:  # the decoders raise a dozen kinds on damaged files
+            raise ImageError(f"'{path}' is damaged or cut short and cannot be decoded; give an intact file.") from error
+
+
+def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
+    """Writes the picture whole or not at all, in the format of the suffix.
+
+    JPEG, WebP, HEIC and AVIF are written at quality 95 without thinning colour (WebP always thins it), the others
+    without loss. EXIF, profile and XMP are kept where the format has a place for them: BMP has none, and JPEG leaves
+    out a block above 64 kB. WebP and AVIF have no grey pictures; a grey one is saved there in colour.
+
+    Args:
+        image: what to write; a colour profile that does not fit the pixels written is left out.
+        path: where to; another file there is replaced, `image.source` never is.
+        altered: whether to add XMP that says so: the IPTC digital source type "composite with trained algorithmic
+            media", and the creator tool. False keeps the XMP as it was.
+
+    Raises:
+        ImageError: see `check_output`; also when the disk or the format refuses the picture.
+    """
+    path = Path(path)
+    check_output(path, source=image)
+    file_format = _FORMATS[path.suffix.lower()]
+    picture, options = _encodable(image, file_format), _save_options(image, file_format, altered)
+    with replace_file(path) as unfinished:
+        try:
+            picture.save(unfinished, format=file_format, **options)
+        except OSError:
+            raise
+        except Exception as error:
+            raise ImageError(f"'{path}' cannot hold this picture ({_one_line(error)}); try .png.") from error
+
+
+def check_output(path: str | Path, *, source: Image | str | Path | None = None) -> None:
+    """Returns when a picture can be written at `path`, so that minutes of work are not lost at the end.
+
+    Args:
+        path: where the picture is to go.
+        source: the picture that is worked on, or its path; it may not be written over. With an `Image` it is also
+            checked that the format can keep its alpha.
+
+    Raises:
+        ImageError: on an unknown suffix, a missing or closed folder, the path of a folder, the path of the source, a
+            format without alpha for a picture with transparent parts, or a format this computer cannot write.
+    """
+    path = Path(path)
+    file_format = _check_format(path)
+    origin = source.source if isinstance(source, Image) else source
+    if not os.path.isdir(path.parent):
+        raise ImageError(f"The folder '{path.parent}' is not there; make it first, or choose another for '{path.name}'.")
+    if not os.access(path.parent, os.W_OK):
+        raise ImageError(f"The folder '{path.parent}' cannot be written to; choose another for '{path.name}'.")
+    if os.path.isdir(path):
+        raise ImageError(f"'{path}' is a folder; give the name of a picture file.")
+    if origin is not None and _is_same_file(path, Path(origin)):
+        raise ImageError(f"'{path}' is the picture that was read, which is never written over; choose another name.")
+    if isinstance(source, Image) and source.see_through and file_format not in _ALPHA_FORMATS:
+        raise ImageError(
+            f"The picture has transparent parts, which {path.suffix} cannot keep; save as .png, .webp or .tiff."
+        )
+
+
+@contextmanager
+def replace_file(path: str | Path) -> Iterator[Path]:
+    """Gives a name to write to in the folder of `path`; it becomes `path` at the end, or vanishes on any failure.
+
+    The name has the suffix of `path` and starts with a dot. No one ever sees half a file.
+
+    Raises:
+        ImageError: when the system refuses to write or to rename.
+
+    Example:
+        >>> with replace_file("faces.csv") as unfinished:  # doctest: +SKIP
+        ...     unfinished.write_text("age\\n")
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".reage-{secrets.token_hex(8)}{path.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise ImageError(f"'{path}' could not be written: {_one_line(error.strerror or error)}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """The picture files of a folder by suffix, sorted by name; hidden ones and folders inside are left out.
+
+    Raises:
+        ImageError: when the folder is missing or may not be read.
+    """
+    folder = Path(folder)
+    try:
+        found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    except OSError as error:
+        raise ImageError(f"The folder '{folder}' cannot be read: {_one_line(error.strerror or error)}.") from error
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+# Reading
+
+
+def _open(file: IO[bytes], path: Path) -> PIL.Image.Image:
+    head = file.read(12)
+    if not head:
+        raise ImageError(f"'{path}' is empty; give a picture file.")
+    file.seek(0)
+    has_heif = _register_heif()
+    with _OPENING:  # the limit is one for all of Pillow, and ours is checked right after
+        limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+        try:
+            return PIL.Image.open(file, formats=[name for name in _READ_FORMATS if name in PIL.Image.OPEN])
+        except Exception as error:
+            if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif") and not has_heif:
+                raise ImageError(f"'{path}' is a HEIC picture; to read it, run pip install 'reage[heif]'.") from error
+            known = "JPEG, PNG, WebP, TIFF, BMP, HEIC or AVIF"
+            raise ImageError(f"'{path}' is not a picture that reage can read; give an intact {known}.") from error
+        finally:
+            PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
+def _register_heif() -> bool:
+    """Lets Pillow know all its formats, and HEIC where pillow-heif is installed; returns whether it is."""
+    PIL.Image.init()
+    if "HEIF" in PIL.Image.OPEN:
+        return True
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"'{path}' is not there; give the path of a picture file."
+    if isinstance(error, IsADirectoryError):
+        return f"'{path}' is a folder; give the path of a picture file."
+    if isinstance(error, PermissionError):
+        return f"'{path}' may not be read by you; change its permissions or copy it."
+    return f"'{path}' cannot be opened: {_one_line(getattr(error, 'strerror', None) or error)}."
+
+
+def _check_size(picture: PIL.Image.Image, path: Path) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        allowed = f"more than the {MAX_PIXELS // 1_000_000} million pixels that are allowed"
+        raise ImageError(f"'{path}' is {width} x {height} px, {allowed}; make it smaller first.")
+    if min(width, height) < MIN_SIDE_PX:
+        raise ImageError(f"'{path}' is {width} x {height} px; each side must have at least {MIN_SIDE_PX} px.")
+
+
+def _decode(picture: PIL.Image.Image, path: Path) -> Image:
+    upright = PIL.ImageOps.exif_transpose(picture)
+    flat = _to_eight_bit(upright, picture, path)
+    icc = picture.info.get("icc_profile")
+    xmp = upright.info.get("xmp")
+    return Image(
+        pixels=np.array(flat.convert("RGB")),
+        alpha=np.array(flat.getchannel("A")) if flat.mode in ("LA", "RGBA") else None,
+        exif=_read_exif(picture),
+        icc=icc if icc and picture.mode not in ("CMYK", "LAB") else None,
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+        grey=flat.mode in ("L", "LA"),
+    )
+
+
+def _to_eight_bit(upright: PIL.Image.Image, picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
+    """The picture as L, LA, RGB or RGBA."""
+    mode = upright.mode
+    if mode == "F":
+        raise ImageError(f"'{path}' holds float numbers without a known white; save it with 8 or 16 bits per channel.")
+    if mode.startswith("I"):
+        return _scale_grey(np.asarray(upright), getattr(picture, "tag_v2", {}), path)
+    if mode in ("CMYK", "LAB"):
+        return _to_srgb(upright)
+    grey = mode in ("1", "L", "LA", "La")
+    if upright.has_transparency_data:
+        return upright.convert("LA" if grey else "RGBA")
+    return upright.convert("L" if grey else "RGB")
+
+
+def _scale_grey(levels: NDArray[Any], tiff_tags: Any, path: Path) -> PIL.Image.Image:
+    """16-bit grey (12-bit in some TIFFs) rounded to 8 bit over its whole range."""
+    bits = tiff_tags.get(_BITS_PER_SAMPLE, (16,))[0]
+    white = 2 ** min(bits, 16) - 1
+    if levels.min() < 0 or levels.max() > white:
+        raise ImageError(f"'{path}' holds {bits}-bit numbers without a known white; save it with 8 or 16 bits.")
+    scaled = (levels.astype(np.uint32) * 255 + white // 2) // white
+    if tiff_tags.get(_PHOTOMETRIC) == 0:  # white is zero
+        scaled = 255 - scaled
+    return PIL.Image.fromarray(scaled.astype(np.uint8))
+
+
+def _to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+    srgb = PIL.ImageCms.createProfile("sRGB")
+    if picture.mode == "LAB":
+        transformed = PIL.ImageCms.profileToProfile(picture, PIL.ImageCms.createProfile("LAB"), srgb, outputMode="RGB")
+        assert transformed is not None
+        return transformed
+    try:
+        profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
+        return PIL.ImageCms.profileToProfile(picture, profile, srgb, outputMode="RGB") or picture.convert("RGB")
+    except (KeyError, OSError, PIL.ImageCms.PyCMSError):  # none, or one that cannot be used
+        return picture.convert("RGB")
+
+
+def _read_exif(picture: PIL.Image.Image) -> bytes | None:
+    """The EXIF block with orientation 1, without the thumbnail, which shows the old face."""
+    try:
+        exif = picture.getexif()
+        for tag in _LAYOUT_TAGS.intersection(exif):
+            del exif[tag]
+        if not exif and not picture.info.get("exif"):
+            return None
+        exif[_ORIENTATION] = 1
+        return exif.tobytes()
+    except Exception:  # a damaged block is worth less than the picture
+        return None
+
+
+# Writing
+
+
+def _check_format(path: Path) -> str:
+    file_format = _FORMATS.get(path.suffix.lower())
+    if file_format is None:
+        raise ImageError(f"'{path.name}' does not end in a picture format; use one of {' '.join(SUFFIXES)}.")
+    _register_heif()
+    if file_format not in PIL.Image.SAVE:
+        remedy = "pip install 'reage[heif]'" if file_format == "HEIF" else "pip install -U pillow"
+        raise ImageError(f"{path.suffix} files cannot be written on this computer; run {remedy}, or use .png.")
+    return file_format
+
+
+def _is_same_file(path: Path, origin: Path) -> bool:
+    try:
+        return path.samefile(origin)
+    except OSError:
+        return path.resolve() == origin.resolve()
+
+
+def _encodable(image: Image, file_format: str) -> PIL.Image.Image:
+    picture = PIL.Image.fromarray(image.pixels)
+    if image.grey and file_format in _GREY_FORMATS:
+        picture = picture.convert("L")
+    if image.alpha is not None and file_format in _ALPHA_FORMATS:
+        picture.putalpha(PIL.Image.fromarray(image.alpha))
+    return picture
+
+
+def _save_options(image: Image, file_format: str, altered: bool) -> dict[str, Any]:
+    options = dict(_OPTIONS[file_format])
+    space = b"GRAY" if image.grey and file_format in _GREY_FORMATS else b"RGB "
+    if image.icc and image.icc[16:20] == space:
+        options["icc_profile"] = image.icc
+    largest = _JPEG_EXIF_BYTES if file_format == "JPEG" else None
+    if image.exif and len(image.exif) <= (largest or len(image.exif)):
+        options["exif"] = image.exif
+    xmp = _fitting_xmp(image.xmp, file_format, altered)
+    return {**options, **_xmp_options(xmp, image, file_format)} if xmp else options

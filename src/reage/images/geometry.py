@@ -1,0 +1,140 @@
+"""Resampling: every change of size or frame of a picture happens here, with anti-aliasing.
+
+Convention: pixel centres lie on whole numbers; a matrix is (2, 3) and named target_from_source.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.types import Matrix, Pixels, Plane
+
+AnyPixels = NDArray[np.uint8] | NDArray[np.float32]
+
+_BORDER_PX = 4
+"""Margin around a cut-out, so that the interpolation kernel never looks over its edge."""
+
+
+def invert(matrix: Matrix) -> Matrix:
+    """The (2, 3) matrix that undoes `matrix`."""
+    return cv2.invertAffineTransform(np.asarray(matrix, np.float64))
+
+
+def move_points(points: NDArray[np.floating], matrix: Matrix) -> Plane:
+    """(N, 2) points in the source frame -> (N, 2) in the target frame of `matrix`."""
+    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def scale_of(matrix: Matrix) -> float:
+    """Target px per source px of a similarity."""
+    return math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
+
+
+def resize(pixels: AnyPixels, height_px: int, width_px: int) -> AnyPixels:
+    """Resamples to the given size: area mean when shrinking, cubic when growing."""
+    if pixels.shape[:2] == (height_px, width_px):
+        return pixels
+    method = cv2.INTER_AREA if height_px * width_px < pixels.shape[0] * pixels.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(pixels, (width_px, height_px), interpolation=method)
+
+
+def resize_by(pixels: AnyPixels, factor: float) -> AnyPixels:
+    """Resamples both sides by one factor, to whole pixels and at least one."""
+    height, width = pixels.shape[:2]
+    return resize(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
+
+
+def resize_matrix(source_side_px: float, target_side_px: float) -> Matrix:
+    """Matrix of `resize` from one square to another (pixel centres kept aligned)."""
+    factor = target_side_px / source_side_px
+    return np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], np.float64)
+
+
+def corner_box(matrix: Matrix, height_px: int, width_px: int) -> tuple[float, float, float, float]:
+    """Box (x0, y0, x1, y1) in the target frame around a source picture of the given size."""
+    corners = np.array([[0, 0], [width_px, 0], [0, height_px], [width_px, height_px]], float) - 0.5
+    moved = move_points(corners, matrix)
+    return (*moved.min(0).tolist(), *moved.max(0).tolist())
+
+
+def warp(pixels: AnyPixels, target_from_source: Matrix, height_px: int, width_px: int, *, edge: str = "replicate") -> AnyPixels:
+    """Resamples a picture through an affine matrix, without aliasing when it shrinks and without copying all of it.
+
+    Args:
+        pixels: (H, W) or (H, W, C), uint8 or float32.
+        target_from_source: (2, 3) affine matrix.
+        height_px: height of the result.
+        width_px: width of the result.
+        edge: what lies beyond the picture: "replicate" the border, or "zero".
+    """
+    x0, y0, x1, y1 = corner_box(invert(target_from_source), height_px, width_px)
+    left, top = max(0, math.floor(x0) - _BORDER_PX), max(0, math.floor(y0) - _BORDER_PX)
+    right = max(left + 1, min(pixels.shape[1], math.ceil(x1) + _BORDER_PX))
+    bottom = max(top + 1, min(pixels.shape[0], math.ceil(y1) + _BORDER_PX))
+    left, top = min(left, pixels.shape[1] - 1), min(top, pixels.shape[0] - 1)
+    part = pixels[top:bottom, left:right]
+    matrix = np.asarray(target_from_source, np.float64).copy()
+    matrix[:, 2] += matrix[:, :2] @ np.array([left, top], float)
+    scale = scale_of(matrix)
+    if scale < 0.75:
+        height, width = part.shape[:2]
+        small_height, small_width = max(1, round(height * scale)), max(1, round(width * scale))
+        part = cv2.resize(part, (small_width, small_height), interpolation=cv2.INTER_AREA)
+        factors = np.array([width / small_width, height / small_height])
+        matrix[:, 2] += matrix[:, :2] @ ((factors - 1) / 2)
+        matrix[:, :2] = matrix[:, :2] * factors
+    border = cv2.BORDER_REPLICATE if edge == "replicate" else cv2.BORDER_CONSTANT
+    method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 else cv2.INTER_LINEAR
+    return cv2.warpAffine(part, matrix, (width_px, height_px), flags=method, borderMode=border)
+
+
+def sample(pixels: AnyPixels, places: Plane) -> AnyPixels:
+    """Picture whose pixel (x, y) is the source at `places[y, x]` (H, W, 2) px; the border is replicated."""
+    method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 else cv2.INTER_LINEAR
+    return cv2.remap(pixels, places[..., 0], places[..., 1], method, borderMode=cv2.BORDER_REPLICATE)
+
+
+def pixel_grid(height_px: int, width_px: int) -> Plane:
+    """(H, W, 2) the (x, y) of every pixel."""
+    return np.stack(np.meshgrid(np.arange(width_px), np.arange(height_px)), -1).astype(np.float32)
+
+
+def blur(plane: Plane, sigma_px: float) -> Plane:
+    """Gaussian blur of a float plane (H, W) or (H, W, C)."""
+    return cv2.GaussianBlur(plane, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101)
+
+
+def fill_polygon(points: NDArray[np.floating], height_px: int, width_px: int) -> Plane:
+    """Mask (H, W) in {0, 1} of the convex hull of (N, 2) points."""
+    mask = np.zeros((height_px, width_px), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points).astype(np.int32)), 1)
+    return mask.astype(np.float32)
+
+
+def grow(mask: Plane, radius_px: float) -> Plane:
+    """Dilates a mask by a disc; a negative radius erodes it."""
+    size = 2 * round(abs(radius_px)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.dilate(mask, disc) if radius_px > 0 else cv2.erode(mask, disc)
+
+
+def rotate_about_centre(pixels: Pixels, degrees: float) -> tuple[Pixels, Matrix]:
+    """The whole picture turned counter-clockwise on a canvas that holds it, and its rotated_from_image matrix."""
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    x0, y0, x1, y1 = corner_box(matrix, height, width)
+    matrix[:, 2] -= (x0 + 0.5, y0 + 0.5)
+    return cv2.warpAffine(pixels, matrix, (math.ceil(x1 - x0), math.ceil(y1 - y0)), flags=cv2.INTER_LINEAR), matrix
+
+
+def fit_similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Matrix:
+    """Least-squares (2, 3) rotation, scale and shift that takes (N, 2) source points to target points (Umeyama)."""
+    a = (source - source.mean(0)) @ np.array([1, 1j])
+    b = (target - target.mean(0)) @ np.array([1, 1j])
+    turn = (np.conj(a) @ b) / max(float((np.abs(a) ** 2).sum()), 1e-12)
+    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    return np.hstack([linear, (target.mean(0) - linear @ source.mean(0))[:, None]])
