@@ -1,0 +1,33 @@
+"""The only room that opens, saves, resizes, warps, draws and converts pictures.
+
+Pixels for nets are made by `reage.images.tensors`, which is imported by its own name because it needs torch.
+"""
+
+from reage.images.drawing import draw_faces, draw_sheet, draw_strip, draw_zones
+from reage.images.files import (
+    MAX_PIXELS,
+    MIN_SIDE_PX,
+    SUFFIXES,
+    Image,
+    check_output,
+    list_images,
+    load_image,
+    replace_file,
+    save_image,
+)
+
+__all__ = [
+    "MAX_PIXELS",
+    "MIN_SIDE_PX",
+    "SUFFIXES",
+    "Image",
+    "check_output",
+    "draw_faces",
+    "draw_sheet",
+    "draw_strip",
+    "draw_zones",
+    "list_images",
+    "load_image",
+    "replace_file",
+    "save_image",
+]

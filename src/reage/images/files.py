@@ -6,10 +6,10 @@ Convention:
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ from typing import IO, Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageCms
 import PIL.ImageOps
 import PIL.PngImagePlugin
 from numpy.typing import NDArray
 
 from reage.errors import ImageError
+from reage.images.colour import to_eight_bit
 from reage.images.xmp import mark_altered
 from reage.types import Pixels
 
@@ -49,23 +49,15 @@ SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
 
 _READ_FORMATS = (*dict.fromkeys(_FORMATS.values()), "MPO")
 _ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "HEIF", "AVIF")
-_GREY_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "HEIF")
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
-    "PNG": {},
-    "WEBP": {"quality": 95, "exact": True},
-    "TIFF": {},
-    "BMP": {},
-    "HEIF": {"quality": 95, "subsampling": "4:4:4"},
-    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
-}
-_JPEG_EXIF_BYTES, _JPEG_XMP_BYTES = 65_533, 65_504
-_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _XMP = 274, 258, 262, 700
+_GREY_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "HEIF", "AVIF")
+_GREY_ALPHA_FORMATS = ("PNG", "TIFF")
+_LOSSY_FORMATS = ("JPEG", "WEBP", "HEIF", "AVIF")
+_JPEG_BLOCK_BYTES = 65_500  # one marker holds 65533 bytes, the name of the block included
+_ORIENTATION, _XMP = 274, 700
 # Tags of a TIFF that say how its pixels are stored, or hold a second copy of the picture, its profile or its XMP.
 _LAYOUT_TAGS = frozenset(
-    (*range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 301, *range(317, 334), *range(336, 348))
-    + (*range(512, 522), *range(529, 533), _XMP, 33723, 34377, 34675, 37724)
-)
+    [*range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 301, *range(317, 334), *range(336, 348)]
+).union([*range(512, 522), *range(529, 533), _XMP, 33723, 34377, 34675, 37724])
 _OPENING = threading.Lock()
 
 
@@ -152,7 +144,7 @@ def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
 
     JPEG, WebP, HEIC and AVIF are written at quality 95 without thinning colour (WebP always thins it), the others
     without loss. EXIF, profile and XMP are kept where the format has a place for them: BMP has none, and JPEG leaves
-    out a block above 64 kB. WebP and AVIF have no grey pictures; a grey one is saved there in colour.
+    out a block above 64 kB. WebP has no grey pictures, and HEIC and AVIF none with alpha: there they become RGB.
 
     Args:
         image: what to write; a colour profile that does not fit the pixels written is left out.
@@ -166,7 +158,8 @@ def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
     path = Path(path)
     check_output(path, source=image)
     file_format = _FORMATS[path.suffix.lower()]
-    picture, options = _encodable(image, file_format), _save_options(image, file_format, altered)
+    picture = _encodable(image, file_format)
+    options = _save_options(image, picture, file_format, altered)
     with replace_file(path) as unfinished:
         try:
             picture.save(unfinished, format=file_format, **options)
@@ -192,7 +185,9 @@ def check_output(path: str | Path, *, source: Image | str | Path | None = None) 
     file_format = _check_format(path)
     origin = source.source if isinstance(source, Image) else source
     if not os.path.isdir(path.parent):
-        raise ImageError(f"The folder '{path.parent}' is not there; make it first, or choose another for '{path.name}'.")
+        raise ImageError(
+            f"The folder '{path.parent}' is not there; make it first, or choose another for '{path.name}'."
+        )
     if not os.access(path.parent, os.W_OK):
         raise ImageError(f"The folder '{path.parent}' cannot be written to; choose another for '{path.name}'.")
     if os.path.isdir(path):
@@ -215,8 +210,8 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         ImageError: when the system refuses to write or to rename.
 
     Example:
-        >>> with replace_file("faces.csv") as unfinished:  # doctest: +SKIP
-        ...     unfinished.write_text("age\\n")
+        >>> with replace_file(Path("faces.csv")) as unfinished:  # doctest: +SKIP
+        ...     unfinished.write_text("age")
     """
     path = Path(path)
     unfinished = path.with_name(f".reage-{secrets.token_hex(8)}{path.suffix}")
@@ -252,7 +247,8 @@ def _open(file: IO[bytes], path: Path) -> PIL.Image.Image:
         raise ImageError(f"'{path}' is empty; give a picture file.")
     file.seek(0)
     has_heif = _register_heif()
-    with _OPENING:  # the limit is one for all of Pillow, and ours is checked right after
+    with _OPENING, warnings.catch_warnings():  # the limit is one for all of Pillow, and ours is checked right after
+        warnings.simplefilter("ignore")
         limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
         try:
             return PIL.Image.open(file, formats=[name for name in _READ_FORMATS if name in PIL.Image.OPEN])
@@ -298,10 +294,9 @@ def _check_size(picture: PIL.Image.Image, path: Path) -> None:
 
 
 def _decode(picture: PIL.Image.Image, path: Path) -> Image:
-    upright = PIL.ImageOps.exif_transpose(picture)
-    flat = _to_eight_bit(upright, picture, path)
-    icc = picture.info.get("icc_profile")
-    xmp = upright.info.get("xmp")
+    PIL.ImageOps.exif_transpose(picture, in_place=True)
+    flat = to_eight_bit(picture, path, tiff_tags=getattr(picture, "tag_v2", {}))
+    icc, xmp = picture.info.get("icc_profile"), picture.info.get("xmp")
     return Image(
         pixels=np.array(flat.convert("RGB")),
         alpha=np.array(flat.getchannel("A")) if flat.mode in ("LA", "RGBA") else None,
@@ -310,46 +305,6 @@ def _decode(picture: PIL.Image.Image, path: Path) -> Image:
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         grey=flat.mode in ("L", "LA"),
     )
-
-
-def _to_eight_bit(upright: PIL.Image.Image, picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
-    """The picture as L, LA, RGB or RGBA."""
-    mode = upright.mode
-    if mode == "F":
-        raise ImageError(f"'{path}' holds float numbers without a known white; save it with 8 or 16 bits per channel.")
-    if mode.startswith("I"):
-        return _scale_grey(np.asarray(upright), getattr(picture, "tag_v2", {}), path)
-    if mode in ("CMYK", "LAB"):
-        return _to_srgb(upright)
-    grey = mode in ("1", "L", "LA", "La")
-    if upright.has_transparency_data:
-        return upright.convert("LA" if grey else "RGBA")
-    return upright.convert("L" if grey else "RGB")
-
-
-def _scale_grey(levels: NDArray[Any], tiff_tags: Any, path: Path) -> PIL.Image.Image:
-    """16-bit grey (12-bit in some TIFFs) rounded to 8 bit over its whole range."""
-    bits = tiff_tags.get(_BITS_PER_SAMPLE, (16,))[0]
-    white = 2 ** min(bits, 16) - 1
-    if levels.min() < 0 or levels.max() > white:
-        raise ImageError(f"'{path}' holds {bits}-bit numbers without a known white; save it with 8 or 16 bits.")
-    scaled = (levels.astype(np.uint32) * 255 + white // 2) // white
-    if tiff_tags.get(_PHOTOMETRIC) == 0:  # white is zero
-        scaled = 255 - scaled
-    return PIL.Image.fromarray(scaled.astype(np.uint8))
-
-
-def _to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
-    srgb = PIL.ImageCms.createProfile("sRGB")
-    if picture.mode == "LAB":
-        transformed = PIL.ImageCms.profileToProfile(picture, PIL.ImageCms.createProfile("LAB"), srgb, outputMode="RGB")
-        assert transformed is not None
-        return transformed
-    try:
-        profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
-        return PIL.ImageCms.profileToProfile(picture, profile, srgb, outputMode="RGB") or picture.convert("RGB")
-    except (KeyError, OSError, PIL.ImageCms.PyCMSError):  # none, or one that cannot be used
-        return picture.convert("RGB")
 
 
 def _read_exif(picture: PIL.Image.Image) -> bytes | None:
@@ -388,21 +343,49 @@ def _is_same_file(path: Path, origin: Path) -> bool:
 
 
 def _encodable(image: Image, file_format: str) -> PIL.Image.Image:
-    picture = PIL.Image.fromarray(image.pixels)
-    if image.grey and file_format in _GREY_FORMATS:
-        picture = picture.convert("L")
-    if image.alpha is not None and file_format in _ALPHA_FORMATS:
-        picture.putalpha(PIL.Image.fromarray(image.alpha))
+    """The picture with the channels that are written."""
+    alpha = image.alpha if file_format in _ALPHA_FORMATS else None
+    grey = image.grey and file_format in (_GREY_FORMATS if alpha is None else _GREY_ALPHA_FORMATS)
+    picture = PIL.Image.fromarray(image.pixels).convert("L" if grey else "RGB")
+    if alpha is not None:
+        picture.putalpha(PIL.Image.fromarray(alpha))
     return picture
 
 
-def _save_options(image: Image, file_format: str, altered: bool) -> dict[str, Any]:
-    options = dict(_OPTIONS[file_format])
-    space = b"GRAY" if image.grey and file_format in _GREY_FORMATS else b"RGB "
-    if image.icc and image.icc[16:20] == space:
+def _save_options(image: Image, picture: PIL.Image.Image, file_format: str, altered: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {"quality": 95} if file_format in _LOSSY_FORMATS else {}
+    if file_format in _LOSSY_FORMATS and picture.mode not in ("L", "LA"):
+        options |= {"exact": True} if file_format == "WEBP" else {"subsampling": "4:4:4"}
+    if image.icc and image.icc[16:20] == (b"GRAY" if picture.mode in ("L", "LA") else b"RGB "):
         options["icc_profile"] = image.icc
-    largest = _JPEG_EXIF_BYTES if file_format == "JPEG" else None
-    if image.exif and len(image.exif) <= (largest or len(image.exif)):
-        options["exif"] = image.exif
-    xmp = _fitting_xmp(image.xmp, file_format, altered)
-    return {**options, **_xmp_options(xmp, image, file_format)} if xmp else options
+    exif = image.exif if image.exif and _fits(image.exif, file_format) else None
+    return options | _metadata_options(exif, _choose_xmp(image.xmp, file_format, altered), file_format)
+
+
+def _choose_xmp(packet: bytes | None, file_format: str, altered: bool) -> bytes | None:
+    marked = mark_altered(packet) if altered else packet
+    if marked is None or _fits(marked, file_format):
+        return marked
+    return mark_altered(None) if altered else None
+
+
+def _fits(block: bytes, file_format: str) -> bool:
+    return file_format != "JPEG" or len(block) <= _JPEG_BLOCK_BYTES
+
+
+def _metadata_options(exif: bytes | None, xmp: bytes | None, file_format: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"exif": exif} if exif else {}
+    if xmp and file_format == "TIFF":
+        tags = PIL.Image.Exif()
+        tags.load(exif or b"")
+        tags[_XMP] = xmp
+        return {"exif": tags}
+    if xmp and file_format == "PNG":
+        chunks = PIL.PngImagePlugin.PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
+        return {**options, "pnginfo": chunks}
+    return {**options, "xmp": xmp} if xmp else options
+
+
+def _one_line(reason: object) -> str:
+    return " ".join(str(reason).split()).rstrip(".") or "the system gives no reason"

@@ -54,7 +54,9 @@ def _set_property(document: Document, rdf: Element, prefix: str, namespace: str,
     for description in _descriptions(rdf):
         if description.hasAttributeNS(namespace, name):
             description.removeAttributeNS(namespace, name)
-        for old in [node for node in description.childNodes if (node.namespaceURI, node.localName) == (namespace, name)]:
+        for old in [
+            node for node in description.childNodes if (node.namespaceURI, node.localName) == (namespace, name)
+        ]:
             description.removeChild(old)
     described = next(_descriptions(rdf), None)
     about = described.getAttributeNS(_RDF, "about") if described else ""
