@@ -1,0 +1,62 @@
+"""The command line: parse, call, print.
+
+Everything heavy is imported inside the commands, so that `reage --help` is instant. Anything a person can put right
+ends as one sentence on stderr and exit code 2; results go to stdout, all else to stderr.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import reage
+from reage.cli.age import age
+from reage.cli.look import engines, find, zones
+from reage.errors import ReageError
+
+
+class _Group(TyperGroup):
+    """Commands, and groups of commands, whose `ReageError`s become one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ReageError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    name="reage",
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: reage age me.jpg --to 70",
+)
+app.command(epilog="Example: reage age me.jpg --to 70 --zones crows_feet=0.9 -o older.jpg")(age)
+app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
+app.command(epilog="Example: reage engines --json")(engines)
+app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reage {reage.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Change the apparent age of the faces in a photo, and leave everything else alone."""
+
+
+def main() -> None:
+    """The `reage` command."""
+    app()

@@ -1,0 +1,71 @@
+"""`reage age`: one photo, a sweep over ages, or a whole folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reage.cli.order import Order, parse_faces, parse_sweep, parse_zones
+from reage.engines import DEFAULT_ENGINE
+from reage.errors import PlanError
+from reage.types import Plan
+
+
+def age(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo, or a folder of photos (needs -o).")],
+    to: Annotated[float | None, typer.Option(metavar="AGE", help="Target age in years, 1 to 100.")] = None,
+    age_from: Annotated[
+        float | None, typer.Option("--from", metavar="AGE", help="Age of the person; measured when it is not given.")
+    ] = Plan.age_from,
+    zones: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=SCORE,...", help="Zone scores from 0, smooth, to 1, marked; see `reage zones`."),
+    ] = None,
+    strength: Annotated[float, typer.Option(metavar="SHARE", help="Share of the change, 0 to 1.5.")] = Plan.strength,
+    face: Annotated[str, typer.Option(metavar="all|largest|N", help="Which faces; N is from `reage find`.")] = "all",
+    sweep: Annotated[
+        str | None,
+        typer.Option(metavar="START:STOP:STEP", help="Make one picture for each of these ages, and a labelled strip."),
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="See `reage engines`.")] = DEFAULT_ENGINE,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Result file; its suffix sets the format. By default NAME-AGE.SUFFIX in the current folder. "
+            "Of a folder: the folder for the results. Of a sweep: the strip, beside which the pictures go.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="For engines that draw random numbers.")] = Plan.seed,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, or a torch device such as cuda.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make the faces of a photo look older or younger.
+
+    The photo itself is never written over; an older result is.
+    """
+    from reage.cli import run
+
+    if sweep is not None and to is not None:
+        raise PlanError("--to and --sweep exclude each other; give one of them.")
+    ages = parse_sweep(sweep) if sweep is not None else ()
+    plan = Plan(age=ages[0] if ages else to, zones=parse_zones(zones), strength=strength, seed=seed, age_from=age_from)
+    order = Order(
+        source=source,
+        output=output,
+        plan=plan,
+        faces=parse_faces(face),
+        engine=engine,
+        device=device,
+        as_json=as_json,
+    )
+    if ages:
+        run.age_sweep(order, ages)
+    elif source.is_dir():
+        run.age_folder(order)
+    else:
+        run.age_photo(order)

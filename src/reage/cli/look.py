@@ -1,0 +1,145 @@
+"""`reage find`, `reage engines`, `reage zones`: look before you age."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reage.cli.console import print_json, print_table
+from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
+from reage.errors import ImageError, WeightsError
+from reage.types import ZONE_GROUPS, ZONES
+
+if TYPE_CHECKING:
+    from reage.images import Image
+    from reage.types import Face, Pixels
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def find(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The drawing; NAME-faces.png in the current folder by default."
+        ),
+    ] = None,
+    dense: Annotated[
+        bool, typer.Option("--dense", help="Also the 68 landmarks, whose model is not for commercial use.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show which faces are found, and draw them: numbers, boxes, landmarks."""
+    from reage.images import draw_faces
+
+    output = output or Path(f"{photo.stem}-faces.png")
+    picture, faces = _find_faces(photo, output, dense)
+    _save_drawing(draw_faces(picture.pixels, faces), output)
+    if as_json:
+        found = [{"number": number, **_face_story(face)} for number, face in enumerate(faces, start=1)]
+        print_json({"input": str(photo), "output": str(output), "faces": found})
+        return
+    rows = [
+        (number, " ".join(f"{side:.0f}" for side in face.box), f"{face.score:.2f}")
+        for number, face in enumerate(faces, start=1)
+    ]
+    print_table(("face", "box x0 y0 x1 y1, px", "score"), rows)
+    typer.echo(output)
+
+
+def engines(as_json: AsJson = False) -> None:
+    """List the engines: what each can be told, and for which ages it was made."""
+    stories = [_engine_story(name) for name in ENGINES]
+    if as_json:
+        print_json({"engines": stories})
+        return
+    rows = [
+        (
+            f"{story['name']} (default)" if story["default"] else story["name"],
+            story.get("error") or story["summary"],
+            ", ".join(story.get("accepts", ())),
+            " to ".join(f"{age:g}" for age in story.get("ages", ())),
+            story.get("weights_hash") or "none",
+        )
+        for story in stories
+    ]
+    print_table(("engine", "what it does", "accepts", "ages", "weights"), rows)
+
+
+def zones(
+    photo: Annotated[Path | None, typer.Argument(metavar="[PHOTO]", help="Draw the zones on its faces.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The drawing; NAME-zones.png in the current folder by default."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the zones of a face and the names for several of them; with a photo, draw them."""
+    story: dict[str, Any] = {
+        "zones": list(ZONES),
+        "groups": {name: list(members) for name, members in ZONE_GROUPS.items()},
+    }
+    if photo is None and output is not None:
+        raise ImageError(f"There is nothing to draw on '{output}'; name a photo too, as in reage zones me.jpg.")
+    if photo is not None:
+        output = output or Path(f"{photo.stem}-zones.png")
+        _, faces = _find_faces(photo, output, dense=False)
+        _save_drawing(_draw_zone_maps(faces), output)
+        story |= {"input": str(photo), "output": str(output)}
+    if as_json:
+        print_json(story)
+    elif output is not None:
+        typer.echo(output)
+    else:
+        rows = [(zone, ", ".join(name for name, members in ZONE_GROUPS.items() if zone in members)) for zone in ZONES]
+        print_table(("zone", "also part of"), rows)
+
+
+def _find_faces(photo: Path, output: Path, dense: bool) -> tuple[Image, list[Face]]:
+    from reage.find import Finder, choose_faces
+    from reage.images import check_output, load_image
+
+    picture = load_image(photo)
+    check_output(output, source=photo)
+    return picture, choose_faces(Finder().find(picture.pixels, dense_landmarks=dense), "all")
+
+
+def _save_drawing(pixels: Pixels, output: Path) -> None:
+    from reage.images import Image, save_image
+
+    save_image(Image(pixels=pixels), output, altered=False)
+
+
+def _draw_zone_maps(faces: list[Face]) -> Pixels:
+    from reage.images import draw_strip, draw_zones
+    from reage.zones import zone_masks
+
+    maps = [draw_zones(face.crop, zone_masks(face)) for face in faces]
+    return draw_strip(maps, [f"face {number}" for number in range(1, len(maps) + 1)], height_px=maps[0].shape[0])
+
+
+def _face_story(face: Face) -> dict[str, Any]:
+    story = face.to_json()
+    if face.dense_landmarks is not None:
+        story["dense_landmarks"] = face.dense_landmarks.astype(float).round(1).tolist()
+    return story
+
+
+def _engine_story(name: str) -> dict[str, Any]:
+    story: dict[str, Any] = {"name": name, "default": name == DEFAULT_ENGINE}
+    try:
+        engine = load_engine(name)
+    except WeightsError as error:
+        return {**story, "error": str(error)}
+    return {
+        **story,
+        "summary": engine.summary,
+        "accepts": sorted(engine.accepts),
+        "ages": list(engine.ages),
+        "weights_hash": engine.weights_hash,
+    }

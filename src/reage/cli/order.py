@@ -1,0 +1,121 @@
+"""What `reage age` was asked to do, read from the texts of its options."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reage.errors import EngineError, PlanError
+from reage.types import Plan
+
+if TYPE_CHECKING:
+    from reage.pipeline import Reager
+
+LARGEST_SWEEP = 100
+"""Most pictures that one sweep makes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One call of `reage age`.
+
+    Args:
+        source: picture or folder.
+        output: where the result goes; None for the default name in the current folder.
+        plan: what to do with every face.
+        faces: "all", "largest" or a number from 1.
+        engine: name of the engine.
+        device: "cpu" or a torch device.
+        as_json: print one JSON object instead of text.
+    """
+
+    source: Path
+    output: Path | None
+    plan: Plan
+    faces: str | int
+    engine: str
+    device: str
+    as_json: bool
+
+    def load_artist(self) -> Reager:
+        """The loaded engine with its finder and meter.
+
+        Raises:
+            EngineError: when there is no such engine or device.
+        """
+        from reage.pipeline import Reager
+
+        _check_device(self.device)
+        return Reager(self.engine, device=self.device)
+
+
+def parse_faces(text: str) -> str | int:
+    """Which faces: "all", "largest" or a number from 1.
+
+    Raises:
+        PlanError: on anything else.
+    """
+    if text in ("all", "largest"):
+        return text
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise PlanError(f"--face is '{text}'; give all, largest, or the number, from 1, that `reage find` shows.")
+
+
+def parse_zones(text: str | None) -> dict[str, float]:
+    """'crows_feet=0.9,forehead=0.2' as names and scores; `Plan` checks both.
+
+    Raises:
+        PlanError: when a part is not NAME=SCORE.
+    """
+    scores: dict[str, float] = {}
+    for part in text.split(",") if text is not None else ():
+        name, _, score = part.partition("=")
+        scores[name.strip()] = _to_number(
+            score, f"--zones has '{part}'", "NAME=SCORE, as in crows_feet=0.9,forehead=0.2"
+        )
+    return scores
+
+
+def parse_sweep(text: str) -> tuple[float, ...]:
+    """'20:80:10' as the ages 20, 30 ... 80, the last one included when the steps meet it.
+
+    Raises:
+        PlanError: when it is not START:STOP:STEP, runs backwards or makes more than `LARGEST_SWEEP` pictures.
+    """
+    parts = text.split(":")
+    allowed = "START:STOP:STEP in years, as in 20:80:10"
+    if len(parts) != 3:
+        raise PlanError(f"--sweep is '{text}'; give {allowed}.")
+    start, stop, step = (_to_number(part, f"--sweep is '{text}'", allowed) for part in parts)
+    if step <= 0 or stop < start:
+        raise PlanError(f"--sweep is '{text}'; START may not be above STOP, and STEP must be above 0.")
+    count = math.floor((stop - start) / step + 1e-9) + 1
+    if count > LARGEST_SWEEP:
+        raise PlanError(
+            f"--sweep is '{text}', {count} pictures; a sweep makes {LARGEST_SWEEP} at most, take larger steps."
+        )
+    return tuple(round(start + index * step, 6) for index in range(count))
+
+
+def _to_number(text: str, found: str, allowed: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise PlanError(f"{found}; give {allowed}.")
+    return number
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise EngineError(f"The device '{device}' cannot be used on this computer; use --device cpu.") from error
