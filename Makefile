@@ -1,0 +1,42 @@
+# The commands to know: demo, test, check, bench. Each installs what it needs into .venv, once.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: demo test lint check bench
+.DEFAULT_GOAL := demo
+
+demo: .venv/demo-installed  ## age a real photo
+	@$(BIN)/python examples/demo.py demo/astronaut.png
+	@$(BIN)/reage age demo/astronaut.png --sweep 20:80:15 -o demo/before-after.png
+	@echo "Aged photo:       $(CURDIR)/demo/astronaut-80.png"
+	@echo "Before and after: $(CURDIR)/demo/before-after.png"
+
+test: .venv/dev-installed  ## run all tests
+	$(BIN)/pytest
+
+lint: .venv/dev-installed
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## format, lint, types, import rules, tests
+
+bench: .venv/dev-installed  ## seconds and memory from photo to photo
+	$(BIN)/python benchmarks/end_to_end.py
+
+.venv/demo-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing reage and its demo photo into .venv, once ..."
+	@$(INSTALL) '.[demo]'
+	@touch $@
+
+.venv/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing reage and its tests and checks into .venv, once ..."
+	@$(INSTALL) '.[dev]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; old = sys.version_info < (3, 11); sys.exit(old and "reage needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv

@@ -1,0 +1,34 @@
+"""Ages one photo in several ways; the parts are loaded once and the faces are found once.
+
+python examples/many_orders.py me.jpg
+"""
+
+import sys
+from pathlib import Path
+
+from reage import Plan, Reager, load_image
+
+ORDERS = {
+    "old": Plan(age=75),
+    "young": Plan(age=25),
+    "halfway": Plan(age=75, strength=0.5),
+    "laugh-lines": Plan(zones={"crows_feet": 0.9, "nasolabial": 0.7}),
+    "smooth-forehead": Plan(zones={"forehead": 0.1, "glabella": 0.1}),
+}
+
+
+def main(photo: Path) -> None:
+    """Writes me-old.png, me-young.png ... to the current folder."""
+    artist = Reager()
+    image = load_image(photo)
+    faces = artist.find(image)
+    for name, plan in ORDERS.items():
+        result = artist(image, plan, faces=faces)
+        output = Path(f"{photo.stem}-{name}.png")
+        result.save(output)
+        for done in result.faces:
+            print(f"{output}: looked {done.reading.age_years:.0f}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
