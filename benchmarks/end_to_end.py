@@ -1,0 +1,164 @@
+"""Seconds and peak memory from photo to photo, and where they go.
+
+Every photo is made, and every measurement taken, in a process of its own; memory is the peak of that process.
+
+    python benchmarks/end_to_end.py                              the table on the screen
+    python benchmarks/end_to_end.py --write benchmarks/results.md   and in a file
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reage.engines import DEFAULT_ENGINE
+
+PHOTOS = {"512 px": (512, 512), "1024 px": (1024, 1024), "4000 px (12 MP)": (3000, 4000)}
+"""Label -> (height, width); the demo photo fills the height."""
+
+VERBS = ("load", "find", "measure", "render", "composite", "save")
+TARGET_AGE = 70
+ROUNDS = 3
+
+
+def make_photo(height_px: int, width_px: int, path: Path) -> None:
+    """Writes the demo photo enlarged to a height, its border continued to a width, with the noise of a real sensor."""
+    import numpy as np
+    import skimage.data
+
+    from reage.images import Image, geometry, save_image
+
+    source = skimage.data.astronaut()
+    scale = height_px / source.shape[0]
+    left = (width_px - height_px) / 2
+    matrix = np.array([[scale, 0, left + (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
+    photo = geometry.warp(source, matrix, height_px, width_px).astype(np.float32)
+    photo += np.random.default_rng(0).normal(0, 3, (height_px, width_px, 1)).astype(np.float32)
+    save_image(Image(pixels=np.clip(photo, 0, 255).astype(np.uint8)), path, altered=False)
+
+
+def measure(photo: Path, engine: str) -> dict[str, Any]:
+    """Median seconds of each verb after loading, peak memory, and the ratio to reading and writing the same photo."""
+    from reage import Plan, Reager, load_image
+    from reage.images import save_image
+
+    artist, seconds_to_load = _timed(lambda: _load(Reager, engine))
+    mb_loaded = _peak_mb()
+    aged = photo.with_name("aged" + photo.suffix)
+    rounds = []
+    for _ in range(ROUNDS):
+        result = artist(photo, Plan(age=TARGET_AGE))
+        rounds.append({**result.seconds, "save": _timed(lambda result=result: result.save(aged))[1]})
+    picture, decode = _timed(lambda: load_image(photo))
+    _, encode = _timed(lambda: save_image(picture, aged, altered=False))
+    seconds = {verb: statistics.median(each.get(verb, 0.0) for each in rounds) for verb in VERBS}
+    return {
+        "engine": artist.engine.name,
+        "faces": len(result.faces),
+        "seconds_to_load": seconds_to_load,
+        "seconds": seconds,
+        "share_of_codec": (seconds["render"] + seconds["composite"]) / (decode + encode),
+        "mb_loaded": mb_loaded,
+        "mb_peak": _peak_mb(),
+    }
+
+
+def _load(reager: Any, engine: str) -> Any:
+    artist = reager(engine)
+    assert artist.meter  # loaded at its first use otherwise
+    return artist
+
+
+def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    found = call()
+    return found, time.perf_counter() - start
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def run_all(engine: str) -> str:
+    """The table, as Markdown. This process stays small: its own memory would count in its children's."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = []
+        for label, (height, width) in PHOTOS.items():
+            photo = Path(folder) / f"{height}.jpg"
+            _run_self("photo", str(height), str(width), str(photo))
+            rows.append((label, json.loads(_run_self("measure", str(photo), "--engine", engine))))
+    return _format_table(rows)
+
+
+def _run_self(*arguments: str) -> str:
+    return subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _help_seconds() -> float:
+    command = [sys.executable, "-m", "reage", "--help"]
+    return min(_timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))[1] for _ in range(5))
+
+
+def _format_table(rows: list[tuple[str, dict[str, Any]]]) -> str:
+    headers = ["photo", *VERBS, "all", "render + composite to decode + encode", "peak MB"]
+    lines = [
+        "# From photo to photo",
+        "",
+        f"Engine `{rows[0][1]['engine']}`, one face to {TARGET_AGE}, JPEG to JPEG; medians of {ROUNDS} rounds in "
+        f"seconds, after loading. Made by `make bench` on {os.cpu_count()} CPU cores ({platform.machine()}).",
+        "",
+        "| " + " | ".join(headers) + " |",
+        "|---" * len(headers) + "|",
+    ]
+    for label, found in rows:
+        seconds = [found["seconds"][verb] for verb in VERBS]
+        cells = [label, *(f"{value:.3f}" for value in (*seconds, sum(seconds)))]
+        lines.append("| " + " | ".join([*cells, f"{found['share_of_codec']:.1f}", f"{found['mb_peak']:.0f}"]) + " |")
+    first = rows[0][1]
+    lines += [
+        "",
+        f"Loading engine, finder and meter: {first['seconds_to_load']:.2f} s, {first['mb_loaded']:.0f} MB. "
+        f"`reage --help`: {_help_seconds():.2f} s.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Seconds and peak memory from photo to photo.")
+    parser.add_argument("--engine", default=DEFAULT_ENGINE)
+    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    parts = parser.add_subparsers(dest="part")
+    photo = parts.add_parser("photo")
+    photo.add_argument("height_px", type=int)
+    photo.add_argument("width_px", type=int)
+    photo.add_argument("path", type=Path)
+    one = parts.add_parser("measure")
+    one.add_argument("path", type=Path)
+    one.add_argument("--engine", default=DEFAULT_ENGINE)
+    given = parser.parse_args()
+    if given.part == "photo":
+        make_photo(given.height_px, given.width_px, given.path)
+    elif given.part == "measure":
+        print(json.dumps(measure(given.path, given.engine)))
+    else:
+        table = run_all(given.engine)
+        print(table)
+        if given.write:
+            given.write.write_text(table + "\n")
+
+
+if __name__ == "__main__":
+    main()
