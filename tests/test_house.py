@@ -8,9 +8,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
+import skimage.data
 
 import reage
+from reage.images import Image, load_image, save_image
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "cv2", "dlib", "PIL", "scipy", "skimage")
@@ -67,3 +70,24 @@ def test_readme_starts_with_commands_that_exist() -> None:
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
         assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_example_writes_the_demo_photo(tmp_path: Path) -> None:
+    photo = tmp_path / "demo" / "astronaut.png"
+    subprocess.run([sys.executable, ROOT / "examples" / "demo.py", photo], check=True)
+    np.testing.assert_array_equal(load_image(photo).pixels, skimage.data.astronaut())
+
+
+def test_example_carries_out_its_orders(tmp_path: Path) -> None:
+    photo = tmp_path / "me.png"
+    save_image(Image(pixels=skimage.data.astronaut()[:256, 96:352].copy()), photo, altered=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "many_orders.py", photo],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outputs = [line.split(":")[0] for line in done.stdout.splitlines()]
+    assert "me-old.png" in outputs
+    assert {path.name for path in tmp_path.iterdir()} == {"me.png", *outputs}
