@@ -1,7 +1,7 @@
 """reage changes the apparent age of the faces in a photo, and leaves everything else alone.
 
-    import reage
-    reage.reage("me.jpg", age=70).save("me-70.png")
+import reage
+reage.reage("me.jpg", age=70).save("me-70.png")
 """
 
 from importlib import import_module

@@ -42,8 +42,11 @@ def composite(pixels: Pixels, face: Face, aged: Aged) -> Pixels:
 
 def blend(face: Face, parts: Sequence[tuple[Aged, Plane]]) -> Aged:
     """One aged crop out of several, each weighted by a mask (S, S) in [0, 1]; the masks add up to at most 1."""
-    shift = sum(mask[..., None] * aged.shift for aged, mask in parts if aged.shift is not None)
-    moved_anywhere = not isinstance(shift, int) and bool(np.abs(shift).max() > 0)
+    shift = np.zeros((*face.crop.shape[:2], 2), np.float32)
+    for aged, mask in parts:
+        if aged.shift is not None:
+            shift += mask[..., None] * aged.shift
+    moved_anywhere = bool(np.abs(shift).max() > 0)
     crop = _moved(face.crop, shift) if moved_anywhere else face.crop.astype(np.float32)
     for aged, mask in parts:
         source = face.crop if aged.shift is None else _moved(face.crop, aged.shift)
@@ -51,7 +54,7 @@ def blend(face: Face, parts: Sequence[tuple[Aged, Plane]]) -> Aged:
     return Aged(crop=_to_uint8(crop), shift=shift if moved_anywhere else None)
 
 
-def _moved(pixels: Pixels | Plane, shift: Plane) -> Plane:
+def _moved(pixels: Pixels, shift: Plane) -> Plane:
     places = geometry.pixel_grid(*pixels.shape[:2]) + shift
     return geometry.sample(pixels, places.astype(np.float32)).astype(np.float32)
 
@@ -85,7 +88,9 @@ def _add(
     return result
 
 
-def _move_part(pixels: Pixels, corner: tuple[int, int], size: tuple[int, int], shift: Plane, part_from_crop: Matrix) -> Plane:
+def _move_part(
+    pixels: Pixels, corner: tuple[int, int], size: tuple[int, int], shift: Plane, part_from_crop: Matrix
+) -> Plane:
     """The part of the image after the shift; pixels that do not move are copied, not resampled."""
     turned = (shift @ part_from_crop[:, :2].T).astype(np.float32)
     moved = geometry.warp(turned, part_from_crop, *size, edge="zero")

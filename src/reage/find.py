@@ -6,21 +6,20 @@ crop, so that a pattern that only once looks like a face is dropped. Landmarks a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dlib
 import numpy as np
 
 from reage.errors import FaceNotFound
 from reage.images import geometry
+from reage.matte import Parser, guess_parts, make_matte
 from reage.types import Face, Matrix, Pixels, Plane
 from reage.weights import find_dlib_model
-from reage.zones import EYES_IN_CROP, FIVE_POINTS, make_matte, template_points
+from reage.zones import FIVE_POINTS, template_points
 
 _VIEWER_ORDER = [2, 3, 1, 0, 4]
 """dlib's five points start at the eye on the right of the picture."""
@@ -64,13 +63,23 @@ class Finder:
     The 68-point model was trained on iBUG 300-W, whose licence forbids commercial use; it is read only when asked for.
 
     Example:
-        >>> faces = Finder().find(pixels)  # doctest: +SKIP
+        >>> faces = Finder.load().find(pixels)  # doctest: +SKIP
     """
 
-    def __init__(self, config: FinderConfig = FinderConfig()) -> None:
+    def __init__(self, config: FinderConfig = FinderConfig(), parser: Parser | None = None) -> None:
         self.config = config
+        self._parser = parser
         self._detector: Any = dlib.get_frontal_face_detector()
         self._five: Any = dlib.shape_predictor(str(find_dlib_model("shape_predictor_5_face_landmarks.dat")))
+
+    @classmethod
+    def load(cls, config: FinderConfig = FinderConfig()) -> Self:
+        """A finder whose mattes follow the person's own hair and skin; without a parser they go by place alone.
+
+        Raises:
+            WeightsError: when the parser's weights or dlib's models are missing.
+        """
+        return cls(config, Parser.load())
 
     @cached_property
     def _sixty_eight(self) -> Any:
@@ -159,13 +168,16 @@ class Finder:
         dense = self._dense_points(crop) if dense_landmarks else None
         image_from_crop = geometry.invert(crop_from_image)
         five = geometry.move_points(points, crop_from_image)
+        parts = self._parser.parse(crop) if self._parser else guess_parts(side, five, dense)
         return Face(
             box=_box_around(points),
             score=hit.score,
             landmarks=points,
             crop_from_image=crop_from_image,
             crop=crop,
-            matte=make_matte(crop, five, dense),
+            matte=make_matte(crop, five, parts, dense),
+            skin=parts.skin,
+            hair=parts.hair,
             dense_landmarks=None if dense is None else geometry.move_points(dense, image_from_crop),
         )
 

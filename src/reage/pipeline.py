@@ -56,7 +56,8 @@ class Result:
         Raises:
             ImageError: when it cannot be written there, or would overwrite the source.
         """
-        return self.image.save(path, altered=bool(self.faces) and self.engine != "identity")
+        self.image.save(path, altered=bool(self.faces) and self.engine != "identity")
+        return Path(path)
 
     def to_json(self) -> dict[str, Any]:
         """Engine, weights, seconds and, for each face, box, score, reading and plan, as plain values."""
@@ -91,10 +92,15 @@ class Reager:
     """
 
     def __init__(
-        self, engine: str | Engine = DEFAULT_ENGINE, *, device: str = "cpu", finder: Finder | None = None, meter: Meter | None = None
+        self,
+        engine: str | Engine = DEFAULT_ENGINE,
+        *,
+        device: str = "cpu",
+        finder: Finder | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.engine: Engine = load_engine(engine, device=device) if isinstance(engine, str) else engine
-        self.finder = finder or Finder()
+        self.finder = finder or Finder.load()
         self._device, self._given_meter = device, meter
 
     @cached_property
@@ -107,7 +113,12 @@ class Reager:
         return self.finder.find(as_image(image).pixels, dense_landmarks=self.engine.dense_landmarks)
 
     def __call__(
-        self, image: str | Path | Pixels | Image, plan: Plan, *, faces: str | int | Sequence[Face] = "all"
+        self,
+        image: str | Path | Pixels | Image,
+        plan: Plan,
+        *,
+        faces: str | int | Sequence[Face] = "all",
+        readings: Sequence[Reading] | None = None,
     ) -> Result:
         """Ages a picture.
 
@@ -115,6 +126,7 @@ class Reager:
             image: a file, (H, W, 3) RGB uint8 pixels, or an `Image`.
             plan: the order; the same for every face.
             faces: "all", "largest", a number from 1 (the largest), or faces that `find` returned for this picture.
+            readings: of those faces, to age them several times and measure them once.
 
         Raises:
             ImageError: when the picture cannot be read.
@@ -125,10 +137,10 @@ class Reager:
             picture = as_image(image)
         with _timed(seconds, "find"):
             chosen = choose_faces(self.find(picture), faces) if isinstance(faces, str | int) else list(faces)
+        with _timed(seconds, "measure"):
+            read = list(readings or map(self.meter.measure, chosen))
         pixels, done = picture.pixels, []
-        for face in chosen:
-            with _timed(seconds, "measure"):
-                reading = self.meter.measure(face)
+        for face, reading in zip(chosen, read, strict=True):
             whole = complete(plan, reading)
             with _timed(seconds, "render"):
                 aged = render(self.engine, face, reading, whole)
@@ -150,7 +162,10 @@ def render(engine: Engine, face: Face, reading: Reading, plan: Plan) -> Aged:
         return engine.render(face, reading, plan)
     masks = zone_masks(face)
     whole, *zoned = layers(plan)
-    parts = [(engine.render(face, reading, layer.plan), np.sum([masks[zone] for zone in layer.zones], axis=0)) for layer in zoned]
+    parts = [
+        (engine.render(face, reading, layer.plan), np.sum([masks[zone] for zone in layer.zones], axis=0))
+        for layer in zoned
+    ]
     rest = 1 - np.sum([mask for _, mask in parts], axis=0)
     return blend(face, [(engine.render(face, reading, whole.plan), rest), *parts])
 

@@ -43,7 +43,9 @@ ZONES: tuple[str, ...] = (
 )
 """The twelve facial zones of LDLA (arXiv 2507.21600), paired ones apart."""
 
-_PAIRS = {zone.split(".")[0]: (f"{zone.split('.')[0]}.left", f"{zone.split('.')[0]}.right") for zone in ZONES if "." in zone}
+_PAIRS = {
+    zone.split(".")[0]: (f"{zone.split('.')[0]}.left", f"{zone.split('.')[0]}.right") for zone in ZONES if "." in zone
+}
 _UPPER = ZONES[:7]
 ZONE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"all": ZONES, "upper": _UPPER, "lower": tuple(zone for zone in ZONES if zone not in _UPPER), **_PAIRS}
@@ -67,7 +69,9 @@ def expand_zones(scores: Mapping[str, float]) -> dict[str, float]:
     for name, score in sorted(scores.items(), key=lambda item: -len(ZONE_GROUPS.get(item[0], (item[0],)))):
         if name not in ZONES and name not in ZONE_GROUPS:
             known = ", ".join(dict.fromkeys(["all", "upper", "lower", *(zone.split(".")[0] for zone in ZONES)]))
-            raise PlanError(f"There is no zone '{name}'; use one of {known} (a paired one also as NAME.left, NAME.right).")
+            raise PlanError(
+                f"There is no zone '{name}'; use one of {known} (a paired one also as NAME.left, NAME.right)."
+            )
         _check_range(f"The score of zone '{name}'", score, 0, 1)
         found.update(dict.fromkeys(ZONE_GROUPS.get(name, (name,)), float(score)))
     return {zone: found[zone] for zone in ZONES if zone in found}
@@ -114,7 +118,9 @@ class Plan:
             raise PlanError(f"The seed is {self.seed!r}; it must be a whole number, 0 or more.")
         object.__setattr__(self, "zones", MappingProxyType(expand_zones(self.zones)))
         if self.age is None and not self.zones:
-            raise PlanError("The plan asks for nothing: give a target age from 1 to 100, zone scores from 0 to 1, or both.")
+            raise PlanError(
+                "The plan asks for nothing: give a target age from 1 to 100, zone scores from 0 to 1, or both."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain values; `Plan(**plan.to_json())` is the same plan."""
@@ -138,7 +144,9 @@ class Face:
             right eye, base of the nose.
         crop_from_image: (2, 3) similarity matrix.
         crop: (S, S, 3) RGB uint8, upright, forehead, chin and some hair inside.
-        matte: (S, S) share of each crop pixel that may change: skin 1, eyes, teeth, glasses and background 0.
+        matte: (S, S) share of each crop pixel that may change: skin and hair 1, eyes, teeth, glasses, background 0.
+        skin: (S, S) share of skin, with eyes, lips and what is worn in the face.
+        hair: (S, S) share of hair.
         dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None unless they were asked for.
     """
 
@@ -148,13 +156,16 @@ class Face:
     crop_from_image: Matrix
     crop: Pixels
     matte: Plane
+    skin: Plane
+    hair: Plane
     dense_landmarks: Plane | None = None
 
     def __post_init__(self) -> None:
         side = self.crop.shape[0]
         assert self.crop.shape == (side, side, 3), self.crop.shape
         assert self.crop.dtype == np.uint8, self.crop.dtype
-        assert self.matte.shape == (side, side), self.matte.shape
+        for mask in (self.matte, self.skin, self.hair):
+            assert mask.shape == (side, side), mask.shape
         assert self.landmarks.shape == (5, 2), self.landmarks.shape
         assert self.crop_from_image.shape == (2, 3), self.crop_from_image.shape
         assert self.dense_landmarks is None or self.dense_landmarks.shape == (68, 2)
@@ -178,7 +189,7 @@ class Face:
         return {
             "box": [round(float(value), 1) for value in self.box],
             "score": round(float(self.score), 3),
-            "landmarks": np.round(self.landmarks, 1).tolist(),
+            "landmarks": np.round(self.landmarks.astype(float), 1).tolist(),
         }
 
 

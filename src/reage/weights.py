@@ -56,7 +56,9 @@ def save_weights(
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace_file(path, content)
     except OSError as error:
-        raise WeightsError(f"The weights cannot be written to {path} ({error.strerror}); choose another place.") from error
+        raise WeightsError(
+            f"The weights cannot be written to {path} ({error.strerror}); choose another place."
+        ) from error
 
 
 def load_weights(path: str | Path) -> tuple[Arrays, dict[str, Any]]:

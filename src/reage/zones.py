@@ -1,4 +1,4 @@
-"""Where things are in a face: the twelve zones, the shape of an average face, and the matte of what may change.
+"""Where things are in a face: the twelve zones and the places of an average face.
 
 Convention:
     face units: the origin lies midway between the eyes, x to the viewer's right, y down, the distance between the eye
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
-from reage.types import ZONES, Face, Pixels, Plane
+from reage.types import ZONES, Face, Plane
 
 FACE_PER_CROP = 4.2
 EYES_IN_CROP = (0.5, 0.46)
@@ -24,9 +24,6 @@ FIVE_POINTS: NDArray[np.float64] = np.array(
     [[-0.694, -0.008], [-0.306, 0.008], [0.306, 0.008], [0.694, -0.008], [0.0, 0.751]]
 )
 """Mean eye corners and nose base, face units, measured on 425 portraits."""
-
-_HAIRLINE = -1.05
-"""Mean height of the hairline, face units."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,9 @@ _LEFT_AND_MIDDLE: dict[str, Ellipse] = {
     "lip_corners.left": Ellipse(-0.62, 1.20, 0.17, 0.25, 12.0),
 }
 ZONE_SHAPES: Mapping[str, Ellipse] = {
-    zone: _LEFT_AND_MIDDLE[zone] if zone in _LEFT_AND_MIDDLE else _LEFT_AND_MIDDLE[zone.replace("right", "left")].mirrored()
+    zone: _LEFT_AND_MIDDLE[zone]
+    if zone in _LEFT_AND_MIDDLE
+    else _LEFT_AND_MIDDLE[zone.replace("right", "left")].mirrored()
     for zone in ZONES
 }
 
@@ -68,7 +67,8 @@ def template_points(points: NDArray[np.floating], side_px: int) -> Plane:
 def face_grid(side_px: int, landmarks: Plane | None = None) -> Plane:
     """(S, S, 2) face units of every crop pixel.
 
-    With the five landmarks (5, 2) crop px, what lies below the eyes is stretched so that the nose base is at its mean height.
+    With the five landmarks (5, 2) crop px, what lies below the eyes is stretched so that the nose base is at its
+    mean height.
     """
     grid = (geometry.pixel_grid(side_px, side_px) + 0.5) / side_px
     grid = (grid - np.array(EYES_IN_CROP, np.float32)) * np.float32(FACE_PER_CROP)
@@ -101,67 +101,3 @@ def zone_masks(face: Face) -> dict[str, Plane]:
     masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES}
     total = np.maximum(np.sum(list(masks.values()), axis=0), 1)
     return {zone: mask / total for zone, mask in masks.items()}
-
-
-def eye_mask(side_px: int, landmarks: Plane) -> Plane:
-    """1 in the eye openings, from the eye corners (5, 2) crop px alone."""
-    mask = np.zeros((side_px, side_px), np.float32)
-    grid = geometry.pixel_grid(side_px, side_px)
-    for outer, inner in ((0, 1), (3, 2)):
-        centre = (landmarks[outer] + landmarks[inner]) / 2
-        half = float(np.linalg.norm(landmarks[outer] - landmarks[inner])) / 2
-        x, y = (grid[..., 0] - centre[0]) / half, (grid[..., 1] - centre[1]) / (0.42 * half)
-        mask = np.maximum(mask, smoothstep(np.hypot(x, y), 1.25, 0.95))
-    return mask
-
-
-def face_oval(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Plane:
-    """1 on the face from hairline to jaw, soft at the border; `dense` (68, 2) crop px follows the person's own jaw."""
-    grid = face_grid(side_px, landmarks)
-    oval = ellipse_mask(grid, Ellipse(0.0, 0.36, 1.16, 1.52), 0.09)
-    if dense is not None:
-        jaw = geometry.fill_polygon(np.vstack([dense[:17], dense[[26, 17]] - [0, 1.2 * side_px / FACE_PER_CROP]]), side_px, side_px)
-        jaw = geometry.blur(geometry.grow(jaw, -0.03 * side_px / FACE_PER_CROP), 0.035 * side_px / FACE_PER_CROP)
-        top = smoothstep(grid[..., 1], _HAIRLINE - 0.12, _HAIRLINE + 0.2)
-        oval = np.maximum(jaw, 0) * np.maximum(ellipse_mask(grid, Ellipse(0.0, 0.4, 1.25, 1.62), 0.08) * top, 0)
-    return oval
-
-
-def frame_mask(crop: Pixels, landmarks: Plane) -> Plane:
-    """1 on thin dark or bright structures around the eyes that skin does not have: frames, brows, glints."""
-    side = crop.shape[0]
-    unit = side / FACE_PER_CROP
-    light = np.log(crop.astype(np.float32).mean(-1) / 255 + 0.04)
-    smooth = geometry.blur(light, 0.16 * unit)
-    contrast = np.abs(geometry.blur(light, 0.012 * unit) - smooth)
-    strong = geometry.grow(smoothstep(contrast, 0.30, 0.50), 0.02 * unit)
-    grid = face_grid(side, landmarks)
-    band = smoothstep(grid[..., 1], -0.55, -0.40) * smoothstep(grid[..., 1], 0.62, 0.48)
-    return geometry.blur(strong * band, 0.015 * unit)
-
-
-def mouth_mask(side_px: int, dense: Plane) -> Plane:
-    """1 between the lips (teeth, tongue), from the 68 landmarks (68, 2) crop px."""
-    unit = side_px / FACE_PER_CROP
-    open_mouth = geometry.grow(geometry.fill_polygon(dense[60:68], side_px, side_px), 0.015 * unit)
-    gap = float(np.linalg.norm(dense[66] - dense[62]))
-    return geometry.blur(open_mouth, 0.015 * unit) * float(np.clip(gap / (0.04 * unit), 0, 1))
-
-
-def make_matte(crop: Pixels, landmarks: Plane, dense: Plane | None = None) -> Plane:
-    """What of a crop may change: skin 1; eyes, teeth, glasses frames and everything outside the head 0.
-
-    Args:
-        crop: (S, S, 3) RGB uint8.
-        landmarks: (5, 2) crop px.
-        dense: (68, 2) crop px, or None.
-
-    Returns:
-        (S, S) float32 in [0, 1], 0 at the crop's border.
-    """
-    side = crop.shape[0]
-    matte = face_oval(side, landmarks, dense)
-    matte = matte * (1 - eye_mask(side, landmarks)) * (1 - frame_mask(crop, landmarks))
-    if dense is not None:
-        matte = matte * (1 - mouth_mask(side, dense))
-    return np.clip(matte, 0, 1).astype(np.float32)

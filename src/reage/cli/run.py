@@ -66,7 +66,8 @@ def age_sweep(order: Order, ages: Sequence[float]) -> None:
     results: list[tuple[Story, Sequence[AgedFace], list[Pixels]]] = []
     with _files_appear_together([*singles, strip]) as unfinished:
         for plan, single in zip(plans, singles, strict=True):
-            result = artist(picture, plan, faces=faces)
+            readings = [done.reading for done in results[0][1]] if results else None
+            result = artist(picture, plan, faces=faces, readings=readings)
             result.save(unfinished[single])
             results.append(({"output": str(single), **result.to_json()}, result.faces, _aged_crops(result)))
         columns = [[face.crop for face in faces], *(crops for _, _, crops in results)]

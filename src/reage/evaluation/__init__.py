@@ -1,0 +1,1 @@
+"""Judges engines: pure metrics, and the run that applies them to portraits."""

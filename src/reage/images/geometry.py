@@ -6,6 +6,7 @@ Convention: pixel centres lie on whole numbers; a matrix is (2, 3) and named tar
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from reage.types import Matrix, Pixels, Plane
 
-AnyPixels = NDArray[np.uint8] | NDArray[np.float32]
+AnyPixels = TypeVar("AnyPixels", NDArray[np.uint8], NDArray[np.float32])
 
 _BORDER_PX = 4
 """Margin around a cut-out, so that the interpolation kernel never looks over its edge."""
@@ -61,7 +62,9 @@ def corner_box(matrix: Matrix, height_px: int, width_px: int) -> tuple[float, fl
     return (*moved.min(0).tolist(), *moved.max(0).tolist())
 
 
-def warp(pixels: AnyPixels, target_from_source: Matrix, height_px: int, width_px: int, *, edge: str = "replicate") -> AnyPixels:
+def warp(
+    pixels: AnyPixels, target_from_source: Matrix, height_px: int, width_px: int, *, edge: str = "replicate"
+) -> AnyPixels:
     """Resamples a picture through an affine matrix, without aliasing when it shrinks and without copying all of it.
 
     Args:

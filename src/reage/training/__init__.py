@@ -1,0 +1,1 @@
+"""From photos of known age to weights: shards, recipes, one loop."""

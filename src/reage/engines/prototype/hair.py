@@ -1,0 +1,59 @@
+"""Hair turns grey with age, light strands first, and gets its colour back when the face grows younger."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reage.engines.prototype.texture import LOG_FLOOR, LUMINANCE
+from reage.images import geometry
+from reage.types import Plane
+from reage.zones import FACE_PER_CROP
+
+FIRST_GREY_YEARS, ALL_GREY_YEARS = 38.0, 80.0
+SILVER, BROWN = 0.60, 0.28
+"""Luminance in [0, 1] that fully grey hair rises to, and that grey hair is brought back to."""
+_BROWN_TINT = np.log(np.array([1.12, 0.99, 0.86], np.float32))
+_LEAST_HAIR = 0.004
+_GREY_SATURATION = 0.28
+
+
+def greyness(age_years: float) -> float:
+    """Share of grey hair at an age: 0 until `FIRST_GREY_YEARS`, 1 from `ALL_GREY_YEARS`."""
+    t = float(np.clip((age_years - FIRST_GREY_YEARS) / (ALL_GREY_YEARS - FIRST_GREY_YEARS), 0, 1))
+    return t * t * (3 - 2 * t)
+
+
+def hair_change(intensity: Plane, hair: Plane, old_years: float, new_years: float) -> Plane:
+    """Change of the log intensity (S, S, 3) of hair between two ages.
+
+    Args:
+        intensity: (S, S, 3) RGB in [0, 1].
+        hair: (S, S) share of hair.
+        old_years: age of the person.
+        new_years: target age.
+    """
+    light = intensity @ LUMINANCE
+    sure = hair > 0.6
+    if sure.mean() < _LEAST_HAIR:
+        return np.zeros_like(intensity)
+    typical = float(np.median(light[sure]))
+    before, after = greyness(old_years), greyness(new_years)
+    if after > before:
+        share = (after - before) / (1 - before + 1e-6)
+        return _grey(intensity, light, typical, share) * hair[..., None]
+    saturation = np.ptp(intensity, -1)[sure] / (intensity.max(-1)[sure] + 0.05)
+    if typical < BROWN + 0.05 or float(np.median(saturation)) > _GREY_SATURATION:
+        return np.zeros_like(intensity)
+    share = (before - after) / (before + 1e-6)
+    return share * (np.log((BROWN + LOG_FLOOR) / (typical + LOG_FLOOR)) + _BROWN_TINT) * hair[..., None]
+
+
+def _grey(intensity: Plane, light: Plane, typical: float, share: float) -> Plane:
+    """Colour fades and dark hair rises towards silver; strands lighter than their surroundings go first."""
+    unit = light.shape[0] / FACE_PER_CROP
+    strand = (light - geometry.blur(light, 0.06 * unit)) / (0.25 * typical + 0.02)
+    local = np.clip(share * (1 + 0.6 * np.clip(strand, -1, 1)), 0, 1)[..., None]
+    log = np.log(intensity + LOG_FLOOR)
+    faded = np.log(light + LOG_FLOOR)[..., None] - log
+    lift = float(np.clip(np.log((SILVER + LOG_FLOOR) / (typical + LOG_FLOOR)), 0, 1.1))
+    return (local * (0.9 * faded + 0.75 * lift)).astype(np.float32)

@@ -1,0 +1,92 @@
+"""Fine wrinkles: the detail layers of older faces, one for each region of the face, in the mean frame.
+
+Every region takes its own donor, so that no single person's skin is carried over as a whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.engines.prototype.frame import FRAME_PX, frame_grid, to_frame_px
+from reage.images import geometry
+from reage.types import Plane
+from reage.zones import Ellipse, ellipse_mask
+
+DETAIL_SIGMA_PX = 4.0
+"""Everything finer than this, px of the mean frame, is detail."""
+DETAIL_STEP = 0.005
+"""Log luminance of one step of the stored layers."""
+
+REGIONS: tuple[Ellipse, ...] = (
+    Ellipse(0.0, -0.75, 0.95, 0.42),
+    Ellipse(0.0, -0.12, 0.27, 0.42),
+    Ellipse(-0.72, 0.18, 0.55, 0.42),
+    Ellipse(0.72, 0.18, 0.55, 0.42),
+    Ellipse(-0.65, 0.90, 0.50, 0.55),
+    Ellipse(0.65, 0.90, 0.50, 0.55),
+    Ellipse(0.0, 1.45, 0.60, 0.50),
+)
+"""Forehead, between the brows, around each eye, each cheek with its fold, mouth and chin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Donors:
+    """Detail layers of older faces.
+
+    Args:
+        layers: (K, FRAME_PX, FRAME_PX) int8 log luminance in steps of `DETAIL_STEP`.
+        traits: (K, T) what makes a donor fit a person, each in comparable units (see `traits`).
+        age_years: (K,)
+    """
+
+    layers: NDArray[np.int8]
+    traits: Plane
+    age_years: Plane
+
+
+def traits(dense: NDArray[np.float64], masculinity: float, skin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a donor should share: sex, skin colour, mouth opening, smile and turn of the head."""
+    opening = (dense[66, 1] - dense[62, 1]) / 0.08
+    smile = (dense[54, 0] - dense[48, 0]) / 0.12
+    turn = ((dense[0, 0] + dense[16, 0]) / 2 - dense[27, 0]) / 0.06
+    return np.array([3 * masculinity, *(skin / 0.10), opening, smile, turn], np.float32)
+
+
+def region_masks() -> Plane:
+    """(R, FRAME_PX, FRAME_PX) soft masks of the regions that add up to 1 wherever any of them reaches."""
+    grid = frame_grid()
+    masks = np.stack([ellipse_mask(grid, shape, 0.5) for shape in REGIONS]) + 1e-4
+    return (masks / masks.sum(0)).astype(np.float32)
+
+
+def skin_only(mean: NDArray[np.float64]) -> Plane:
+    """(FRAME_PX, FRAME_PX) 1 on skin of the average face: no eyes, brows, lips, nostrils."""
+    points = to_frame_px(mean)
+    mask = np.ones((FRAME_PX, FRAME_PX), np.float32)
+    parts = ((36, 42, 4), (42, 48, 4), (17, 22, 5), (22, 27, 5), (48, 60, 4), (31, 36, 3))
+    for first, last, margin in parts:
+        mask[geometry.grow(geometry.fill_polygon(points[first:last], FRAME_PX, FRAME_PX), margin) > 0] = 0
+    return geometry.blur(mask, 2.5)
+
+
+def brow_mask(mean: NDArray[np.float64]) -> Plane:
+    """(FRAME_PX, FRAME_PX) 1 on the brows of the average face."""
+    points = to_frame_px(mean)
+    brows = [geometry.fill_polygon(points[first : first + 5], FRAME_PX, FRAME_PX) for first in (17, 22)]
+    return geometry.blur(geometry.grow(np.maximum(*brows), 4), 2.5)
+
+
+def choose_donors(donors: Donors, wanted: Plane, age_years: float) -> list[int]:
+    """A donor for each region: the best fits in turn, so that neighbours differ when several fit about as well."""
+    misfit = np.abs(donors.traits - wanted).sum(1) + np.abs(donors.age_years - np.clip(age_years, 62, 78)) / 6
+    best = np.argsort(misfit)
+    return [int(best[region % 3]) for region in range(len(REGIONS))]
+
+
+def compose_detail(donors: Donors, chosen: list[int], masks: Plane) -> Plane:
+    """(FRAME_PX, FRAME_PX) log-luminance detail put together from the chosen donors."""
+    layers = donors.layers[chosen].astype(np.float32) * DETAIL_STEP
+    return (layers * masks).sum(0)

@@ -1,0 +1,83 @@
+"""Numbers that say how good aged faces are: pure functions of readings, distances and pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.images import regions
+from reage.types import Pixels, Plane
+
+Values = NDArray[np.floating]
+
+
+def individual_typology_angle(skin: Values) -> float:
+    """Skin tone in degrees: above 55 very light, 28 to 41 intermediate, below -30 dark (Chardon et al. 1991).
+
+    Args:
+        skin: (3,) RGB in [0, 1].
+    """
+    light, _, yellow = regions.to_lab(np.rint(np.asarray(skin) * 255).astype(np.uint8)[None, None])[0, 0]
+    return float(np.degrees(np.arctan2(light - 50, yellow)))
+
+
+def rank_correlation(levels: Values, readings: Values) -> float:
+    """Spearman's correlation of two lists (K,) without ties in `levels`; ties in `readings` share their mean rank."""
+    ranks = _ranks(np.asarray(levels)), _ranks(np.asarray(readings))
+    if any(np.ptp(rank) == 0 for rank in ranks):
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _ranks(values: Values) -> Values:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return ((last - counts + 1 + last) / 2)[places]
+
+
+def steps_up(readings: Values, tolerance: float) -> bool:
+    """Whether readings (K,) in the order of their levels never fall by more than the tolerance."""
+    return bool((np.diff(readings) >= -tolerance).all())
+
+
+def changed_share(before: Pixels, after: Pixels, where: NDArray[np.bool_], more_than: int = 4) -> float:
+    """Share of the pixels of a mask (H, W) of which any channel changed by more than `more_than` of 255."""
+    if not where.any():
+        return 0.0
+    change = np.abs(before.astype(int) - after.astype(int)).max(-1)
+    return float((change[where] > more_than).mean())
+
+
+def backdrop_of(crop: Pixels, reach: float = 0.05) -> NDArray[np.bool_] | None:
+    """(S, S) pixels that surely show a plain coloured backdrop, not head, hair or neck; None without such a backdrop."""
+    person: Plane | None = regions.key_backdrop(crop)
+    return None if person is None else person < reach
+
+
+def bootstrap_interval(
+    values: Values,
+    people: Sequence[str],
+    statistic: Callable[[Values], float] = lambda drawn: float(np.mean(drawn)),
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % interval of a statistic of values (N,), drawing people, not pictures, with replacement."""
+    values, names = np.asarray(values), np.asarray(people)
+    of_person = [np.flatnonzero(names == name) for name in dict.fromkeys(people)]
+    generator = np.random.default_rng(seed)
+    drawn = [
+        statistic(
+            values[np.concatenate([of_person[i] for i in generator.integers(len(of_person), size=len(of_person))])]
+        )
+        for _ in range(draws)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def thirds(values: Values) -> NDArray[np.int64]:
+    """(N,) 0 for the lowest third of the values, 1 for the middle one, 2 for the highest."""
+    return np.searchsorted(np.quantile(values, [1 / 3, 2 / 3]), values, side="right").astype(np.int64)

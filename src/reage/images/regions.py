@@ -1,0 +1,77 @@
+"""Colours as people see them, and regions of one colour."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.types import Pixels, Plane
+
+
+def to_lab(pixels: Pixels) -> Plane:
+    """RGB uint8 (H, W, 3) -> CIE L*a*b* (H, W, 3), L* from 0 to 100."""
+    return cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+
+
+def key_backdrop(crop: Pixels) -> Plane | None:
+    """Share of the person in each pixel (S, S) in [0, 1]; None when the backdrop is not of one strong bluish colour."""
+    lab = to_lab(crop)
+    side = crop.shape[0]
+    k = side // 16
+    corners = (lab[:k, : 3 * k], lab[:k, -3 * k :], lab[: side // 2, : k // 2], lab[: side // 2, -(k // 2) :])
+    border = np.concatenate([corner.reshape(-1, 3) for corner in corners])
+    blue = border[border[:, 2] < -18]
+    if len(blue) < 0.6 * len(border):
+        return None
+    hue = np.median(np.arctan2(blue[:, 2], blue[:, 1]))
+    strength = np.percentile(np.hypot(blue[:, 1], blue[:, 2]), 10)
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    other_hue = np.abs(np.arctan2(lab[..., 2], lab[..., 1]) - hue)
+    backdrop = np.clip((chroma / strength - 0.35) / 0.35, 0, 1) * np.clip((0.55 - other_hue) / 0.2, 0, 1)
+    return (1 - backdrop).astype(np.float32)
+
+
+def grab_cut(
+    pixels: Pixels, inside: NDArray[np.bool_], likely: NDArray[np.bool_], outside: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Divides a picture in two by colour (Rother et al. 2004), from pixels that are surely or likely in either part.
+
+    Args:
+        pixels: (H, W, 3) RGB uint8.
+        inside: (H, W) surely in the region.
+        likely: (H, W) likely in it; the others are likely not.
+        outside: (H, W) surely not in it.
+
+    Returns:
+        (H, W) the region.
+    """
+    mask = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    mask[inside], mask[outside] = cv2.GC_FGD, cv2.GC_BGD
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(np.ascontiguousarray(pixels[..., ::-1]), mask, None, *models, 4, cv2.GC_INIT_WITH_MASK)
+    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+
+
+def connected_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The connected parts of a mask, one mask each."""
+    count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
+    return [numbers == number for number in range(1, count)]
+
+
+def without_specks(mask: NDArray[np.bool_], radius_px: int = 1) -> NDArray[np.bool_]:
+    """The mask after a morphological opening."""
+    kernel = np.ones((radius_px + 1, radius_px + 1), np.uint8)
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+
+
+def follow_edges(mask: Plane, guide: Plane, radius_px: int, smoothness: float) -> Plane:
+    """A coarse soft mask (H, W) pulled to the edges of a guide (H, W): the guided filter of He et al. (2010)."""
+    size = (2 * radius_px + 1, 2 * radius_px + 1)
+
+    def mean(plane: Plane) -> Plane:
+        return cv2.blur(plane, size, borderType=cv2.BORDER_REFLECT_101)
+
+    mean_guide, mean_mask = mean(guide), mean(mask)
+    slope = (mean(guide * mask) - mean_guide * mean_mask) / (mean(guide * guide) - mean_guide**2 + smoothness)
+    return np.clip(mean(slope) * guide + mean(mean_mask - slope * mean_guide), 0, 1)

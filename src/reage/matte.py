@@ -1,0 +1,136 @@
+"""What of a crop is skin, what is hair, and what may change at all.
+
+Convention: masks are float32 (S, S) in [0, 1] in the crop frame; lengths in face units (see `reage.zones`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from reage.images import geometry, regions
+from reage.images.tensors import to_net
+from reage.nets.parse import ParseNet, ParseNetConfig, build_parse_net
+from reage.types import Pixels, Plane
+from reage.weights import find_weights, load_torch_weights
+from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask, face_grid, smoothstep
+
+_HAIRLINE = -1.05
+"""Mean height of the hairline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Soft masks of skin (features and glasses included) and hair."""
+
+    skin: Plane
+    hair: Plane
+
+
+class Parser:
+    """Tells skin, hair and the rest apart; the borders follow the edges of the picture."""
+
+    def __init__(self, net: ParseNet) -> None:
+        self._net = net.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, weights: str | Path = "parts") -> Self:
+        """Reads shipped weights by name, or a file.
+
+        Raises:
+            WeightsError: when they are missing, damaged or made for something else.
+        """
+        tensors, config = load_torch_weights(find_weights(weights))
+        net = build_parse_net(ParseNetConfig(**config["net"]))
+        net.load_state_dict(tensors)
+        return cls(net)
+
+    @torch.inference_mode()
+    def parse(self, crop: Pixels) -> Parts:
+        """(S, S, 3) RGB uint8 -> skin and hair."""
+        side, small = crop.shape[0], self._net.config.input_px
+        shares = self._net(to_net(geometry.resize(crop, small, small)))[0].softmax(0).numpy()
+        guide = regions.to_lab(crop)[..., 0] / 100
+        unit = side / FACE_PER_CROP
+        skin, hair = (
+            regions.follow_edges(geometry.resize(part, side, side), guide, round(0.05 * unit), 1e-3)
+            for part in shares[1:]
+        )
+        return Parts(skin=skin.astype(np.float32), hair=hair.astype(np.float32))
+
+
+def guess_parts(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Parts:
+    """Parts by place alone: skin is the oval of the face, hair is nowhere."""
+    return Parts(skin=face_oval(side_px, landmarks, dense), hair=np.zeros((side_px, side_px), np.float32))
+
+
+def eye_mask(side_px: int, landmarks: Plane) -> Plane:
+    """1 in the eye openings, from the eye corners (5, 2) crop px alone."""
+    mask = np.zeros((side_px, side_px), np.float32)
+    grid = geometry.pixel_grid(side_px, side_px)
+    for outer, inner in ((0, 1), (3, 2)):
+        centre = (landmarks[outer] + landmarks[inner]) / 2
+        half = float(np.linalg.norm(landmarks[outer] - landmarks[inner])) / 2
+        x, y = (grid[..., 0] - centre[0]) / half, (grid[..., 1] - centre[1]) / (0.42 * half)
+        mask = np.maximum(mask, smoothstep(np.hypot(x, y), 1.25, 0.95))
+    return mask
+
+
+def face_oval(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Plane:
+    """1 on the face from hairline to jaw, soft at the border; `dense` (68, 2) crop px follows the person's own jaw."""
+    grid = face_grid(side_px, landmarks)
+    oval = ellipse_mask(grid, Ellipse(0.0, 0.36, 1.16, 1.52), 0.09)
+    if dense is not None:
+        jaw = geometry.fill_polygon(
+            np.vstack([dense[:17], dense[[26, 17]] - [0, 1.2 * side_px / FACE_PER_CROP]]), side_px, side_px
+        )
+        jaw = geometry.blur(geometry.grow(jaw, -0.03 * side_px / FACE_PER_CROP), 0.035 * side_px / FACE_PER_CROP)
+        top = smoothstep(grid[..., 1], _HAIRLINE - 0.12, _HAIRLINE + 0.2)
+        oval = np.maximum(jaw, 0) * np.maximum(ellipse_mask(grid, Ellipse(0.0, 0.4, 1.25, 1.62), 0.08) * top, 0)
+    return oval
+
+
+def frame_mask(crop: Pixels, landmarks: Plane) -> Plane:
+    """1 on thin dark or bright structures around the eyes that skin does not have: frames, brows, glints."""
+    side = crop.shape[0]
+    unit = side / FACE_PER_CROP
+    light = np.log(crop.astype(np.float32).mean(-1) / 255 + 0.04)
+    smooth = geometry.blur(light, 0.16 * unit)
+    contrast = np.abs(geometry.blur(light, 0.012 * unit) - smooth)
+    strong = geometry.grow(smoothstep(contrast, 0.30, 0.50), 0.02 * unit)
+    grid = face_grid(side, landmarks)
+    band = smoothstep(grid[..., 1], -0.55, -0.40) * smoothstep(grid[..., 1], 0.62, 0.48)
+    return geometry.blur(strong * band, 0.015 * unit)
+
+
+def mouth_mask(side_px: int, dense: Plane) -> Plane:
+    """1 between the lips (teeth, tongue), from the 68 landmarks (68, 2) crop px."""
+    unit = side_px / FACE_PER_CROP
+    open_mouth = geometry.grow(geometry.fill_polygon(dense[60:68], side_px, side_px), 0.015 * unit)
+    gap = float(np.linalg.norm(dense[66] - dense[62]))
+    return geometry.blur(open_mouth, 0.015 * unit) * float(np.clip(gap / (0.04 * unit), 0, 1))
+
+
+def make_matte(crop: Pixels, landmarks: Plane, parts: Parts, dense: Plane | None = None) -> Plane:
+    """What of a crop may change: skin of the face and hair 1; eyes, teeth, glasses frames and everything else 0.
+
+    Args:
+        crop: (S, S, 3) RGB uint8.
+        landmarks: (5, 2) crop px.
+        parts: of the crop.
+        dense: (68, 2) crop px, or None.
+    """
+    side = crop.shape[0]
+    skin = (
+        parts.skin
+        * face_oval(side, landmarks, dense)
+        * (1 - eye_mask(side, landmarks))
+        * (1 - frame_mask(crop, landmarks))
+    )
+    if dense is not None:
+        skin = skin * (1 - mouth_mask(side, dense))
+    return np.clip(np.maximum(skin, parts.hair), 0, 1).astype(np.float32)

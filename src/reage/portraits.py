@@ -1,0 +1,197 @@
+"""Portraits ready for training: Parquet files with one row for each aligned crop and all that was measured on it.
+
+Convention:
+    crops RGB uint8 (N, S, S, 3), stored as PNG; points (x, y) in crop px; boxes xyxy in px of the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from reage.errors import ImageError
+from reage.images.codec import decode_png, encode_png
+from reage.types import Pixels, Plane
+
+ROWS_PER_SHARD = 512
+
+
+def _floats(size: int) -> pa.DataType:
+    return pa.list_(pa.float32(), size)
+
+
+SCHEMA = pa.schema(
+    {
+        "file": pa.string(),
+        "person": pa.string(),
+        "age_years": pa.float32(),
+        "sex": pa.string(),
+        "year": pa.int32(),
+        "split": pa.string(),
+        "grey": pa.bool_(),
+        "crop_png": pa.binary(),
+        "landmarks": _floats(10),
+        "dense_landmarks": _floats(136),
+        "image_px_per_crop_px": pa.float32(),
+        "score": pa.float32(),
+        "box": _floats(4),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portrait:
+    """One row.
+
+    Args:
+        file: name of the photo in its collection.
+        person: id of the person; all pictures of a person share it.
+        age_years: in the photo.
+        sex: "M" or "F".
+        year: of the photo.
+        split: "train" or "val", from `split_of(person)`.
+        grey: the photo has no colour.
+        crop: (S, S, 3) aligned as `Face.crop`.
+        landmarks: (5, 2) in the order of `Face.landmarks`.
+        dense_landmarks: (68, 2) in the order of iBUG 300-W.
+        image_px_per_crop_px: px of the photo that one crop px covers; above 1 the crop is finer than the photo's copy.
+        score: of the face detector.
+        box: of the face in the photo.
+    """
+
+    file: str
+    person: str
+    age_years: float
+    sex: str
+    year: int
+    split: str
+    grey: bool
+    crop: Pixels
+    landmarks: Plane
+    dense_landmarks: Plane
+    image_px_per_crop_px: float
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portraits:
+    """The rows of all shards as columns; the meaning of each is that of `Portrait`.
+
+    Args:
+        file: (N,) str.
+        person: (N,) str.
+        age_years: (N,) float32.
+        sex: (N,) str.
+        year: (N,) int32.
+        split: (N,) str.
+        grey: (N,) bool.
+        crops: (N, S, S, 3) uint8.
+        landmarks: (N, 5, 2) float32.
+        dense_landmarks: (N, 68, 2) float32.
+        image_px_per_crop_px: (N,) float32.
+        score: (N,) float32.
+        box: (N, 4) float32.
+    """
+
+    file: NDArray[np.str_]
+    person: NDArray[np.str_]
+    age_years: Plane
+    sex: NDArray[np.str_]
+    year: NDArray[np.int32]
+    split: NDArray[np.str_]
+    grey: NDArray[np.bool_]
+    crops: Pixels
+    landmarks: Plane
+    dense_landmarks: Plane
+    image_px_per_crop_px: Plane
+    score: Plane
+    box: Plane
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def pick(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Portraits:
+        """The rows of a mask (N,) or of a list of row numbers."""
+        return Portraits(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+
+
+def write_shards(portraits: Iterable[Portrait], folder: str | Path) -> list[Path]:
+    """Writes `portraits-00000.parquet` and so on into the folder; older shards there are deleted first.
+
+    Returns:
+        The files, in order; `read_shards` keeps the order of the rows.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in _shard_files(folder):
+        old.unlink()
+    files: list[Path] = []
+    rows: list[dict[str, object]] = []
+    for portrait in portraits:
+        rows.append(_to_row(portrait))
+        if len(rows) == ROWS_PER_SHARD:
+            files.append(_write_shard(rows, folder, len(files)))
+            rows = []
+    if rows:
+        files.append(_write_shard(rows, folder, len(files)))
+    return files
+
+
+def read_shards(folder: str | Path) -> Portraits:
+    """Reads all shards of a folder into memory (a 256 px crop takes 0.2 MB).
+
+    Raises:
+        ImageError: when there are no shards, one is damaged, or the crops differ in size.
+    """
+    files = _shard_files(Path(folder))
+    if not files:
+        raise ImageError(f"There are no portraits in {folder}; give a folder of portraits-*.parquet files.")
+    try:
+        table = pa.concat_tables([pq.read_table(file, schema=SCHEMA) for file in files])
+    except (pa.ArrowException, OSError) as error:
+        raise ImageError(f"A shard in {folder} is damaged or of another kind; prepare the portraits again.") from error
+    crops = [decode_png(png) for png in table["crop_png"].to_pylist()]
+    if len({crop.shape for crop in crops}) != 1:
+        raise ImageError(f"The crops in {folder} differ in size; prepare all portraits in one go.")
+    return _to_columns(table, np.stack(crops))
+
+
+def _shard_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("portraits-*.parquet"))
+
+
+def _write_shard(rows: list[dict[str, object]], folder: Path, number: int) -> Path:
+    path = folder / f"portraits-{number:05d}.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), path)
+    return path
+
+
+def _to_row(portrait: Portrait) -> dict[str, object]:
+    row = {field.name: getattr(portrait, field.name) for field in fields(portrait) if field.name != "crop"}
+    points = {name: np.ravel(row[name]).tolist() for name in ("landmarks", "dense_landmarks", "box")}
+    return {**row, **points, "crop_png": encode_png(portrait.crop)}
+
+
+def _to_columns(table: pa.Table, crops: Pixels) -> Portraits:
+    column = {name: table[name].combine_chunks() for name in table.column_names if name != "crop_png"}
+    plain = {name: values.to_numpy(zero_copy_only=False) for name, values in column.items() if not _is_list(values)}
+    lists = {name: np.array(values.flatten()) for name, values in column.items() if _is_list(values)}
+    text = {name: plain[name].astype(str) for name in ("file", "person", "sex", "split")}
+    return Portraits(
+        **{**plain, **text},
+        crops=crops,
+        landmarks=lists["landmarks"].reshape(-1, 5, 2),
+        dense_landmarks=lists["dense_landmarks"].reshape(-1, 68, 2),
+        box=lists["box"].reshape(-1, 4),
+    )
+
+
+def _is_list(values: pa.Array) -> bool:
+    return pa.types.is_fixed_size_list(values.type)

@@ -1,0 +1,194 @@
+"""Makes studio portraits look like the photos people have: dark, blurred, small, noisy, compressed, grey, askew.
+
+Each picture of a batch draws its own accidents. All randomness comes from the generator that is handed in.
+
+Convention:
+    crops (B, 3, S, S) in [-1, 1] at the door and inside; S is a multiple of 8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Generator, Tensor
+
+_JPEG_LUMINANCE = torch.tensor(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+"""Quantisation steps of ITU-T T.81, table K.1, for 8-bit luminance at quality 50."""
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How often (a probability per picture) and how strongly each accident happens.
+
+    Args:
+        mirror: probability.
+        turn_degrees: largest rotation to either side.
+        scale: largest relative change of size.
+        shift: largest shift, as a share of the side.
+        grey: probability that colour is lost.
+        exposure: largest change of brightness, as a share of the range.
+        gamma: largest change of the logarithm of gamma.
+        contrast: largest relative change of contrast.
+        saturation: largest relative change of saturation.
+        tint: largest change of one channel, as a share of the range.
+        lamp: probability of light from one side.
+        blur: probability of a soft lens.
+        blur_px: largest standard deviation of the blur.
+        small: probability that the picture was once smaller.
+        smallest: by at most this factor per side.
+        compressed: probability of JPEG blocks.
+        coarsest: largest factor on the quantisation steps of quality 50.
+        noise: probability of sensor noise.
+        noise_std: its largest standard deviation, as a share of the range.
+    """
+
+    mirror: float = 0.5
+    turn_degrees: float = 8.0
+    scale: float = 0.1
+    shift: float = 0.04
+    grey: float = 0.4
+    exposure: float = 0.15
+    gamma: float = 0.4
+    contrast: float = 0.3
+    saturation: float = 0.5
+    tint: float = 0.05
+    lamp: float = 0.2
+    blur: float = 0.3
+    blur_px: float = 1.8
+    small: float = 0.3
+    smallest: float = 3.5
+    compressed: float = 0.3
+    coarsest: float = 2.5
+    noise: float = 0.4
+    noise_std: float = 0.05
+
+
+def augment(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """(B, 3, S, S) -> the same, as if taken by chance: first the place, then the light, then the camera."""
+    crops = move(crops, config, generator)
+    crops = relight(crops, config, generator)
+    crops = _sometimes(crops, config.grey, generator, to_grey)
+    crops = _sometimes(crops, config.blur, generator, lambda some: _blur(some, config.blur_px, generator))
+    crops = _sometimes(crops, config.small, generator, lambda some: _shrink(some, config.smallest, generator))
+    crops = _sometimes(crops, config.noise, generator, lambda some: _add_noise(some, config.noise_std, generator))
+    crops = _sometimes(crops, config.compressed, generator, lambda some: _compress(some, config.coarsest, generator))
+    return crops.clamp(-1, 1)
+
+
+def move(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """Mirrors, turns, scales and shifts each picture; the border is replicated."""
+    num = len(crops)
+    angle = _spread(num, math.radians(config.turn_degrees), generator)
+    size = 1 + _spread(num, config.scale, generator)
+    side = 1 - 2 * (torch.rand(num, generator=generator) < config.mirror).float()
+    shift_x, shift_y = 2 * _spread(num, config.shift, generator), 2 * _spread(num, config.shift, generator)
+    rows = (
+        torch.stack([side * size * angle.cos(), -size * angle.sin(), shift_x], 1),
+        torch.stack([side * size * angle.sin(), size * angle.cos(), shift_y], 1),
+    )
+    places = F.affine_grid(torch.stack(rows, 1), list(crops.shape), align_corners=False)
+    return F.grid_sample(crops, places, padding_mode="border", align_corners=False)
+
+
+def relight(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
+    """Changes exposure, contrast, colour and gamma, and puts a lamp to one side of some pictures."""
+    num = len(crops)
+
+    def draw(largest: float, channels: int = 1) -> Tensor:
+        return _spread(num * channels, largest, generator).view(num, channels, 1, 1)
+
+    grey = to_grey(crops)
+    crops = grey + (crops - grey) * (1 + draw(config.saturation))
+    mean = crops.mean((1, 2, 3), keepdim=True)
+    crops = mean + (crops - mean) * (1 + draw(config.contrast))
+    crops = crops + 2 * draw(config.exposure) + 2 * draw(config.tint, 3)
+    crops = 2 * ((crops + 1) / 2).clamp(1e-3, 1).pow(draw(config.gamma).exp()) - 1
+    return _sometimes(crops, config.lamp, generator, lambda some: _lamp(some, generator))
+
+
+def to_grey(crops: Tensor) -> Tensor:
+    """(B, 3, S, S) -> the luma in all three channels."""
+    return (crops * crops.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True).expand_as(crops)
+
+
+def _spread(num: int, largest: float, generator: Generator) -> Tensor:
+    """(num,) uniform in [-largest, largest]."""
+    return (2 * torch.rand(num, generator=generator) - 1) * largest
+
+
+def _sometimes(crops: Tensor, probability: float, generator: Generator, change: Callable[[Tensor], Tensor]) -> Tensor:
+    rows = torch.nonzero(torch.rand(len(crops), generator=generator) < probability)[:, 0]
+    return crops.index_copy(0, rows, change(crops[rows])) if len(rows) else crops
+
+
+def _lamp(crops: Tensor, generator: Generator) -> Tensor:
+    num, _, height, width = crops.shape
+    direction = 2 * math.pi * torch.rand(num, 1, 1, generator=generator)
+    x, y = torch.linspace(-1, 1, width), torch.linspace(-1, 1, height)[:, None]
+    slope = 0.7 * torch.rand(num, 1, 1, generator=generator)
+    light = 1 + slope * (direction.cos() * x + direction.sin() * y)
+    return (crops + 1) * light[:, None].clamp(min=0.2) - 1
+
+
+def _blur(crops: Tensor, largest_px: float, generator: Generator) -> Tensor:
+    num, _, height, width = crops.shape
+    radius = math.ceil(2.5 * largest_px)
+    sigma = 0.3 + (largest_px - 0.3) * torch.rand(num, 1, generator=generator)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)[:, None, None]
+    planes = F.pad(crops, (radius,) * 4, mode="reflect").reshape(1, num * 3, height + 2 * radius, width + 2 * radius)
+    planes = F.conv2d(F.conv2d(planes, kernel, groups=num * 3), kernel.transpose(2, 3), groups=num * 3)
+    return planes.view(num, 3, height, width)
+
+
+def _shrink(crops: Tensor, most: float, generator: Generator) -> Tensor:
+    return torch.cat([_shrink_one(crop[None], most ** torch.rand(1, generator=generator).item()) for crop in crops])
+
+
+def _shrink_one(crop: Tensor, factor: float) -> Tensor:
+    height, width = crop.shape[-2:]
+    size = (max(8, round(height / factor)), max(8, round(width / factor)))
+    small = F.interpolate(crop, size, mode="bilinear", antialias=True)
+    return F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
+
+
+def _add_noise(crops: Tensor, largest_std: float, generator: Generator) -> Tensor:
+    std = 2 * largest_std * torch.rand(len(crops), 1, 1, 1, generator=generator)
+    return crops + std * torch.randn(crops.shape, generator=generator)
+
+
+def _compress(crops: Tensor, coarsest: float, generator: Generator) -> Tensor:
+    basis = _cosine_basis()
+    steps = (
+        _JPEG_LUMINANCE * (0.2 + (coarsest - 0.2) * torch.rand(len(crops), 1, 1, 1, 1, 1, generator=generator)) / 127.5
+    )
+    blocks = rearrange(crops, "b c (h y) (w x) -> b c h w y x", y=8, x=8)
+    waves = basis @ blocks @ basis.T
+    blocks = basis.T @ ((waves / steps).round() * steps) @ basis
+    return rearrange(blocks, "b c h w y x -> b c (h y) (w x)")
+
+
+def _cosine_basis() -> Tensor:
+    """(8, 8) the orthonormal cosine transform of JPEG."""
+    place, frequency = torch.arange(8), torch.arange(8)[:, None]
+    basis = 0.5 * torch.cos((2 * place + 1) * frequency * math.pi / 16)
+    basis[0] /= math.sqrt(2)
+    return basis

@@ -1,0 +1,154 @@
+"""One training loop for every recipe: AdamW, warm-up and cosine, bf16, a running mean of the weights, checkpoints.
+
+Each step seeds itself, so a run that was stopped and resumed is the same run.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Generator, Tensor, nn
+
+from reage.errors import WeightsError
+
+_STEPS_PER_SEED = 1_000_003
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast a recipe learns.
+
+    Args:
+        steps: number of updates.
+        batch: pictures per update.
+        warmup_steps: over which the learning rate rises to its full height, before it falls along a cosine.
+        weight_decay: of AdamW.
+        largest_gradient: norm to which gradients are clipped.
+        mean_decay: of the running mean of the weights, which is what training returns; 0 returns the last weights.
+        half: compute in bf16 where torch thinks it safe.
+        checkpoint_seconds: time between checkpoints.
+    """
+
+    steps: int
+    batch: int
+    warmup_steps: int = 30
+    weight_decay: float = 0.02
+    largest_gradient: float = 5.0
+    mean_decay: float = 0.99
+    half: bool = True
+    checkpoint_seconds: float = 60.0
+
+
+def fit(
+    net: nn.Module,
+    loss_of: Callable[[Generator], Tensor],
+    rates: Sequence[tuple[nn.Module, float]],
+    schedule: Schedule,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> nn.Module:
+    """Trains `net` in place and returns the running mean of its weights, in evaluation mode.
+
+    Args:
+        net: to be trained.
+        loss_of: draws a batch with the generator and returns the loss of `net` on it.
+        rates: parts of `net` with their highest learning rates; what is in no part stays as it is.
+        schedule: length and speed.
+        seed: two runs with one seed are the same run.
+        checkpoint: file that a stopped run is resumed from; deleted at the end. None keeps none.
+
+    Raises:
+        WeightsError: when the checkpoint belongs to another run.
+    """
+    mean = copy.deepcopy(net).requires_grad_(False).eval()
+    optimiser = torch.optim.AdamW(
+        [{"params": list(part.parameters()), "peak": rate} for part, rate in rates], weight_decay=schedule.weight_decay
+    )
+    parts = {"net": net, "mean": mean, "optimiser": optimiser}
+    first, saved_at = _resume(parts, checkpoint), time.monotonic()
+    net.train()
+    with _progress() as progress:
+        bar = progress.add_task("training", total=schedule.steps, completed=first, loss=math.nan)
+        for step in range(first, schedule.steps):
+            loss = _update(net, loss_of, optimiser, schedule, step, seed)
+            _move_mean(mean, net, min(schedule.mean_decay, (step + 1) / (step + 10)))
+            progress.update(bar, advance=1, loss=loss)
+            if checkpoint and time.monotonic() - saved_at > schedule.checkpoint_seconds:
+                _save(parts, step + 1, checkpoint)
+                saved_at = time.monotonic()
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    net.eval()
+    return mean
+
+
+def learning_rate_share(step: int, schedule: Schedule) -> float:
+    """The share of the highest learning rate at a step: a linear rise, then half a cosine down to 0."""
+    rise = min(1.0, (step + 1) / schedule.warmup_steps)
+    return rise * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
+
+
+def _update(
+    net: nn.Module,
+    loss_of: Callable[[Generator], Tensor],
+    optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
+    step: int,
+    seed: int,
+) -> float:
+    torch.manual_seed(seed * _STEPS_PER_SEED + step)
+    generator = Generator().manual_seed(seed * _STEPS_PER_SEED + step)
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * learning_rate_share(step, schedule)
+    with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
+        loss = loss_of(generator)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), schedule.largest_gradient)
+    optimiser.step()
+    return loss.item()
+
+
+@torch.no_grad()
+def _move_mean(mean: nn.Module, net: nn.Module, decay: float) -> None:
+    for kept, new in zip(mean.parameters(), net.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
+
+
+def _resume(parts: dict[str, Any], checkpoint: Path | None) -> int:
+    """Fills the parts from the checkpoint, if there is one; returns the step to go on with."""
+    if checkpoint is None or not checkpoint.is_file():
+        return 0
+    try:
+        states = torch.load(checkpoint, weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(states[name])
+        return int(states["step"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise WeightsError(f"The checkpoint {checkpoint} belongs to another run; delete it to start afresh.") from error
+
+
+def _save(parts: dict[str, Any], step: int, checkpoint: Path) -> None:
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = checkpoint.with_suffix(".unfinished")
+    torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, unfinished)
+    unfinished.replace(checkpoint)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TimeRemainingColumn(),
+    )

@@ -1,0 +1,70 @@
+"""A run is a function: each recipe trains one set of shipped weights from shards and returns the file's content."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import reage
+from reage.errors import ReageError
+from reage.portraits import Portraits, read_shards
+from reage.weights import save_weights
+
+Weights = tuple[dict[str, Any], dict[str, object]]
+"""Tensors by name, and the config that is stored beside them."""
+
+
+def parts(portraits: Portraits, checkpoint: Path) -> Weights:
+    """The parser of skin and hair; about 5 minutes on one core."""
+    from reage.training.parser import ParserRecipe, describe, train_parser
+
+    recipe = ParserRecipe()
+    net = train_parser(recipe, portraits, checkpoint)
+    return dict(net.state_dict()), describe(recipe)
+
+
+def prototype(portraits: Portraits, checkpoint: Path) -> Weights:
+    """The `prototype` engine; about a minute. Needs the weights `parts`."""
+    from reage.matte import Parser
+    from reage.training.prototype import PrototypeConfig, fit_prototype
+
+    parser = Parser.load()
+    training = portraits.pick(portraits.split == "train")
+    return fit_prototype(training, lambda crop: parser.parse(crop).skin, PrototypeConfig())
+
+
+RECIPES: MappingProxyType[str, Callable[[Portraits, Path], Weights]] = MappingProxyType(
+    {"parts": parts, "prototype": prototype}
+)
+
+
+def train(name: str, shards: str | Path, out: str | Path | None = None) -> Path:
+    """Runs a recipe and writes its weights with their config, seed and commit inside.
+
+    Args:
+        name: of the recipe and of the weights.
+        shards: folder of portraits made by `prepare`.
+        out: weights file; by default NAME.safetensors in the current folder.
+
+    Raises:
+        ReageError: when there is no such recipe, or the shards cannot be read.
+    """
+    if name not in RECIPES:
+        raise ReageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
+    path = Path(out or f"{name}.safetensors")
+    tensors, config = RECIPES[name](read_shards(shards), path.with_suffix(".checkpoint"))
+    save_weights(path, tensors, {**config, "name": name, "commit": _commit(), "version": reage.__version__})
+    return path
+
+
+def _commit() -> str:
+    """The commit of the code that runs, "" outside a checkout."""
+    try:
+        folder = Path(__file__).parent
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()
