@@ -99,7 +99,7 @@ class Identifier:
 
         Args:
             pixels: (H, W, 3) RGB, for example `face.crop`.
-            landmarks: (5, 2) px in `pixels`, in the order of `Face.landmarks`, for example `face.to_crop(face.landmarks)`.
+            landmarks: (5, 2) px in `pixels`, ordered as `Face.landmarks`: for a crop `face.to_crop(face.landmarks)`.
 
         Returns:
             (128,) float32.
@@ -130,5 +130,5 @@ def make_chip(pixels: Pixels, landmarks: Plane) -> Pixels:
 
 
 def identity_distance(a: Plane, b: Plane) -> NDArray[np.float32]:
-    """Euclidean distance of identities (..., 128) -> (...): 0.36 is usual for portraits of one person ten years apart."""
+    """Euclidean distance of identities (..., 128) -> (...); 0.36 is usual for one person in ten years."""
     return np.asarray(np.linalg.norm(a - b, axis=-1))

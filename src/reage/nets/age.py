@@ -10,7 +10,7 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class AgeNetConfig:
         offset_years: age read where the raw expectation is 0.
     """
 
-    trunk: TrunkConfig = TrunkConfig()
+    trunk: TrunkConfig = field(default_factory=TrunkConfig)
     stages_read: tuple[int, ...] = (1, 2, 4)
     region_share: float = 0.8
     input_px: int = 160
@@ -131,17 +131,19 @@ class AgeNet(nn.Module):
 
 
 def build_age_net(config: AgeNetConfig, *, from_dlib: bool = False) -> AgeNet:
-    """An untrained estimator; `from_dlib` starts its trunk from dlib's face net.
+    """An untrained estimator; `from_dlib` starts its trunk, which may lack the last stages, from dlib's face net.
 
     Raises:
-        WeightsError: when dlib's net is not installed or the config's trunk is of another size.
+        WeightsError: when dlib's net is not installed or its convolutions are of another size.
     """
     net = AgeNet(config)
     if from_dlib:
-        if config.trunk != TrunkConfig():
-            raise WeightsError(f"dlib's net has the trunk {TrunkConfig()}; {config.trunk} cannot start from it.")
-        net.trunk.load_state_dict(load_dlib_resnet().trunk.state_dict())
-    return net.to(memory_format=torch.channels_last)
+        whole = TrunkConfig()
+        if config.trunk != replace(whole, stages=whole.stages[: len(config.trunk.stages)]):
+            raise WeightsError(f"dlib's net has the trunk {whole}; {config.trunk} cannot start from it.")
+        for mine, theirs in zip(net.trunk.convolutions(), load_dlib_resnet().trunk.convolutions(), strict=False):
+            mine.load_state_dict(theirs.state_dict())
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def load_age_net(name: str | Path = "age-a", device: str = "cpu") -> AgeNet:

@@ -66,6 +66,8 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     """The convolutions of dlib's net; any input of about 100 px or more will do."""
 
+    mean: Tensor
+
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
         self.config = config

@@ -1,21 +1,22 @@
-"""Trains an age estimator on dated portraits: fine-tune, then undo its regression to the mean on people it never saw."""
+"""Trains an age estimator on dated portraits: fine-tune, then undo some of its regression to the mean."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from reage.images.geometry import resize
 from reage.images.tensors import to_net
 from reage.nets.age import AgeNet, AgeNetConfig, build_age_net
+from reage.nets.dlib_resnet import TrunkConfig
+from reage.portraits import Portraits
 from reage.training.augment import AugmentConfig, augment
 from reage.training.loop import Schedule, fit
-from reage.training.shards import Portraits
 from reage.training.split import fold_of
 
 _BATCH_READ = 32
@@ -26,7 +27,6 @@ class AgeRecipe:
     """Everything that decides which weights come out.
 
     Args:
-        name: of the weights.
         seed: of the run.
         crop_px: side to which the crops are resampled before anything else.
         left_out_fold: fold of the training people that the fit never sees; they serve to correct its bias.
@@ -35,25 +35,35 @@ class AgeRecipe:
         from_dlib: start from dlib's face net.
         augment: accidents that the portraits meet.
         schedule: length and speed.
-        trunk_rate: highest learning rate of the trunk.
+        trunk_rate: highest learning rate of the trunk, as a share of the size of the weights.
         head_rate: highest learning rate of the head.
         balance: 0 draws portraits as often as they are, 1 draws every decade of age equally often.
         correction: share of the measured regression to the mean that is undone, 0 to 1.
     """
 
-    name: str
     seed: int
     left_out_fold: int
     schedule: Schedule
     crop_px: int = 200
     folds: int = 8
-    net: AgeNetConfig = AgeNetConfig()
+    net: AgeNetConfig = field(default_factory=AgeNetConfig)
     from_dlib: bool = True
-    augment: AugmentConfig = AugmentConfig()
-    trunk_rate: float = 2e-4
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    trunk_rate: float = 0.003
     head_rate: float = 1e-3
     balance: float = 0.5
     correction: float = 0.5
+
+
+def age_a() -> AgeRecipe:
+    """The estimator that reads the age of a face before it is changed."""
+    return AgeRecipe(seed=0, left_out_fold=0, schedule=Schedule(steps=2000, batch=16))
+
+
+def age_b() -> AgeRecipe:
+    """The estimator that judges: it reads other stages, and learned from other people, from another seed."""
+    net = AgeNetConfig(trunk=TrunkConfig(stages=TrunkConfig().stages[:4]), stages_read=(0, 2, 3))
+    return AgeRecipe(seed=1, left_out_fold=1, net=net, schedule=Schedule(steps=2000, batch=16))
 
 
 def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Path | None = None) -> AgeNet:
@@ -67,6 +77,7 @@ def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Pat
     portraits = resize_crops(portraits, recipe.crop_px)
     left_out = left_out_rows(recipe, portraits)
     seen = portraits.pick((portraits.split == "train") & ~left_out)
+    torch.manual_seed(recipe.seed)
     net = build_age_net(recipe.net, from_dlib=recipe.from_dlib)
     weights = torch.from_numpy(sampling_weights(seen.age_years, recipe.balance))
 
@@ -76,10 +87,15 @@ def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Pat
         is_man = torch.from_numpy(seen.sex[rows] == "M").float()
         return net.loss(crops, torch.from_numpy(seen.age_years[rows]), is_man)
 
-    rates = [(net.trunk, recipe.trunk_rate), (net.head, recipe.head_rate)]
-    mean = fit(net, loss_of, rates, recipe.schedule, seed=recipe.seed, checkpoint=checkpoint)
+    mean = fit(net, loss_of, learning_rates(net, recipe), recipe.schedule, seed=recipe.seed, checkpoint=checkpoint)
     assert isinstance(mean, AgeNet)
     return correct_bias(mean, portraits.pick(left_out), recipe.correction)
+
+
+def learning_rates(net: AgeNet, recipe: AgeRecipe) -> list[tuple[nn.Module, float]]:
+    """Parts of the net with their rates; a convolution's is in proportion to its weights, whose sizes differ widely."""
+    trunk = [(layer, recipe.trunk_rate * layer.weight.std().item()) for layer in net.trunk.convolutions()]
+    return [*trunk, (net.head, recipe.head_rate)]
 
 
 def resize_crops(portraits: Portraits, crop_px: int) -> Portraits:
@@ -124,6 +140,14 @@ def correct_bias(net: AgeNet, portraits: Portraits, share: float) -> AgeNet:
     return net
 
 
+def train_weights(
+    recipe: AgeRecipe, portraits: Portraits, checkpoint: Path
+) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """What a weights file holds: the tensors of the trained estimator by name, and its config."""
+    net = train_age_estimator(recipe, portraits, checkpoint)
+    return net.state_dict(), describe(recipe, net)
+
+
 def describe(recipe: AgeRecipe, net: AgeNet) -> dict[str, object]:
-    """What the weights file says about the weights: the net's config, the recipe and its seed."""
+    """What the weights file says about the weights: the net's config with its correction, the recipe and its seed."""
     return {"net": asdict(net.config), "recipe": asdict(recipe), "seed": recipe.seed}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ def _resume(parts: dict[str, Any], checkpoint: Path | None) -> int:
         for name, part in parts.items():
             part.load_state_dict(states[name])
         return int(states["step"])
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(f"The checkpoint {checkpoint} belongs to another run; delete it to start afresh.") from error
 
 

@@ -14,7 +14,7 @@ VAL_SHARE = 0.25
 
 
 def split_of(person_id: str) -> Split:
-    """ "val" for a quarter of all people, "train" for the others."""
+    """The side of a person: "val" for a quarter of all people, "train" for the others."""
     return "val" if _fraction(person_id) < VAL_SHARE else "train"
 
 
