@@ -60,7 +60,7 @@ class Parser:
             regions.follow_edges(geometry.resize(part, side, side), guide, round(0.05 * unit), 1e-3)
             for part in shares[1:]
         )
-        return Parts(skin=skin.astype(np.float32), hair=hair.astype(np.float32))
+        return Parts(skin=skin.astype(np.float32), hair=smoothstep(hair, 0.35, 0.85))
 
 
 def guess_parts(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Parts:

@@ -35,7 +35,7 @@ class ParserRecipe:
 
     seed: int = 0
     net: ParseNetConfig = ParseNetConfig()
-    schedule: Schedule = Schedule(steps=1200, batch=16, mean_decay=0.99, weight_decay=0.01)
+    schedule: Schedule = Schedule(steps=2200, batch=16, mean_decay=0.99, weight_decay=0.01)
     rate: float = 3e-3
     place: AugmentConfig = AugmentConfig(turn_degrees=12.0, scale=0.12, shift=0.05)
     accidents: AugmentConfig = AugmentConfig(
@@ -98,8 +98,7 @@ def put_before(crops: Tensor, person: Tensor, backgrounds: Tensor, kept: float, 
 def make_backgrounds(crops: Tensor, generator: Generator) -> Tensor:
     """(B, 3, S, S) plain colours, gradients, clouds, stripes, and blurred or mirrored pieces of other pictures."""
     num, _, side, _ = crops.shape
-    colour = torch.rand(num, 3, 1, 1, generator=generator) * 2 - 1
-    other = torch.rand(num, 3, 1, 1, generator=generator) * 2 - 1
+    colour, other = _draw_colours(crops, generator), _draw_colours(crops, generator)
     cells = int(torch.randint(2, 24, (1,), generator=generator))
     noise = torch.randn(num, 1, cells, cells, generator=generator).repeat(1, 3, 1, 1)
     noise = noise + 0.5 * torch.randn(num, 3, cells, cells, generator=generator)
@@ -110,6 +109,15 @@ def make_backgrounds(crops: Tensor, generator: Generator) -> Tensor:
     pieces = F.interpolate(shuffled[..., : side // 2, :], (side, side), mode="bilinear", align_corners=False)
     kind = torch.rand(num, 1, 1, 1, generator=generator)
     return torch.where(kind < 0.25, colour.expand_as(drawn), torch.where(kind < 0.7, drawn, pieces)).clamp(-1, 1)
+
+
+def _draw_colours(crops: Tensor, generator: Generator) -> Tensor:
+    """(B, 3, 1, 1) any colour, or, every second time, one near a colour of the picture itself: the hard case."""
+    num = len(crops)
+    row, column = torch.randint(crops.shape[-1], (2, num), generator=generator)
+    own = crops[torch.arange(num), :, row, column] + 0.15 * torch.randn(num, 3, generator=generator)
+    free = torch.rand(num, 3, generator=generator) * 2 - 1
+    return torch.where(torch.rand(num, 1, generator=generator) < 0.5, own, free)[:, :, None, None]
 
 
 @torch.no_grad()

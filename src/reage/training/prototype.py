@@ -54,6 +54,7 @@ class PrototypeConfig:
         glasses_score: portraits with more unusual detail around the eyes are left out.
         beard_score: donors with more unusual detail at the chin are left out.
         donor_from_years: youngest donor.
+        donor_skin: least share of bare skin between hairline and chin of a donor: no fringe, no hat.
         num_donors: most donors kept.
     """
 
@@ -65,6 +66,7 @@ class PrototypeConfig:
     glasses_score: float = 0.5
     beard_score: float = 0.6
     donor_from_years: float = 58.0
+    donor_skin: float = 0.97
     num_donors: int = 40
 
 
@@ -215,6 +217,7 @@ _GLASSES = [
     (-1.1, -0.8, -0.1, 0.15),
     (0.8, 1.1, -0.1, 0.15),
 ]
+_BARE_SKIN = (-0.7, 0.7, -0.85, 1.4)
 _BEARD = [(-0.5, 0.5, 1.35, 1.7), (-0.9, -0.6, 0.9, 1.3), (0.6, 0.9, 0.9, 1.3)]
 
 
@@ -251,21 +254,25 @@ def _fit_shape(faces: _Faces, mean: NDArray[np.float64]) -> NDArray[np.float32]:
     )
     used = np.hstack([design[:, :5], pose - pose.mean(0)])
     weight = _even_ages(faces.age_years).numpy()
-    normal = (used * weight[:, None]).T @ used + np.diag([1e-6] + [0.03] * 7) * weight.sum()
+    normal = (used * weight[:, None]).T @ used + np.diag([1e-6, 0.03, 0.03, 0.03, 0.3, 0.03, 0.03, 0.03]) * weight.sum()
     found = np.linalg.solve(normal, (used * weight[:, None]).T @ (points - mean).reshape(len(points), -1))
     return found[[1, 2, 4]].reshape(3, 68, 2).astype(np.float32)
 
 
 def _donors(faces: _Faces, beard: NDArray[np.float32], config: PrototypeConfig) -> dict[str, NDArray[Any]]:
     """Detail layers of older faces without beard, the oldest and most marked of both sexes and all skin tones."""
-    rows = np.flatnonzero((faces.age_years >= config.donor_from_years) & (beard < config.beard_score))
+    shown = faces.is_skin[:, *_box(*_BARE_SKIN)].mean((1, 2))
+    fit = (faces.age_years >= config.donor_from_years) & (beard < config.beard_score) & (shown > config.donor_skin)
+    rows = np.flatnonzero(fit)
     rows = rows[rows % 2 == 0]
     order = rows[np.argsort(-faces.age_years[rows])][: config.num_donors]
     layers, known = [], []
     for row in order:
         light = log_luminance(faces.pixels[row])
         fine = geometry.blur(light - geometry.blur(light, DETAIL_SIGMA_PX), 0.5)
-        layers.append(np.clip(np.rint(np.clip(fine, -0.45, 0.35) / DETAIL_STEP), -127, 127).astype(np.int8))
+        skin = geometry.blur(geometry.grow(faces.is_skin[row], -3), 1.5)
+        fine = np.clip(fine, -0.45, 0.35) * geometry.resize(skin, *fine.shape)
+        layers.append(np.clip(np.rint(fine / DETAIL_STEP), -127, 127).astype(np.int8))
         known.append(traits(faces.dense[row], float(faces.masculinity[row]), faces.skin[row]))
     return {
         "donor_layers": np.stack(layers),

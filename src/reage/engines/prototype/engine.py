@@ -29,6 +29,7 @@ from reage.engines.prototype.texture import (
 )
 from reage.engines.prototype.wrinkles import (
     Donors,
+    beard_mask,
     brow_mask,
     choose_donors,
     compose_detail,
@@ -52,9 +53,12 @@ class PrototypeStrengths:
         detail: of the change of the person's own detail.
         most_gain: largest factor on the person's own detail.
         wrinkles: of the donors' detail.
-        shape: of the change of shape.
+        shape: of the change of shape when the face grows older.
+        shape_younger: likewise when it grows younger, where there are fewer faces to learn from.
         hair: of the greying of hair.
+        most_contrast: of the person's detail, log luminance; stronger contrast belongs to frames and hair, not to skin.
         most_tint: the change of log colour stays below this.
+        most_stubble: and where beards grow, a face that grows younger darkens less than this.
     """
 
     colour: float = 1.5
@@ -62,8 +66,11 @@ class PrototypeStrengths:
     most_gain: float = 2.2
     wrinkles: float = 0.8
     shape: float = 1.5
+    shape_younger: float = 1.1
     hair: float = 1.0
+    most_contrast: float = 0.15
     most_tint: float = 0.45
+    most_stubble: float = 0.03
 
 
 class PrototypeEngine:
@@ -92,6 +99,7 @@ class PrototypeEngine:
         self._regions = region_masks()
         self._skin = skin_only(self._mean)
         self._brows = 0.6 * brow_mask(self._mean)
+        self._beard = beard_mask(self._mean)
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
@@ -118,7 +126,8 @@ class PrototypeEngine:
         added = added * np.minimum(oval, face.skin)[..., None]
         added = added + hair_change(np.exp(before) - np.float32(LOG_FLOOR), face.hair, old, new) * self.strengths.hair
         aged = from_log(before + plan.strength * added)
-        moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * plan.strength)
+        much = self.strengths.shape if new > old else self.strengths.shape_younger
+        moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (much * plan.strength)
         shift = shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
         return Aged(crop=geometry.sample(aged, geometry.pixel_grid(side, side) + shift), shift=shift)
 
@@ -128,7 +137,7 @@ class PrototypeEngine:
         """(FRAME_PX, FRAME_PX) log-luminance detail to add, in the mean frame; None when the face grows younger."""
         if new <= old:
             return None
-        chosen = choose_donors(self._donors, traits(dense, reading.masculinity, skin), new)
+        chosen = choose_donors(self._donors, traits(dense, reading.masculinity, skin))
         donor_age = float(self._donors.age_years[chosen].mean())
         share = min(1.0, (new - old) / max(12.0, donor_age - old))
         return compose_detail(self._donors, chosen, self._regions) * self._skin * (share * self.strengths.wrinkles)
@@ -149,5 +158,9 @@ class PrototypeEngine:
         )
         if wrinkles is not None:
             detail = detail + geometry.sample(wrinkles, places)
-        tint = geometry.sample(tint, coarse) * (1 - geometry.sample(self._brows, places))[..., None]
+        tint = geometry.sample(tint, coarse)
+        if change[1] < 0:  # young men of the training set wear more beard: no stubble is added
+            bare = geometry.sample(self._beard, places)[..., None]
+            tint = tint + bare * (np.maximum(tint, -self.strengths.most_stubble) - tint)
+        tint = tint * (1 - geometry.sample(self._brows, places))[..., None]
         return tint + detail[..., None]

@@ -52,8 +52,10 @@ def _grey(intensity: Plane, light: Plane, typical: float, share: float) -> Plane
     """Colour fades and dark hair rises towards silver; strands lighter than their surroundings go first."""
     unit = light.shape[0] / FACE_PER_CROP
     strand = (light - geometry.blur(light, 0.06 * unit)) / (0.25 * typical + 0.02)
-    local = np.clip(share * (1 + 0.6 * np.clip(strand, -1, 1)), 0, 1)[..., None]
-    log = np.log(intensity + LOG_FLOOR)
-    faded = np.log(light + LOG_FLOOR)[..., None] - log
-    lift = float(np.clip(np.log((SILVER + LOG_FLOOR) / (typical + LOG_FLOOR)), 0, 1.1))
-    return (local * (0.9 * faded + 0.75 * lift)).astype(np.float32)
+    local = np.clip(share * (1 + 0.4 * np.clip(strand, -1, 1)), 0, 1)[..., None]
+    log_light = np.log(light + LOG_FLOOR)[..., None]
+    log_typical = np.log(typical + LOG_FLOOR)
+    lift = 0.75 * float(np.clip(np.log(SILVER + LOG_FLOOR) - log_typical, 0, 1.1))
+    silver = log_typical + lift + 0.7 * (log_light - log_typical)
+    faded = 0.9 * (log_light - np.log(intensity + LOG_FLOOR))
+    return (local * (faded + silver - log_light)).astype(np.float32)

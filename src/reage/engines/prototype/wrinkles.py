@@ -79,11 +79,22 @@ def brow_mask(mean: NDArray[np.float64]) -> Plane:
     return geometry.blur(geometry.grow(np.maximum(*brows), 4), 2.5)
 
 
-def choose_donors(donors: Donors, wanted: Plane, age_years: float) -> list[int]:
-    """A donor for each region: the best fits in turn, so that neighbours differ when several fit about as well."""
-    misfit = np.abs(donors.traits - wanted).sum(1) + np.abs(donors.age_years - np.clip(age_years, 62, 78)) / 6
-    best = np.argsort(misfit)
-    return [int(best[region % 3]) for region in range(len(REGIONS))]
+def beard_mask(mean: NDArray[np.float64]) -> Plane:
+    """(FRAME_PX, FRAME_PX) 1 where beards grow: below the nose, on the jaw, not on the lips."""
+    points = to_frame_px(mean)
+    lower = geometry.fill_polygon(np.vstack([points[3:14], points[31:36]]), FRAME_PX, FRAME_PX)
+    lips = geometry.grow(geometry.fill_polygon(points[48:60], FRAME_PX, FRAME_PX), 3)
+    return geometry.blur(lower * (1 - lips), 4.0)
+
+
+def choose_donors(donors: Donors, wanted: Plane) -> list[int]:
+    """A donor for each region, the same for every target age: the best fits in turn, so that regions differ.
+
+    Of donors that fit as well, the older is taken: their skin is the more marked.
+    """
+    misfit = np.abs(donors.traits - wanted).sum(1) + np.abs(donors.age_years.max() - donors.age_years) / 8
+    best = np.argsort(misfit, kind="stable")
+    return [int(best[region % min(3, len(best))]) for region in range(len(REGIONS))]
 
 
 def compose_detail(donors: Donors, chosen: list[int], masks: Plane) -> Plane:
