@@ -1,0 +1,154 @@
+"""Each formula against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reage.evaluation.metrics import (
+    backdrop_of,
+    bootstrap_interval,
+    changed_share,
+    individual_typology_angle,
+    rank_correlation,
+    steps_up,
+    thirds,
+)
+
+# Skin tone
+
+
+@pytest.mark.parametrize(
+    ("skin", "degrees"),
+    [
+        # L* and b* by the formulas of CIE 1976 from sRGB: (81.5, 20.1), (68.0, 21.4), (37.0, 19.6)
+        ((0.96, 0.75, 0.65), 57.5),
+        ((0.82, 0.60, 0.50), 40.0),
+        ((0.45, 0.31, 0.22), -33.6),
+    ],
+)
+def test_typology_angle(skin: tuple[float, float, float], degrees: float) -> None:
+    assert individual_typology_angle(np.array(skin)) == pytest.approx(degrees, abs=0.5)
+
+
+def test_darker_skin_has_the_smaller_angle() -> None:
+    angles = [individual_typology_angle(share * np.array([0.95, 0.78, 0.68])) for share in (1, 0.8, 0.6, 0.4)]
+    assert angles == sorted(angles, reverse=True)
+
+
+# Ranks
+
+
+@pytest.mark.parametrize(
+    ("levels", "readings", "expected"),
+    [
+        ([1, 2, 3, 4, 5], [10, 11, 30, 31, 90], 1.0),
+        ([1, 2, 3, 4, 5], [9, 8, 7, 1, 0], -1.0),
+        ([1, 2, 3, 4, 5], [10, 30, 20, 40, 50], 0.9),  # 1 - 6 * 2 / (5 * 24)
+        ([1, 2, 3, 4], [1, 2, 2, 3], 0.9486833),  # ranks 1, 2.5, 2.5, 4: 4.5 / sqrt(5 * 4.5)
+        ([3, 1, 2], [30, 10, 20], 1.0),
+        ([1, 2, 3], [7, 7, 7], 0.0),
+    ],
+)
+def test_rank_correlation(levels: list[float], readings: list[float], expected: float) -> None:
+    assert rank_correlation(np.array(levels), np.array(readings)) == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=3, max_size=12, unique=True))
+def test_rank_correlation_sees_only_order(readings: list[int]) -> None:
+    levels, values = np.arange(len(readings)), np.array(readings, float)
+    expected = rank_correlation(levels, values)
+    assert -1 <= expected <= 1 + 1e-9
+    assert rank_correlation(levels, values**3 + 5) == pytest.approx(expected)
+    assert rank_correlation(levels, -values) == pytest.approx(-expected)
+
+
+@pytest.mark.parametrize(
+    ("readings", "tolerance", "expected"),
+    [
+        ([20, 30, 40], 0, True),
+        ([20, 30, 30], 0, True),
+        ([20, 30, 29.5], 0, False),
+        ([20, 30, 29.5], 1, True),
+        ([20, 30, 28.9], 1, False),
+        ([42], 0, True),
+    ],
+)
+def test_steps_up(readings: list[float], tolerance: float, expected: bool) -> None:
+    assert steps_up(np.array(readings), tolerance) is expected
+
+
+# Pixels
+
+
+def test_changed_share_counts_pixels_of_the_mask_that_changed_more_than_the_limit() -> None:
+    before = np.full((4, 5, 3), 100, np.uint8)
+    after = before.copy()
+    after[0, 0] = 255  # outside the mask
+    after[1, 0, 2] = 105
+    after[1, 1, 0] = 95
+    after[1, 2] = 104
+    where = np.zeros((4, 5), bool)
+    where[1:3] = True
+    assert changed_share(before, after, where) == pytest.approx(2 / 10)
+    assert changed_share(after, before, where) == pytest.approx(2 / 10)
+    assert changed_share(before, after, where, more_than=3) == pytest.approx(3 / 10)
+    assert changed_share(before, after, where, more_than=5) == 0
+    assert changed_share(before, after, np.zeros((4, 5), bool)) == 0
+
+
+def test_changed_share_does_not_wrap_around() -> None:
+    before, after = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
+    assert changed_share(before, after, np.ones((2, 2), bool), more_than=254) == 1
+
+
+def test_backdrop_is_what_is_surely_not_the_person() -> None:
+    rows, columns = np.mgrid[0:128, 0:128]
+    person = (columns - 64) ** 2 + (rows - 75) ** 2 < 40**2
+    portrait = np.where(person[..., None], (205, 150, 125), (40, 70, 150)).astype(np.uint8)
+    backdrop = backdrop_of(portrait)
+    assert backdrop is not None
+    np.testing.assert_array_equal(backdrop, ~person)
+    assert backdrop_of(np.where(person[..., None], (205, 150, 125), (130, 130, 130)).astype(np.uint8)) is None
+
+
+# Groups and intervals
+
+
+def test_thirds_are_as_large_as_they_can_be() -> None:
+    values = np.array([5.0, 1, 9, 2, 8, 3])
+    np.testing.assert_array_equal(thirds(values), [1, 0, 2, 0, 2, 1])
+    assert thirds(np.array([4.0, 4, 4])).tolist() == [2, 2, 2]
+
+
+def test_interval_of_equal_values_is_a_point() -> None:
+    assert bootstrap_interval(np.full(9, 3.0), list("aabbccdde")) == (3.0, 3.0)
+
+
+def test_interval_is_the_same_for_the_same_seed_and_takes_any_statistic() -> None:
+    values, people = np.random.default_rng(0).normal(size=60), [str(i // 2) for i in range(60)]
+    assert bootstrap_interval(values, people, seed=3) == bootstrap_interval(values, people, seed=3)
+    assert bootstrap_interval(values, people, seed=3) != bootstrap_interval(values, people, seed=4)
+    low, high = bootstrap_interval(values, people, lambda drawn: float(np.median(drawn)))
+    assert low < np.median(values) < high
+
+
+def test_pictures_of_one_person_are_drawn_together() -> None:
+    rng = np.random.default_rng(1)
+    own = np.repeat(rng.normal(size=30), 5)
+    low, high = bootstrap_interval(own, [str(i // 5) for i in range(150)])
+    alone_low, alone_high = bootstrap_interval(own, [str(i) for i in range(150)])
+    assert (high - low) / (alone_high - alone_low) == pytest.approx(5**0.5, rel=0.25)
+
+
+def test_intervals_cover_the_truth_nearly_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(2)
+    people = [str(i // 3) for i in range(120)]
+    covered = 0
+    for seed in range(60):
+        values = np.repeat(rng.normal(5, 2, 40), 3) + rng.normal(0, 0.5, 120)
+        low, high = bootstrap_interval(values, people, draws=200, seed=seed)
+        covered += low <= 5 <= high
+    assert covered >= 51  # 95 % of 60 is 57, with a spread of 1.7

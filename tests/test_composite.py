@@ -1,0 +1,225 @@
+"""Only the change is put back: everything else keeps every bit, at every size of the face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reage.composite import blend, composite
+from reage.images import geometry
+from reage.types import Aged, Face, Pixels, Plane
+
+CutFace = Callable[..., Face]
+
+SIDE = 128
+PLACES = {
+    "as large as the crop": ((150.0, 130.0), SIDE / 4.2, 0.0),
+    "larger": ((150.0, 130.0), 65.0, -10.0),
+    "smaller and turned": ((150.0, 130.0), 9.0, 25.0),
+    "partly outside": ((8.0, 40.0), 40.0, 15.0),
+}
+
+
+@pytest.fixture(scope="module")
+def pixels(photo: Pixels) -> Pixels:
+    """(280, 300, 3) with detail everywhere."""
+    return np.ascontiguousarray(photo[40:320, 100:400])
+
+
+@pytest.fixture(params=PLACES)
+def placed(request: pytest.FixtureRequest, pixels: Pixels, cut_face: CutFace) -> Face:
+    eyes, eye_distance_px, degrees = PLACES[request.param]
+    return cut_face(pixels, eyes, eye_distance_px, side_px=SIDE, degrees=degrees)
+
+
+def make_shift(face: Face, x: float, y: float) -> Plane:
+    """An even shift in the middle of the crop that dies away towards its border."""
+    return (face.matte[..., None] * np.array([x, y])).astype(np.float32)
+
+
+def moved(face: Face, shift: Plane) -> Aged:
+    places = geometry.pixel_grid(*face.crop.shape[:2]) + shift
+    return Aged(crop=geometry.sample(face.crop, places.astype(np.float32)), shift=shift)
+
+
+def inverted(face: Face) -> Aged:
+    return Aged(crop=255 - face.crop)
+
+
+def reach_of(face: Face, pixels: Pixels, mask: Plane) -> np.ndarray:
+    """(H, W) pixels of the image that a mask of the crop reaches, with a rim for the interpolation."""
+    height, width = pixels.shape[:2]
+    matrix = geometry.invert(face.crop_from_image)
+    rim = max(2.0, face.image_px_per_crop_px + 1)
+    return geometry.grow((geometry.warp(mask, matrix, height, width, edge="zero") > 0).astype(np.float32), rim) > 0
+
+
+# Nothing but the change
+
+
+@pytest.mark.parametrize("shift", [None, np.zeros((SIDE, SIDE, 2), np.float32)], ids=["no shift", "zero shift"])
+def test_no_change_is_bit_for_bit(pixels: Pixels, placed: Face, shift: Plane | None) -> None:
+    result = composite(pixels, placed, Aged(crop=placed.crop.copy(), shift=shift))
+    np.testing.assert_array_equal(result, pixels)
+    assert result is not pixels
+
+
+def test_input_is_untouched(pixels: Pixels, placed: Face) -> None:
+    before, crop = pixels.copy(), placed.crop.copy()
+    aged = moved(placed, make_shift(placed, 4, 2))
+    assert (composite(pixels, placed, aged) != before).any()
+    np.testing.assert_array_equal(pixels, before)
+    np.testing.assert_array_equal(placed.crop, crop)
+
+
+def test_change_stays_inside_the_matte(pixels: Pixels, placed: Face) -> None:
+    matte = placed.matte * (geometry.pixel_grid(SIDE, SIDE)[..., 0] < 70)
+    face = replace(placed, matte=matte.astype(np.float32))
+    changed = (composite(pixels, face, inverted(face)) != pixels).any(-1)
+    assert changed.any()
+    assert not (changed & ~reach_of(face, pixels, matte)).any()
+
+
+def test_outside_the_crop_every_bit_is_kept(pixels: Pixels, placed: Face) -> None:
+    whole = np.ones((SIDE, SIDE), np.float32)
+    outside = ~reach_of(placed, pixels, whole)
+    assert outside.any()
+    even = np.full((SIDE, SIDE, 2), 3, np.float32)
+    for aged in (inverted(placed), Aged(crop=255 - placed.crop, shift=even)):
+        result = composite(pixels, replace(placed, matte=whole), aged)
+        np.testing.assert_array_equal(result[outside], pixels[outside])
+
+
+def test_matte_of_nothing_changes_nothing(pixels: Pixels, placed: Face) -> None:
+    face = replace(placed, matte=np.zeros_like(placed.matte))
+    np.testing.assert_array_equal(composite(pixels, face, inverted(face)), pixels)
+
+
+def test_face_beside_the_picture_changes_nothing(pixels: Pixels, cut_face: CutFace) -> None:
+    face = cut_face(pixels, (-900.0, -900.0), 30.0)
+    np.testing.assert_array_equal(composite(pixels, face, inverted(face)), pixels)
+
+
+# The change arrives
+
+
+@pytest.mark.parametrize("eye_distance_px", [8.0, 30.5, 64.0])
+@pytest.mark.parametrize("degrees", [0.0, 20.0])
+def test_even_change_arrives_at_its_full_height(cut_face: CutFace, eye_distance_px: float, degrees: float) -> None:
+    pixels = np.random.default_rng(0).integers(60, 180, (280, 300, 3), dtype=np.uint8)
+    face = cut_face(pixels, (150.0, 130.0), eye_distance_px, degrees=degrees)
+    result = composite(pixels, face, Aged(crop=face.crop + np.uint8(20)))
+    reach = round(0.5 * eye_distance_px)
+    middle = slice(130 - reach, 130 + reach), slice(150 - reach, 150 + reach)
+    np.testing.assert_array_equal(result[middle], pixels[middle] + np.uint8(20))
+
+
+def test_the_matte_weighs_the_change(cut_face: CutFace) -> None:
+    pixels = np.random.default_rng(0).integers(60, 180, (280, 300, 3), dtype=np.uint8)
+    face = cut_face(pixels, (150.0, 130.0), SIDE / 4.2)
+    half = replace(face, matte=np.full((SIDE, SIDE), 0.5, np.float32))
+    result = composite(pixels, half, Aged(crop=face.crop + np.uint8(40)))
+    np.testing.assert_array_equal(result[110:150, 130:170], pixels[110:150, 130:170] + np.uint8(20))
+
+
+def test_change_beyond_white_and_black_is_clipped(cut_face: CutFace) -> None:
+    pixels = np.full((280, 300, 3), 250, np.uint8)
+    pixels[:, 150:] = 5
+    face = cut_face(pixels, (150.0, 130.0), 60.0)
+    brighter = composite(pixels, face, Aged(crop=np.full_like(face.crop, 255)))
+    darker = composite(pixels, face, Aged(crop=np.zeros_like(face.crop)))
+    assert brighter.min() >= 5
+    assert brighter[130, 140].min() == 255
+    assert darker[130, 160].max() == 0
+
+
+def test_a_large_face_keeps_its_own_fine_detail(cut_face: CutFace) -> None:
+    board = (np.indices((280, 300)).sum(0) % 2 * 60 + 90).astype(np.uint8)
+    pixels = np.repeat(board[..., None], 3, -1)
+    face = cut_face(pixels, (150.0, 130.0), 64.0)
+    assert face.crop[40:80, 40:80].std() < 5  # the crop is too coarse for it
+    result = composite(pixels, face, Aged(crop=face.crop + np.uint8(20)))
+    np.testing.assert_array_equal(result[110:150, 130:170], pixels[110:150, 130:170] + np.uint8(20))
+
+
+def test_two_faces_are_put_back_one_after_the_other(pixels: Pixels, cut_face: CutFace) -> None:
+    left, right = (cut_face(pixels, (x, 130.0), 14.0) for x in (70.0, 220.0))
+    both = composite(composite(pixels, left, inverted(left)), right, inverted(right))
+    np.testing.assert_array_equal(both[:, :150], composite(pixels, left, inverted(left))[:, :150])
+    np.testing.assert_array_equal(both[:, 150:], composite(pixels, right, inverted(right))[:, 150:])
+
+
+# Shifts
+
+
+@pytest.mark.parametrize(("eye_distance_px", "degrees"), [(10.0, 0.0), (30.0, 0.0), (64.0, 0.0), (40.0, 90.0)])
+def test_shift_moves_an_edge_at_the_resolution_of_the_image(
+    cut_face: CutFace, eye_distance_px: float, degrees: float
+) -> None:
+    pixels = np.full((280, 300, 3), 60, np.uint8)
+    pixels[:, 150:] = 180
+    face = cut_face(pixels, (150.0, 130.0), eye_distance_px, degrees=degrees)
+    x, y = (6.0, 0.0) if degrees == 0 else (0.0, -6.0)  # of a head on its side the crop's y runs against the image's x
+    result = composite(pixels, face, moved(face, make_shift(face, x, y)))
+    row = result[130, :, 0].astype(float)
+    edge = np.interp(120, row[50:250], np.arange(50, 250))
+    assert edge == pytest.approx(149.5 - 6 * face.image_px_per_crop_px, abs=0.6)
+    assert np.diff(row).max() > (0.4 if eye_distance_px > 20 else 0.25) * 120  # as sharp as before, or nearly so
+
+
+def test_shift_alone_moves_and_adds_nothing_else(pixels: Pixels, placed: Face) -> None:
+    aged = moved(placed, make_shift(placed, 5, -3))
+    result = composite(pixels, placed, aged)
+    still = ~reach_of(placed, pixels, placed.matte)
+    np.testing.assert_array_equal(result[still], pixels[still])
+    again = geometry.warp(result, placed.crop_from_image, SIDE, SIDE)
+    inside = (placed.matte > 0.99) & _of_the_picture(placed, pixels)
+    assert np.abs(again.astype(int) - aged.crop)[inside].mean() < 4
+
+
+def _of_the_picture(face: Face, pixels: Pixels) -> np.ndarray:
+    ones = np.ones(pixels.shape[:2], np.float32)
+    shown = geometry.warp(ones, face.crop_from_image, SIDE, SIDE, edge="zero")
+    return geometry.grow(shown, -10) > 0.99
+
+
+# Blends
+
+
+def test_blend_of_one_part_is_that_part(pixels: Pixels, placed: Face) -> None:
+    everywhere = np.ones((SIDE, SIDE), np.float32)
+    for aged in (inverted(placed), moved(placed, make_shift(placed, 5, -3))):
+        blended = blend(placed, [(aged, everywhere)])
+        assert np.abs(blended.crop.astype(int) - aged.crop).max() <= 1
+        assert (blended.shift is None) == (aged.shift is None)
+        if aged.shift is not None:
+            np.testing.assert_allclose(blended.shift, aged.shift, atol=1e-5)
+
+
+def test_blend_of_nothing_is_the_crop(pixels: Pixels, placed: Face) -> None:
+    nowhere = np.zeros((SIDE, SIDE), np.float32)
+    for aged in (inverted(placed), moved(placed, make_shift(placed, 5, -3))):
+        blended = blend(placed, [(aged, nowhere)])
+        np.testing.assert_array_equal(blended.crop, placed.crop)
+        assert blended.shift is None
+
+
+def test_blend_shows_each_part_where_its_mask_is(pixels: Pixels, cut_face: CutFace) -> None:
+    face = cut_face(pixels, (150.0, 130.0), 30.0)
+    left = np.zeros((SIDE, SIDE), np.float32)
+    left[:, : SIDE // 2] = 1
+    blended = blend(face, [(Aged(crop=face.crop // 2), left), (inverted(face), 1 - left)])
+    np.testing.assert_array_equal(blended.crop[:, : SIDE // 2], (face.crop // 2)[:, : SIDE // 2])
+    np.testing.assert_array_equal(blended.crop[:, SIDE // 2 :], (255 - face.crop)[:, SIDE // 2 :])
+
+
+def test_blend_of_halves_is_the_mean(pixels: Pixels, cut_face: CutFace) -> None:
+    face = cut_face(pixels, (150.0, 130.0), 30.0)
+    half = np.full((SIDE, SIDE), 0.5, np.float32)
+    blended = blend(
+        face, [(Aged(crop=np.full_like(face.crop, 200)), half), (Aged(crop=np.full_like(face.crop, 100)), half)]
+    )
+    assert (blended.crop == 150).all()

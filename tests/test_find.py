@@ -1,0 +1,259 @@
+"""Faces of any size and tilt are found once, in the right place; patterns are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import dlib
+import numpy as np
+import pytest
+
+from reage.errors import FaceNotFound
+from reage.find import Finder, FinderConfig, align, choose_faces
+from reage.images import geometry
+from reage.types import Face, Matrix, Pixels, Plane
+from reage.zones import FIVE_POINTS, template_points
+
+FALSE_FIND = (126, 335, 215, 425)
+"""Box in the demo photo that dlib's detector takes for a face."""
+HEAD = (96, 0, 352, 256)
+"""Box of the head and its surroundings in the demo photo."""
+
+
+@pytest.fixture(scope="module")
+def plain_finder() -> Finder:
+    """Without a parser: the same faces, a little sooner."""
+    return Finder()
+
+
+@pytest.fixture(scope="module")
+def head(photo: Pixels) -> Pixels:
+    x0, y0, x1, y1 = HEAD
+    return np.ascontiguousarray(photo[y0:y1, x0:x1])
+
+
+def eye_distance(landmarks: Plane) -> float:
+    return float(np.linalg.norm(landmarks[:2].mean(0) - landmarks[2:4].mean(0)))
+
+
+def scaled(factor: float, x0: float = 0, y0: float = 0) -> Matrix:
+    """From the demo photo to a part of it from (x0, y0) on, resized by a factor."""
+    shift = (factor - 1) / 2
+    return np.array([[factor, 0, shift - factor * x0], [0, factor, shift - factor * y0]])
+
+
+def misplacement(found: Face, face: Face, matrix: Matrix) -> float:
+    """Largest distance of a landmark from where the demo photo's moved to, in eye distances."""
+    expected = geometry.move_points(face.landmarks, matrix)
+    return float(np.linalg.norm(found.landmarks - expected, axis=1).max()) / eye_distance(expected)
+
+
+# The demo photo
+
+
+def test_demo_photo_has_one_face(face: Face) -> None:
+    np.testing.assert_allclose(face.box, (175, 76, 265, 166), atol=8)
+    assert face.score > 1
+
+
+def test_pattern_that_the_detector_takes_for_a_face_is_dropped(photo: Pixels, plain_finder: Finder) -> None:
+    boxes = dlib.get_frontal_face_detector()(photo, 1)
+    corners = [(box.left(), box.top(), box.right(), box.bottom()) for box in boxes]
+    assert any(np.allclose(box, FALSE_FIND, atol=6) for box in corners), corners
+    (found,) = plain_finder.find(photo)
+    assert found.box[3] < FALSE_FIND[1]
+
+
+def test_landmarks_are_in_the_viewers_order(face: Face) -> None:
+    x, y = face.landmarks[:, 0], face.landmarks[:, 1]
+    assert (np.diff(x[:4]) > 0).all()
+    assert x[1] < x[4] < x[2]
+    assert y[4] > y[:4].max()
+
+
+def test_five_and_68_landmarks_agree(face: Face) -> None:
+    assert face.dense_landmarks is not None
+    corners = face.dense_landmarks[[36, 39, 42, 45, 33]]
+    assert np.linalg.norm(corners - face.landmarks, axis=1).max() < 0.12 * eye_distance(face.landmarks)
+    jaw, brows, mouth = face.dense_landmarks[8], face.dense_landmarks[17:27], face.dense_landmarks[48:60]
+    assert brows[:, 1].max() < face.landmarks[:4, 1].min() < face.landmarks[4, 1] < mouth[:, 1].min() < jaw[1]
+    assert face.box[1] < brows[:, 1].min()
+
+
+def test_68_landmarks_come_only_when_asked_for(photo: Pixels, plain_finder: Finder) -> None:
+    assert plain_finder.find(photo)[0].dense_landmarks is None
+
+
+def test_finding_changes_nothing_and_repeats_itself(photo: Pixels, plain_finder: Finder) -> None:
+    before = photo.copy()
+    (first,), (second,) = plain_finder.find(photo), plain_finder.find(photo)
+    np.testing.assert_array_equal(photo, before)
+    np.testing.assert_array_equal(first.landmarks, second.landmarks)
+    np.testing.assert_array_equal(first.crop, second.crop)
+
+
+# The crop
+
+
+def test_crop_holds_the_landmarks_at_the_places_of_the_mean_face(face: Face) -> None:
+    unit = 512 / 4.2
+    places = template_points(FIVE_POINTS, 512)
+    found = face.to_crop(face.landmarks)
+    assert np.linalg.norm(found - places, axis=1).max() < 0.12 * unit
+    eyes, mean_eyes = (points[:4].reshape(2, 2, 2).mean(1) for points in (found, places))
+    assert np.linalg.norm(eyes - mean_eyes, axis=1).max() < 0.06 * unit
+    np.testing.assert_allclose(found.mean(0), places.mean(0), atol=0.01)
+
+
+def test_crop_is_the_photo_seen_through_the_matrix(face: Face, photo: Pixels) -> None:
+    back = geometry.warp(face.crop, geometry.invert(face.crop_from_image), 512, 512)
+    shown = slice(60, 180), slice(170, 280)
+    assert np.abs(back[shown].astype(int) - photo[shown]).mean() < 2.5
+    linear = face.crop_from_image[:, :2]
+    np.testing.assert_allclose(linear @ linear.T, np.eye(2) * np.linalg.det(linear), atol=1e-6)
+
+
+@pytest.mark.parametrize("crop_px", [96, 384])
+def test_crop_has_the_size_that_was_ordered(head: Pixels, crop_px: int) -> None:
+    (found,) = Finder(FinderConfig(crop_px=crop_px)).find(head, dense_landmarks=True)
+    assert found.crop.shape == (crop_px, crop_px, 3)
+    assert found.matte.shape == found.skin.shape == found.hair.shape == (crop_px, crop_px)
+
+
+def test_landmarks_at_the_template_need_no_matrix() -> None:
+    np.testing.assert_allclose(align(template_points(FIVE_POINTS, 200), 200), np.eye(2, 3), atol=1e-4)
+
+
+# Sizes, turns, colours
+
+
+@pytest.mark.parametrize("factor", [0.4, 0.7, 1.7, 3, 8])
+def test_landmarks_agree_at_every_size(photo: Pixels, face: Face, plain_finder: Finder, factor: float) -> None:
+    (found,) = plain_finder.find(geometry.resize_by(photo, factor))
+    assert misplacement(found, face, scaled(factor)) < 0.03
+    assert found.height_px == pytest.approx(factor * face.height_px, rel=0.03)
+
+
+@pytest.mark.parametrize("degrees", [-30, -15, 15, 30])
+def test_tilted_heads_are_found_and_stand_upright_in_their_crop(
+    head: Pixels, face: Face, plain_finder: Finder, degrees: float
+) -> None:
+    turned, turned_from_head = geometry.rotate_about_centre(head, degrees)
+    matrix = turned_from_head @ np.vstack([scaled(1, HEAD[0], HEAD[1]), [0, 0, 1]])
+    (found,) = plain_finder.find(turned)
+    assert misplacement(found, face, matrix) < 0.03
+    eyes = found.to_crop(found.landmarks[:4]).reshape(2, 2, 2).mean(1)
+    assert abs(eyes[1, 1] - eyes[0, 1]) < 0.02 * 512
+    middle = slice(150, 400)
+    assert np.abs(found.crop[middle, middle].astype(int) - face.crop[middle, middle]).mean() < 8
+
+
+def test_face_of_40_px_on_a_picture_of_200(photo: Pixels, face: Face, plain_finder: Finder) -> None:
+    factor = 40 / face.height_px
+    (found,) = plain_finder.find(geometry.resize_by(photo, factor)[:200, :200])
+    assert found.height_px == pytest.approx(40, abs=2)
+    assert misplacement(found, face, scaled(factor)) < 0.04
+
+
+def test_face_of_3000_px_on_a_picture_of_6000(photo: Pixels, face: Face, plain_finder: Finder) -> None:
+    (found,) = plain_finder.find(geometry.resize(np.ascontiguousarray(photo[31:211, 134:314]), 6000, 6000))
+    assert found.height_px == pytest.approx(3000, rel=0.03)
+    assert misplacement(found, face, scaled(6000 / 180, 134, 31)) < 0.03
+
+
+def test_grey_picture(head: Pixels, face: Face, plain_finder: Finder) -> None:
+    light = (head @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    (found,) = plain_finder.find(np.repeat(light[..., None], 3, -1))
+    assert misplacement(found, face, scaled(1, HEAD[0], HEAD[1])) < 0.03
+
+
+@pytest.mark.parametrize("share", [0.35, 1.6])
+def test_dark_and_bright_pictures(head: Pixels, face: Face, plain_finder: Finder, share: float) -> None:
+    (found,) = plain_finder.find(np.clip(head * share, 0, 255).astype(np.uint8))
+    assert misplacement(found, face, scaled(1, HEAD[0], HEAD[1])) < 0.06
+
+
+def test_face_at_the_edge_has_a_whole_crop(photo: Pixels, face: Face, plain_finder: Finder) -> None:
+    (found,) = plain_finder.find(np.ascontiguousarray(photo[60:200, 172:300]))
+    assert misplacement(found, face, scaled(1, 172, 60)) < 0.06
+    beyond = found.crop[:30].astype(int)  # the border of the picture goes on
+    assert np.abs(beyond[:1] - beyond).mean() < 8
+    assert beyond.mean() > 60
+
+
+# More faces, and none
+
+
+def test_faces_are_sorted_by_size(head: Pixels, plain_finder: Finder) -> None:
+    side = 420
+    picture = np.full((side, 3 * side, 3), head[0, 0], np.uint8)
+    for column, px in enumerate((220, 420, 300)):
+        picture[:px, column * side : column * side + px] = geometry.resize(head, px, px)
+    found = plain_finder.find(picture)
+    assert [int(one.landmarks[4, 0]) // side for one in found] == [1, 2, 0]
+    assert [one.height_px for one in found] == sorted((one.height_px for one in found), reverse=True)
+
+
+def _patterns() -> dict[str, Pixels]:
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 255, 240)
+    grey = {
+        "noise": rng.integers(0, 256, (240, 240)),
+        "gradient": np.add.outer(ramp, ramp) / 2,
+        "checkerboard": (np.indices((240, 240)) // 20).sum(0) % 2 * 255,
+        "plain": np.full((240, 240), 128),
+        "one pixel": np.full((1, 1), 128),
+        "one row": ramp[None],
+    }
+    return {name: np.repeat(levels[..., None], 3, -1).astype(np.uint8) for name, levels in grey.items()}
+
+
+@pytest.mark.parametrize("name", _patterns())
+def test_patterns_have_no_face(plain_finder: Finder, name: str) -> None:
+    assert plain_finder.find(_patterns()[name]) == []
+
+
+@pytest.mark.parametrize("part", [(300, 0, 512, 512), (0, 300, 200, 512)], ids=["suit", "shuttle"])
+def test_rest_of_the_demo_photo_has_no_face(photo: Pixels, plain_finder: Finder, part: tuple[int, ...]) -> None:
+    y0, x0, y1, x1 = part
+    assert plain_finder.find(np.ascontiguousarray(photo[y0:y1, x0:x1])) == []
+
+
+# choose_faces
+
+
+@pytest.fixture(scope="module")
+def three(cut_face: Callable[..., Face], photo: Pixels) -> list[Face]:
+    return [cut_face(photo, (200.0, 200.0), size, side_px=32) for size in (50.0, 40.0, 30.0)]
+
+
+def test_faces_are_chosen_by_name_or_number(three: list[Face]) -> None:
+    assert choose_faces(three, "all") == three
+    assert choose_faces(three, "largest") == choose_faces(three, 1) == [three[0]]
+    assert choose_faces(three, 3) == [three[2]]
+
+
+@pytest.mark.parametrize("which", [0, 4, -1, "smallest", "1", "", 1.5])
+def test_faces_that_are_not_there_are_refused(three: list[Face], which: str | int) -> None:
+    with pytest.raises(FaceNotFound) as refusal:
+        choose_faces(three, which)
+    text = str(refusal.value)
+    assert repr(which) in text
+    assert "1 to 3" in text
+    assert text.endswith(".")
+
+
+@pytest.mark.parametrize("which", ["all", "largest", 1])
+def test_no_face_is_told_in_a_sentence(which: str | int) -> None:
+    with pytest.raises(FaceNotFound, match=r"No face was found .*\.$"):
+        choose_faces([], which)
+
+
+# FinderConfig
+
+
+def test_stricter_config_drops_the_face(head: Pixels) -> None:
+    config = FinderConfig(crop_px=64)
+    assert len(Finder(config).find(head)) == 1
+    assert Finder(replace(config, least_score=5.0)).find(head) == []

@@ -1,0 +1,167 @@
+"""Orders, their refusals, and the values that travel between the rooms."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reage.errors import PlanError, ReageError
+from reage.types import ZONE_GROUPS, ZONES, Face, Plan, expand_zones
+
+scores = st.floats(0, 1)
+ages = st.floats(1, 100)
+
+
+# expand_zones
+
+
+def test_presets_divide_the_zones() -> None:
+    assert ZONE_GROUPS["all"] == ZONES
+    assert set(ZONE_GROUPS["upper"]) | set(ZONE_GROUPS["lower"]) == set(ZONES)
+    assert not set(ZONE_GROUPS["upper"]) & set(ZONE_GROUPS["lower"])
+    assert "forehead" in ZONE_GROUPS["upper"]
+    assert "upper_lip" in ZONE_GROUPS["lower"]
+    assert ZONE_GROUPS["crows_feet"] == ("crows_feet.left", "crows_feet.right")
+
+
+@pytest.mark.parametrize("name", ["all", "upper", "lower", "crows_feet", "forehead", "lip_corners.right"])
+def test_a_name_stands_for_its_zones(name: str) -> None:
+    zones = ZONE_GROUPS.get(name, (name,))
+    assert expand_zones({name: 0.4}) == dict.fromkeys(zones, 0.4)
+
+
+@given(st.permutations(["all", "upper", "under_eye", "under_eye.left"]))
+def test_the_name_that_covers_fewer_zones_wins_in_any_order(names: list[str]) -> None:
+    given_scores = {"all": 0.1, "upper": 0.2, "under_eye": 0.3, "under_eye.left": 0.4}
+    found = expand_zones({name: given_scores[name] for name in names})
+    assert found["under_eye.left"] == 0.4
+    assert found["under_eye.right"] == 0.3
+    assert found["forehead"] == 0.2
+    assert found["upper_lip"] == 0.1
+
+
+@given(st.dictionaries(st.sampled_from([*ZONES, *ZONE_GROUPS]), scores))
+def test_expanded_zones_are_in_order_and_stay_as_they_are(given_scores: dict[str, float]) -> None:
+    found = expand_zones(given_scores)
+    assert list(found) == [zone for zone in ZONES if zone in found]
+    assert expand_zones(found) == found
+    for zone in set(given_scores) & set(ZONES):
+        assert found[zone] == given_scores[zone]
+
+
+# Plan
+
+
+@given(
+    st.none() | ages,
+    st.dictionaries(st.sampled_from(ZONES), scores, min_size=1),
+    st.floats(0, 1.5),
+    st.integers(0, 2**40),
+    st.none() | ages,
+)
+def test_a_plan_survives_json(
+    age: float | None, zones: dict[str, float], strength: float, seed: int, age_from: float | None
+) -> None:
+    plan = Plan(age=age, zones=zones, strength=strength, seed=seed, age_from=age_from)
+    assert Plan(**json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    plan = Plan(
+        age=np.float32(70), strength=np.float64(0.5), age_from=np.int64(40), zones={"forehead": np.float32(0.5)}
+    )
+    assert json.loads(json.dumps(plan.to_json())) == {
+        "age": 70,
+        "zones": {"forehead": 0.5},
+        "strength": 0.5,
+        "seed": 0,
+        "age_from": 40,
+    }
+
+
+@pytest.mark.parametrize("edge", [{"age": 1}, {"age": 100}, {"age": 50, "strength": 0}, {"age": 50, "strength": 1.5}])
+def test_the_ends_of_each_range_are_allowed(edge: dict[str, float]) -> None:
+    assert Plan(**edge)
+
+
+BAD_AGES = (0, 0.99, 100.5, -3, math.nan, math.inf, "70", True)
+BAD_STRENGTHS = (-0.1, 1.51, math.nan, None)
+BAD_SEEDS = (-1, 1.0, "1", True, None)
+BAD_SCORES = (-0.01, 1.01, math.nan, "1", None)
+UNKNOWN_ZONES = ("nose", "Forehead", "forehead.left", "")
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ({}, ("asks for nothing", "1 to 100", "0 to 1")),
+        ({"zones": {}}, ("asks for nothing",)),
+        *(({"age": age}, ("target age", repr(age), "1 to 100")) for age in BAD_AGES),
+        *(({"age": 50, "age_from": age}, ("age of the person", repr(age), "1 to 100")) for age in BAD_AGES),
+        *(({"age": 50, "strength": much}, ("strength", repr(much), "0 to 1.5")) for much in BAD_STRENGTHS),
+        *(({"age": 50, "seed": seed}, ("seed", repr(seed), "0 or more")) for seed in BAD_SEEDS),
+        *(({"zones": {"forehead": score}}, ("'forehead'", repr(score), "0 to 1")) for score in BAD_SCORES),
+        *(({"zones": {name: 0.5}}, (f"'{name}'", "forehead", "lower", ".left")) for name in UNKNOWN_ZONES),
+        ({"age": 50, "zones": {"all": 0.5, "crows_feet.left": 2}}, ("crows_feet.left", "2")),
+    ],
+)
+def test_an_order_outside_its_range_is_refused_in_a_sentence(order: dict, words: tuple[str, ...]) -> None:
+    with pytest.raises(PlanError) as refusal:
+        Plan(**order)
+    text = str(refusal.value)
+    assert isinstance(refusal.value, ReageError)
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert all(word in text for word in words), text
+
+
+def test_a_plan_cannot_be_changed_nor_its_zones() -> None:
+    zones = {"forehead": 0.5}
+    plan = Plan(age=70, zones=zones)
+    zones["forehead"] = 0.9
+    assert plan.zones == {"forehead": 0.5}
+    with pytest.raises(TypeError):
+        plan.zones["forehead"] = 0.9  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        plan.age = 20  # type: ignore[misc]
+    assert replace(plan, age=20).zones == plan.zones
+
+
+# Face
+
+
+def test_a_face_tells_where_it_is(face: Face) -> None:
+    assert face.height_px == pytest.approx(90, abs=12)
+    assert face.image_px_per_crop_px == pytest.approx(180 / 512, rel=0.05)
+    story = json.loads(json.dumps(face.to_json()))
+    assert story["box"] == pytest.approx(face.box, abs=0.05)
+    np.testing.assert_allclose(story["landmarks"], face.landmarks, atol=0.051)
+    assert story["score"] == pytest.approx(face.score, abs=0.001)
+
+
+def test_points_go_to_the_crop_as_the_matrix_says(face: Face) -> None:
+    expected = np.hstack([face.landmarks, np.ones((5, 1))]) @ face.crop_from_image.T
+    np.testing.assert_allclose(face.to_crop(face.landmarks), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"crop": np.zeros((8, 9, 3), np.uint8)},
+        {"crop": np.zeros((512, 512, 3), np.float32)},
+        {"matte": np.zeros((8, 8), np.float32)},
+        {"hair": np.zeros((512, 512, 1), np.float32)},
+        {"landmarks": np.zeros((68, 2), np.float32)},
+        {"crop_from_image": np.eye(3)},
+        {"dense_landmarks": np.zeros((5, 2), np.float32)},
+    ],
+)
+def test_a_face_of_other_shapes_is_a_bug(face: Face, broken: dict) -> None:
+    with pytest.raises(AssertionError):
+        replace(face, **broken)
