@@ -180,6 +180,19 @@ def test_shift_alone_moves_and_adds_nothing_else(pixels: Pixels, placed: Face) -
     assert np.abs(again.astype(int) - aged.crop)[inside].mean() < 4
 
 
+def test_what_is_kept_is_kept_where_it_moves_to(cut_face: CutFace) -> None:
+    """An eye that moves with its lids takes its protection along."""
+    pixels = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    pixels[56:72, 56:72] = 200
+    face = cut_face(pixels, (63.5, 0.46 * SIDE - 0.5), SIDE / 4.2)
+    matte = face.matte.copy()
+    matte[54:74, 54:74] = 0
+    aged = moved(face, make_shift(face, 10, 0))
+    result = composite(pixels, replace(face, matte=matte), replace(aged, crop=aged.crop // 2))
+    assert np.abs(result[58:70, 48:60].astype(int) - 200).max() <= 2
+    assert np.abs(result[58:70, 70:90].astype(int) - 50).max() <= 2
+
+
 def _of_the_picture(face: Face, pixels: Pixels) -> np.ndarray:
     ones = np.ones(pixels.shape[:2], np.float32)
     shown = geometry.warp(ones, face.crop_from_image, SIDE, SIDE, edge="zero")
