@@ -13,6 +13,7 @@ from reage.engines.base import Condition
 from reage.engines.prototype.frame import (
     FRAME_PX,
     crop_places,
+    frame_grid,
     frame_places,
     shape_shift,
     to_face_units,
@@ -41,7 +42,11 @@ from reage.images import geometry
 from reage.matte import face_oval
 from reage.types import Aged, Face, Plan, Plane, Reading
 from reage.weights import find_weights, load_weights, weights_hash
-from reage.zones import FACE_PER_CROP
+from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask
+
+
+_HUE_SIGMA_PX = 3.0
+"""Colour changes smoothly: what is finer, px of the pixel models, is make-up and glasses of the training set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +55,12 @@ class PrototypeStrengths:
 
     Args:
         colour: of the change of colour and shading.
+        hue: of the colour in that change, beside its shading.
         detail: of the change of the person's own detail.
         most_gain: largest factor on the person's own detail.
         wrinkles: of the donors' detail.
-        shape: of the change of shape when the face grows older.
-        shape_younger: likewise when it grows younger, where there are fewer faces to learn from.
+        shape: of the change of shape.
+        younger: of all three when the face grows younger; the young are few in the training set, and the fit is shy.
         hair: of the greying of hair.
         most_contrast: of the person's detail, log luminance; stronger contrast belongs to frames and hair, not to skin.
         most_tint: the change of log colour stays below this.
@@ -62,11 +68,12 @@ class PrototypeStrengths:
     """
 
     colour: float = 1.5
+    hue: float = 0.6
     detail: float = 1.5
     most_gain: float = 2.2
     wrinkles: float = 0.8
     shape: float = 1.5
-    shape_younger: float = 1.1
+    younger: float = 1.15
     hair: float = 1.0
     most_contrast: float = 0.15
     most_tint: float = 0.45
@@ -100,6 +107,7 @@ class PrototypeEngine:
         self._skin = skin_only(self._mean)
         self._brows = 0.6 * brow_mask(self._mean)
         self._beard = beard_mask(self._mean)
+        self._middle = ellipse_mask(frame_grid(self._colour.shape[1]), Ellipse(0.0, 0.36, 0.95, 1.25)) > 0.5
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
@@ -119,6 +127,7 @@ class PrototypeEngine:
         dense = to_face_units(face.to_crop(face.dense_landmarks), side)
         skin = skin_colour(geometry.sample(face.crop, crop_places(dense, self._mean, side)))
         change = covariates(new, reading.masculinity, skin) - covariates(old, reading.masculinity, skin)
+        change = change * (self.strengths.younger if new < old else 1.0)
         oval = face_oval(side, face.to_crop(face.landmarks), face.to_crop(face.dense_landmarks))
         before = to_log(face.crop)
         places = frame_places(dense, self._mean, side)
@@ -126,8 +135,7 @@ class PrototypeEngine:
         added = added * np.minimum(oval, face.skin)[..., None]
         added = added + hair_change(np.exp(before) - np.float32(LOG_FLOOR), face.hair, old, new) * self.strengths.hair
         aged = from_log(before + plan.strength * added)
-        much = self.strengths.shape if new > old else self.strengths.shape_younger
-        moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (much * plan.strength)
+        moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * plan.strength)
         shift = shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
         return Aged(crop=geometry.sample(aged, geometry.pixel_grid(side, side) + shift), shift=shift)
 
@@ -147,6 +155,10 @@ class PrototypeEngine:
         side = before.shape[0]
         coarse = ((places + 0.5) * (self._colour.shape[1] / FRAME_PX) - 0.5).astype(np.float32)
         tint = np.tensordot(change, self._colour, 1).astype(np.float32) * self.strengths.colour
+        shade = tint @ LUMINANCE
+        hue = geometry.blur(tint - shade[..., None], _HUE_SIGMA_PX) * self.strengths.hue
+        shade = shade - shade[self._middle].mean()  # how bright a photo was taken says nothing about age
+        tint = shade[..., None] + hue
         tint = self.strengths.most_tint * np.tanh(tint / self.strengths.most_tint)
         growth = np.tensordot(change, self._detail, 1).astype(np.float32) * (0.5 * self.strengths.detail)
         growth = geometry.sample(growth, coarse)

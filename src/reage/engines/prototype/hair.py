@@ -57,5 +57,6 @@ def _grey(intensity: Plane, light: Plane, typical: float, share: float) -> Plane
     log_typical = np.log(typical + LOG_FLOOR)
     lift = 0.75 * float(np.clip(np.log(SILVER + LOG_FLOOR) - log_typical, 0, 1.1))
     silver = log_typical + lift + 0.7 * (log_light - log_typical)
-    faded = 0.9 * (log_light - np.log(intensity + LOG_FLOOR))
-    return (local * (faded + silver - log_light)).astype(np.float32)
+    brightest = np.maximum(log_light, log_typical + lift + 0.45)  # skin at the hairline is no hair to be lifted
+    faded = 0.8 * (log_light - np.log(intensity + LOG_FLOOR))
+    return (local * (faded + np.minimum(silver, brightest) - log_light)).astype(np.float32)
