@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import skimage.data
 
 from reage.find import Finder, align
 from reage.images import geometry
-from reage.types import Face, Pixels, Reading
+from reage.portraits import Portrait, Portraits
+from reage.training.split import split_of
+from reage.types import Face, Pixels, Plane, Reading
 from reage.zones import FIVE_POINTS
 
 
@@ -72,3 +75,59 @@ def cut_face() -> Callable[..., Face]:
         )
 
     return cut
+
+
+BLUE = (40, 75, 160)
+
+
+@pytest.fixture(scope="session")
+def before_blue(face: Face) -> tuple[Pixels, Plane]:
+    """The demo photo's crop (512, 512, 3) as a studio portrait before a blue backdrop, and the share of the person."""
+    person = geometry.blur((np.maximum(face.skin, face.hair) > 0.5).astype(np.float32), 1.0)
+    light = np.linspace(1.1, 0.9, 512)[:, None, None]
+    crop = face.crop * person[..., None] + np.array(BLUE) * light * (1 - person[..., None])
+    return np.clip(np.rint(crop), 0, 255).astype(np.uint8), person
+
+
+@pytest.fixture(scope="session")
+def make_portrait(face: Face) -> Callable[..., Portrait]:
+    """A portrait for training out of a picture that shows the face as the demo photo's crop does."""
+
+    def make(
+        crop: Pixels, *, person: str = "P0", age_years: float = 38.0, sex: str = "F", side_px: int = 256
+    ) -> Portrait:
+        assert face.dense_landmarks is not None
+        matrix = geometry.resize_matrix(len(crop), side_px) @ np.vstack([face.crop_from_image, [0, 0, 1]])
+        small = geometry.resize(np.ascontiguousarray(crop), side_px, side_px)
+        return Portrait(
+            file=f"{person}-{age_years:g}.jpg",
+            person=person,
+            age_years=age_years,
+            sex=sex,
+            year=1992,
+            split=split_of(person),
+            grey=bool(np.ptp(small.astype(int), axis=-1).max() == 0),
+            crop=small,
+            landmarks=geometry.move_points(face.landmarks, matrix),
+            dense_landmarks=geometry.move_points(face.dense_landmarks, matrix),
+            image_px_per_crop_px=1.0,
+            score=face.score,
+            box=face.box,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def to_columns() -> Callable[[Sequence[Portrait]], Portraits]:
+    """Portraits as they are after being written to shards and read again."""
+
+    def stack(rows: Sequence[Portrait]) -> Portraits:
+        names = {
+            column.name: column.name.removesuffix("s") if column.name == "crops" else column.name
+            for column in fields(Portraits)
+        }
+        columns = {name: np.array([getattr(row, own) for row in rows]) for name, own in names.items()}
+        return Portraits(**{n: c.astype(np.float32) if c.dtype == np.float64 else c for n, c in columns.items()})
+
+    return stack

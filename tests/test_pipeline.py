@@ -1,0 +1,275 @@
+"""The five verbs in a row, on the demo photo."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reage
+from reage.engines import load_engine
+from reage.errors import EngineError, FaceNotFound, ImageError
+from reage.find import Finder
+from reage.images import Image, geometry, load_image, save_image
+from reage.measure import Meter
+from reage.pipeline import Reager, Result, as_image, render
+from reage.plan import zone_age
+from reage.types import Face, Pixels, Plan, Reading
+from reage.zones import zone_masks
+
+VERBS = {"load", "find", "measure", "render", "composite"}
+NOTE = b"compositeWithTrainedAlgorithmicMedia"
+
+
+@pytest.fixture(scope="module")
+def meter() -> Meter:
+    return Meter.load()
+
+
+@pytest.fixture(scope="module")
+def artist(finder: Finder, meter: Meter) -> Reager:
+    return Reager(finder=finder, meter=meter)
+
+
+@pytest.fixture(scope="module")
+def still(finder: Finder, meter: Meter) -> Reager:
+    return Reager("identity", finder=finder, meter=meter)
+
+
+@pytest.fixture(scope="module")
+def aged(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> Result:
+    return artist(photo, Plan(age=75), faces=[face], readings=[reading])
+
+
+@pytest.fixture(scope="module")
+def pair(photo: Pixels) -> Pixels:
+    """(256, 512, 3) the same person twice, larger on the left."""
+    person = photo[:256, 96:352]
+    smaller = np.full_like(person, person[0, 0])
+    smaller[28:228, 28:228] = geometry.resize(person, 200, 200)
+    return np.ascontiguousarray(np.hstack([person, smaller]))
+
+
+@pytest.fixture(scope="module")
+def pair_faces(artist: Reager, pair: Pixels) -> list[Face]:
+    return artist.find(pair)
+
+
+def changed(first: Pixels, second: Pixels) -> np.ndarray:
+    return (first != second).any(-1)
+
+
+def reach_of(face: Face, mask: np.ndarray, pixels: Pixels, rim: float) -> np.ndarray:
+    """(H, W) where a mask of the crop lies in the picture, with a rim."""
+    matrix = geometry.invert(face.crop_from_image)
+    placed = geometry.warp(mask.astype(np.float32), matrix, *pixels.shape[:2], edge="zero")
+    return geometry.grow((placed > 0.004).astype(np.float32), rim) > 0
+
+
+# One call
+
+
+def test_one_call_ages_a_file(photo: Pixels, tmp_path: Path) -> None:
+    save_image(Image(pixels=np.ascontiguousarray(photo[:256, 96:352])), tmp_path / "me.png", altered=False)
+    result = reage.reage(tmp_path / "me.png", age=75)
+    assert result.engine == "prototype"
+    assert result.faces[0].plan.age == 75
+    source = load_image(tmp_path / "me.png").pixels
+    difference = np.abs(result.image.pixels.astype(int) - source).max(-1)
+    assert difference[80:160, 90:165].mean() > 4
+    assert difference[230:].max() == 0
+
+
+def test_one_call_takes_everything_a_plan_does(photo: Pixels) -> None:
+    result = reage.reage(photo, age=60, zones={"forehead": 0.2}, strength=0.5, engine="identity", faces="largest")
+    plan = result.faces[0].plan
+    assert (plan.age, dict(plan.zones), plan.strength, result.engine) == (60, {"forehead": 0.2}, 0.5, "identity")
+
+
+def test_file_pixels_and_image_are_the_same_order(
+    artist: Reager, photo: Pixels, face: Face, reading: Reading, aged: Result, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    save_image(Image(pixels=photo), path, altered=False)
+    for image in (path, str(path), load_image(path), Image(pixels=photo)):
+        result = artist(image, Plan(age=75), faces=[face], readings=[reading])
+        np.testing.assert_array_equal(result.image.pixels, aged.image.pixels)
+
+
+def test_pixels_of_any_layout_are_an_image(photo: Pixels) -> None:
+    np.testing.assert_array_equal(as_image(photo[::2, ::-1]).pixels, photo[::2, ::-1])
+
+
+# What changes
+
+
+def test_identity_returns_every_pixel(still: Reager, photo: Pixels, face: Face) -> None:
+    for plan in (Plan(age=75), Plan(age=20, zones={"upper": 0.9}), Plan(zones={"all": 1})):
+        result = still(photo, plan, faces=[face])
+        np.testing.assert_array_equal(result.image.pixels, photo)
+    assert result.weights_hash == ""
+
+
+def test_own_age_returns_every_pixel(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
+    result = artist(photo, Plan(age=reading.age_years), faces=[face], readings=[reading])
+    np.testing.assert_array_equal(result.image.pixels, photo)
+
+
+def test_input_is_untouched(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
+    pixels = photo.copy()
+    image = Image(pixels=pixels)
+    artist(image, Plan(age=75), faces=[face], readings=[reading])
+    np.testing.assert_array_equal(pixels, photo)
+
+
+def test_same_order_same_pixels(artist: Reager, photo: Pixels, face: Face, reading: Reading, aged: Result) -> None:
+    again = artist(photo, Plan(age=75), faces=[face], readings=[reading])
+    np.testing.assert_array_equal(again.image.pixels, aged.image.pixels)
+
+
+def test_zones_alone_change_only_what_lies_near_them(
+    artist: Reager, photo: Pixels, face: Face, reading: Reading
+) -> None:
+    result = artist(photo, Plan(zones={"nasolabial": 0.95}), faces=[face], readings=[reading])
+    masks = zone_masks(face)
+    near = reach_of(face, masks["nasolabial.left"] + masks["nasolabial.right"], photo, rim=3)
+    found = changed(result.image.pixels, photo)
+    assert found.sum() > 300
+    assert not (found & ~near).any()
+    assert near.mean() < 0.02
+
+
+def test_one_side_leaves_the_other_alone(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
+    crop = artist(photo, Plan(zones={"crows_feet.left": 1.0}), faces=[face], readings=[reading]).faces[0].aged.crop
+    found = changed(crop, face.crop)
+    assert found[:, :256].sum() > 1000
+    assert not found[:, 256:].any()
+
+
+def test_a_zone_looks_like_its_age(artist: Reager, face: Face, reading: Reading) -> None:
+    """In the middle of the zone there is what the engine makes of the whole face at the zone's age."""
+    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"all": 0.8})
+    zoned = render(artist.engine, face, reading, plan)
+    whole = render(artist.engine, face, reading, Plan(age=zone_age(0.8), age_from=reading.age_years))
+    total = np.sum(list(zone_masks(face).values()), axis=0)
+    inside = total > 0.999
+    assert inside.mean() > 0.02
+    np.testing.assert_allclose(zoned.crop[inside], whole.crop[inside], atol=1)
+
+
+def test_zones_that_look_their_age_change_nothing(artist: Reager, face: Face) -> None:
+    reading = Reading(age_years=zone_age(0.4), age_std_years=4, masculinity=0.1)
+    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"all": 0.4})
+    np.testing.assert_array_equal(render(artist.engine, face, reading, plan).crop, face.crop)
+
+
+# Which faces
+
+
+def test_faces_are_aged_or_left_as_ordered(
+    artist: Reager, pair: Pixels, pair_faces: list[Face], reading: Reading
+) -> None:
+    assert len(pair_faces) == 2
+    both = artist(pair, Plan(age=75), faces=pair_faces, readings=[reading] * 2).image.pixels
+    assert changed(both, pair)[:, :256].any()
+    assert changed(both, pair)[:, 256:].any()
+    only = artist(pair, Plan(age=75), faces=pair_faces[1:], readings=[reading]).image.pixels
+    np.testing.assert_array_equal(only[:, :256], pair[:, :256])
+    np.testing.assert_array_equal(only[:, 256:], both[:, 256:])
+
+
+@pytest.mark.parametrize(("which", "left", "right"), [("largest", True, False), (2, False, True), ("all", True, True)])
+def test_faces_go_by_name_and_number(artist: Reager, pair: Pixels, which: str | int, left: bool, right: bool) -> None:
+    result = artist(pair, Plan(age=75), faces=which)
+    found = changed(result.image.pixels, pair)
+    assert (found[:, :256].any(), found[:, 256:].any()) == (left, right)
+    assert len(result.faces) == left + right
+
+
+def test_a_face_that_is_not_there_is_refused(still: Reager, pair: Pixels, photo: Pixels) -> None:
+    with pytest.raises(FaceNotFound, match="1 to 2"):
+        still(pair, Plan(age=75), faces=3)
+    with pytest.raises(FaceNotFound, match="No face"):
+        still(np.ascontiguousarray(photo[300:]), Plan(age=75))
+
+
+def test_engines_get_the_landmarks_they_need(artist: Reager, still: Reager, pair_faces: list[Face]) -> None:
+    assert artist.engine.dense_landmarks
+    assert not still.engine.dense_landmarks
+    assert all(face.dense_landmarks is not None for face in pair_faces)
+
+
+# Readings
+
+
+def test_given_readings_are_used(artist: Reager, photo: Pixels, face: Face) -> None:
+    young = Reading(age_years=25, age_std_years=1, masculinity=0.0)
+    result = artist(photo, Plan(age=40), faces=[face], readings=[young])
+    assert result.faces[0].reading is young
+    assert result.faces[0].plan.age_from == 25
+    old = artist(photo, Plan(age=40), faces=[face], readings=[replace(young, age_years=70)])
+    assert changed(old.image.pixels, result.image.pixels).any()
+
+
+def test_missing_readings_are_measured(still: Reager, photo: Pixels, face: Face, meter: Meter) -> None:
+    result = still(photo, Plan(age=40), faces=[face])
+    assert result.faces[0].reading == meter.measure(face)
+    assert result.faces[0].plan.age_from == result.faces[0].reading.age_years
+
+
+# Result
+
+
+def test_seconds_know_every_verb(still: Reager, pair: Pixels) -> None:
+    seconds = still(pair, Plan(age=75)).seconds
+    assert set(seconds) == VERBS
+    assert all(value >= 0 for value in seconds.values())
+    assert seconds["find"] > 0
+
+
+def test_story_is_json(aged: Result, face: Face, reading: Reading) -> None:
+    story = json.loads(json.dumps(aged.to_json()))
+    assert story["engine"] == "prototype"
+    assert story["weights_hash"] == load_engine("prototype").weights_hash
+    assert set(story["seconds"]) == VERBS
+    (told,) = story["faces"]
+    assert told["age_years"] == pytest.approx(reading.age_years, abs=0.05)
+    assert told["box"] == pytest.approx(face.box, abs=0.05)
+    assert Plan(**told["plan"]) == aged.faces[0].plan == Plan(age=75, age_from=reading.age_years)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_saved_picture_says_that_it_was_altered(aged: Result, tmp_path: Path, suffix: str) -> None:
+    path = aged.save(tmp_path / f"old{suffix}")
+    assert path == tmp_path / f"old{suffix}"
+    saved = load_image(path)
+    assert NOTE in (saved.xmp or b"")
+    assert np.abs(saved.pixels.astype(int) - aged.image.pixels).mean() < 3
+
+
+def test_unchanged_picture_does_not_say_so(still: Reager, photo: Pixels, face: Face, tmp_path: Path) -> None:
+    saved = load_image(still(photo, Plan(age=75), faces=[face]).save(tmp_path / "same.png"))
+    assert NOTE not in (saved.xmp or b"")
+
+
+def test_source_is_never_overwritten(still: Reager, photo: Pixels, face: Face, tmp_path: Path) -> None:
+    path = tmp_path / "me.png"
+    save_image(Image(pixels=photo), path, altered=False)
+    before = path.read_bytes()
+    with pytest.raises(ImageError):
+        still(path, Plan(age=75), faces=[face]).save(path)
+    assert path.read_bytes() == before
+
+
+def test_alpha_is_kept(artist: Reager, photo: Pixels, face: Face, reading: Reading, tmp_path: Path) -> None:
+    alpha = np.tile(np.arange(512) // 2, (512, 1)).astype(np.uint8)
+    result = artist(Image(pixels=photo, alpha=alpha), Plan(age=75), faces=[face], readings=[reading])
+    np.testing.assert_array_equal(load_image(result.save(tmp_path / "old.png")).alpha, alpha)
+
+
+def test_unknown_engine_is_refused_before_anything_is_loaded() -> None:
+    with pytest.raises(EngineError, match="'magic'"):
+        Reager("magic")
