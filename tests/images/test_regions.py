@@ -85,6 +85,14 @@ def test_grab_cut_obeys_its_seeds_against_the_colour():
     assert found[island].all()
 
 
+def test_grab_cut_divides_the_same_picture_the_same_way(photo):
+    small = geometry.resize(photo, SIDE, SIDE)
+    seeds = make_disc(56, 30, 8), make_disc(56, 30, 16), ~make_disc(56, 30, 50)
+    first = regions.grab_cut(small, *seeds)
+    for _ in range(8):
+        np.testing.assert_array_equal(regions.grab_cut(small, *seeds), first)
+
+
 def test_connected_parts_are_apart_and_add_up():
     mask = make_disc(30, 30, 10) | make_disc(90, 90, 15)
     parts = regions.connected_parts(mask)

@@ -1,0 +1,143 @@
+"""The recipe of the parser: real nets of tiny size on a few self-labelled portraits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reage.matte import Parser
+from reage.nets.parse import PARTS, ParseNet, ParseNetConfig, build_parse_net
+from reage.portraits import Portrait, Portraits
+from reage.training.loop import Schedule
+from reage.training.parser import (
+    ParserRecipe,
+    describe,
+    label_portraits,
+    make_backgrounds,
+    overlap_of_parts,
+    put_before,
+    train_parser,
+)
+from reage.training.split import split_of
+from reage.types import Face, Pixels, Plane
+from reage.weights import find_weights, load_torch_weights, save_weights
+
+TINY = ParserRecipe(
+    net=ParseNetConfig(input_px=128, width=8), schedule=Schedule(steps=2, batch=2, warmup_steps=1, half=False)
+)
+TRAINING, LEFT_OUT = (
+    [person for number in range(40) if split_of(person := f"P{number}") == split] for split in ("train", "val")
+)
+
+
+@pytest.fixture(scope="module")
+def portraits(
+    face: Face,
+    before_blue: tuple[Pixels, Plane],
+    make_portrait: Callable[..., Portrait],
+    to_columns: Callable[..., Portraits],
+) -> Portraits:
+    """Three portraits before blue, one of them left out; one before another backdrop, and a grey one."""
+    blue = before_blue[0]
+    grey = np.repeat(blue[..., 1:2], 3, -1)
+    darker = (blue * 0.8).astype(np.uint8)
+    pictures = ((blue, TRAINING[0]), (darker, TRAINING[1]), (face.crop, TRAINING[2]), (grey, TRAINING[3]))
+    rows = [make_portrait(crop, person=person) for crop, person in pictures]
+    return to_columns([*rows, make_portrait(blue, person=LEFT_OUT[0])])
+
+
+def weights_of(net: ParseNet) -> torch.Tensor:
+    return torch.cat([parameter.flatten() for parameter in net.parameters()])
+
+
+# Training
+
+
+def test_portraits_without_labels_are_left_out(portraits: Portraits) -> None:
+    known = label_portraits(portraits)
+    assert known.crops.shape == (3, 128, 128, 3)
+    assert known.person.shape == known.labels.shape == (3, 128, 128)
+    np.testing.assert_array_equal(known.labels[0], known.labels[2])
+
+
+def test_the_seed_alone_decides_the_weights(portraits: Portraits) -> None:
+    torch.manual_seed(1)
+    first = weights_of(train_parser(TINY, portraits))
+    torch.manual_seed(2)
+    assert torch.equal(first, weights_of(train_parser(TINY, portraits)))
+    assert not torch.equal(first, weights_of(train_parser(replace(TINY, seed=1), portraits)))
+
+
+def test_steps_move_the_weights(portraits: Portraits) -> None:
+    one, two = (replace(TINY, schedule=replace(TINY.schedule, steps=steps)) for steps in (1, 2))
+    first, second = weights_of(train_parser(one, portraits)), weights_of(train_parser(two, portraits))
+    assert torch.isfinite(second).all()
+    assert not torch.equal(first, second)
+
+
+def test_people_of_the_other_split_are_not_learned_from(portraits: Portraits) -> None:
+    whole = train_parser(TINY, portraits)
+    training = train_parser(TINY, portraits.pick(portraits.split == "train"))
+    assert torch.equal(weights_of(whole), weights_of(training))
+
+
+def test_what_was_trained_is_loaded(portraits: Portraits, face: Face, tmp_path: Path) -> None:
+    net = train_parser(TINY, portraits)
+    save_weights(tmp_path / "parts.safetensors", net.state_dict(), describe(TINY), half=False)
+    parts = Parser.load(tmp_path / "parts.safetensors").parse(face.crop)
+    direct = Parser(net).parse(face.crop)
+    np.testing.assert_array_equal(parts.skin, direct.skin)
+    np.testing.assert_array_equal(parts.hair, direct.hair)
+
+
+# What it is shown
+
+
+def test_shipped_net_agrees_with_the_labels(portraits: Portraits) -> None:
+    tensors, config = load_torch_weights(find_weights("parts"))
+    net = build_parse_net(ParseNetConfig(**config["net"]))
+    net.load_state_dict(tensors)
+    overlaps = overlap_of_parts(net.eval(), label_portraits(portraits))
+    assert set(overlaps) == set(PARTS)
+    assert min(overlaps.values()) > 0.75, overlaps
+
+
+def test_people_are_put_before_other_backgrounds() -> None:
+    generator = torch.Generator().manual_seed(0)
+    crops, backgrounds = torch.ones(64, 3, 8, 8), -torch.ones(64, 3, 8, 8)
+    person = torch.zeros(64, 1, 8, 8)
+    person[..., :4], person[..., 4] = 1, 0.5
+    shown = put_before(crops, person, backgrounds, 0.25, generator)
+    assert (shown[..., :4] == 1).all()
+    own = (shown == 1).flatten(1).all(1)
+    assert 6 <= own.sum() <= 28
+    assert (shown[~own][..., 5:] == -1).all()
+    assert (shown[~own][..., 4] == 0).all()
+
+
+def test_backgrounds_differ_and_stay_in_range() -> None:
+    crops = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    drawn, again = (make_backgrounds(crops, torch.Generator().manual_seed(2)) for _ in range(2))
+    assert drawn.shape == crops.shape
+    assert drawn.abs().max() <= 1
+    assert torch.equal(drawn, again)
+    assert len({round(float(mean), 4) for mean in drawn.mean((1, 2, 3))}) == 16
+
+
+def test_loss_passes_over_pixels_nobody_is_sure_of() -> None:
+    torch.manual_seed(0)
+    net = build_parse_net(TINY.net)
+    crops = torch.rand(1, 3, 128, 128) * 2 - 1
+    labels = torch.full((1, 128, 128), -1)
+    labels[:, :64] = 1
+    wrong = labels.clone()
+    wrong[:, :64] = 2
+    logits = net(crops)
+    sure = -logits.log_softmax(1)[:, 1, :64].mean()
+    assert torch.isclose(net.loss(crops, labels), sure, atol=1e-5)
+    assert not torch.isclose(net.loss(crops, labels), net.loss(crops, wrong))
