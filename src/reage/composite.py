@@ -30,8 +30,10 @@ def composite(pixels: Pixels, face: Face, aged: Aged) -> Pixels:
         (H, W, 3) RGB uint8; bit for bit the input where nothing changed.
     """
     assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
-    source = face.crop if aged.shift is None else _moved(face.crop, aged.shift)
-    change = (aged.crop.astype(np.float32) - source) * face.matte[..., None]
+    source, matte = face.crop.astype(np.float32), face.matte
+    if aged.shift is not None:  # eyes and teeth that moved are kept where they are now
+        source, matte = _moved(face.crop, aged.shift), _moved(matte, aged.shift)
+    change = (aged.crop.astype(np.float32) - source) * matte[..., None]
     touched = np.abs(change).max(-1) > 0
     if aged.shift is not None:
         touched |= np.abs(aged.shift).max(-1) > 0
@@ -54,7 +56,7 @@ def blend(face: Face, parts: Sequence[tuple[Aged, Plane]]) -> Aged:
     return Aged(crop=_to_uint8(crop), shift=shift if moved_anywhere else None)
 
 
-def _moved(pixels: Pixels, shift: Plane) -> Plane:
+def _moved(pixels: geometry.AnyPixels, shift: Plane) -> Plane:
     places = geometry.pixel_grid(*pixels.shape[:2]) + shift
     return geometry.sample(pixels, places.astype(np.float32)).astype(np.float32)
 

@@ -54,7 +54,7 @@ class Parser:
         """(S, S, 3) RGB uint8 -> skin and hair."""
         side, small = crop.shape[0], self._net.config.input_px
         shares = self._net(to_net(geometry.resize(crop, small, small)))[0].softmax(0).numpy()
-        guide = regions.to_lab(crop)[..., 0] / 100
+        guide = regions.to_lab(crop)[..., 0] / np.float32(100)
         unit = side / FACE_PER_CROP
         skin, hair = (
             regions.follow_edges(geometry.resize(part, side, side), guide, round(0.05 * unit), 1e-3)

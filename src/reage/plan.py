@@ -22,7 +22,7 @@ def typical_score(age_years: float) -> float:
 
 
 def complete(plan: Plan, reading: Reading) -> Plan:
-    """The plan with no gaps: `age_from` is the measured age if it was not given, `age` is `age_from` if only zones were."""
+    """The plan with no gaps: `age_from` as measured if it was not given, `age` as `age_from` if only zones were."""
     age_from = reading.age_years if plan.age_from is None else plan.age_from
     age_from = min(100.0, max(1.0, age_from))
     return replace(plan, age_from=age_from, age=age_from if plan.age is None else plan.age)

@@ -76,16 +76,16 @@ def face_grid(side_px: int, landmarks: Plane | None = None) -> Plane:
         nose = ((landmarks[4, 1] + 0.5) / side_px - EYES_IN_CROP[1]) * FACE_PER_CROP
         longer = float(np.clip(nose / FIVE_POINTS[4, 1], 0.85, 1.15))
         grid[..., 1] = np.where(grid[..., 1] > 0, grid[..., 1] / longer, grid[..., 1])
-    return grid
+    return grid.astype(np.float32)
 
 
 def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35) -> Plane:
     """Mask that is 1 well inside an ellipse and falls to 0 over `softness` of its radius around the border."""
-    angle = np.deg2rad(shape.degrees)
+    angle = float(np.deg2rad(shape.degrees))
     x, y = grid[..., 0] - shape.x, grid[..., 1] - shape.y
     along = (np.cos(angle) * x + np.sin(angle) * y) / shape.half_width
     across = (-np.sin(angle) * x + np.cos(angle) * y) / shape.half_height
-    return smoothstep(np.hypot(along, across), 1 + softness, 1 - softness)
+    return smoothstep(np.hypot(along, across).astype(np.float32), 1 + softness, 1 - softness)
 
 
 def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:

@@ -48,7 +48,9 @@ def evaluate(
     summary = summarise(verdicts)
     picked = {"sheet": list(range(0, len(verdicts), max(1, len(verdicts) // 12)))[:12], "worst": worst_of(verdicts)}
     sheets = {
-        name: draw_faces_sheet([verdicts[i] for i in rows], [pictures[i] for i in rows], [portraits.crops[i] for i in rows])
+        name: draw_faces_sheet(
+            [verdicts[i] for i in rows], [pictures[i] for i in rows], [portraits.crops[i] for i in rows]
+        )
         for name, rows in picked.items()
     }
     write_report(output, engine, judged.weights_hash, verdicts, summary, sheets)

@@ -51,7 +51,7 @@ def changed_share(before: Pixels, after: Pixels, where: NDArray[np.bool_], more_
 
 
 def backdrop_of(crop: Pixels, reach: float = 0.05) -> NDArray[np.bool_] | None:
-    """(S, S) pixels that surely show a plain coloured backdrop, not head, hair or neck; None without such a backdrop."""
+    """(S, S) pixels that surely show a coloured backdrop, not head, hair or neck; None without such a backdrop."""
     person: Plane | None = regions.key_backdrop(crop)
     return None if person is None else person < reach
 

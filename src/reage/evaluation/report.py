@@ -23,7 +23,9 @@ def to_markdown(summary: Mapping[str, Mapping[str, Any]]) -> str:
     groups = list(summary)
     lines = ["| | " + " | ".join(groups) + " |", "|---" * (len(groups) + 1) + "|"]
     for figure in summary["all"]:
-        lines.append(f"| {figure.replace('_', ' ')} | " + " | ".join(_cell(summary[group][figure]) for group in groups) + " |")
+        lines.append(
+            f"| {figure.replace('_', ' ')} | " + " | ".join(_cell(summary[group][figure]) for group in groups) + " |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -45,20 +47,32 @@ def worst_of(verdicts: Sequence[Verdict]) -> list[int]:
 
 
 def write_report(
-    folder: Path, engine: str, weights_hash: str, verdicts: Sequence[Verdict], summary: Mapping[str, Any], sheets: Mapping[str, Pixels]
+    folder: Path,
+    engine: str,
+    weights_hash: str,
+    verdicts: Sequence[Verdict],
+    summary: Mapping[str, Any],
+    sheets: Mapping[str, Pixels],
 ) -> None:
     """Writes report.json, report.md and one PNG for each sheet."""
     folder.mkdir(parents=True, exist_ok=True)
     story = {"engine": engine, "weights_hash": weights_hash, "summary": summary, "faces": [asdict(v) for v in verdicts]}
-    for name, text in (("report.json", json.dumps(story, indent=1, default=float)), ("report.md", to_markdown(summary))):
+    for name, text in (
+        ("report.json", json.dumps(story, indent=1, default=float)),
+        ("report.md", to_markdown(summary)),
+    ):
         with replace_file(folder / name) as unfinished:
             Path(unfinished).write_text(text)
     for name, pixels in sheets.items():
         save_image(Image(pixels=pixels), folder / f"{name}.png")
 
 
-def draw_faces_sheet(verdicts: Sequence[Verdict], pictures: Sequence[Mapping[float, Pixels]], sources: Sequence[Pixels]) -> Pixels:
+def draw_faces_sheet(
+    verdicts: Sequence[Verdict], pictures: Sequence[Mapping[float, Pixels]], sources: Sequence[Pixels]
+) -> Pixels:
     """Source and aged faces, one row for each portrait."""
-    rows = [[source, *(aged[target] for target in _SHEET_TARGETS)] for source, aged in zip(sources, pictures, strict=True)]
+    rows = [
+        [source, *(aged[target] for target in _SHEET_TARGETS)] for source, aged in zip(sources, pictures, strict=True)
+    ]
     names = [f"{Path(v.file).stem} {v.age_years:.0f}" for v in verdicts]
     return draw_sheet(rows, ["source", *(f"{target:g}" for target in _SHEET_TARGETS)], names, cell_px=192)

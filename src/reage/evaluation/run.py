@@ -122,7 +122,10 @@ def judge_portrait(
         tone_degrees=individual_typology_angle(_skin_colour(face)),
         source_years=years[0],
         readings=dict(zip(aged, years[1:], strict=True)),
-        distances={t: identity_distance(identities[0], one) for t, one in zip(aged, identities[1:], strict=True)},
+        distances={
+            target: float(identity_distance(identities[0], one))
+            for target, one in zip(aged, identities[1:], strict=True)
+        },
         background=None if backdrop is None else max(changed_share(face.crop, one, backdrop) for one in aged.values()),
     )
     return verdict, aged

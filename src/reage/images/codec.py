@@ -17,4 +17,6 @@ def encode_png(pixels: Pixels) -> bytes:
 
 def decode_png(png: bytes) -> Pixels:
     """A PNG file's bytes -> (H, W, 3) RGB uint8."""
-    return np.ascontiguousarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return np.ascontiguousarray(pixels[..., ::-1])

@@ -40,7 +40,7 @@ def _block(channels_in: int, channels: int) -> nn.Sequential:
 
 
 class ParseNet(nn.Module):
-    """U-Net of four stages at half its input's size; the place in the crop is part of its input, because crops are aligned."""
+    """U-Net of four stages at half its input's size; aligned crops let it know the place of each pixel."""
 
     def __init__(self, config: ParseNetConfig) -> None:
         super().__init__()
@@ -71,4 +71,6 @@ class ParseNet(nn.Module):
 
 def build_parse_net(config: ParseNetConfig) -> ParseNet:
     """An untrained net."""
-    return ParseNet(config).to(memory_format=torch.channels_last)
+    net = ParseNet(config)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net

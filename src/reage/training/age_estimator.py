@@ -49,10 +49,10 @@ class AgeRecipe:
     net: AgeNetConfig = field(default_factory=AgeNetConfig)
     from_dlib: bool = True
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    trunk_rate: float = 0.003
+    trunk_rate: float = 0.002
     head_rate: float = 1e-3
     balance: float = 0.5
-    correction: float = 0.5
+    correction: float = 0.35
 
 
 def age_a() -> AgeRecipe:

@@ -13,10 +13,10 @@ from torch import Generator, Tensor
 
 from reage.images.tensors import to_net
 from reage.nets.parse import PARTS, ParseNet, ParseNetConfig, build_parse_net
+from reage.portraits import Portraits
 from reage.training.augment import AugmentConfig, augment, move
 from reage.training.loop import Schedule, fit
 from reage.training.parts import label_parts
-from reage.portraits import Portraits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,6 @@ from reage.types import Aged, Face, Plan, Plane, Reading
 from reage.weights import find_weights, load_weights, weights_hash
 from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask
 
-
 _HUE_SIGMA_PX = 3.0
 """Colour changes smoothly: what is finer, px of the pixel models, is make-up and glasses of the training set."""
 
@@ -156,7 +155,7 @@ class PrototypeEngine:
         coarse = ((places + 0.5) * (self._colour.shape[1] / FRAME_PX) - 0.5).astype(np.float32)
         tint = np.tensordot(change, self._colour, 1).astype(np.float32) * self.strengths.colour
         shade = tint @ LUMINANCE
-        hue = geometry.blur(tint - shade[..., None], _HUE_SIGMA_PX) * self.strengths.hue
+        hue = geometry.blur((tint - shade[..., None]).astype(np.float32), _HUE_SIGMA_PX) * self.strengths.hue
         shade = shade - shade[self._middle].mean()  # how bright a photo was taken says nothing about age
         tint = shade[..., None] + hue
         tint = self.strengths.most_tint * np.tanh(tint / self.strengths.most_tint)

@@ -1,0 +1,106 @@
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from reage.errors import WeightsError
+from reage.nets.age import AgeNet, AgeNetConfig, build_age_net, load_age_net
+from reage.nets.dlib_resnet import TrunkConfig, load_dlib_resnet
+from reage.weights import save_weights
+
+TINY = AgeNetConfig(trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))), stages_read=(0, 1), input_px=48, dropout=0.0)
+
+
+@pytest.fixture
+def net() -> AgeNet:
+    torch.manual_seed(0)
+    return build_age_net(TINY).eval()
+
+
+@pytest.mark.parametrize("side", [60, 64, 200])
+def test_crops_of_any_size_are_read(net: AgeNet, side: int) -> None:
+    crops = torch.rand(2, 3, side, side) * 2 - 1
+    logits, masculinity = net(crops)
+    assert logits.shape == (2, 101)
+    assert masculinity.shape == (2,)
+    age, std, share = net.predict(crops)
+    assert age.shape == std.shape == share.shape == (2,)
+    assert ((age > 0) & (age < 100) & (std > 0) & (share >= 0) & (share <= 1)).all()
+
+
+def test_an_untrained_net_knows_nobody(net: AgeNet) -> None:
+    age, std, masculinity = net.predict(torch.zeros(1, 3, 64, 64))
+    assert age.item() == pytest.approx(58, abs=1)
+    assert std.item() == pytest.approx(15, abs=1)
+    assert masculinity.item() == pytest.approx(0.5)
+
+
+def test_the_loss_is_least_for_the_truth(net: AgeNet) -> None:
+    torch.nn.init.normal_(net.head.weight, std=0.5)
+    crops = torch.rand(1, 3, 64, 64) * 2 - 1
+    expected = net.expect(net(crops)[0])
+    is_man = (net(crops)[1] > 0).float()
+    truth = net.loss(crops, expected, is_man)
+    assert truth < net.loss(crops, expected + 20, is_man)
+    assert truth < net.loss(crops, expected, 1 - is_man)
+
+
+def test_a_few_steps_lower_the_loss_and_reach_the_picture(net: AgeNet) -> None:
+    crops = (torch.rand(4, 3, 64, 64) * 2 - 1).requires_grad_()
+    ages, men = torch.tensor([25.0, 40.0, 60.0, 80.0]), torch.tensor([0.0, 1.0, 0.0, 1.0])
+    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+    losses = []
+    for _ in range(30):
+        loss = net.loss(crops, ages, men)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.5
+    assert crops.grad is not None
+    assert crops.grad.abs().sum() > 0
+
+
+def test_the_correction_stretches_ages_and_stays_in_range(net: AgeNet) -> None:
+    net.config = replace(TINY, slope=1.5, offset_years=-30.0)
+    torch.testing.assert_close(net.correct(torch.tensor([0.0, 60.0, 99.0])), torch.tensor([0.0, 60.0, 100.0]))
+
+
+def test_only_the_middle_of_the_crop_is_looked_at(net: AgeNet) -> None:
+    torch.nn.init.normal_(net.head.weight)
+    crops = torch.zeros(1, 3, 100, 100)
+    framed = torch.ones(1, 3, 100, 100)
+    framed[..., 10:90, 10:90] = 0
+    torch.testing.assert_close(net(framed)[0], net(crops)[0])
+
+
+def test_a_config_survives_json() -> None:
+    config = replace(TINY, slope=1.2)
+    assert AgeNetConfig.from_json(json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_a_saved_net_reads_the_same(net: AgeNet, tmp_path: Path) -> None:
+    torch.nn.init.normal_(net.head.weight, std=0.1)
+    save_weights(tmp_path / "age.safetensors", net.state_dict(), {"net": asdict(TINY)}, half=False)
+    loaded = load_age_net(tmp_path / "age.safetensors")
+    crops = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(loaded.predict(crops), net.predict(crops))
+    assert not any(weights.requires_grad for weights in loaded.parameters())
+
+
+def test_other_weights_are_refused(tmp_path: Path, net: AgeNet) -> None:
+    save_weights(tmp_path / "other.safetensors", {}, {})
+    with pytest.raises(WeightsError, match="not an age estimator"):
+        load_age_net(tmp_path / "other.safetensors")
+    save_weights(tmp_path / "wider.safetensors", net.state_dict(), {"net": asdict(AgeNetConfig())})
+    with pytest.raises(WeightsError, match="not an age estimator"):
+        load_age_net(tmp_path / "wider.safetensors")
+
+
+def test_it_can_start_from_dlibs_net() -> None:
+    trunk = build_age_net(AgeNetConfig(), from_dlib=True).trunk
+    torch.testing.assert_close(trunk.state_dict(), load_dlib_resnet().trunk.state_dict())
+    with pytest.raises(WeightsError, match="cannot start from it"):
+        build_age_net(TINY, from_dlib=True)

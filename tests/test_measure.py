@@ -1,0 +1,126 @@
+import dlib
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter, identity_distance, make_chip
+from reage.nets.dlib_resnet import DLIB_FILE
+from reage.types import Face, Pixels, Plane
+from reage.weights import find_dlib_model, find_weights, weights_hash
+
+BOX = (175, 76, 265, 166)
+SIDE = 256
+
+
+@pytest.fixture(scope="module")
+def photo() -> Pixels:
+    pixels: Pixels = skimage.data.astronaut()
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def dlib_shape(photo: Pixels) -> dlib.full_object_detection:
+    predictor = dlib.shape_predictor(str(find_dlib_model("shape_predictor_5_face_landmarks.dat")))
+    return predictor(photo, dlib.rectangle(*BOX))
+
+
+@pytest.fixture(scope="module")
+def landmarks(dlib_shape: dlib.full_object_detection) -> Plane:
+    points = np.array([(part.x, part.y) for part in dlib_shape.parts()], np.float32)
+    return points[[2, 3, 1, 0, 4]]
+
+
+@pytest.fixture(scope="module")
+def face(photo: Pixels, landmarks: Plane) -> Face:
+    """A face cut without resampling: the astronaut looks straight at the camera."""
+    left, top = 94, 6
+    return Face(
+        box=BOX,
+        score=2.0,
+        landmarks=landmarks,
+        crop_from_image=np.array([[1.0, 0, -left], [0, 1, -top]]),
+        crop=photo[top : top + SIDE, left : left + SIDE].copy(),
+        matte=np.ones((SIDE, SIDE), np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def identifier() -> Identifier:
+    return Identifier.load()
+
+
+@pytest.mark.parametrize("weights", ["age-a", "age-b"])
+def test_the_astronaut_is_a_grown_woman(weights: str, face: Face) -> None:
+    meter = Meter.load(weights)
+    reading = meter.measure(face)
+    assert 22 < reading.age_years < 50
+    assert 2 < reading.age_std_years < 25
+    assert reading.masculinity < 0.5
+    assert meter.weights_hash == weights_hash(find_weights(weights))
+
+
+def test_both_estimators_are_different_nets_of_allowed_size() -> None:
+    assert weights_hash(find_weights("age-a")) != weights_hash(find_weights("age-b"))
+    assert all(find_weights(name).stat().st_size <= 12e6 for name in ("age-a", "age-b"))
+
+
+def test_a_mirrored_crop_reads_the_same(face: Face) -> None:
+    meter = Meter.load()
+    crops = np.stack([face.crop, face.crop[:, ::-1]])
+    first, mirrored = meter.measure_crops(crops)
+    assert first.age_years == pytest.approx(mirrored.age_years, abs=1e-3)
+    assert meter.measure_crops(crops[:0]) == []
+
+
+def test_readings_do_not_depend_on_the_batch(face: Face) -> None:
+    meter = Meter.load()
+    crops = np.stack([np.roll(face.crop, shift, axis=1) for shift in range(34)])
+    together = [reading.age_years for reading in meter.measure_crops(crops)]
+    assert together[33] == pytest.approx(meter.measure_crops(crops[33:])[0].age_years, abs=1e-2)
+
+
+def test_measuring_leaves_the_crop_alone(face: Face) -> None:
+    before = face.crop.copy()
+    Meter.load().measure(face)
+    np.testing.assert_array_equal(face.crop, before)
+
+
+def test_the_chip_is_dlibs_own(photo: Pixels, landmarks: Plane, dlib_shape: dlib.full_object_detection) -> None:
+    np.testing.assert_array_equal(
+        make_chip(photo, landmarks), dlib.get_face_chip(photo, dlib_shape, size=150, padding=0.25)
+    )
+
+
+def test_the_identity_is_dlibs_own(
+    photo: Pixels, landmarks: Plane, dlib_shape: dlib.full_object_detection, identifier: Identifier
+) -> None:
+    net = dlib.face_recognition_model_v1(str(find_dlib_model(DLIB_FILE)))
+    dlibs = np.array(net.compute_face_descriptor(photo, dlib_shape))
+    assert identity_distance(identifier.embed(photo, landmarks), dlibs) < 1e-4
+
+
+def test_a_darker_copy_is_the_same_person(face: Face, identifier: Identifier) -> None:
+    points = face.to_crop(face.landmarks)
+    dark = (face.crop * 0.6).astype(np.uint8)
+    crops = np.stack([face.crop, dark, face.crop[:, ::-1]])
+    mirrored_points = (points * (-1, 1) + (SIDE - 1, 0))[[3, 2, 1, 0, 4]]
+    identities = identifier.embed_crops(crops, np.stack([points, points, mirrored_points]))
+    distances = identity_distance(identities[:1], identities)
+    assert distances.shape == (3,)
+    assert distances[0] == 0
+    assert 0 < distances[1] < distances[2] < SAME_PERSON_DISTANCE
+
+
+def test_noise_is_nobody_the_astronaut_knows(face: Face, identifier: Identifier) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, face.crop.shape, np.uint8)
+    points = face.to_crop(face.landmarks)
+    assert (
+        identity_distance(identifier.embed(face.crop, points), identifier.embed(noise, points)) > SAME_PERSON_DISTANCE
+    )
+
+
+def test_nets_are_frozen(identifier: Identifier) -> None:
+    for net in (identifier.net, Meter.load().net):
+        assert not net.training
+        assert not any(isinstance(part, torch.nn.Parameter) and part.requires_grad for part in net.parameters())

@@ -1,0 +1,80 @@
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reage import portraits
+from reage.errors import ImageError
+from reage.portraits import Portrait, read_shards, write_shards
+from reage.training.split import split_of
+
+SIDE = 16
+
+
+def make_portrait(number: int, side: int = SIDE) -> Portrait:
+    rng = np.random.default_rng(number)
+    person = f"P{number // 2:03d}"
+    return Portrait(
+        file=f"2011/{number:04d}.jpg",
+        person=person,
+        age_years=30.5 + number,
+        sex="MF"[number % 2],
+        year=2011,
+        split=split_of(person),
+        grey=number % 3 == 0,
+        crop=rng.integers(0, 256, (side, side, 3), np.uint8),
+        landmarks=rng.random((5, 2), np.float32) * side,
+        dense_landmarks=rng.random((68, 2), np.float32) * side,
+        image_px_per_crop_px=0.75,
+        score=1.25,
+        box=(1.0, 2.0, 11.0, 12.0),
+    )
+
+
+def test_portraits_come_back_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portraits, "ROWS_PER_SHARD", 3)
+    written = [make_portrait(number) for number in range(7)]
+    files = write_shards(written, tmp_path / "shards")
+    assert [file.name for file in files] == [f"portraits-{number:05d}.parquet" for number in range(3)]
+    read = read_shards(tmp_path / "shards")
+    assert len(read) == 7
+    assert read.crops.shape == (7, SIDE, SIDE, 3)
+    assert read.crops.dtype == np.uint8
+    for row, portrait in enumerate(written):
+        for field in fields(Portrait):
+            column = "crops" if field.name == "crop" else field.name
+            np.testing.assert_array_equal(getattr(read, column)[row], getattr(portrait, field.name))
+
+
+def test_rows_are_picked_by_mask_and_by_number(tmp_path: Path) -> None:
+    write_shards([make_portrait(number) for number in range(5)], tmp_path)
+    read = read_shards(tmp_path)
+    women = read.pick(read.sex == "F")
+    assert women.file.tolist() == ["2011/0001.jpg", "2011/0003.jpg"]
+    assert women.dense_landmarks.shape == (2, 68, 2)
+    assert read.pick(np.array([4, 0])).age_years.tolist() == [34.5, 30.5]
+
+
+def test_writing_again_leaves_no_old_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portraits, "ROWS_PER_SHARD", 2)
+    write_shards((make_portrait(number) for number in range(6)), tmp_path)
+    write_shards([make_portrait(9)], tmp_path)
+    assert read_shards(tmp_path).file.tolist() == ["2011/0009.jpg"]
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no portraits in"):
+        read_shards(tmp_path)
+
+
+def test_a_damaged_shard_is_told(tmp_path: Path) -> None:
+    (tmp_path / "portraits-00000.parquet").write_bytes(b"PAR1 nothing PAR1")
+    with pytest.raises(ImageError, match="damaged"):
+        read_shards(tmp_path)
+
+
+def test_crops_of_two_sizes_are_told(tmp_path: Path) -> None:
+    write_shards([make_portrait(0), make_portrait(1, side=24)], tmp_path)
+    with pytest.raises(ImageError, match="differ in size"):
+        read_shards(tmp_path)

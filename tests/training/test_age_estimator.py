@@ -1,0 +1,179 @@
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reage.errors import WeightsError
+from reage.nets.age import AgeNetConfig, build_age_net, load_age_net
+from reage.nets.dlib_resnet import TrunkConfig
+from reage.portraits import Portrait, Portraits, read_shards, write_shards
+from reage.training.age_estimator import (
+    AgeRecipe,
+    age_a,
+    age_b,
+    correct_bias,
+    left_out_rows,
+    read_ages,
+    sampling_weights,
+    train_age_estimator,
+    train_weights,
+)
+from reage.training.loop import Schedule, learning_rate_share
+from reage.training.recipes import RECIPES
+from reage.training.split import fold_of, split_of
+from reage.weights import find_weights, load_weights, save_weights
+
+SIDE = 64
+TINY_NET = AgeNetConfig(
+    trunk=TrunkConfig(stem=8, stages=((8, 1), (16, 1))), stages_read=(0, 1), input_px=48, dropout=0.0
+)
+TINY = AgeRecipe(
+    seed=0,
+    left_out_fold=1,
+    crop_px=SIDE,
+    net=TINY_NET,
+    from_dlib=False,
+    trunk_rate=0.02,
+    head_rate=0.02,
+    schedule=Schedule(steps=60, batch=8, half=False, checkpoint_seconds=0.0),
+)
+
+
+def make_portrait(number: int) -> Portrait:
+    """A picture whose stripes are finer the older its person is."""
+    rng = np.random.default_rng(number)
+    person, age = f"P{number:03d}", float(rng.uniform(20, 85))
+    wave = 90 * np.sin(np.arange(SIDE) * (0.2 + age / 40))[:, None] + rng.normal(0, 5, (SIDE, SIDE))
+    crop = np.repeat((wave + 128).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    return Portrait(
+        file=f"{number}.jpg",
+        person=person,
+        age_years=age,
+        sex="MF"[number % 2],
+        year=2020,
+        split=split_of(person),
+        grey=True,
+        crop=crop,
+        landmarks=np.zeros((5, 2), np.float32),
+        dense_landmarks=np.zeros((68, 2), np.float32),
+        image_px_per_crop_px=1.0,
+        score=1.0,
+        box=(0.0, 0.0, 63.0, 63.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    write_shards((make_portrait(number) for number in range(120)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def portraits(folder: Path) -> Portraits:
+    return read_shards(folder)
+
+
+def test_training_learns_to_read_people_it_never_saw(portraits: Portraits) -> None:
+    net = train_age_estimator(TINY, portraits)
+    held_out = portraits.pick(portraits.split == "val")
+    assert np.corrcoef(read_ages(net, held_out.crops), held_out.age_years)[0, 1] > 0.5
+    assert net.config.slope >= 1
+    assert not net.training
+
+
+def test_a_run_that_was_stopped_is_the_same_run(portraits: Portraits, tmp_path: Path) -> None:
+    recipe = replace(TINY, schedule=replace(TINY.schedule, steps=6))
+    whole = train_age_estimator(recipe, portraits)
+    checkpoint = tmp_path / "run" / "age.checkpoint"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reage.training.loop._update", _stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            train_age_estimator(recipe, portraits, checkpoint)
+    assert checkpoint.is_file()
+    resumed = train_age_estimator(recipe, portraits, checkpoint)
+    torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
+    assert not checkpoint.exists()
+
+
+def _stop_after(num_steps: int):  # type: ignore[no-untyped-def]
+    from reage.training import loop
+
+    update = loop._update
+
+    def interrupted(*arguments) -> float:  # type: ignore[no-untyped-def]
+        if arguments[4] == num_steps:
+            raise KeyboardInterrupt
+        return update(*arguments)
+
+    return interrupted
+
+
+def test_a_checkpoint_of_another_run_is_refused(portraits: Portraits, tmp_path: Path) -> None:
+    torch.save({"step": 1, "net": {}, "mean": {}, "optimiser": {}}, tmp_path / "other")
+    with pytest.raises(WeightsError, match="belongs to another run"):
+        train_age_estimator(TINY, portraits, tmp_path / "other")
+    (tmp_path / "other").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="belongs to another run"):
+        train_age_estimator(TINY, portraits, tmp_path / "other")
+
+
+def test_left_out_people_are_of_the_training_side_and_of_one_fold(portraits: Portraits) -> None:
+    rows = left_out_rows(TINY, portraits)
+    assert rows.any()
+    assert set(portraits.split[rows]) == {"train"}
+    assert {fold_of(person, TINY.folds, "age") for person in portraits.person[rows].tolist()} == {1}
+
+
+def test_rare_ages_are_drawn_more_often() -> None:
+    ages = np.array([55.0] * 99 + [25.0], np.float32)
+    weights = sampling_weights(ages, 0.5)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[-1] / weights[0] == pytest.approx((100 / 2) ** 0.5)
+    np.testing.assert_allclose(sampling_weights(ages, 0.0), 0.01)
+
+
+def test_the_correction_undoes_the_asked_share_of_the_regression(portraits: Portraits) -> None:
+    net = build_age_net(TINY_NET).eval()
+    torch.nn.init.normal_(net.head.weight, std=0.3)
+    raw = read_ages(net, portraits.crops)
+    halved = replace(portraits, age_years=(2 * (raw - raw.mean()) + 50).astype(np.float32))
+    corrected = correct_bias(net, halved, 1.0)
+    assert corrected.config.slope == pytest.approx(2, abs=1e-3)
+    assert (read_ages(corrected, portraits.crops) - halved.age_years).mean() == pytest.approx(0, abs=0.01)
+    assert correct_bias(build_age_net(TINY_NET), halved, 0.0).config.slope == 1
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    schedule = Schedule(steps=100, batch=1, warmup_steps=10)
+    shares = [learning_rate_share(step, schedule) for step in range(100)]
+    assert shares[0] == pytest.approx(0.1)
+    assert max(shares) > 0.95
+    assert shares[-1] < 0.001
+
+
+def test_weights_say_how_they_came_about(portraits: Portraits, tmp_path: Path) -> None:
+    recipe = replace(TINY, schedule=replace(TINY.schedule, steps=2))
+    tensors, config = train_weights(recipe, portraits, tmp_path / "checkpoint")
+    save_weights(tmp_path / "age.safetensors", tensors, config)
+    stored = load_weights(tmp_path / "age.safetensors")[1]
+    assert stored["recipe"] == json.loads(json.dumps(asdict(recipe)))
+    assert stored["seed"] == 0
+    assert load_age_net(tmp_path / "age.safetensors").config.trunk == TINY_NET.trunk
+
+
+@pytest.mark.parametrize(("name", "recipe"), [("age-a", age_a()), ("age-b", age_b())])
+def test_shipped_weights_were_made_by_todays_recipe(name: str, recipe: AgeRecipe) -> None:
+    assert name in RECIPES
+    assert load_weights(find_weights(name))[1]["recipe"] == json.loads(json.dumps(asdict(recipe)))
+
+
+def test_both_recipes_leave_out_other_people_and_read_other_stages() -> None:
+    a, b = age_a(), age_b()
+    assert a.seed != b.seed
+    assert a.folds == b.folds
+    assert a.left_out_fold != b.left_out_fold
+    assert a.net.stages_read != b.net.stages_read
