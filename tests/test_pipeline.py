@@ -103,6 +103,22 @@ def test_pixels_of_any_layout_are_an_image(photo: Pixels) -> None:
     np.testing.assert_array_equal(as_image(photo[::2, ::-1]).pixels, photo[::2, ::-1])
 
 
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((40, 40), np.uint8),
+        np.zeros((40, 40, 4), np.uint8),
+        np.zeros((40, 40, 3), np.float32),
+        np.zeros((0, 40, 3), np.uint8),
+        None,
+    ],
+    ids=["grey", "with alpha", "float", "empty", "nothing"],
+)
+def test_other_pixels_are_refused_in_a_sentence(pixels: Pixels) -> None:
+    with pytest.raises(ImageError, match=r"\.$"):
+        as_image(pixels)
+
+
 # What changes
 
 

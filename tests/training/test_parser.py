@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from reage.errors import ReageError
 from reage.matte import Parser
 from reage.nets.parse import PARTS, ParseNet, ParseNetConfig, build_parse_net
 from reage.portraits import Portrait, Portraits
@@ -63,6 +64,12 @@ def test_portraits_without_labels_are_left_out(portraits: Portraits) -> None:
     assert known.crops.shape == (3, 128, 128, 3)
     assert known.person.shape == known.labels.shape == (3, 128, 128)
     np.testing.assert_array_equal(known.labels[0], known.labels[2])
+
+
+def test_portraits_that_cannot_be_labelled_are_refused_in_a_sentence(portraits: Portraits) -> None:
+    unlabelled = portraits.pick(np.array([2, 3]))
+    with pytest.raises(ReageError, match=r"\.$"):
+        train_parser(TINY, unlabelled)
 
 
 def test_the_seed_alone_decides_the_weights(portraits: Portraits) -> None:

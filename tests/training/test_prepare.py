@@ -1,0 +1,138 @@
+"""From a folder of photos and a table to shards."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reage.errors import ImageError
+from reage.images import Image, geometry, save_image
+from reage.portraits import Portraits, read_shards
+from reage.training.prepare import COLUMNS, prepare, read_table
+from reage.training.split import split_of
+from reage.types import Pixels
+
+CROP_PX = 96
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] = COLUMNS) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def make_row(file: str, person: str = "P1", **changed: object) -> dict[str, object]:
+    return {"file": file, "person": person, "age_years": 38, "gender": "F", "year": 1992, **changed}
+
+
+def write_photo(pixels: Pixels, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    save_image(Image(pixels=np.ascontiguousarray(pixels)), path, altered=False)
+
+
+@pytest.fixture(scope="module")
+def prepared(photo: Pixels, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[str], Portraits]:
+    """A colour photo, a grey one of twice the size, and a wall, prepared."""
+    folder = tmp_path_factory.mktemp("collection")
+    head = photo[:220, 110:330]
+    grey = np.repeat(geometry.resize(head, 440, 440)[..., 1:2], 3, -1)
+    write_photo(head, folder / "1992" / "colour.png")
+    write_photo(np.full((80, 80, 3), 200, np.uint8), folder / "wall.png")
+    write_photo(grey, folder / "grey.png")
+    rows = [
+        make_row("1992/colour.png"),
+        make_row("wall.png"),
+        make_row("grey.png", "P2", age_years="41.5", gender="M", year=1996),
+    ]
+    write_table(folder / "portraits.csv", rows)
+    count, missed = prepare(folder, folder / "shards", crop_px=CROP_PX)
+    return count, missed, read_shards(folder / "shards")
+
+
+def test_every_face_becomes_a_row_and_the_rest_is_reported(prepared: tuple[int, list[str], Portraits]) -> None:
+    count, missed, portraits = prepared
+    assert count == len(portraits) == 2
+    assert missed == ["wall.png"]
+    assert portraits.file.tolist() == ["1992/colour.png", "grey.png"]
+
+
+def test_what_the_table_says_is_kept(prepared: tuple[int, list[str], Portraits]) -> None:
+    _, _, portraits = prepared
+    assert portraits.person.tolist() == ["P1", "P2"]
+    assert portraits.age_years.tolist() == [38, 41.5]
+    assert portraits.sex.tolist() == ["F", "M"]
+    assert portraits.year.tolist() == [1992, 1996]
+    assert portraits.split.tolist() == [split_of("P1"), split_of("P2")]
+    assert portraits.grey.tolist() == [False, True]
+
+
+def test_crops_and_points_are_those_of_a_finder(prepared: tuple[int, list[str], Portraits]) -> None:
+    _, _, portraits = prepared
+    assert portraits.crops.shape == (2, CROP_PX, CROP_PX, 3)
+    eyes = portraits.landmarks[:, :4].mean(1)
+    np.testing.assert_allclose(eyes, np.tile([0.5 * CROP_PX, 0.46 * CROP_PX], (2, 1)), atol=2.5)
+    corners = portraits.dense_landmarks[:, [36, 39, 42, 45]]
+    assert np.linalg.norm(corners - portraits.landmarks[:, :4], axis=-1).max() < 4
+    assert portraits.image_px_per_crop_px[1] == pytest.approx(2 * portraits.image_px_per_crop_px[0], rel=0.05)
+    assert portraits.image_px_per_crop_px[0] == pytest.approx(180 / CROP_PX, rel=0.05)
+    assert (portraits.score > 0.4).all()
+    np.testing.assert_allclose(portraits.box[1], 2 * portraits.box[0], atol=8)
+    difference = portraits.crops[0, ..., 1].astype(int) - portraits.crops[1, ..., 1]
+    assert np.abs(difference)[20:80, 20:80].mean() < 12
+
+
+def test_missing_photo_is_named(tmp_path: Path) -> None:
+    write_table(tmp_path / "portraits.csv", [make_row("nowhere.jpg")])
+    with pytest.raises(ImageError, match=r"nowhere\.jpg"):
+        prepare(tmp_path, tmp_path / "shards", crop_px=CROP_PX)
+
+
+# read_table
+
+
+def test_rows_are_read_as_they_stand(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.csv", [make_row("a b,c.jpg"), make_row("ü.jpg", "P2")])
+    rows = read_table(path)
+    assert [row["file"] for row in rows] == ["a b,c.jpg", "ü.jpg"]
+    assert set(rows[0]) == set(COLUMNS)
+
+
+def test_more_columns_do_no_harm(tmp_path: Path) -> None:
+    columns = [*reversed(COLUMNS), "source"]
+    path = write_table(tmp_path / "t.csv", [make_row("a.jpg", source="web")], columns)
+    assert read_table(path)[0]["file"] == "a.jpg"
+
+
+def test_missing_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"no table at .*t\.csv.*age_years.*\.$"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_empty_table_is_refused(tmp_path: Path) -> None:
+    for content in ("", ",".join(COLUMNS) + "\n"):
+        (tmp_path / "t.csv").write_text(content)
+        with pytest.raises(ImageError, match=r"\.$"):
+            read_table(tmp_path / "t.csv")
+
+
+def test_missing_columns_are_named(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.csv", [make_row("a.jpg")], ["file", "person", "year"])
+    with pytest.raises(ImageError, match="lacks age_years, gender;"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("age_years", "old"), ("age_years", ""), ("year", "MCMXC"), ("gender", "x")]
+)
+def test_value_that_cannot_be_used_is_refused_before_any_photo_is_read(tmp_path: Path, column: str, value: str) -> None:
+    write_table(tmp_path / "portraits.csv", [make_row("never-read.png", **{column: value})])
+    with pytest.raises(ImageError) as refusal:
+        prepare(tmp_path, tmp_path / "shards", crop_px=CROP_PX)
+    assert column in str(refusal.value)
+    assert str(refusal.value).endswith(".")

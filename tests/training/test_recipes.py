@@ -1,0 +1,100 @@
+"""The table of recipes, and one run from shards to shipped weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reage
+from reage.engines import load_engine
+from reage.errors import ImageError, ReageError
+from reage.portraits import Portrait, write_shards
+from reage.training.recipes import RECIPES, train
+from reage.training.split import split_of
+from reage.types import Face, Plan, Reading
+from reage.weights import load_weights
+
+
+def test_every_shipped_file_has_its_recipe() -> None:
+    shipped = {path.stem for path in (Path(reage.__file__).parent / "weights_data").glob("*.safetensors")}
+    assert shipped == set(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_shipped_weights_say_how_they_came_about(name: str) -> None:
+    _, config = load_weights(Path(reage.__file__).parent / "weights_data" / f"{name}.safetensors")
+    assert config["name"] == name
+    assert len(config["commit"]) >= 7
+    assert config["version"]
+
+
+@pytest.mark.parametrize("name", ["magic", "", "Parts"])
+def test_unknown_recipe_is_refused_before_anything_is_read(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ReageError) as refusal:
+        train(name, tmp_path / "missing", tmp_path / "out.safetensors")
+    text = str(refusal.value)
+    assert f"'{name}'" in text
+    assert all(known in text for known in RECIPES)
+    assert text.endswith(".")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_without_shards_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no portraits in"):
+        train("prototype", tmp_path, tmp_path / "out.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def shards(face: Face, make_portrait: Callable[..., Portrait], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight variants of the demo photo, without its fringe: lighter and darker, older and younger."""
+    training = [person for number in range(30) if split_of(person := f"P{number}") == "train"]
+    crop = face.crop.astype(np.float32)
+    forehead = np.s_[60:190, 130:380]
+    crop[forehead] = face.crop[330:335, 150:170].mean((0, 1))
+    rows = [
+        make_portrait(
+            np.clip(crop * (0.85 + 0.03 * (3 * number % 8)), 0, 255).astype(np.uint8),
+            person=person,
+            age_years=30 + 6 * number,
+            sex="MF"[number % 2],
+        )
+        for number, person in enumerate(training[:8])
+    ]
+    folder = tmp_path_factory.mktemp("shards")
+    write_shards(rows, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train("prototype", shards, tmp_path_factory.mktemp("weights") / "mine.safetensors")
+
+
+def test_a_recipe_leaves_its_weights_and_nothing_else(trained: Path) -> None:
+    assert [left.name for left in trained.parent.iterdir()] == ["mine.safetensors"]
+    _, config = load_weights(trained)
+    assert (config["name"], config["version"], config["num_portraits"]) == ("prototype", reage.__version__, 8)
+
+
+def test_its_weights_are_an_engine(trained: Path, face: Face, reading: Reading) -> None:
+    engine = load_engine("prototype", weights=trained)
+    assert engine.weights_hash != load_engine("prototype").weights_hash
+    aged = engine.render(face, reading, Plan(age=70, age_from=38))
+    assert aged.crop.shape == face.crop.shape
+    assert (aged.crop != face.crop).any()
+
+
+def test_it_repeats_itself_in_the_current_folder(
+    trained: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    again = train("prototype", shards)
+    assert again == Path("prototype.safetensors")
+    (tensors, config), (others, other_config) = load_weights(again), load_weights(trained)
+    assert {**config, "commit": ""} == {**other_config, "commit": ""}
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(tensor, others[name])
