@@ -1,7 +1,6 @@
 import dlib
 import numpy as np
 import pytest
-import skimage.data
 import torch
 
 from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter, identity_distance, make_chip
@@ -10,13 +9,6 @@ from reage.types import Face, Pixels, Plane
 from reage.weights import find_dlib_model, find_weights, weights_hash
 
 BOX = (175, 76, 265, 166)
-SIDE = 256
-
-
-@pytest.fixture(scope="module")
-def photo() -> Pixels:
-    pixels: Pixels = skimage.data.astronaut()
-    return pixels
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +24,6 @@ def landmarks(dlib_shape: dlib.full_object_detection) -> Plane:
 
 
 @pytest.fixture(scope="module")
-def face(photo: Pixels, landmarks: Plane) -> Face:
-    """A face cut without resampling: the astronaut looks straight at the camera."""
-    left, top = 94, 6
-    return Face(
-        box=BOX,
-        score=2.0,
-        landmarks=landmarks,
-        crop_from_image=np.array([[1.0, 0, -left], [0, 1, -top]]),
-        crop=photo[top : top + SIDE, left : left + SIDE].copy(),
-        matte=np.ones((SIDE, SIDE), np.float32),
-    )
-
-
-@pytest.fixture(scope="module")
 def identifier() -> Identifier:
     return Identifier.load()
 
@@ -54,7 +32,7 @@ def identifier() -> Identifier:
 def test_the_astronaut_is_a_grown_woman(weights: str, face: Face) -> None:
     meter = Meter.load(weights)
     reading = meter.measure(face)
-    assert 22 < reading.age_years < 50
+    assert 30 < reading.age_years < 55
     assert 2 < reading.age_std_years < 25
     assert reading.masculinity < 0.5
     assert meter.weights_hash == weights_hash(find_weights(weights))
@@ -104,7 +82,7 @@ def test_a_darker_copy_is_the_same_person(face: Face, identifier: Identifier) ->
     points = face.to_crop(face.landmarks)
     dark = (face.crop * 0.6).astype(np.uint8)
     crops = np.stack([face.crop, dark, face.crop[:, ::-1]])
-    mirrored_points = (points * (-1, 1) + (SIDE - 1, 0))[[3, 2, 1, 0, 4]]
+    mirrored_points = (points * (-1, 1) + (len(face.crop) - 1, 0))[[3, 2, 1, 0, 4]]
     identities = identifier.embed_crops(crops, np.stack([points, points, mirrored_points]))
     distances = identity_distance(identities[:1], identities)
     assert distances.shape == (3,)

@@ -3,7 +3,6 @@ from pathlib import Path
 import dlib
 import numpy as np
 import pytest
-import skimage.data
 import torch
 
 from reage.errors import WeightsError
@@ -21,8 +20,7 @@ def net() -> DlibResNet:
 
 
 @pytest.fixture(scope="module")
-def chip() -> Pixels:
-    photo = skimage.data.astronaut()
+def chip(photo: Pixels) -> Pixels:
     predictor = dlib.shape_predictor(str(find_dlib_model("shape_predictor_5_face_landmarks.dat")))
     shape = predictor(photo, dlib.rectangle(175, 76, 265, 166))
     cut: Pixels = dlib.get_face_chip(photo, shape, size=CHIP_PX, padding=0.25)
