@@ -16,9 +16,11 @@ from reage.images import geometry, regions
 from reage.images.tensors import to_net
 from reage.nets.parse import ParseNet, ParseNetConfig, build_parse_net
 from reage.types import Pixels, Plane
-from reage.weights import find_weights, load_torch_weights
+from reage.weights import find_weights, load_torch_weights, made_for
 from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask, face_grid, smoothstep
 
+_BORDER = 0.15
+"""Share of half the crop over which the matte dies away at its border."""
 _HAIRLINE = -1.05
 """Mean height of the hairline."""
 
@@ -44,9 +46,11 @@ class Parser:
         Raises:
             WeightsError: when they are missing, damaged or made for something else.
         """
-        tensors, config = load_torch_weights(find_weights(weights))
-        net = build_parse_net(ParseNetConfig(**config["net"]))
-        net.load_state_dict(tensors)
+        path = find_weights(weights)
+        tensors, config = load_torch_weights(path)
+        with made_for(path, "a parser of skin and hair"):
+            net = build_parse_net(ParseNetConfig(**config["net"]))
+            net.load_state_dict(tensors)
         return cls(net)
 
     @torch.inference_mode()
@@ -133,4 +137,6 @@ def make_matte(crop: Pixels, landmarks: Plane, parts: Parts, dense: Plane | None
     )
     if dense is not None:
         skin = skin * (1 - mouth_mask(side, dense))
-    return np.clip(np.maximum(skin, parts.hair), 0, 1).astype(np.float32)
+    away = np.abs(geometry.pixel_grid(side, side) / ((side - 1) / 2) - 1).max(-1)
+    inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that goes on outside the crop must not end in a line
+    return (np.clip(np.maximum(skin, parts.hair), 0, 1) * inside).astype(np.float32)

@@ -117,6 +117,9 @@ class Plan:
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise PlanError(f"The seed is {self.seed!r}; it must be a whole number, 0 or more.")
         object.__setattr__(self, "zones", MappingProxyType(expand_zones(self.zones)))
+        for name in ("age", "strength", "age_from"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else float(value))
         if self.age is None and not self.zones:
             raise PlanError(
                 "The plan asks for nothing: give a target age from 1 to 100, zone scores from 0 to 1, or both."

@@ -11,7 +11,8 @@ import importlib.util
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,21 @@ def load_torch_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[
 
     arrays, config = load_weights(path)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
+
+
+@contextmanager
+def made_for(path: str | Path, what: str) -> Iterator[None]:
+    """Turns whatever goes wrong while weights are put to use into one sentence.
+
+    Raises:
+        WeightsError: when the tensors or the config of the file do not fit.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"The weights in {path} are not made for {what} of this version; use the shipped ones."
+        ) from error
 
 
 def find_weights(name: str | Path) -> Path:

@@ -46,6 +46,7 @@ def grab_cut(
     Returns:
         (H, W) the region.
     """
+    cv2.setRNGSeed(0)  # its colour models start from random clusters
     mask = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     mask[inside], mask[outside] = cv2.GC_FGD, cv2.GC_BGD
     models = np.zeros((1, 65)), np.zeros((1, 65))
@@ -59,10 +60,11 @@ def connected_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     return [numbers == number for number in range(1, count)]
 
 
-def without_specks(mask: NDArray[np.bool_], radius_px: int = 1) -> NDArray[np.bool_]:
-    """The mask after a morphological opening."""
-    kernel = np.ones((radius_px + 1, radius_px + 1), np.uint8)
-    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+def without_specks(mask: NDArray[np.bool_], side_px: int = 2) -> NDArray[np.bool_]:
+    """The mask without the parts into which a square of that side does not fit: a morphological opening."""
+    kernel = np.ones((side_px, side_px), np.uint8)
+    worn = cv2.erode(mask.astype(np.uint8), kernel, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return cv2.dilate(worn, kernel, anchor=(side_px - 1, side_px - 1)) > 0
 
 
 def follow_edges(mask: Plane, guide: Plane, radius_px: int, smoothness: float) -> Plane:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from reage.errors import WeightsError
 from reage.nets.dlib_resnet import Trunk, TrunkConfig, load_dlib_resnet
-from reage.weights import find_weights, load_torch_weights
+from reage.weights import find_weights, load_torch_weights, made_for
 
 NUM_AGES = 101
 """One class for each year from 0 to 100."""
@@ -154,11 +154,7 @@ def load_age_net(name: str | Path = "age-a", device: str = "cpu") -> AgeNet:
     """
     path = find_weights(name)
     tensors, config = load_torch_weights(path)
-    try:
+    with made_for(path, "an age estimator"):
         net = build_age_net(AgeNetConfig.from_json(config["net"]))
         net.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise WeightsError(
-            f"{path} is not an age estimator of this version of reage; use 'age-a' or 'age-b'."
-        ) from error
     return net.to(device).eval().requires_grad_(False)

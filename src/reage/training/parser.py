@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from reage.errors import ReageError
 from reage.images.tensors import to_net
 from reage.nets.parse import PARTS, ParseNet, ParseNetConfig, build_parse_net
 from reage.portraits import Portraits
@@ -60,16 +61,24 @@ class LabelledCrops:
 
 
 def label_portraits(portraits: Portraits) -> LabelledCrops:
-    """The colour portraits whose backdrop could be keyed out, in order."""
+    """The colour portraits whose backdrop could be keyed out, in order.
+
+    Raises:
+        ReageError: when there is none.
+    """
     rows = np.flatnonzero(~portraits.grey)
-    found = [label_parts(portraits.crops[row], portraits.dense_landmarks[row]) for row in rows]
-    crops, person, labels = zip(*(one for one in found if one is not None), strict=True)
+    labelled = [label_parts(portraits.crops[row], portraits.dense_landmarks[row]) for row in rows]
+    found = [one for one in labelled if one is not None]
+    if not found:
+        raise ReageError("No portrait stands before a blue backdrop, so none can label itself; add such portraits.")
+    crops, person, labels = zip(*found, strict=True)
     return LabelledCrops(np.stack(crops), np.stack(person), np.stack(labels))
 
 
 def train_parser(recipe: ParserRecipe, portraits: Portraits, checkpoint: Path | None = None) -> ParseNet:
     """Trains on the people of the "train" split."""
     known = label_portraits(portraits.pick(portraits.split == "train"))
+    torch.manual_seed(recipe.seed)
     net = build_parse_net(recipe.net)
 
     def loss_of(generator: Generator) -> Tensor:

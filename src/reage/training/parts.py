@@ -77,7 +77,7 @@ def _find_skin(crop: Pixels, roughness: Plane, points: Plane, head: Mask, person
         skin = regions.grab_cut(painted, core, head & (unlike < _SKIN_SEED) & ~seeds, seeds | ~head) & head
     skin |= (face > 0) & (height > -0.25) & head
     skin &= (height < _LOWEST_SKIN) & (np.abs(face_grid(LABEL_PX)[..., 0]) < 1.75)
-    parts = regions.connected_parts(regions.without_specks(skin, 2))
+    parts = regions.connected_parts(regions.without_specks(skin, 3))
     kept = [part for part in parts if (part & core).any() or part.sum() > 60]
     return np.any(kept, axis=0) if kept else skin
 

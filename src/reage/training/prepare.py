@@ -53,7 +53,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a table of portraits.
 
     Raises:
-        ImageError: when it is missing or lacks a column.
+        ImageError: when it is missing, lacks a column, or has a value that cannot be used.
     """
     if not path.is_file():
         raise ImageError(f"There is no table at {path}; give a CSV file with the columns {', '.join(COLUMNS)}.")
@@ -62,7 +62,19 @@ def read_table(path: Path) -> list[dict[str, str]]:
     missing = [column for column in COLUMNS if not rows or column not in rows[0]]
     if missing:
         raise ImageError(f"The table {path} lacks {', '.join(missing)}; it needs the columns {', '.join(COLUMNS)}.")
+    for number, row in enumerate(rows, 2):
+        _check_row(row, f"Line {number} of {path}")
     return rows
+
+
+def _check_row(row: dict[str, str], where: str) -> None:
+    for column, kind in (("age_years", float), ("year", int)):
+        try:
+            kind(row[column])
+        except (TypeError, ValueError):
+            raise ImageError(f"{where} has {column} {row[column]!r}; it must be a number.") from None
+    if row["gender"] not in ("M", "F"):
+        raise ImageError(f"{where} has gender {row['gender']!r}; it must be M or F.")
 
 
 def _portraits(folder: Path, table: str, crop_px: int, missed: list[str]) -> Iterator[Portrait]:

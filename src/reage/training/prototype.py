@@ -22,6 +22,7 @@ from reage.engines.prototype.texture import (
     to_log,
 )
 from reage.engines.prototype.wrinkles import DETAIL_SIGMA_PX, DETAIL_STEP, traits
+from reage.errors import ReageError
 from reage.images import geometry
 from reage.portraits import Portraits
 from reage.types import Pixels, Plane
@@ -94,6 +95,9 @@ def fit_prototype(
         portraits: training people only; grey portraits teach nothing here and are left out.
         find_skin: crop (S, S, 3) -> share of skin (S, S); other pixels have no say in the models.
         config: of the fit.
+
+    Raises:
+        ReageError: when no portrait can lend its wrinkles.
     """
     usable = portraits.pick(~portraits.grey & (portraits.image_px_per_crop_px >= config.least_image_px_per_crop_px))
     mean = _mean_shape(usable)
@@ -265,6 +269,10 @@ def _donors(faces: _Faces, beard: NDArray[np.float32], config: PrototypeConfig) 
     fit = (faces.age_years >= config.donor_from_years) & (beard < config.beard_score) & (shown > config.donor_skin)
     rows = np.flatnonzero(fit)
     rows = rows[rows % 2 == 0]
+    if not len(rows):
+        raise ReageError(
+            f"No bare face of {config.donor_from_years:g} years or more is among the portraits; add older people."
+        )
     order = rows[np.argsort(-faces.age_years[rows])][: config.num_donors]
     layers, known = [], []
     for row in order:

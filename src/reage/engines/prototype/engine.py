@@ -41,7 +41,7 @@ from reage.engines.prototype.wrinkles import (
 from reage.images import geometry
 from reage.matte import face_oval
 from reage.types import Aged, Face, Plan, Plane, Reading
-from reage.weights import find_weights, load_weights, weights_hash
+from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask
 
 _HUE_SIGMA_PX = 3.0
@@ -112,7 +112,8 @@ class PrototypeEngine:
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
         """Reads the fitted tensors; it always runs on the CPU."""
         path = find_weights(weights or cls.name)
-        return cls(load_weights(path)[0], weights_hash(path))
+        with made_for(path, "the prototype engine"):
+            return cls(load_weights(path)[0], weights_hash(path))
 
     def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
         """The crop with the change between `plan.age_from` and `plan.age`, times `plan.strength`."""
