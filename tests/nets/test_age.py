@@ -92,10 +92,10 @@ def test_a_saved_net_reads_the_same(net: AgeNet, tmp_path: Path) -> None:
 
 def test_other_weights_are_refused(tmp_path: Path, net: AgeNet) -> None:
     save_weights(tmp_path / "other.safetensors", {}, {})
-    with pytest.raises(WeightsError, match="not an age estimator"):
+    with pytest.raises(WeightsError, match="not made for an age estimator"):
         load_age_net(tmp_path / "other.safetensors")
     save_weights(tmp_path / "wider.safetensors", net.state_dict(), {"net": asdict(AgeNetConfig())})
-    with pytest.raises(WeightsError, match="not an age estimator"):
+    with pytest.raises(WeightsError, match="not made for an age estimator"):
         load_age_net(tmp_path / "wider.safetensors")
 
 
