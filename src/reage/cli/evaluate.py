@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from reage.cli.extras import require_pyarrow
 from reage.engines import DEFAULT_ENGINE
 
 
@@ -19,6 +20,7 @@ def evaluate(
     oldest: Annotated[float, typer.Option(help="Oldest source, years.")] = 60.0,
 ) -> None:
     """Age colour portraits of people held out from training, and report age, identity and background."""
+    require_pyarrow()
     from rich.progress import Progress
 
     from reage.cli.console import stderr_console

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from reage.cli.extras import require_pyarrow
+
 training = typer.Typer(name="training", no_args_is_help=True, help="Train engines on photos of known age.")
 
 
@@ -19,6 +21,7 @@ def prepare(
 
     The table has the columns file, person, age_years, gender (M or F) and year.
     """
+    require_pyarrow()
     from reage.training.prepare import prepare as prepare_portraits
 
     written, missed = prepare_portraits(folder, output)
@@ -34,6 +37,7 @@ def fit(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Weights file to write.")] = None,
 ) -> None:
     """Run a recipe and write its weights; a run that was stopped goes on where it was."""
+    require_pyarrow()
     from reage.training.recipes import train
 
     typer.echo(train(recipe, shards, output))

@@ -1,0 +1,17 @@
+"""What only some commands need."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from reage.errors import ReageError
+
+
+def require_pyarrow() -> None:
+    """Shards need pyarrow.
+
+    Raises:
+        ReageError: when it is not installed.
+    """
+    if find_spec("pyarrow") is None:
+        raise ReageError("Shards of portraits need pyarrow; run `pip install 'reage[train]'`.")
