@@ -135,7 +135,7 @@ def test_landmarks_agree_at_every_size(photo: Pixels, face: Face, plain_finder: 
     assert found.height_px == pytest.approx(factor * face.height_px, rel=0.03)
 
 
-@pytest.mark.parametrize("degrees", [-30, -15, 15, 30])
+@pytest.mark.parametrize("degrees", [-50, -30, -15, 15, 30, 50])
 def test_tilted_heads_are_found_and_stand_upright_in_their_crop(
     head: Pixels, face: Face, plain_finder: Finder, degrees: float
 ) -> None:

@@ -176,6 +176,17 @@ def test_a_zone_looks_like_its_age(artist: Reager, face: Face, reading: Reading)
     np.testing.assert_allclose(zoned.crop[inside], whole.crop[inside], atol=1)
 
 
+def test_zones_and_age_act_together(artist: Reager, face: Face, reading: Reading) -> None:
+    """Away from the zones there is the target age, in the middle of each its own."""
+    own = reading.age_years
+    mixed = render(artist.engine, face, reading, Plan(age=25, age_from=own, zones={"all": 0.8}))
+    young, old = (render(artist.engine, face, reading, Plan(age=age, age_from=own)) for age in (25, zone_age(0.8)))
+    total = np.sum(list(zone_masks(face).values()), axis=0)
+    for where, whole in ((total == 0, young), (total > 0.999, old)):
+        assert (whole.crop != face.crop)[where].any()
+        np.testing.assert_allclose(mixed.crop[where], whole.crop[where], atol=1)
+
+
 def test_zones_that_look_their_age_change_nothing(artist: Reager, face: Face) -> None:
     reading = Reading(age_years=zone_age(0.4), age_std_years=4, masculinity=0.1)
     plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"all": 0.4})

@@ -24,7 +24,7 @@ from reage.zones import FACE_PER_CROP
 SIDE = 256
 AGES = np.linspace(24, 80, 12)
 JAW_DROP = 0.066
-"""Face units by which the jaws of the planted portraits drop between 24 and 80."""
+"""Face units by which the jaws of the planted portraits drop and widen between 24 and 80."""
 AGE_UNIT_YEARS = 15.0
 
 
@@ -34,7 +34,7 @@ def all_skin(crop: Pixels) -> Plane:
 
 @pytest.fixture(scope="module")
 def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]) -> Portraits:
-    """Twelve variants of the demo photo: with age noses darken, cheeks grow coarse, jaws drop."""
+    """Twelve variants of the demo photo: with age noses darken, cheeks grow coarse, jaws drop and widen."""
     assert face.dense_landmarks is not None
     dense = face.to_crop(face.dense_landmarks)
     grid = geometry.pixel_grid(512, 512)
@@ -52,9 +52,11 @@ def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Ca
         row = make_portrait(
             np.clip(crop, 0, 255).astype(np.uint8), person=f"P{number}", age_years=float(age), sex="MF"[number % 2]
         )
-        lower = row.dense_landmarks.copy()
-        lower[6:11, 1] += older * JAW_DROP * SIDE / FACE_PER_CROP
-        rows.append(replace(row, dense_landmarks=lower))
+        moved = row.dense_landmarks.copy()
+        moved[6:11, 1] += older * JAW_DROP * SIDE / FACE_PER_CROP
+        moved[2, 0] -= older * JAW_DROP * SIDE / FACE_PER_CROP
+        moved[14, 0] += older * JAW_DROP * SIDE / FACE_PER_CROP
+        rows.append(replace(row, dense_landmarks=moved))
     return to_columns(rows)
 
 
@@ -153,7 +155,9 @@ def test_planted_changes_are_found_where_they_were_planted(fitted: tuple[dict[st
 
 def test_planted_shape_is_found(fitted: tuple[dict[str, Any], dict[str, Any]]) -> None:
     by_age = fitted[0]["shape"][0]
-    assert by_age[8, 1] == pytest.approx(JAW_DROP * AGE_UNIT_YEARS / np.ptp(AGES), rel=0.2)
+    planted = pytest.approx(JAW_DROP * AGE_UNIT_YEARS / np.ptp(AGES), rel=0.2)
+    assert by_age[8, 1] == planted
+    assert (-by_age[2, 0], by_age[14, 0]) == (planted, planted)
     assert np.abs(by_age[8, 0]) < 0.002
     assert np.abs(by_age[[0, 16, 27, 36, 45]]).max() < 0.002
 

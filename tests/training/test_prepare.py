@@ -48,7 +48,7 @@ def prepared(photo: Pixels, tmp_path_factory: pytest.TempPathFactory) -> tuple[i
     rows = [
         make_row("1992/colour.png"),
         make_row("wall.png"),
-        make_row("grey.png", "P2", age_years="41.5", gender="M", year=1996),
+        make_row("grey.png", "P0", age_years="41.5", gender="M", year=1996),
     ]
     write_table(folder / "portraits.csv", rows)
     count, missed = prepare(folder, folder / "shards", crop_px=CROP_PX)
@@ -64,11 +64,11 @@ def test_every_face_becomes_a_row_and_the_rest_is_reported(prepared: tuple[int, 
 
 def test_what_the_table_says_is_kept(prepared: tuple[int, list[str], Portraits]) -> None:
     _, _, portraits = prepared
-    assert portraits.person.tolist() == ["P1", "P2"]
+    assert portraits.person.tolist() == ["P1", "P0"]
     assert portraits.age_years.tolist() == [38, 41.5]
     assert portraits.sex.tolist() == ["F", "M"]
     assert portraits.year.tolist() == [1992, 1996]
-    assert portraits.split.tolist() == [split_of("P1"), split_of("P2")]
+    assert portraits.split.tolist() == [split_of("P1"), split_of("P0")] == ["train", "val"]
     assert portraits.grey.tolist() == [False, True]
 
 
