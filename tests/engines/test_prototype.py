@@ -323,3 +323,12 @@ def test_grey_hair_gets_a_colour_back_and_brown_hair_keeps_its_own() -> None:
     assert younger[0] > younger[1] > younger[2]
     intensity, hair = make_hair((0.35, 0.22, 0.12))
     assert np.abs(hair_change(intensity, hair, 75, 25)).max() == 0
+
+
+def test_black_and_white_photo_stays_black_and_white(face: Face, reading: Reading) -> None:
+    light = np.rint(face.crop @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    grey = replace(face, crop=np.repeat(light[..., None], 3, axis=2))
+    for age in (20.0, 80.0):
+        crop = PrototypeEngine.load().render(grey, reading, Plan(age=age, age_from=45)).crop
+        assert np.ptp(crop.astype(int), axis=-1).max() <= 1
+        assert np.abs(crop.astype(int) - grey.crop).mean() > 1

@@ -134,7 +134,9 @@ class PrototypeEngine:
         added = self._skin_change(before, places, change, self._wrinkles(dense, reading, skin, old, new))
         added = added * np.minimum(oval, face.skin)[..., None]
         added = added + hair_change(np.exp(before) - np.float32(LOG_FLOOR), face.hair, old, new) * self.strengths.hair
-        aged = from_log(before + plan.strength * added)
+        shade = (added @ LUMINANCE)[..., None]
+        added = shade + (added - shade) * np.float32(_colourfulness(face))
+        aged = from_log((before + plan.strength * added).astype(np.float32))
         moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * plan.strength)
         shift = shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
         return Aged(crop=geometry.sample(aged, geometry.pixel_grid(side, side) + shift), shift=shift)
@@ -176,3 +178,9 @@ class PrototypeEngine:
             tint = tint + bare * (np.maximum(tint, -self.strengths.most_stubble) - tint)
         tint = tint * (1 - geometry.sample(self._brows, places))[..., None]
         return tint + detail[..., None]
+
+
+def _colourfulness(face: Face) -> float:
+    """0 for a black-and-white photo, which must stay one, to 1 for skin with any colour."""
+    chroma = np.ptp(face.crop.astype(np.float32), axis=-1)
+    return float(np.clip((chroma * face.skin).sum() / (face.skin.sum() + 1) / 24 - 0.25, 0, 1))
