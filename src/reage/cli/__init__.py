@@ -15,6 +15,7 @@ import reage
 from reage.cli.age import age
 from reage.cli.evaluate import evaluate
 from reage.cli.look import engines, find, zones
+from reage.cli.measure import compare, measure
 from reage.cli.training import training
 from reage.errors import ReageError
 
@@ -42,6 +43,8 @@ app.command(epilog="Example: reage age me.jpg --to 70 --zones crows_feet=0.9 -o 
 app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
 app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
+app.command(epilog="Example: reage measure me.jpg --json")(measure)
+app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
 app.command(epilog="Example: reage evaluate shards/ --engine prototype -o report/")(evaluate)
 app.add_typer(training)
 

@@ -1,0 +1,128 @@
+"""`reage measure`, `reage compare`: read faces, change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reage.cli.console import print_json, print_table
+from reage.cli.look import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reage.quality import Quality
+    from reage.types import Face, Pixels, Reading
+
+
+def measure(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Also draw what was measured.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how old each face looks, and whether it can be read well: not too small, blurred or turned away."""
+    from reage.find import choose_faces
+    from reage.images import Image, check_output, load_image, save_image
+    from reage.measure import Meter
+    from reage.quality import measure_quality
+
+    picture = load_image(photo)
+    if output is not None:
+        check_output(output, source=photo)
+    faces = choose_faces(_load_finder().find(picture.pixels), "all")
+    meter = Meter.load()
+    readings = [meter.measure(face) for face in faces]
+    qualities = [measure_quality(face) for face in faces]
+    zones: list[dict[str, float]] = [{} for _ in faces]
+    if output is not None:
+        save_image(Image(pixels=_draw(faces, readings, zones)), output, altered=False)
+    measured = list(zip(faces, readings, zones, qualities, strict=True))
+    if as_json:
+        print_json({"faces": [_story(*one) for one in measured]})
+        return
+    rows = [
+        (number, f"{reading.age_years:.0f} ± {reading.age_std_years:.0f}", ", ".join(quality.flags) or "good")
+        for number, (_, reading, _, quality) in enumerate(measured, start=1)
+    ]
+    print_table(("face", "looks, years", "quality"), rows)
+    if output is not None:
+        typer.echo(output)
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say whether the largest faces of two photos look like one person, and how many years lie between them."""
+    from reage.find import choose_faces
+    from reage.images import load_image
+    from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter, identity_distance
+
+    finder, meter, identifier = _load_finder(), Meter.load(), Identifier.load()
+    pictures = [load_image(photo) for photo in (a, b)]
+    faces = [choose_faces(finder.find(picture.pixels), "largest")[0] for picture in pictures]
+    identities = [identifier.embed(face.crop, face.to_crop(face.landmarks)) for face in faces]
+    distance = float(identity_distance(*identities))
+    ages = [meter.measure(face).age_years for face in faces]
+    same = distance < SAME_PERSON_DISTANCE
+    if as_json:
+        print_json(
+            {
+                "same_person": same,
+                "distance": round(distance, 4),
+                "threshold": SAME_PERSON_DISTANCE,
+                "age_gap_years": round(ages[1] - ages[0], 1),
+                "age_years": [round(age, 1) for age in ages],
+            }
+        )
+        return
+    verdict = "The same person" if same else "Two people"
+    typer.echo(
+        f"{verdict}: distance {distance:.2f} (the same below {SAME_PERSON_DISTANCE:g}); "
+        f"the second face looks {_gap_in_words(ages[1] - ages[0])}."
+    )
+
+
+def _load_finder() -> Any:
+    from reage.find import Finder
+
+    return Finder.load()
+
+
+def _gap_in_words(years: float) -> str:
+    count = abs(round(years))
+    if not count:
+        return "as old as the first"
+    return f"{count} {'year' if count == 1 else 'years'} {'older' if years > 0 else 'younger'}"
+
+
+def _story(face: Face, reading: Reading, zones: Mapping[str, float], quality: Quality) -> dict[str, Any]:
+    return {
+        "box": face.to_json()["box"],
+        "age_years": round(reading.age_years, 1),
+        "age_std_years": round(reading.age_std_years, 1),
+        "zones": {zone: round(score, 3) for zone, score in zones.items()},
+        "quality": quality.to_json(),
+    }
+
+
+def _draw(faces: Sequence[Face], readings: Sequence[Reading], zones: Sequence[Mapping[str, float]]) -> Pixels:
+    """The faces' crops side by side, each zone with its score, the age above."""
+    from reage.images import draw_strip, draw_zones
+    from reage.zones import zone_masks
+
+    maps = []
+    for face, scores in zip(faces, zones, strict=True):
+        masks = zone_masks(face)
+        labels = {zone: f"{score:.2f}" for zone, score in scores.items()}
+        maps.append(draw_zones(face.crop, {zone: masks[zone] for zone in scores}, labels))
+    ages = [
+        f"face {number}: {reading.age_years:.0f} ± {reading.age_std_years:.0f} years"
+        for number, reading in enumerate(readings, start=1)
+    ]
+    return draw_strip(maps, ages, height_px=maps[0].shape[0])
