@@ -14,6 +14,7 @@ import numpy as np
 
 from reage.composite import blend, composite
 from reage.engines import DEFAULT_ENGINE, Engine, load_engine
+from reage.errors import ImageError
 from reage.find import Finder, choose_faces
 from reage.images import Image, load_image
 from reage.measure import Meter
@@ -188,10 +189,19 @@ def reage(
 
 
 def as_image(image: str | Path | Pixels | Image) -> Image:
-    """A file or (H, W, 3) RGB uint8 pixels as an `Image`."""
+    """A file or (H, W, 3) RGB uint8 pixels as an `Image`.
+
+    Raises:
+        ImageError: when it is neither, or the file cannot be read.
+    """
     if isinstance(image, str | Path):
         return load_image(image)
-    return image if isinstance(image, Image) else Image(pixels=np.ascontiguousarray(image))
+    if isinstance(image, Image):
+        return image
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
+        given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(f"The picture is {given}; give a path, a reage.Image, or RGB uint8 pixels (height, width, 3).")
+    return Image(pixels=np.ascontiguousarray(image))
 
 
 @contextmanager

@@ -135,8 +135,8 @@ class PrototypeEngine:
         added = added * np.minimum(oval, face.skin)[..., None]
         added = added + hair_change(np.exp(before) - np.float32(LOG_FLOOR), face.hair, old, new) * self.strengths.hair
         shade = (added @ LUMINANCE)[..., None]
-        added = shade + (added - shade) * np.float32(_colourfulness(face))
-        aged = from_log((before + plan.strength * added).astype(np.float32))
+        added = (shade + (added - shade) * _colourfulness(face)).astype(np.float32)
+        aged = from_log(before + np.float32(plan.strength) * added)
         moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * plan.strength)
         shift = shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
         return Aged(crop=geometry.sample(aged, geometry.pixel_grid(side, side) + shift), shift=shift)
