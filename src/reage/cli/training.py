@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from reage.cli.console import print_json, print_table
 from reage.cli.extras import require_pyarrow
+from reage.cli.look import AsJson
 
 training = typer.Typer(name="training", no_args_is_help=True, help="Train engines on photos of known age.")
 
@@ -41,3 +43,36 @@ def fit(
     from reage.training.recipes import train
 
     typer.echo(train(recipe, shards, output))
+
+
+@training.command(epilog="Example: reage training calibrate --shards shards/")
+def calibrate(
+    shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Find the distance below which two faces count as one person, at a false match rate of 0.1 %."""
+    require_pyarrow()
+    from reage.measure import Identifier
+    from reage.portraits import read_shards
+    from reage.training.calibrate import calibrate as calibrate_distance
+
+    found = calibrate_distance(read_shards(shards), Identifier.load())
+    if as_json:
+        print_json({"calibrations": [one.to_json() for one in found]})
+        return
+    headers = ("impostors", "pairs", "distance", "held-out FMR (N)", "held-out FNMR, 95 % (N)")
+    rows = [
+        (
+            one.impostors,
+            one.num_impostors,
+            _known(f"{one.distance:.4f}"),
+            f"{_known(f'{one.false_match_rate:.2%}')} ({one.num_held_out_impostors})",
+            f"{_known(f'{one.false_non_match_rate:.1%}, {one.low:.1%} to {one.high:.1%}')} ({one.num_genuine})",
+        )
+        for one in found
+    ]
+    print_table(headers, rows)
+
+
+def _known(text: str) -> str:
+    return "not resolvable" if "nan" in text else text
