@@ -51,19 +51,19 @@ class AgeRecipe:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     trunk_rate: float = 0.002
     head_rate: float = 1e-3
-    balance: float = 0.75
+    balance: float = 0.5
     correction: float = 0.5
 
 
 def age_a() -> AgeRecipe:
     """The estimator that reads the age of a face before it is changed."""
-    return AgeRecipe(seed=0, left_out_fold=0, schedule=Schedule(steps=3000, batch=16))
+    return AgeRecipe(seed=0, left_out_fold=0, schedule=Schedule(steps=2000, batch=16))
 
 
 def age_b() -> AgeRecipe:
     """The estimator that judges: it reads other stages, and learned from other people, from another seed."""
     net = AgeNetConfig(trunk=TrunkConfig(stages=TrunkConfig().stages[:4]), stages_read=(0, 2, 3))
-    return AgeRecipe(seed=1, left_out_fold=1, net=net, schedule=Schedule(steps=3000, batch=16))
+    return AgeRecipe(seed=1, left_out_fold=1, net=net, schedule=Schedule(steps=2000, batch=16))
 
 
 def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Path | None = None) -> AgeNet:

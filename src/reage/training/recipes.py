@@ -37,14 +37,14 @@ def prototype(portraits: Portraits, checkpoint: Path) -> Weights:
 
 
 def age_a(portraits: Portraits, checkpoint: Path) -> Weights:
-    """The estimator that reads ages at run time; about 10 minutes on one core."""
+    """The estimator that reads ages at run time; about 7 minutes on one core."""
     from reage.training import age_estimator
 
     return age_estimator.train_weights(age_estimator.age_a(), portraits, checkpoint)
 
 
 def age_b(portraits: Portraits, checkpoint: Path) -> Weights:
-    """The estimator that only judges; about 10 minutes on one core."""
+    """The estimator that only judges; about 7 minutes on one core."""
     from reage.training import age_estimator
 
     return age_estimator.train_weights(age_estimator.age_b(), portraits, checkpoint)
