@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -165,3 +166,11 @@ def test_points_go_to_the_crop_as_the_matrix_says(face: Face) -> None:
 def test_a_face_of_other_shapes_is_a_bug(face: Face, broken: dict) -> None:
     with pytest.raises(AssertionError):
         replace(face, **broken)
+
+
+def test_plans_travel_between_processes_and_serve_as_keys() -> None:
+    plan = Plan(age=70, zones={"crows_feet": 0.5}, strength=1.2, seed=3)
+    again = pickle.loads(pickle.dumps(plan))
+    assert again == plan
+    assert {plan: "same"}[again] == "same"
+    assert hash(plan) != hash(Plan(age=71))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -124,6 +125,12 @@ class Plan:
             raise PlanError(
                 "The plan asks for nothing: give a target age from 1 to 100, zone scores from 0 to 1, or both."
             )
+
+    def __hash__(self) -> int:
+        return hash((self.age, tuple(self.zones.items()), self.strength, self.seed, self.age_from))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Plan, **self.to_json()), ()  # plans travel between processes
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain values; `Plan(**plan.to_json())` is the same plan."""
