@@ -31,6 +31,7 @@ class ParserRecipe:
         rate: highest learning rate.
         place: random mirror, turn, scale and shift.
         accidents: of light and camera, after the background is put in.
+        dyed: share of pictures whose hair gets another colour.
         own_backdrop: share of pictures that keep their own backdrop.
     """
 
@@ -42,6 +43,7 @@ class ParserRecipe:
     accidents: AugmentConfig = AugmentConfig(
         mirror=0.0, turn_degrees=0.0, scale=0.0, shift=0.0, grey=0.3, blur_px=1.2, smallest=2.0, coarsest=2.0
     )
+    dyed: float = 0.5
     own_backdrop: float = 0.15
 
 
@@ -86,8 +88,9 @@ def train_parser(recipe: ParserRecipe, portraits: Portraits, checkpoint: Path | 
         person = torch.from_numpy(known.person[rows])[:, None]
         labels = F.one_hot(torch.from_numpy(known.labels[rows]), len(PARTS)).permute(0, 3, 1, 2).float()
         stack = move(torch.cat([to_net(known.crops[rows]), person, labels], 1), recipe.place, generator)
+        people = dye_hair(stack[:, :3], stack[:, 4 + PARTS.index("hair")][:, None], recipe.dyed, generator)
         crops = put_before(
-            stack[:, :3], stack[:, 3:4], make_backgrounds(stack[:, :3], generator), recipe.own_backdrop, generator
+            people, stack[:, 3:4], make_backgrounds(stack[:, :3], generator), recipe.own_backdrop, generator
         )
         sure = stack[:, 4:].max(1)
         target = torch.where(sure.values > 0.75, sure.indices, -1)
@@ -102,6 +105,16 @@ def put_before(crops: Tensor, person: Tensor, backgrounds: Tensor, kept: float, 
     """People (B, 3, S, S) cut out by their share (B, 1, S, S) and put before other backgrounds; some keep their own."""
     own = torch.rand(len(crops), 1, 1, 1, generator=generator) < kept
     return torch.where(own, crops, crops * person + backgrounds * (1 - person))
+
+
+def dye_hair(crops: Tensor, hair: Tensor, share: float, generator: Generator) -> Tensor:
+    """Hair (B, 1, S, S) of some pictures in another colour, from black to white: few of the people are blond or red."""
+    num = len(crops)
+    lighter = torch.rand(num, 1, 1, 1, generator=generator) * 2.4 - 0.8
+    tint = 0.2 * torch.randn(num, 3, 1, 1, generator=generator)
+    dyed = ((crops + 1) * (lighter + tint).exp() - 1).clamp(-1, 1)
+    chosen = (torch.rand(num, 1, 1, 1, generator=generator) < share).float()
+    return crops + (dyed - crops) * hair * chosen
 
 
 def make_backgrounds(crops: Tensor, generator: Generator) -> Tensor:
