@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from reage.evaluation.metrics import (
     bootstrap_interval,
     changed_share,
     individual_typology_angle,
+    rank_agreement,
     rank_correlation,
     steps_up,
     thirds,
@@ -63,6 +65,27 @@ def test_rank_correlation_sees_only_order(readings: list[int]) -> None:
     assert -1 <= expected <= 1 + 1e-9
     assert rank_correlation(levels, values**3 + 5) == pytest.approx(expected)
     assert rank_correlation(levels, -values) == pytest.approx(-expected)
+
+
+@pytest.mark.parametrize(
+    ("levels", "readings", "expected"),
+    [
+        ([1, 2, 3, 4], [10, 30, 20, 40], 4 / 6),  # 5 pairs rise, 1 falls
+        ([1, 2, 3, 4], [1, 2, 2, 3], 5 / (6 * 5) ** 0.5),
+        ([1, 1, 2, 2], [3, 3, 9, 1], 0.0),  # of the four untied pairs two rise and two fall
+        ([4, 3, 2, 1], [1, 2, 3, 4], -1.0),
+        ([1, 2, 3], [7, 7, 7], 0.0),
+    ],
+)
+def test_rank_agreement(levels: list[float], readings: list[float], expected: float) -> None:
+    assert rank_agreement(np.array(levels), np.array(readings)) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=12))
+def test_rank_agreement_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    levels, readings = np.array(pairs).T
+    expected = scipy.stats.kendalltau(levels, readings, variant="b").statistic
+    assert rank_agreement(levels, readings) == pytest.approx(0 if np.isnan(expected) else expected)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""Numbers that say how good aged faces are: pure functions of readings, distances and pixels."""
+"""Numbers that every judgement needs: skin tone, ranks, changed pixels, and intervals by person.
+
+The others stand by their noun: `verification` (identity), `ages`, `progression`, `control` (zones), `likeness` (pixels)
+and `distribution` (sets of faces).
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,17 @@ def _ranks(values: Values) -> Values:
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return ((last - counts + 1 + last) / 2)[places]
+
+
+def rank_agreement(levels: Values, readings: Values) -> float:
+    """Kendall's tau-b of two lists (K,): concordant less discordant pairs, ties taken out; 0 when either is constant.
+
+    Kendall, "The treatment of ties in ranking problems", Biometrika 1945.
+    """
+    above = np.triu_indices(len(levels), 1)
+    first, second = (np.sign(np.subtract.outer(values, values)[above]) for values in (levels, readings))
+    untied = np.sqrt(np.count_nonzero(first) * np.count_nonzero(second))
+    return float(first @ second / untied) if untied else 0.0
 
 
 def steps_up(readings: Values, tolerance: float) -> bool:
