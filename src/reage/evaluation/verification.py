@@ -1,0 +1,197 @@
+"""How much of the person is left: genuine and impostor scores, thresholds, error rates, and lines to compare with.
+
+Convention:
+    a score is higher the more two faces are alike, such as a cosine; for a distance pass its negative. Two faces match
+    if their score reaches the threshold. A score is NaN where a face was not found: never a match, and no impostor.
+    Rates are shares in [0, 1]. A result is NaN where too few scores are given to know it: not resolvable, so print no
+    number. Scores are compared in float64.
+    Terms as in ISO/IEC 19795-1: FMR, FNMR, failure to acquire.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.floating]
+
+IMPOSTORS_PER_FALSE_MATCH = 10
+"""A false match rate is known when at least so many false matches are expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupThreshold:
+    """From which score on two faces match, in one group.
+
+    Args:
+        score: NaN when not resolvable.
+        num_impostors: scores it comes from.
+        groups: names of those whose impostors were pooled, its own among them.
+    """
+
+    score: float
+    num_impostors: int
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Scores, or distances, in five numbers; NaN without any.
+
+    Args:
+        num: how many there are.
+        num_missing: how many more are NaN; they are left out of the others.
+        mean: their mean, which for cosines is CSIM.
+        low: 5 % quantile.
+        median: 50 % quantile.
+        high: 95 % quantile.
+    """
+
+    num: int
+    num_missing: int
+    mean: float
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Scores of aged faces with their sources, between what real pairs of faces reach.
+
+    Args:
+        aged: scores of aged faces with their sources.
+        genuine: scores of real pictures of one person, as far apart in age.
+        impostors: scores of real pictures of two people.
+        place: of the aged mean: 0 at the impostors' mean, 1 at the genuine one; above 1 a face hardly changed.
+    """
+
+    aged: Spread
+    genuine: Spread
+    impostors: Spread
+    place: float
+
+
+# Thresholds
+
+
+def impostors_needed(false_match_rate: float) -> int:
+    """How many independent impostor pairs it takes to know a false match rate in (0, 1): 10 000 for 0.001."""
+    assert 0 < false_match_rate < 1, false_match_rate
+    return math.ceil(IMPOSTORS_PER_FALSE_MATCH / false_match_rate - 1e-6)
+
+
+def threshold_at(impostors: Values, false_match_rate: float) -> float:
+    """The smallest threshold at which at most that share of the impostor scores (K,) match.
+
+    It lies just above an impostor's score, so tied impostors all stay out. NaN with fewer than `impostors_needed`.
+    """
+    scores = _found(impostors)
+    if len(scores) < impostors_needed(false_match_rate):
+        return math.nan
+    allowed = math.floor(false_match_rate * len(scores) + 1e-6)
+    first_refused = np.sort(scores)[-1 - allowed]
+    return float(np.nextafter(first_refused, math.inf))
+
+
+def group_thresholds(impostors: Mapping[str, Values], false_match_rate: float) -> dict[str, GroupThreshold]:
+    """One threshold for each group, as one for all is unfair to the young (AgeTransGAN, ECCV 2022).
+
+    Args:
+        impostors: group -> scores (K,) of pairs of two real people whose ages differ as an aged face's and its source's
+            do, groups in the order of their ages. Where they are too few, the groups on either side are pooled, one
+            step further at a time.
+        false_match_rate: wanted in each group, in (0, 1).
+    """
+    needed = impostors_needed(false_match_rate)
+    names = list(impostors)
+    found = {name: _found(scores) for name, scores in impostors.items()}
+    thresholds = {}
+    for place, name in enumerate(names):
+        for reach in range(len(names)):
+            pooled = tuple(names[max(place - reach, 0) : place + reach + 1])
+            scores = np.concatenate([found[one] for one in pooled])
+            if len(scores) >= needed:
+                break
+        score = threshold_at(scores, false_match_rate)
+        thresholds[name] = GroupThreshold(score=score, num_impostors=len(scores), groups=pooled)
+    return thresholds
+
+
+# Rates
+
+
+def match_rate(scores: Values, threshold: float) -> float:
+    """Share of scores (N,) that match: FMR of impostors, TAR of genuine pairs. NaN without scores or threshold."""
+    return math.nan if not len(scores) or math.isnan(threshold) else float(_matches(scores, threshold).mean())
+
+
+def non_match_rate(genuine: Values, threshold: float) -> float:
+    """FNMR: share of genuine scores (M,) that do not match. NaN without scores or threshold."""
+    return 1 - match_rate(genuine, threshold)
+
+
+def non_match_rate_at(genuine: Values, impostors: Values, false_match_rate: float) -> float:
+    """FNMR at an FMR: genuine scores (M,), impostor scores (K,); NaN when the impostors are too few."""
+    return non_match_rate(genuine, threshold_at(impostors, false_match_rate))
+
+
+def verification_rates(scores: Values, groups: Sequence[str], thresholds: Mapping[str, float]) -> dict[str, float]:
+    """FVR: for each group of the thresholds, the share of its scores that match; NaN without scores or threshold.
+
+    Args:
+        scores: (N,) of aged faces with their sources.
+        groups: (N,) names of the groups the faces were moved to.
+        thresholds: group -> score.
+    """
+    scores, names = np.asarray(scores), np.asarray(groups)
+    assert set(groups) <= set(thresholds), set(groups) - set(thresholds)
+    return {name: match_rate(scores[names == name], threshold) for name, threshold in thresholds.items()}
+
+
+def missing_rate(scores: Values) -> float:
+    """Failures to acquire: share of scores (N,) that are NaN; NaN without scores."""
+    return float(np.isnan(scores).mean()) if len(scores) else math.nan
+
+
+def relative_reduction(baseline: float, ours: float) -> float:
+    """Share of a baseline's errors that we do not make: 0.44 turns 0.25 into 0.14. NaN when it makes none."""
+    return (baseline - ours) / baseline if baseline else math.nan
+
+
+# Summaries
+
+
+def spread_of(scores: Values) -> Spread:
+    """Mean and quantiles of scores or distances (N,), interpolated linearly."""
+    found = _found(scores)
+    low, median, high = np.quantile(found, [0.05, 0.5, 0.95]) if len(found) else (math.nan,) * 3
+    return Spread(
+        num=len(found),
+        num_missing=len(scores) - len(found),
+        mean=float(found.mean()) if len(found) else math.nan,
+        low=float(low),
+        median=float(median),
+        high=float(high),
+    )
+
+
+def compare_scores(aged: Values, genuine: Values, impostors: Values) -> Comparison:
+    """Aged faces' scores (N,) beside those of real pairs (M,), (K,); distances do as well, all three alike."""
+    spreads = [spread_of(scores) for scores in (aged, genuine, impostors)]
+    ours, same, other = (spread.mean for spread in spreads)
+    place = (ours - other) / (same - other) if same != other else math.nan
+    return Comparison(aged=spreads[0], genuine=spreads[1], impostors=spreads[2], place=place)
+
+
+def _matches(scores: Values, threshold: float) -> NDArray[np.bool_]:
+    return np.asarray(scores, np.float64) >= threshold
+
+
+def _found(scores: Values) -> NDArray[np.float64]:
+    exact = np.asarray(scores, np.float64)
+    return exact[~np.isnan(exact)]

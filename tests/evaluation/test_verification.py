@@ -1,0 +1,175 @@
+"""Thresholds, rates and summaries against scores whose answer is plain."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reage.evaluation.verification import (
+    compare_scores,
+    group_thresholds,
+    impostors_needed,
+    match_rate,
+    missing_rate,
+    non_match_rate,
+    non_match_rate_at,
+    relative_reduction,
+    spread_of,
+    threshold_at,
+    verification_rates,
+)
+
+HUNDRED = np.arange(100) / 100
+"""Scores 0 to 0.99."""
+
+# Thresholds
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(1e-3, 10_000), (1e-4, 100_000), (0.1, 100), (0.3, 34)])
+def test_impostors_needed(rate: float, expected: int) -> None:
+    assert impostors_needed(rate) == expected
+
+
+def test_threshold_lies_just_above_the_first_impostor_kept_out() -> None:
+    threshold = threshold_at(HUNDRED, 0.1)
+    assert threshold == pytest.approx(0.89)
+    assert threshold > 0.89
+    assert match_rate(HUNDRED, threshold) == 0.1
+
+
+def test_tied_impostors_stay_out_together() -> None:
+    tied = np.concatenate([np.zeros(85), np.full(10, 0.5), np.full(5, 0.9)])
+    assert match_rate(tied, threshold_at(tied, 0.1)) == 0.05
+    assert match_rate(np.ones(100), threshold_at(np.ones(100), 0.1)) == 0
+
+
+def test_too_few_impostors_resolve_nothing() -> None:
+    assert math.isnan(threshold_at(HUNDRED[:99], 0.1))
+    assert math.isnan(non_match_rate_at(HUNDRED, HUNDRED, 0.05))
+    assert math.isnan(threshold_at(np.array([]), 0.1))
+
+
+def test_faces_not_found_are_no_impostors() -> None:
+    assert math.isnan(threshold_at(np.append(HUNDRED[:99], math.nan), 0.1))
+    assert threshold_at(np.append(HUNDRED, [math.nan] * 50), 0.1) == threshold_at(HUNDRED, 0.1)
+
+
+def test_threshold_of_single_precision_scores_keeps_its_side() -> None:
+    scores = HUNDRED.astype(np.float32)
+    assert match_rate(scores, threshold_at(scores, 0.1)) == 0.1
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=50, max_size=80), st.floats(0.2, 0.9))
+def test_no_lower_threshold_keeps_the_rate(impostors: list[float], rate: float) -> None:
+    scores = np.array(impostors)
+    threshold = threshold_at(scores, rate)
+    assert match_rate(scores, threshold) <= rate + 1e-7
+    assert match_rate(scores, np.nextafter(threshold, -math.inf)) > rate
+
+
+def test_groups_pool_their_neighbours_only_when_they_must() -> None:
+    impostors = {
+        "child": HUNDRED[:40],
+        "teen": HUNDRED[40:],
+        "adult": HUNDRED,
+        "old": HUNDRED[:10],
+    }
+    found = group_thresholds(impostors, 0.1)
+    assert list(found) == list(impostors)
+    assert found["adult"].groups == ("adult",)
+    assert found["child"].groups == ("child", "teen")
+    assert found["teen"].groups == ("child", "teen", "adult")
+    assert found["old"].groups == ("adult", "old")
+    assert [found[name].num_impostors for name in impostors] == [100, 200, 100, 110]
+    assert found["child"].score == found["adult"].score == threshold_at(HUNDRED, 0.1)
+
+
+def test_all_groups_together_may_be_too_few() -> None:
+    found = group_thresholds({"young": HUNDRED[:30], "old": HUNDRED[:60]}, 0.1)
+    assert all(math.isnan(one.score) and one.num_impostors == 90 for one in found.values())
+
+
+# Rates
+
+
+def test_rates_of_one_threshold() -> None:
+    scores = np.array([0.2, 0.5, 0.7, 0.9])
+    assert match_rate(scores, 0.5) == 0.75
+    assert non_match_rate(scores, 0.5) == 0.25
+    assert non_match_rate(scores, 0.95) == 1
+
+
+def test_faces_not_found_never_match() -> None:
+    scores = np.array([0.9, math.nan, 0.8, math.nan])
+    assert match_rate(scores, -1) == 0.5
+    assert non_match_rate(scores, -1) == 0.5
+    assert missing_rate(scores) == 0.5
+
+
+def test_nothing_is_known_without_scores_or_threshold() -> None:
+    for rate in (match_rate, non_match_rate):
+        assert math.isnan(rate(np.array([]), 0.5))
+        assert math.isnan(rate(HUNDRED, math.nan))
+    assert math.isnan(missing_rate(np.array([])))
+
+
+def test_non_match_rate_at_a_false_match_rate() -> None:
+    assert non_match_rate_at(np.array([0.8, 0.89, 0.9, 1.0]), HUNDRED, 0.1) == 0.5
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_a_higher_threshold_refuses_no_fewer(first: float, second: float) -> None:
+    low, high = sorted((first, second))
+    assert non_match_rate(HUNDRED, low) <= non_match_rate(HUNDRED, high)
+
+
+def test_verification_rates_use_the_threshold_of_the_group() -> None:
+    rates = verification_rates(
+        np.array([0.4, 0.6, 0.4, 0.6, 0.8]),
+        ["child", "child", "adult", "adult", "adult"],
+        {"child": 0.3, "adult": 0.5, "old": 0.5, "unknown": math.nan},
+    )
+    assert rates["child"] == 1
+    assert rates["adult"] == pytest.approx(2 / 3)
+    assert math.isnan(rates["old"])
+    assert math.isnan(rates["unknown"])
+
+
+def test_relative_reduction() -> None:
+    assert relative_reduction(0.25, 0.14) == pytest.approx(0.44)
+    assert relative_reduction(0.1, 0.2) == pytest.approx(-1)
+    assert math.isnan(relative_reduction(0.0, 0.1))
+
+
+# Summaries
+
+
+def test_spread_counts_and_leaves_out_what_is_missing() -> None:
+    spread = spread_of(np.append(np.arange(101.0), [math.nan] * 3))
+    assert (spread.num, spread.num_missing) == (101, 3)
+    assert (spread.mean, spread.low, spread.median, spread.high) == pytest.approx((50, 5, 50, 95))
+
+
+def test_spread_of_nothing() -> None:
+    spread = spread_of(np.array([math.nan]))
+    assert (spread.num, spread.num_missing) == (0, 1)
+    assert math.isnan(spread.mean)
+    assert math.isnan(spread.low)
+
+
+def test_place_between_impostors_and_genuine_pairs() -> None:
+    genuine, impostors = np.array([0.6, 0.8]), np.array([0.0, 0.2])
+    assert compare_scores(np.array([0.4]), genuine, impostors).place == pytest.approx(0.5)
+    assert compare_scores(np.array([1.0]), genuine, impostors).place == pytest.approx(1.5)
+    assert math.isnan(compare_scores(np.array([0.4]), genuine, genuine).place)
+
+
+def test_place_is_the_same_for_distances() -> None:
+    aged, genuine, impostors = np.array([0.3, 0.5]), np.array([0.2, 0.4]), np.array([0.7, 0.9])
+    as_distances = compare_scores(aged, genuine, impostors)
+    assert as_distances.place == pytest.approx(0.8)
+    assert compare_scores(-aged, -genuine, -impostors).place == pytest.approx(as_distances.place)
