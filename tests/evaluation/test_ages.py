@@ -1,0 +1,66 @@
+"""Errors of age worked out by hand, and one published table."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from reage.evaluation.ages import age_errors, estimator_bias, mean_age_gap, mean_ages, share_within
+
+GROUPS = ("0-2", "3-6", "7-9", "10-14", "15-19", "30-39", "40-49", "50-69", "70+")
+
+
+def test_mean_ages_of_groups() -> None:
+    assert mean_ages(np.array([10.0, 40, 20, 50, 30]), ["young", "old", "young", "old", "young"]) == {
+        "young": 20,
+        "old": 45,
+    }
+
+
+def test_gap_of_the_published_table_of_agetransgan() -> None:
+    aged = dict(zip(GROUPS, (2.1, 5.0, 8.6, 13.4, 18.5, 34.7, 41.2, 54.1, 65.3), strict=True))
+    real = dict(zip(GROUPS, (1.5, 4.9, 8.6, 12.8, 18.9, 31.9, 43.9, 57.2, 68.9), strict=True))
+    assert mean_age_gap(aged, real) == pytest.approx(13.9 / 9)
+    assert mean_age_gap(real, real) == 0
+
+
+def test_gap_is_that_of_groups_in_both() -> None:
+    assert mean_age_gap({"young": 20, "old": 70}, {"old": 65, "child": 8}) == 5
+    assert math.isnan(mean_age_gap({"young": 20}, {"old": 65}))
+
+
+def test_bias_is_that_of_real_faces_near_in_age() -> None:
+    ages, readings = np.array([20.0, 24, 60, 70]), np.array([26.0, 28, 58, 60])
+    bias = estimator_bias(readings, ages, np.array([20, 25, 65, 40]))
+    np.testing.assert_allclose(bias, [5, 5, -6, math.nan])
+    np.testing.assert_allclose(estimator_bias(readings, ages, np.array([20, 61]), near_years=1), [6, -2])
+
+
+def test_errors_are_raw_or_corrected() -> None:
+    readings, targets = np.array([58.0, 66, 75]), np.array([65.0, 65, 75])
+    np.testing.assert_allclose(age_errors(readings, targets), [7, 1, 0])
+    np.testing.assert_allclose(age_errors(readings, targets, -4), [3, 5, 4])
+    np.testing.assert_allclose(age_errors(readings, targets, np.array([-6, -6, 1])), [1, 7, 1])
+
+
+def test_a_bias_that_is_not_known_leaves_no_number() -> None:
+    errors = age_errors(np.array([30.0, 90]), np.array([30, 95]), np.array([0, math.nan]))
+    assert math.isnan(errors.mean())
+    assert math.isnan(share_within(errors))
+
+
+def test_a_biased_estimator_is_forgiven_its_bias() -> None:
+    rng = np.random.default_rng(0)
+    ages = rng.uniform(20, 80, 4000)
+    readings = 10 + 0.8 * ages
+    bias = estimator_bias(readings, ages, ages)
+    assert age_errors(readings, ages).mean() > 2.5
+    assert age_errors(readings, ages, bias).mean() < 0.2
+
+
+def test_share_within() -> None:
+    assert share_within(np.array([-5, 5.1, 0, 3, -7])) == pytest.approx(0.6)
+    assert share_within(np.array([-5, 5.1, 0, 3, -7]), years=7) == 1
+    assert math.isnan(share_within(np.array([])))
