@@ -6,12 +6,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import reage
 from reage.errors import ReageError
 from reage.portraits import Portraits, read_shards
 from reage.weights import save_weights
+
+if TYPE_CHECKING:
+    from reage.training.zones import ZoneRecipe
 
 Weights = tuple[dict[str, Any], dict[str, object]]
 """Tensors by name, and the config that is stored beside them."""
@@ -50,8 +53,30 @@ def age_b(portraits: Portraits, checkpoint: Path) -> Weights:
     return age_estimator.train_weights(age_estimator.age_b(), portraits, checkpoint)
 
 
+def zones_a(portraits: Portraits, checkpoint: Path) -> Weights:
+    """The scorer of zones that reads; about 5 minutes on one core. Needs the weights `parts`."""
+    from reage.training import zones
+
+    return _fit_zones(zones.zones_a(), portraits)
+
+
+def zones_b(portraits: Portraits, checkpoint: Path) -> Weights:
+    """The scorer of zones that only judges; about 5 minutes on one core. Needs the weights `parts`."""
+    from reage.training import zones
+
+    return _fit_zones(zones.zones_b(), portraits)
+
+
+def _fit_zones(recipe: ZoneRecipe, portraits: Portraits) -> Weights:
+    from reage.matte import Parser
+    from reage.training.zones import fit_zone_scorer
+
+    parser = Parser.load()
+    return fit_zone_scorer(recipe, portraits.pick(portraits.split == "train"), parser.parse)
+
+
 RECIPES: MappingProxyType[str, Callable[[Portraits, Path], Weights]] = MappingProxyType(
-    {"age-a": age_a, "age-b": age_b, "parts": parts, "prototype": prototype}
+    {"age-a": age_a, "age-b": age_b, "parts": parts, "prototype": prototype, "zones-a": zones_a, "zones-b": zones_b}
 )
 
 

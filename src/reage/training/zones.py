@@ -1,0 +1,206 @@
+"""Fits the scorers of aging signs: for each zone an age from its signs alone, and how many people look younger there.
+
+Every number a training person contributes to the distributions comes from a fit that never saw that person. Left and
+right share one fit, in which the right side is mirrored, so a mirrored face has mirrored scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.images import geometry
+from reage.matte import Parts
+from reage.portraits import Portraits
+from reage.signs import FAMILIES, OTHER_SIDE, make_view, mirror_signs, skin_tone
+from reage.training.split import fold_of
+from reage.types import ZONES, Pixels
+from reage.zone_scores import TONES, ZoneScorerConfig, mix_terms, tone_of, waves, zone_ages
+
+Values = NDArray[np.float64]
+Parse = Callable[[Pixels], Parts]
+
+_SHARES = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneRecipe:
+    """Everything that decides which scorer comes out.
+
+    Args:
+        family: of the signs it looks at, see `reage.signs`.
+        seed: of the waves, and of the accidents that the portraits go through.
+        folds: of people; their grouping depends on the family.
+        num_waves: random features of the regression.
+        penalty: on their slopes.
+    """
+
+    family: str
+    seed: int
+    folds: int
+    num_waves: int = 768
+    penalty: float = 1.0
+
+
+def zones_a() -> ZoneRecipe:
+    """The scorer that reads."""
+    return ZoneRecipe(family="a", seed=0, folds=5, penalty=0.5)
+
+
+def zones_b() -> ZoneRecipe:
+    """The scorer that judges: other signs, other folds, other accidents."""
+    return ZoneRecipe(family="b", seed=1, folds=8)
+
+
+def fit_zone_scorer(
+    recipe: ZoneRecipe, portraits: Portraits, parse: Parse
+) -> tuple[dict[str, NDArray[Any]], dict[str, object]]:
+    """What a weights file of `reage.zone_scores.ZoneScorer` holds.
+
+    Args:
+        recipe: of the run.
+        portraits: training people only.
+        parse: crop -> its masks of skin and hair.
+    """
+    signs, tones = read_signs(recipe, portraits, parse)
+    tensors = fit_signs(recipe, signs, tones, portraits)
+    counts = {name: int((tones == tone).sum()) for tone, name in enumerate(TONES)}
+    return tensors, {
+        "net": asdict(ZoneScorerConfig(family=recipe.family)),
+        "recipe": asdict(recipe),
+        "seed": recipe.seed,
+        "num_portraits": len(portraits),
+        "num_by_tone": counts,
+    }
+
+
+def read_signs(recipe: ZoneRecipe, portraits: Portraits, parse: Parse) -> tuple[Values, NDArray[np.int64]]:
+    """Signs (2, N, 12, F) of every portrait as it is and after an accident, and its tone group (N,)."""
+    look = FAMILIES[recipe.family]
+    random = np.random.default_rng(recipe.seed)
+    signs, tones = [], []
+    for crop, landmarks in zip(portraits.crops, portraits.landmarks, strict=True):
+        parts = parse(crop)
+        views = [make_view(seen, landmarks, parts.skin, parts.hair) for seen in (crop, worsen(crop, random))]
+        signs.append(np.stack([look(view) for view in views]))
+        tones.append(tone_of(skin_tone(views[0])))
+    return np.stack(signs, 1).astype(np.float64), np.array(tones)
+
+
+def worsen(crop: Pixels, random: np.random.Generator) -> Pixels:
+    """The same face through a worse camera: smaller, softer, in other light, noisier."""
+    side = len(crop)
+    small = round(side * random.uniform(0.5, 1))
+    light = geometry.resize(geometry.resize(crop.astype(np.float32), small, small), side, side)
+    light = geometry.blur(light, random.uniform(0.2, 1.2) * side / 384)
+    light = 255 * np.clip(light / 255, 0, 1) ** np.exp(random.uniform(-0.3, 0.3)) * random.uniform(0.85, 1.1)
+    noise = random.normal(0, 1, light.shape) * random.uniform(0, 4)
+    return np.clip(np.rint(light + noise), 0, 255).astype(np.uint8)
+
+
+def fit_signs(
+    recipe: ZoneRecipe, signs: Values, tones: NDArray[np.int64], portraits: Portraits
+) -> dict[str, NDArray[Any]]:
+    """The tensors of a scorer from the signs of its people."""
+    ages = portraits.age_years.astype(np.float64)
+    salt = f"zones-{recipe.family}"
+    folds = np.array([fold_of(person, recipe.folds, salt) for person in portraits.person.tolist()])
+    out_of_fold = np.empty(signs.shape[1:3])
+    for fold in np.unique(folds):
+        others = fit_zone_ages(recipe, signs[:, folds != fold], ages[folds != fold])
+        out_of_fold[folds == fold] = zone_ages(signs[0, folds == fold], others)
+    weights = people_weights(portraits, tones)
+    wrinkles = signs[0, :, :, 0]
+    tensors = {
+        **fit_zone_ages(recipe, signs, ages),
+        "wrinkle_shares": share_terms(wrinkles, out_of_fold, ages),
+        "wrinkle_levels": distributions(wrinkles, tones, weights),
+        "age_levels": distributions(out_of_fold, tones, weights),
+    }
+    mixed = np.array([mix_terms(*terms, tensors) for terms in zip(wrinkles, out_of_fold, tones, strict=True)], float)
+    return {**tensors, "score_levels": distributions(mixed, tones, weights)}
+
+
+def fit_zone_ages(recipe: ZoneRecipe, signs: Values, ages: Values) -> dict[str, Values]:
+    """Ridge regression on random waves, zone by zone, from signs (2, N, 12, F) to ages (N,)."""
+    random = np.random.default_rng(recipe.seed)
+    num_signs = signs.shape[-1]
+    directions = random.normal(0, num_signs**-0.5, (num_signs, recipe.num_waves)).astype(np.float16).astype(float)
+    phases = random.uniform(0, 2 * np.pi, recipe.num_waves).astype(np.float16).astype(float)
+    both = np.concatenate([*signs, *mirror_signs(signs, recipe.family)])
+    years = np.tile(ages - ages.mean(), 4)
+    means, scales = both.mean(0), both.std(0) + 1e-3
+    slopes = []
+    for zone in range(len(ZONES)):
+        seen = waves((both[:, zone] - means[zone]) / scales[zone], directions, phases)
+        square = seen.T @ seen + recipe.penalty * np.eye(recipe.num_waves)
+        slopes.append(np.linalg.solve(square, seen.T @ years))
+    return {
+        "means": means,
+        "scales": scales,
+        "directions": directions,
+        "phases": phases,
+        "slopes": np.stack(slopes),
+        "offsets": np.full(len(ZONES), ages.mean()),
+    }
+
+
+def share_terms(wrinkles: Values, out_of_fold: Values, ages: Values) -> Values:
+    """(12,) how much the wrinkle term counts beside the zone's age: in proportion to their correlations with age."""
+    by_wrinkle, by_age = (
+        np.array([max(0.0, rank_correlation(term[:, zone], ages)) for zone in range(len(ZONES))])
+        for term in (wrinkles, out_of_fold)
+    )
+    by_wrinkle, by_age = (both + both[list(OTHER_SIDE)] for both in (by_wrinkle, by_age))
+    return by_wrinkle / np.maximum(by_wrinkle + by_age, 1e-6)
+
+
+def rank_correlation(a: Values, b: Values) -> float:
+    """Spearman's rho of (N,) and (N,); 0 where one does not vary."""
+    ranks = [np.unique(values, return_inverse=True)[1].astype(float) for values in (a, b)]
+    mid = [(np.bincount(rank.astype(int)).cumsum() - (np.bincount(rank.astype(int)) - 1) / 2) for rank in ranks]
+    first, second = (middle[rank.astype(int)] for middle, rank in zip(mid, ranks, strict=True))
+    if not first.std() or not second.std():
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def people_weights(portraits: Portraits, tones: NDArray[np.int64]) -> Values:
+    """(N,) how much each portrait counts: a person as one, and every tone group with the ages of all people.
+
+    Without the second, one group would look old only because its members were photographed when they were young.
+    """
+    _, who, times = np.unique(portraits.person, return_inverse=True, return_counts=True)
+    weights = 1.0 / times[who]
+    decades = np.clip((portraits.age_years // 10).astype(int), 3, 7)
+    wanted = np.bincount(decades, weights, 8) / weights.sum()
+    for tone in np.unique(tones):
+        group = tones == tone
+        present = np.bincount(decades[group], weights[group], 8) / weights[group].sum()
+        weights[group] *= (wanted / np.maximum(present, 1e-9))[decades[group]]
+    return weights
+
+
+def distributions(values: Values, tones: NDArray[np.int64], weights: Values) -> Values:
+    """(4, 12, 101) values (N, 12) below which each share of a group's people lies, left and right alike.
+
+    A group without people is compared with all.
+    """
+    levels = np.empty((len(TONES), values.shape[1], len(_SHARES)))
+    for tone in range(len(TONES)):
+        group = tones == tone if (tones == tone).any() else np.ones_like(tones, bool)
+        for zone, other in enumerate(OTHER_SIDE):
+            sides = np.concatenate([values[group, zone], values[group, other]])
+            levels[tone, zone] = weighted_quantiles(sides, np.tile(weights[group], 2))
+    return levels
+
+
+def weighted_quantiles(values: Values, weights: Values) -> Values:
+    """(101,) the values at shares from 0 to 1, never falling."""
+    order = np.argsort(values)
+    shares = np.cumsum(weights[order]) - weights[order] / 2
+    return np.interp(_SHARES, shares / weights.sum(), values[order])
