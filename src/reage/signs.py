@@ -27,9 +27,13 @@ LOOK_PX = 384
 RIDGE_SIGMAS_PX = (0.8, 1.3, 2.1)
 """In `LOOK_PX`, where the eyes are 91 px apart."""
 
+_WINDOW = (slice(60, 348), slice(64, LOOK_PX - 64))
+"""Rows and columns of the looked-at crop in which the zones lie."""
+
+_MIRRORED = {"left": "right", "right": "left"}
 OTHER_SIDE = tuple(
-    ZONES.index(zone.replace(".left", ".RIGHT").replace(".right", ".left").replace(".RIGHT", ".right"))
-    for zone in ZONES
+    ZONES.index(".".join([name, *(_MIRRORED[side] for side in sides)]))
+    for name, *sides in (zone.split(".") for zone in ZONES)
 )
 """The place in `ZONES` of each zone's mirror image."""
 
