@@ -50,7 +50,7 @@ _HUE_SIGMA_PX = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class PrototypeStrengths:
-    """How much of each learned change is applied, chosen on training people.
+    """How much of each learned change is applied: set by eye and a few trial evaluations (see the model card).
 
     Args:
         colour: of the change of colour and shading.
