@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from reage.cli import app
 from reage.images import Image, geometry, load_image, save_image
 from reage.measure import SAME_PERSON_DISTANCE
-from reage.types import Pixels
+from reage.types import ZONES, Pixels
 
 
 def call(*arguments: object):
@@ -42,6 +42,9 @@ def test_each_face_has_an_age_and_its_flags(me: Path) -> None:
     (face,) = json.loads(done.stdout)["faces"]
     assert set(face) == {"box", "age_years", "age_std_years", "zones", "quality"}
     assert len(face["box"]) == 4
+    assert set(face["zones"]) <= set(ZONES)
+    assert len(face["zones"]) >= 10
+    assert all(0 <= score <= 1 for score in face["zones"].values())
     assert 25 < face["age_years"] < 60
     assert 1 < face["age_std_years"] < 25
     assert not any(face["quality"][flag] for flag in ("too_small", "blurred", "turned_away"))
@@ -53,6 +56,7 @@ def test_a_person_gets_a_table(me: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "±" in done.stdout
     assert "good" in done.stdout
+    assert all(zone in done.stdout for zone in ZONES)
     assert done.stderr == ""
 
 

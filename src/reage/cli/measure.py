@@ -9,6 +9,7 @@ import typer
 
 from reage.cli.console import print_json, print_table
 from reage.cli.look import AsJson
+from reage.types import ZONES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,31 +25,40 @@ def measure(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how old each face looks, and whether it can be read well: not too small, blurred or turned away."""
+    """Show how old each face and its zones look, and whether it can be read: not too small, blurred or turned away.
+
+    A zone's score is the share of people whose zone looks younger.
+    """
     from reage.find import choose_faces
     from reage.images import Image, check_output, load_image, save_image
     from reage.measure import Meter
     from reage.quality import measure_quality
+    from reage.zone_scores import ZoneScorer
 
     picture = load_image(photo)
     if output is not None:
         check_output(output, source=photo)
     faces = choose_faces(_load_finder().find(picture.pixels), "all")
-    meter = Meter.load()
+    meter, scorer = Meter.load(), ZoneScorer.load()
     readings = [meter.measure(face) for face in faces]
     qualities = [measure_quality(face) for face in faces]
-    zones: list[dict[str, float]] = [{} for _ in faces]
+    zones = [scorer.measure(face) for face in faces]
     if output is not None:
         save_image(Image(pixels=_draw(faces, readings, zones)), output, altered=False)
     measured = list(zip(faces, readings, zones, qualities, strict=True))
     if as_json:
         print_json({"faces": [_story(*one) for one in measured]})
         return
-    rows = [
-        (number, f"{reading.age_years:.0f} ± {reading.age_std_years:.0f}", ", ".join(quality.flags) or "good")
-        for number, (_, reading, _, quality) in enumerate(measured, start=1)
+    columns = [
+        (
+            f"{reading.age_years:.0f} ± {reading.age_std_years:.0f}",
+            ", ".join(quality.flags) or "good",
+            *(f"{scores[zone]:.2f}" if zone in scores else "hidden" for zone in ZONES),
+        )
+        for _, reading, scores, quality in measured
     ]
-    print_table(("face", "looks, years", "quality"), rows)
+    rows = list(zip(("looks, years", "quality", *ZONES), *columns, strict=True))
+    print_table(("", *(f"face {number}" for number in range(1, len(faces) + 1))), rows)
     if output is not None:
         typer.echo(output)
 

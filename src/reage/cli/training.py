@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reage.cli.console import print_json, print_table
+from reage.cli.console import print_json, print_table, stderr_console
 from reage.cli.extras import require_pyarrow
 from reage.cli.look import AsJson
 
@@ -72,6 +72,41 @@ def calibrate(
         for one in found
     ]
     print_table(headers, rows)
+
+
+@training.command(name="judge-zones", epilog="Example: reage training judge-zones --shards shards/")
+def judge_zones(
+    shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
+) -> None:
+    """Say how the scores of zones rise with age, repeat and agree, on people held out from training."""
+    require_pyarrow()
+    from rich.progress import Progress
+
+    from reage.matte import Parser
+    from reage.portraits import read_shards
+    from reage.training.zone_report import RETAKES
+    from reage.training.zone_report import judge_zones as judge
+    from reage.zone_scores import ZoneScorer
+
+    names = ("zones-a", "zones-b")
+    scorers = (ZoneScorer.load(names[0]), ZoneScorer.load(names[1]))
+    with Progress(console=stderr_console()) as progress:
+        verdicts = judge(read_shards(shards), scorers, Parser.load().parse, progress.track)
+    for name, rows in zip(names, verdicts, strict=True):
+        typer.echo(name)
+        print_table(
+            ("zone", "N", "rho with age, 95 %", *(f"moved by {retake}" for retake in RETAKES), "rho with the other"),
+            [
+                (
+                    row.zone,
+                    row.num,
+                    _known(f"{row.with_age:.2f}, {row.low:.2f} to {row.high:.2f}"),
+                    *(_known(f"{moved:.3f}") for moved in row.moved.values()),
+                    f"{row.agreement:.2f}",
+                )
+                for row in rows
+            ],
+        )
 
 
 def _known(text: str) -> str:

@@ -1,7 +1,7 @@
 """Fits the scorers of aging signs: for each zone an age from its signs alone, and how many people look younger there.
 
 Every number a training person contributes to the distributions comes from a fit that never saw that person. Left and
-right share one fit, in which the right side is mirrored, so a mirrored face has mirrored scores.
+right also learn from each other's mirror images.
 """
 
 from __future__ import annotations

@@ -1,0 +1,78 @@
+"""Signs of age: what they see, what leaves them alone, and that left and right are mirror images."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from reage.images import geometry
+from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_px, skin_tone
+from reage.types import ZONES, Face, Pixels
+
+
+def view_of(face: Face, crop: Pixels | None = None) -> View:
+    return make_view(face.crop if crop is None else crop, face.to_crop(face.landmarks), face.skin, face.hair)
+
+
+def to_pixels(levels: np.ndarray) -> Pixels:
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+
+
+def test_sides_are_each_others_mirror_image() -> None:
+    assert [OTHER_SIDE[i] for i in OTHER_SIDE] == list(range(12))
+    assert ZONES[OTHER_SIDE[ZONES.index("under_eye.left")]] == "under_eye.right"
+    assert ZONES[OTHER_SIDE[ZONES.index("forehead")]] == "forehead"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_mirrored_face_has_mirrored_signs(face: Face, family: str) -> None:
+    points = (face.to_crop(face.landmarks) * (-1, 1) + (len(face.crop) - 1, 0))[[3, 2, 1, 0, 4]].astype(np.float32)
+    pictures = [np.ascontiguousarray(plane[:, ::-1]) for plane in (face.crop, face.skin, face.hair)]
+    mirrored = FAMILIES[family](make_view(pictures[0], points, *pictures[1:]))
+    signs = FAMILIES[family](view_of(face))
+    np.testing.assert_allclose(mirror_signs(signs, family), mirrored, atol=1e-3)
+    assert np.abs(signs - mirrored).max() > 0.1
+    np.testing.assert_array_equal(mirror_signs(mirror_signs(signs, family), family), signs)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_drawn_lines_raise_the_wrinkle_term_of_their_zone(face: Face, family: str) -> None:
+    lined = face.crop.astype(np.float32)
+    for row in range(270, 340, 9):
+        lined[row : row + 2, 150:240] *= 0.6
+    before, after = (FAMILIES[family](view_of(face, crop))[:, 0] for crop in (face.crop, to_pixels(lined)))
+    rise = dict(zip(ZONES, after - before, strict=True))
+    assert rise["under_eye.left"] > 1
+    assert max(abs(rise[zone]) for zone in ("forehead", "under_eye.right", "lip_corners.right")) < 0.1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_contrast_leaves_the_signs_alone(face: Face, family: str) -> None:
+    soft = to_pixels(255 * (face.crop / 255) ** 0.8)
+    before, after = (FAMILIES[family](view_of(face, crop)) for crop in (face.crop, soft))
+    blurred = to_pixels(geometry.blur(face.crop.astype(np.float32), 3))
+    assert np.abs(after - before)[:, 0].mean() < 0.12
+    assert (FAMILIES[family](view_of(face, blurred))[:, 0] < before[:, 0]).mean() > 0.8
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_flat_crop_has_finite_signs(face: Face, family: str, level: int) -> None:
+    assert np.isfinite(FAMILIES[family](view_of(face, np.full_like(face.crop, level)))).all()
+
+
+def test_skin_tone_follows_the_skin(face: Face) -> None:
+    darker = to_pixels(face.crop * 0.5)
+    assert 0 < skin_tone(view_of(face)) < 80
+    assert skin_tone(view_of(face, darker)) < skin_tone(view_of(face)) - 20
+    grey = np.repeat(face.crop.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+    assert math.isnan(skin_tone(view_of(face, grey)))
+
+
+def test_hair_hides_its_zone(face: Face) -> None:
+    hair = np.zeros_like(face.hair)
+    hair[:230] = 1
+    shown = skin_px(make_view(face.crop, face.to_crop(face.landmarks), face.skin, hair))
+    assert shown[ZONES.index("forehead")] < 150 < shown[ZONES.index("nasolabial.left")]

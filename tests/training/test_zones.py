@@ -1,0 +1,163 @@
+"""The fit of the scorers of zones, on made-up signs and on variants of the demo face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reage.matte import Parts
+from reage.portraits import Portrait, Portraits
+from reage.signs import make_view
+from reage.training.split import split_of
+from reage.training.zone_report import RETAKES, judge_zones
+from reage.training.zones import (
+    distributions,
+    fit_signs,
+    fit_zone_scorer,
+    people_weights,
+    rank_correlation,
+    weighted_quantiles,
+    worsen,
+    zones_a,
+    zones_b,
+)
+from reage.types import ZONES, Face, Pixels
+from reage.zone_scores import TONES, ZoneScorer, ZoneScorerConfig, score_zones, zone_ages
+
+MakePortrait = Callable[..., Portrait]
+ToColumns = Callable[[Sequence[Portrait]], Portraits]
+Parse = Callable[[Pixels], Parts]
+
+
+@pytest.fixture(scope="module")
+def crowd(make_portrait: MakePortrait, to_columns: ToColumns) -> Portraits:
+    small = np.zeros((8, 8, 3), np.uint8)
+    return to_columns([make_portrait(small, person=f"P{n}", age_years=25 + n % 55, side_px=8) for n in range(240)])
+
+
+@pytest.fixture(scope="module")
+def parse(face: Face) -> Parse:
+    """The parts of the demo face, whatever is done to its crop of 256 px."""
+    skin, hair = (np.ascontiguousarray(part[::2, ::2]) for part in (face.skin, face.hair))
+    return lambda crop: Parts(skin=skin, hair=hair)
+
+
+def make_signs(ages: np.ndarray, seed: int) -> np.ndarray:
+    """(2, N, 12, 30): the first two signs rise with age, the others are noise."""
+    signs = np.random.default_rng(seed).normal(0, 1, (2, len(ages), 12, 30))
+    signs[..., :2] += ((ages - 50) / 10)[None, :, None, None]
+    return signs
+
+
+def test_scores_rise_with_age_and_are_spread_evenly(crowd: Portraits) -> None:
+    ages = crowd.age_years.astype(float)
+    recipe = replace(zones_a(), num_waves=128)
+    tensors = fit_signs(recipe, make_signs(ages, 0)[..., :24], np.zeros(len(ages), int), crowd)
+    new = make_signs(ages, 1)[0, ..., :24]
+    predicted = zone_ages(new, tensors)
+    scores = np.stack([score_zones(new[i, :, 0], predicted[i], 0, tensors) for i in range(len(ages))])
+    assert all(rank_correlation(scores[:, zone], ages) > 0.7 for zone in range(12))
+    assert scores.mean() == pytest.approx(0.5, abs=0.05)
+    assert scores.std() == pytest.approx(np.sqrt(1 / 12), abs=0.06)
+    np.testing.assert_array_equal((tensors["wrinkle_shares"] > 0) & (tensors["wrinkle_shares"] < 1), True)
+
+
+def test_what_was_learned_by_heart_counts_for_nothing(crowd: Portraits) -> None:
+    """Ages fitted to noise fit their own people well; out of fold they are worth no more than the wrinkle term."""
+    ages = crowd.age_years.astype(float)
+    noise = np.random.default_rng(0).normal(0, 1, (2, len(ages), 12, 24))
+    recipe = replace(zones_a(), num_waves=256, penalty=1e-3)
+    tensors = fit_signs(recipe, noise, np.zeros(len(ages), int), crowd)
+    learned = zone_ages(noise[0], tensors)
+    assert np.mean([rank_correlation(learned[:, zone], ages) for zone in range(12)]) > 0.4
+    assert tensors["wrinkle_shares"].mean() > 0.2
+
+
+def test_groups_are_compared_at_the_same_ages(crowd: Portraits) -> None:
+    tones = (crowd.age_years > 50).astype(int) * (np.arange(len(crowd)) % 3 > 0)
+    weights = people_weights(crowd, tones)
+    decades = np.clip(crowd.age_years // 10, 3, 7)
+    old, rest = (np.average(decades[tones == tone] > 5, weights=weights[tones == tone]) for tone in (1, 0))
+    plain = (decades[tones == 1] > 5).mean() - (decades[tones == 0] > 5).mean()
+    assert abs(old - rest) < abs(plain)
+    assert (weights > 0).all()
+
+
+def test_a_person_counts_once(crowd: Portraits) -> None:
+    doubled = crowd.pick(np.r_[0, np.arange(200)])
+    weights = people_weights(doubled, np.zeros(201, int))
+    assert weights[0] == weights[1] == pytest.approx(weights[2] / 2)
+
+
+def test_a_group_without_people_is_compared_with_all() -> None:
+    values = np.random.default_rng(0).normal(0, 1, (50, 12))
+    levels = distributions(values, np.zeros(50, int), np.ones(50))
+    assert levels.shape == (len(TONES), 12, 101)
+    np.testing.assert_array_equal(levels[0], levels[2])
+    left, right = ZONES.index("under_eye.left"), ZONES.index("under_eye.right")
+    np.testing.assert_array_equal(levels[0, left], levels[0, right])
+
+
+def test_quantiles_follow_the_weights() -> None:
+    values = np.arange(100.0)
+    assert weighted_quantiles(values, np.ones(100))[50] == pytest.approx(49.5)
+    assert weighted_quantiles(values, np.where(values < 50, 3.0, 1.0))[75] == pytest.approx(49.5, abs=1)
+    assert (np.diff(weighted_quantiles(values % 3, np.ones(100))) >= 0).all()
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    a = np.array([1.0, 2, 2, 3, 10])
+    assert rank_correlation(a, a**3) == pytest.approx(1)
+    assert rank_correlation(a, -a) == pytest.approx(-1)
+    assert rank_correlation(a, np.ones(5)) == 0
+    assert rank_correlation(np.array([1.0, 2, 3, 4]), np.array([1.0, 3, 2, 4])) == pytest.approx(0.8)
+
+
+def test_accidents_repeat_with_their_seed(face: Face) -> None:
+    first, again, other = (worsen(face.crop, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert 0 < np.abs(first.astype(int) - face.crop).mean() < 40
+
+
+@pytest.fixture(scope="module")
+def variants(face: Face, make_portrait: MakePortrait, to_columns: ToColumns) -> Portraits:
+    """Fourteen people with the demo face in other light, the older the deeper lined."""
+    rows = []
+    for number in range(14):
+        lined = face.crop.astype(np.float32)
+        for row in range(270, 340, 9):
+            lined[row : row + 2, 150:240] *= 1 - 0.04 * number
+        rows.append(make_portrait(lined.astype(np.uint8), person=f"P{number}", age_years=30 + 3 * number))
+    return to_columns(rows)
+
+
+@pytest.mark.parametrize("recipe", [zones_a(), zones_b()])
+def test_a_fit_from_pictures_is_a_scorer(variants: Portraits, parse: Parse, recipe) -> None:
+    training = variants.pick(variants.split == "train")
+    small = replace(recipe, num_waves=32, folds=2)
+    tensors, config = fit_zone_scorer(small, training, parse)
+    again, _ = fit_zone_scorer(small, training, parse)
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(tensor, again[name])
+    assert config["num_portraits"] == len(training)
+    scorer = ZoneScorer(ZoneScorerConfig(**config["net"]), {n: t.astype(np.float32) for n, t in tensors.items()})
+    parts = parse(variants.crops[0])
+    views = [make_view(variants.crops[i], variants.landmarks[i], parts.skin, parts.hair) for i in (0, 13)]
+    young, old = (scorer.measure_view(view) for view in views)
+    assert old["under_eye.left"] > young["under_eye.left"]
+
+
+def test_held_out_people_judge_both_scorers(variants: Portraits, parse: Parse) -> None:
+    held_out = [person for person in variants.person.tolist() if split_of(person) == "val"]
+    scorers = ZoneScorer.load("zones-a"), ZoneScorer.load("zones-b")
+    verdicts = judge_zones(variants, scorers, parse, iter)
+    for rows in verdicts:
+        assert [row.zone for row in rows] == list(ZONES)
+        assert all(row.num <= len(held_out) for row in rows)
+        assert all(set(row.moved) == set(RETAKES) for row in rows)
+        assert all(-1 <= row.with_age <= 1 for row in rows)
+    assert verdicts[0][0].agreement == verdicts[1][0].agreement
