@@ -56,6 +56,7 @@ def test_the_threshold_lets_one_impostor_in_a_thousand_pass(crowd: Portraits, id
     assert np.mean(np.array(distances) < found.distance) <= FALSE_MATCH_RATE
     assert np.mean(np.array(distances) < found.distance + 0.01) > FALSE_MATCH_RATE
     assert found.num_genuine == (crowd.split == "val").sum() // 2
+    assert found.genuine_median < found.distance < found.impostor_median
     assert 0 <= found.low <= found.false_non_match_rate <= found.high <= 1
     assert found.false_match_rate < 10 * FALSE_MATCH_RATE
 

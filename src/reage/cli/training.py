@@ -60,7 +60,7 @@ def calibrate(
     if as_json:
         print_json({"calibrations": [one.to_json() for one in found]})
         return
-    headers = ("impostors", "pairs", "distance", "held-out FMR (N)", "held-out FNMR, 95 % (N)")
+    headers = ("impostors", "pairs", "distance", "held-out FMR (N)", "held-out FNMR, 95 % (N)", "held-out medians")
     rows = [
         (
             one.impostors,
@@ -68,6 +68,7 @@ def calibrate(
             _known(f"{one.distance:.4f}"),
             f"{_known(f'{one.false_match_rate:.2%}')} ({one.num_held_out_impostors})",
             f"{_known(f'{one.false_non_match_rate:.1%}, {one.low:.1%} to {one.high:.1%}')} ({one.num_genuine})",
+            _known(f"{one.genuine_median:.2f} one person, {one.impostor_median:.2f} two"),
         )
         for one in found
     ]

@@ -33,6 +33,8 @@ class Calibration:
         low: of the 95 % interval of that share, from a bootstrap over people.
         high: of the same.
         num_genuine: how many pairs of one person there are.
+        genuine_median: of the distances of those pairs; NaN when there are none.
+        impostor_median: of the held-out people's impostor pairs.
     """
 
     impostors: Impostors
@@ -44,6 +46,8 @@ class Calibration:
     low: float
     high: float
     num_genuine: int
+    genuine_median: float
+    impostor_median: float
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; null where a number is not resolvable."""
@@ -71,6 +75,8 @@ def calibrate_identities(portraits: Portraits, identities: Plane, impostors: Imp
         low=low,
         high=high,
         num_genuine=len(held_out[0]),
+        genuine_median=_median(held_out[0]),
+        impostor_median=_median(held_out[1]),
     )
 
 
@@ -87,6 +93,10 @@ def _distances(
     same = person[:, None] == person
     others = ~same & (sex[:, None] == sex) if impostors == "same sex" else ~same
     return distances[pair & same], distances[pair & others]
+
+
+def _median(distances: NDArray[np.float64]) -> float:
+    return float(np.median(distances)) if len(distances) else np.nan
 
 
 def _interval(genuine: NDArray[np.float64], score: float) -> tuple[float, float]:
