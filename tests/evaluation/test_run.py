@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reage.engines import load_engine
-from reage.evaluation.report import draw_faces_sheet, to_markdown, worst_of, write_report
+from reage.evaluation.report import describe, draw_faces_sheet, to_markdown, worst_of, write_report
 from reage.evaluation.run import (
     OLDER,
     PROGRESSION,
@@ -174,8 +174,12 @@ def test_report_is_written_whole(tmp_path: Path, face: Face) -> None:
     story = json.loads((tmp_path / "new" / "report.json").read_text())
     assert (story["engine"], story["weights_hash"], len(story["faces"])) == ("prototype", "0123456789ab", 3)
     assert story["faces"][2]["readings"]["75.0"] == 50
-    table = (tmp_path / "new" / "report.md").read_text()
-    assert table == to_markdown(summary)
+    report = (tmp_path / "new" / "report.md").read_text()
+    assert report == describe(verdicts, summary)
+    assert f"| median distance | {' | '.join(['0.00', *['0.30'] * len(TARGETS)])} |" in report
+    assert f"- {verdicts[0].file}, {verdicts[0].age_years:.0f}: reads" in report
+    table = to_markdown(summary)
+    assert report.startswith(table)
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows[:1] + rows[2:]}) == 1
     assert any("years at 75" in row and "10.00 [10.00, 10.00]" in row for row in rows)

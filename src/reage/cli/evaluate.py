@@ -26,7 +26,7 @@ def evaluate(
     from reage.cli.console import stderr_console
     from reage.engines import load_engine
     from reage.errors import ReageError
-    from reage.evaluation.report import draw_faces_sheet, to_markdown, worst_of, write_report
+    from reage.evaluation.report import describe, draw_faces_sheet, worst_of, write_report
     from reage.evaluation.run import Judges, judge_portrait, summarise
     from reage.matte import Parser
     from reage.measure import Identifier, Meter
@@ -56,5 +56,5 @@ def evaluate(
         for name, rows in picked.items()
     }
     write_report(output, engine, judged.weights_hash, verdicts, summary, sheets)
-    typer.echo(to_markdown(summary))
+    typer.echo(describe(verdicts, summary))
     typer.echo(output)

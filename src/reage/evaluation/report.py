@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reage.evaluation.run import OLDER, Verdict
+from reage.evaluation.run import OLDER, TARGETS, Verdict
 from reage.images import Image, draw_sheet, replace_file, save_image
 from reage.types import Pixels
 
@@ -27,6 +27,31 @@ def to_markdown(summary: Mapping[str, Mapping[str, Any]]) -> str:
             f"| {figure.replace('_', ' ')} | " + " | ".join(_cell(summary[group][figure]) for group in groups) + " |"
         )
     return "\n".join(lines) + "\n"
+
+
+def describe(verdicts: Sequence[Verdict], summary: Mapping[str, Mapping[str, Any]]) -> str:
+    """The whole report in words: the table, the progression, and the faces to look at first."""
+    return "\n".join([to_markdown(summary), _progression(verdicts), _worst(verdicts)])
+
+
+def _progression(verdicts: Sequence[Verdict]) -> str:
+    columns = ["source", *(f"{target:g}" for target in TARGETS)]
+    years = [np.mean([v.source_years for v in verdicts])]
+    years += [np.mean([v.readings[target] for v in verdicts]) for target in TARGETS]
+    distances = [0.0, *(np.median([v.distances[target] for v in verdicts]) for target in TARGETS)]
+    lines = [["target", *columns], ["---"] * (len(columns) + 1)]
+    lines += [["mean reading, years", *(f"{value:.1f}" for value in years)]]
+    lines += [["median distance", *(f"{value:.2f}" for value in distances)]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _worst(verdicts: Sequence[Verdict]) -> str:
+    worst = [verdicts[row] for row in worst_of(verdicts)]
+    return "".join(
+        f"- {v.file}, {v.age_years:.0f}: reads {v.source_years:.1f}; at {OLDER:g} distance {v.distances[OLDER]:.2f}, "
+        f"{v.readings[OLDER] - v.source_years:+.1f} years\n"
+        for v in worst
+    )
 
 
 def _cell(figure: Any) -> str:
@@ -59,7 +84,7 @@ def write_report(
     story = {"engine": engine, "weights_hash": weights_hash, "summary": summary, "faces": [asdict(v) for v in verdicts]}
     for name, text in (
         ("report.json", json.dumps(story, indent=1, default=float)),
-        ("report.md", to_markdown(summary)),
+        ("report.md", describe(verdicts, summary)),
     ):
         with replace_file(folder / name) as unfinished:
             Path(unfinished).write_text(text)

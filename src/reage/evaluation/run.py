@@ -19,6 +19,7 @@ from reage.evaluation.metrics import (
     steps_up,
     thirds,
 )
+from reage.evaluation.progression import TOLERANCE_YEARS
 from reage.find import align
 from reage.matte import Parser, make_matte
 from reage.measure import Identifier, Meter, identity_distance
@@ -32,7 +33,6 @@ PROGRESSION = tuple(float(age) for age in range(20, 81, 10))
 OLDER, YOUNGER = 75.0, 30.0
 """Targets of the headline figures."""
 TARGETS = tuple(sorted({*PROGRESSION, OLDER, YOUNGER}))
-MONOTONE_TOLERANCE_YEARS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ def _figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         f"identity distance at {OLDER:g}": median([v.distances[OLDER] for v in verdicts]),
         f"identity distance at {YOUNGER:g}": median([v.distances[YOUNGER] for v in verdicts]),
         "rank correlation": mean([rank_correlation(np.array(PROGRESSION), readings) for readings in progressions]),
-        "monotone faces": mean([float(steps_up(readings, MONOTONE_TOLERANCE_YEARS)) for readings in progressions]),
+        "monotone faces": mean([float(steps_up(readings, TOLERANCE_YEARS)) for readings in progressions]),
         "background changed": {
             "value": float(np.mean(background)),
             "most": float(np.max(background)),
