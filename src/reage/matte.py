@@ -14,9 +14,8 @@ import torch
 
 from reage.images import geometry, regions
 from reage.images.tensors import to_net
-from reage.nets.parse import ParseNet, ParseNetConfig, build_parse_net
+from reage.nets.parse import ParseNet, load_parse_net
 from reage.types import Pixels, Plane
-from reage.weights import find_weights, load_torch_weights, made_for
 from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask, face_grid, smoothstep
 
 _BORDER = 0.15
@@ -37,7 +36,7 @@ class Parser:
     """Tells skin, hair and the rest apart; the borders follow the edges of the picture."""
 
     def __init__(self, net: ParseNet) -> None:
-        self._net = net.eval().requires_grad_(False)
+        self._net = net
 
     @classmethod
     def load(cls, weights: str | Path = "parts") -> Self:
@@ -46,12 +45,7 @@ class Parser:
         Raises:
             WeightsError: when they are missing, damaged or made for something else.
         """
-        path = find_weights(weights)
-        tensors, config = load_torch_weights(path)
-        with made_for(path, "a parser of skin and hair"):
-            net = build_parse_net(ParseNetConfig(**config["net"]))
-            net.load_state_dict(tensors)
-        return cls(net)
+        return cls(load_parse_net(weights))
 
     @torch.inference_mode()
     def parse(self, crop: Pixels) -> Parts:
@@ -87,15 +81,13 @@ def eye_mask(side_px: int, landmarks: Plane) -> Plane:
 def face_oval(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Plane:
     """1 on the face from hairline to jaw, soft at the border; `dense` (68, 2) crop px follows the person's own jaw."""
     grid = face_grid(side_px, landmarks)
-    oval = ellipse_mask(grid, Ellipse(0.0, 0.36, 1.16, 1.52), 0.09)
-    if dense is not None:
-        jaw = geometry.fill_polygon(
-            np.vstack([dense[:17], dense[[26, 17]] - [0, 1.2 * side_px / FACE_PER_CROP]]), side_px, side_px
-        )
-        jaw = geometry.blur(geometry.grow(jaw, -0.03 * side_px / FACE_PER_CROP), 0.035 * side_px / FACE_PER_CROP)
-        top = smoothstep(grid[..., 1], _HAIRLINE - 0.12, _HAIRLINE + 0.2)
-        oval = np.maximum(jaw, 0) * np.maximum(ellipse_mask(grid, Ellipse(0.0, 0.4, 1.25, 1.62), 0.08) * top, 0)
-    return oval
+    if dense is None:
+        return ellipse_mask(grid, Ellipse(0.0, 0.36, 1.16, 1.52), 0.09)
+    unit = side_px / FACE_PER_CROP
+    jaw = geometry.fill_polygon(np.vstack([dense[:17], dense[[26, 17]] - [0, 1.2 * unit]]), side_px, side_px)
+    jaw = geometry.blur(geometry.grow(jaw, -0.03 * unit), 0.035 * unit)
+    top = smoothstep(grid[..., 1], _HAIRLINE - 0.12, _HAIRLINE + 0.2)
+    return jaw * (ellipse_mask(grid, Ellipse(0.0, 0.4, 1.25, 1.62), 0.08) * top)
 
 
 def frame_mask(crop: Pixels, landmarks: Plane) -> Plane:

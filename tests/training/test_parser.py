@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from reage.cli import app
 from reage.errors import ReageError
 from reage.matte import Parser
 from reage.nets.parse import PARTS, ParseNet, ParseNetConfig, build_parse_net
-from reage.portraits import Portrait, Portraits
+from reage.portraits import Portrait, Portraits, write_shards
 from reage.training.loop import Schedule
 from reage.training.parser import (
     ParserRecipe,
@@ -148,3 +150,15 @@ def test_loss_passes_over_pixels_nobody_is_sure_of() -> None:
     sure = -logits.log_softmax(1)[:, 1, :64].mean()
     assert torch.isclose(net.loss(crops, labels), sure, atol=1e-5)
     assert not torch.isclose(net.loss(crops, labels), net.loss(crops, wrong))
+
+
+def test_the_shipped_parser_is_judged_on_those_left_out(
+    tmp_path: Path, before_blue: tuple[Pixels, Plane], make_portrait: Callable[..., Portrait]
+) -> None:
+    people = (TRAINING[0], LEFT_OUT[0], LEFT_OUT[1])
+    write_shards([make_portrait(before_blue[0], person=person) for person in people], tmp_path)
+    done = CliRunner().invoke(app, ["training", "judge-parts", "--shards", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "overlap on 2 portraits" in done.output
+    row = next(line for line in done.output.splitlines() if "skin" in line)
+    assert 0.7 < float(row.split("│")[2]) <= 1

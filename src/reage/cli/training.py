@@ -75,6 +75,22 @@ def calibrate(
     print_table(headers, rows)
 
 
+@training.command(name="judge-parts", epilog="Example: reage training judge-parts --shards shards/")
+def judge_parts(
+    shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
+) -> None:
+    """Say how well the parser of skin and hair agrees with the automatic labels of people held out from training."""
+    require_pyarrow()
+    from reage.nets.parse import load_parse_net
+    from reage.portraits import read_shards
+    from reage.training.parser import label_portraits, overlap_of_parts
+
+    portraits = read_shards(shards)
+    known = label_portraits(portraits.pick(portraits.split == "val"))
+    overlap = overlap_of_parts(load_parse_net(), known)
+    print_table(("part", f"overlap on {len(known.crops)} portraits"), [(k, f"{v:.3f}") for k, v in overlap.items()])
+
+
 @training.command(name="judge-zones", epilog="Example: reage training judge-zones --shards shards/")
 def judge_zones(
     shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],

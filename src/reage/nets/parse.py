@@ -6,10 +6,13 @@ Convention: crops (B, 3, S, S) in [-1, 1], aligned as `Face.crop`; classes are n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from reage.weights import find_weights, load_torch_weights, made_for
 
 PARTS = ("other", "skin", "hair")
 """Classes; eyes, brows, lips and what is worn in the face count as skin, hats as hair."""
@@ -74,3 +77,17 @@ def build_parse_net(config: ParseNetConfig) -> ParseNet:
     net = ParseNet(config)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
+
+
+def load_parse_net(name: str | Path = "parts") -> ParseNet:
+    """A trained net by the name of shipped weights or the path of a file, in evaluation mode, frozen.
+
+    Raises:
+        WeightsError: when there are no such weights, or they are not of a parser.
+    """
+    path = find_weights(name)
+    tensors, config = load_torch_weights(path)
+    with made_for(path, "a parser of skin and hair"):
+        net = build_parse_net(ParseNetConfig(**config["net"]))
+        net.load_state_dict(tensors)
+    return net.eval().requires_grad_(False)
