@@ -66,13 +66,29 @@ def measure(
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    matcher: Annotated[
+        Path | None, typer.Option(metavar="FILE.onnx", help="Ask a face net of your own too: a file for onnxruntime.")
+    ] = None,
+    matcher_kind: Annotated[
+        str, typer.Option(metavar="KIND", help="How that net sees faces: arcface (RGB) or adaface (BGR).")
+    ] = "arcface",
+    matcher_threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=-1, max=1, help="Similarity from which it sees one person; the net's own, so none by default."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether the largest faces of two photos look like one person, and how many years lie between them."""
+    """Say whether the largest faces of two photos look like one person, and how many years lie between them.
+
+    A face net of your own, as in --matcher adaface.onnx --matcher-kind adaface, adds its similarity, from -1 to 1.
+    """
     from reage.find import choose_faces
     from reage.images import load_image
     from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter, identity_distance
 
+    second = _load_matcher(matcher, matcher_kind, matcher_threshold)
     finder, meter, identifier = _load_finder(), Meter.load(), Identifier.load()
     pictures = [load_image(photo) for photo in (a, b)]
     faces = [choose_faces(finder.find(picture.pixels), "largest")[0] for picture in pictures]
@@ -80,6 +96,7 @@ def compare(
     distance = float(identity_distance(*identities))
     ages = [meter.measure(face).age_years for face in faces]
     same = distance < SAME_PERSON_DISTANCE
+    opinion = _ask_matcher(second, faces, matcher_threshold)
     if as_json:
         print_json(
             {
@@ -88,6 +105,7 @@ def compare(
                 "threshold": SAME_PERSON_DISTANCE,
                 "age_gap_years": round(ages[1] - ages[0], 1),
                 "age_years": [round(age, 1) for age in ages],
+                **({"matcher": opinion} if opinion else {}),
             }
         )
         return
@@ -96,6 +114,38 @@ def compare(
         f"{verdict}: distance {distance:.2f} (the same below {SAME_PERSON_DISTANCE:g}); "
         f"the second face looks {_gap_in_words(ages[1] - ages[0])}."
     )
+    if opinion:
+        typer.echo(_opinion_in_words(opinion))
+
+
+def _load_matcher(path: Path | None, kind: str, threshold: float | None) -> Any:
+    from reage.errors import WeightsError
+
+    if path is not None:
+        from reage.matcher import OnnxMatcher
+
+        return OnnxMatcher.load(path, kind)
+    if threshold is not None:
+        raise WeightsError(
+            f"--matcher-threshold {threshold:g} needs a face net; name its file with --matcher FILE.onnx."
+        )
+    return None
+
+
+def _ask_matcher(matcher: Any, faces: Sequence[Face], threshold: float | None) -> dict[str, Any]:
+    if matcher is None:
+        return {}
+    similarity = float(matcher.similarity(*(matcher.embed(face.crop, face.to_crop(face.landmarks)) for face in faces)))
+    opinion = {"name": matcher.name, "kind": matcher.kind, "similarity": round(similarity, 4)}
+    return opinion if threshold is None else {**opinion, "threshold": threshold, "same_person": similarity >= threshold}
+
+
+def _opinion_in_words(opinion: Mapping[str, Any]) -> str:
+    words = f"{opinion['name']}: similarity {opinion['similarity']:.2f}"
+    if "threshold" not in opinion:
+        return f"{words}."
+    verdict = "the same person" if opinion["same_person"] else "two people"
+    return f"{words} (the same from {opinion['threshold']:g}), {verdict}."
 
 
 def _load_finder() -> Any:

@@ -1,0 +1,199 @@
+"""Face nets out of ONNX files, shown with tiny ones that tell what they see."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from reage.errors import WeightsError
+from reage.images import geometry
+from reage.matcher import ARCFACE_PLACES, OnnxMatcher, align_for_arcface, arcface_from_image
+from reage.types import Face, Pixels, Plane
+
+EYES_NOSE_MOUTH = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+"""ArcFace's template."""
+
+WHOLE, LEFT = 112, 40
+MakeNet = Callable[..., Path]
+
+
+@pytest.fixture
+def make_net(tmp_path: Path) -> MakeNet:
+    """Writes a net that gives the mean colour of the left `columns` it sees, and a 1: (N, 4)."""
+
+    def make(
+        number: int | str = "N",
+        *,
+        channels_last: bool = False,
+        columns: int = WHOLE,
+        flat: bool = False,
+        norm: bool = False,
+    ) -> Path:
+        shape = [number, 112, 112, 3] if channels_last else [number, 3, 112, 112]
+        rows_and_columns = [1, 2] if channels_last else [2, 3]
+        constants = {
+            "start": [0],
+            "stop": [columns],
+            "axis": rows_and_columns[1:],
+            "pads": [0, 0, 0, 1],
+            "sizes": [1, -1],
+        }
+        nodes = [
+            helper.make_node("Slice", ["face", "start", "stop", "axis"], ["part"]),
+            helper.make_node("ReduceMean", ["part"], ["mean"], axes=rows_and_columns, keepdims=0),
+            helper.make_node("Pad", ["mean", "pads", "one"], ["padded"]),
+            helper.make_node("Reshape", ["padded", "sizes"], ["who"]) if flat else None,
+            None if flat else helper.make_node("Identity", ["padded"], ["who"]),
+            helper.make_node("ReduceL2", ["who"], ["norm"], axes=[1]) if norm else None,
+        ]
+        stored = [helper.make_tensor(name, TensorProto.INT64, [len(v)], v) for name, v in constants.items()]
+        stored.append(helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]))
+        outputs = ["norm", "who"] if norm else ["who"]
+        return write(nodes, shape, outputs, stored, tmp_path / "tiny.onnx")
+
+    return make
+
+
+def write(nodes: list, shape: list, outputs: list[str], stored: list, path: Path) -> Path:
+    graph = helper.make_graph(
+        [node for node in nodes if node is not None],
+        "tiny",
+        [helper.make_tensor_value_info("face", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        stored,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+def faces_of(colour: tuple[int, int, int], number: int = 1) -> Pixels:
+    return np.full((number, 112, 112, 3), colour, np.uint8)
+
+
+def noise(number: int) -> Pixels:
+    return np.random.default_rng(3).integers(0, 256, (number, 112, 112, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(("kind", "order"), [("arcface", [0, 1, 2]), ("adaface", [2, 1, 0])])
+def test_each_kind_sees_its_own_colours(make_net: MakeNet, kind: str, order: list[int], channels_last: bool) -> None:
+    matcher = OnnxMatcher.load(make_net(channels_last=channels_last), kind)
+    (who,) = matcher.embed_aligned(faces_of((255, 10, 100)))
+    expected = (np.array([255, 10, 100])[order] - 127.5) / 127.5
+    np.testing.assert_allclose(who[:3] / who[3], expected, atol=1e-3)
+    assert who.dtype == np.float32
+    assert np.linalg.norm(who) == pytest.approx(1, abs=1e-6)
+    assert (matcher.name, matcher.kind) == ("tiny", kind)
+
+
+@pytest.mark.parametrize(("degrees", "size", "shift"), [(0, 1, (0, 0)), (25, 3.7, (210, -14)), (-140, 0.4, (5, 800))])
+def test_a_moved_face_gets_back_to_its_place(degrees: float, size: float, shift: tuple[float, float]) -> None:
+    angle = np.deg2rad(degrees)
+    turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = (ARCFACE_PLACES @ turn.T + shift).astype(np.float32)
+    template = EYES_NOSE_MOUTH @ turn.T + shift
+    matrix = arcface_from_image(points)
+    np.testing.assert_allclose(geometry.move_points(points, matrix), ARCFACE_PLACES, atol=0.01)
+    np.testing.assert_allclose(geometry.move_points(template, matrix), EYES_NOSE_MOUTH, atol=0.01)
+
+
+def test_a_real_face_lies_as_its_eyes_nose_and_mouth_would_put_it(face: Face) -> None:
+    dense = face.dense_landmarks
+    assert dense is not None
+    own = np.stack([dense[36:42].mean(0), dense[42:48].mean(0), dense[30], dense[48], dense[54]])
+    by_arcface = geometry.move_points(own, geometry.fit_similarity(own, EYES_NOSE_MOUTH))
+    ours = geometry.move_points(own, arcface_from_image(face.landmarks))
+    assert np.linalg.norm(ours - by_arcface, axis=1).max() < 3
+    assert np.linalg.norm(by_arcface - EYES_NOSE_MOUTH, axis=1).max() < 8
+
+
+def test_pixels_follow_the_points(photo: Pixels, face: Face) -> None:
+    straight = align_for_arcface(photo, face.landmarks)
+    turned = align_for_arcface(np.ascontiguousarray(photo[::-1, ::-1]), 511 - face.landmarks)
+    assert straight.shape == (112, 112, 3)
+    assert np.abs(straight.astype(int) - turned).mean() < 1
+
+
+def test_a_mirrored_face_is_the_same(make_net: MakeNet) -> None:
+    matcher = OnnxMatcher.load(make_net(columns=LEFT))
+    faces = noise(3)
+    faces[:, :, :LEFT] //= 2
+    mirrored = np.ascontiguousarray(faces[:, :, ::-1])
+    np.testing.assert_allclose(matcher.embed_aligned(faces), matcher.embed_aligned(mirrored), atol=1e-6)
+    (who,) = matcher.embed_aligned(faces[:1])
+    sides = np.concatenate([faces[0, :, :LEFT], faces[0, :, -LEFT:]]).mean((0, 1)) / 127.5 - 1
+    np.testing.assert_allclose(who[:3] / who[3], sides, atol=1e-4)
+
+
+@pytest.mark.parametrize("net", [{"number": 1}, {"flat": True}, {"norm": True}, {"number": 1, "channels_last": True}])
+def test_files_for_one_face_or_with_a_norm_give_the_same(make_net: MakeNet, net: dict[str, object]) -> None:
+    faces = noise(35)
+    expected = OnnxMatcher.load(make_net(columns=LEFT)).embed_aligned(faces)
+    assert expected.shape == (35, 4)
+    given = OnnxMatcher.load(make_net(columns=LEFT, **net)).embed_aligned(faces)
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+
+
+def test_many_crops_are_seen_as_one_by_one(make_net: MakeNet, face: Face) -> None:
+    matcher = OnnxMatcher.load(make_net())
+    points = face.to_crop(face.landmarks)
+    crops = np.stack([face.crop, face.crop // 2])
+    both = matcher.embed_crops(crops, np.stack([points, points]))
+    np.testing.assert_allclose(both[1], matcher.embed(face.crop // 2, points), atol=1e-6)
+    assert matcher.embed_crops(crops[:0], np.empty((0, 5, 2), np.float32)).shape == (0, 4)
+
+
+def test_similarity_is_a_cosine() -> None:
+    a: Plane = np.array([[1, 0], [1, 1], [2, 0]], np.float32)
+    b: Plane = np.array([[0, 3], [2, 2], [-1, 0]], np.float32)
+    np.testing.assert_allclose(OnnxMatcher.similarity(a, b), [0, 1, -1], atol=1e-6)
+    assert OnnxMatcher.similarity(a[0], a[1]) == pytest.approx(np.sqrt(0.5))
+
+
+def test_the_net_leaves_threads_to_others(make_net: MakeNet) -> None:
+    options = OnnxMatcher.load(make_net())._session.get_session_options()
+    assert options.intra_op_num_threads == torch.get_num_threads()
+
+
+def test_no_file_no_net_no_such_kind(make_net: MakeNet, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no face net at"):
+        OnnxMatcher.load(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("no net")
+    with pytest.raises(WeightsError, match="not an ONNX file"):
+        OnnxMatcher.load(tmp_path / "text.onnx")
+    with pytest.raises(WeightsError, match="use arcface or adaface"):
+        OnnxMatcher.load(make_net(), "facenet")
+
+
+@pytest.mark.parametrize("shape", [["N", 3, 160, 160], ["N", 1, 112, 112], [3, 112, 112], ["N", 37632]])
+def test_another_input_is_refused(tmp_path: Path, shape: list) -> None:
+    path = write([helper.make_node("Identity", ["face"], ["who"])], shape, ["who"], [], tmp_path / "other.onnx")
+    with pytest.raises(WeightsError, match=r"The net of other takes .* 3x112x112"):
+        OnnxMatcher.load(path)
+
+
+def test_two_identities_are_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Identity", ["face"], [name]) for name in ("a", "b")]
+    path = write(nodes, ["N", 3, 112, 112], ["a", "b"], [], tmp_path / "two.onnx")
+    with pytest.raises(WeightsError, match="gives 2 outputs"):
+        OnnxMatcher.load(path)
+
+
+def test_a_file_for_four_faces_is_refused(make_net: MakeNet) -> None:
+    with pytest.raises(WeightsError, match="cannot take one face"):
+        OnnxMatcher.load(make_net(4))
+
+
+def test_without_onnxruntime_the_remedy_is_told(make_net: MakeNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(WeightsError, match=r"reage\[onnx\]"):
+        OnnxMatcher.load(make_net())
