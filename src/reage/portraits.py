@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from reage.errors import ImageError
-from reage.images.codec import decode_png, encode_png
+from reage.images.codec import decode, encode_png
 from reage.types import Pixels, Plane
 
 ROWS_PER_SHARD = 512
@@ -60,7 +60,7 @@ class Portrait:
         crop: (S, S, 3) aligned as `Face.crop`.
         landmarks: (5, 2) in the order of `Face.landmarks`.
         dense_landmarks: (68, 2) in the order of iBUG 300-W.
-        image_px_per_crop_px: px of the photo that one crop px covers; above 1 the crop is finer than the photo's copy.
+        image_px_per_crop_px: px of the photo that one crop px covers; below 1 the crop is finer than the photo.
         score: of the face detector.
         box: of the face in the photo.
     """
@@ -144,8 +144,8 @@ def write_shards(portraits: Iterable[Portrait], folder: str | Path) -> list[Path
     return files
 
 
-def read_shards(folder: str | Path) -> Portraits:
-    """Reads all shards of a folder into memory (a 256 px crop takes 0.2 MB).
+def read_shards(folder: str | Path, split: str | None = None) -> Portraits:
+    """Reads the portraits of all shards of a folder, or of one split, into memory (a 256 px crop takes 0.2 MB).
 
     Raises:
         ImageError: when there are no shards, one is damaged, or the crops differ in size.
@@ -154,13 +154,21 @@ def read_shards(folder: str | Path) -> Portraits:
     if not files:
         raise ImageError(f"There are no portraits in {folder}; give a folder of portraits-*.parquet files.")
     try:
-        table = pa.concat_tables([pq.read_table(file, schema=SCHEMA) for file in files])
+        chosen = None if split is None else [("split", "=", split)]
+        table = pa.concat_tables([pq.read_table(file, schema=SCHEMA, filters=chosen) for file in files])
     except (pa.ArrowException, OSError) as error:
         raise ImageError(f"A shard in {folder} is damaged or of another kind; prepare the portraits again.") from error
-    crops = [decode_png(png) for png in table["crop_png"].to_pylist()]
+    crops = [decode(png) for png in table["crop_png"].to_pylist()]
+    if not crops:
+        raise ImageError(f"The shards in {folder} hold nobody of the split '{split}'; prepare more people.")
     if len({crop.shape for crop in crops}) != 1:
         raise ImageError(f"The crops in {folder} differ in size; prepare all portraits in one go.")
     return _to_columns(table, np.stack(crops))
+
+
+def has_shards(folder: str | Path) -> bool:
+    """Whether a folder holds shards."""
+    return bool(_shard_files(Path(folder)))
 
 
 def _shard_files(folder: Path) -> list[Path]:

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from reage.images.codec import decode_png, encode_png
+from reage.images.codec import decode, encode_png
 
 
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3))))
 def test_pixels_come_back_bit_for_bit(pixels):
-    back = decode_png(encode_png(pixels))
+    back = decode(encode_png(pixels))
     assert back.dtype == np.uint8
     assert back.flags.c_contiguous
     np.testing.assert_array_equal(back, pixels)
@@ -27,4 +27,4 @@ def test_grey_png_is_read_in_colour():
     grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
     content = io.BytesIO()
     PIL.Image.fromarray(grey).save(content, "PNG")
-    np.testing.assert_array_equal(decode_png(content.getvalue()), np.repeat(grey[..., None], 3, -1))
+    np.testing.assert_array_equal(decode(content.getvalue()), np.repeat(grey[..., None], 3, -1))

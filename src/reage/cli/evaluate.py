@@ -1,60 +1,126 @@
-"""`reage evaluate`: judge an engine on portraits it never learned from."""
+"""`reage evaluate`: judge an engine on people it never learned from, or the pictures of any other program."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from reage.cli.extras import require_pyarrow
+from reage.cli.extras import require_evaluate
+from reage.cli.look import AsJson
+from reage.cli.order import parse_targets
 from reage.engines import DEFAULT_ENGINE
+from reage.errors import ReageError
+
+if TYPE_CHECKING:
+    from reage.evaluation.run import Order, Run
 
 
 def evaluate(
-    shards: Annotated[Path, typer.Argument(help="Folder of shards made by `reage training prepare`.")],
-    engine: Annotated[str, typer.Option(help="Name of the engine.")] = DEFAULT_ENGINE,
-    weights: Annotated[Path | None, typer.Option(help="Weights file; the shipped one by default.")] = None,
+    engine: Annotated[str, typer.Option(help="Name of the engine; with --pairs any name for the report.")] = "",
+    faces: Annotated[
+        Path | None,
+        typer.Option(help="Folder of shards made by `reage training prepare`, or of photos.", show_default=False),
+    ] = None,
+    pairs: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="Folder of photos, and of the pictures a program made of them, under the same names.",
+            metavar="BEFORE AFTER",
+            show_default=False,
+        ),
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Ages asked for: 20,30,40 or 20:80:10; 20 to 80 by default.", show_default=False)
+    ] = None,
+    target: Annotated[float | None, typer.Option(help="The age asked for in --pairs.", show_default=False)] = None,
+    zone_faces: Annotated[int, typer.Option(min=0, help="On so many faces zones are ordered one by one.")] = 24,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights file of the engine; the shipped one by default.")
+    ] = None,
+    matcher: Annotated[Path | None, typer.Option(help="ONNX file of a second face matcher.")] = None,
+    matcher_kind: Annotated[
+        Literal["arcface", "adaface"], typer.Option(help="How the second matcher wants its faces.")
+    ] = "arcface",
+    inception: Annotated[
+        Path | None, typer.Option(help="TorchScript file of Inception-v3, for the KID and FID of papers.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one on each core.", show_default=False)] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("report"),
-    youngest: Annotated[float, typer.Option(help="Youngest source, years.")] = 35.0,
-    oldest: Annotated[float, typer.Option(help="Oldest source, years.")] = 60.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Age colour portraits of people held out from training, and report age, identity and background."""
-    require_pyarrow()
-    from rich.progress import Progress
+    """Judge an engine: age, identity, background, zones, realism, beside what real people do.
+
+    Of shards only the people held out from training count. A run that was stopped goes on where it was. The folder gets
+    report.html, report.json, report.md and rows.parquet.
+    """
+    require_evaluate()
+    from reage.evaluation.run import TARGETS, Order
+
+    if (faces is None) == (pairs is None):
+        raise ReageError("Say whom to judge on: either --faces FOLDER, or --pairs BEFORE AFTER with --target AGE.")
+    if pairs and (target is None or targets):
+        raise ReageError("Pairs have one age each: give it as --target AGE.")
+    if faces and target is not None:
+        raise ReageError("--target belongs to --pairs; for an engine give --targets.")
+    ages = (target,) if target is not None else parse_targets(targets) if targets else TARGETS
+    order = Order(
+        engine=engine or (pairs[1].name if pairs else DEFAULT_ENGINE),
+        faces=pairs[0] if pairs else faces,  # type: ignore[arg-type]
+        after=pairs[1] if pairs else None,
+        weights=weights,
+        targets=ages,
+        zone_subjects=zone_faces,
+        matcher=matcher,
+        matcher_kind=matcher_kind,
+        inception=inception,
+    )
+    _report(order, _run(order, output, workers or os.cpu_count() or 1), output, as_json)
+
+
+def _run(order: Order, output: Path, workers: int) -> Run:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from reage.cli.console import stderr_console
-    from reage.engines import load_engine
-    from reage.errors import ReageError
-    from reage.evaluation.report import describe, draw_faces_sheet, worst_of, write_report
-    from reage.evaluation.run import Judges, judge_portrait, summarise
-    from reage.matte import Parser
-    from reage.measure import Identifier, Meter
-    from reage.portraits import read_shards
+    from reage.evaluation import run
 
-    portraits = read_shards(shards)
-    wanted = (portraits.split == "val") & ~portraits.grey
-    portraits = portraits.pick(wanted & (portraits.age_years >= youngest) & (portraits.age_years <= oldest))
-    if not len(portraits):
-        raise ReageError(f"No held-out colour portrait in {shards} is between {youngest:g} and {oldest:g} years old.")
-    judged = load_engine(engine, weights=weights)
-    judges = Judges(
-        reader=Meter.load("age-a"), estimator=Meter.load("age-b"), identifier=Identifier.load(), parser=Parser.load()
-    )
-    verdicts, pictures = [], []
-    with Progress(console=stderr_console()) as progress:
-        for row in progress.track(range(len(portraits)), description="Judging"):
-            verdict, aged = judge_portrait(judged, portraits, row, judges)
-            verdicts.append(verdict)
-            pictures.append(aged)
-    summary = summarise(verdicts)
-    picked = {"sheet": list(range(0, len(verdicts), max(1, len(verdicts) // 12)))[:12], "worst": worst_of(verdicts)}
-    sheets = {
-        name: draw_faces_sheet(
-            [verdicts[i] for i in rows], [pictures[i] for i in rows], [portraits.crops[i] for i in rows]
-        )
-        for name, rows in picked.items()
-    }
-    write_report(output, engine, judged.weights_hash, verdicts, summary, sheets)
-    typer.echo(describe(verdicts, summary))
-    typer.echo(output)
+    columns = (TextColumn("Judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr_console()) as bar:
+        task = bar.add_task("", total=None)
+
+        class Bar(run.Progress):
+            def begin(self, done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            def step(self) -> None:
+                bar.advance(task)
+
+        try:
+            return run.run(order, output, workers=workers, progress=Bar())
+        except KeyboardInterrupt:
+            bar.stop()
+            typer.echo("Stopped; the same command goes on from here.", err=True)
+            raise typer.Exit(130) from None
+
+
+def _report(order: Order, done: Run, output: Path, as_json: bool) -> None:
+    from reage.cli.console import print_json, print_table
+    from reage.evaluation.reference import load_reference
+    from reage.evaluation.report import to_json, write_report
+    from reage.evaluation.run import second_matcher_lines
+    from reage.evaluation.summary import summarise
+
+    reference = load_reference()
+    tables = summarise(done.rows, reference, second_matcher_lines(order))
+    write_report(output, done, tables, reference)
+    if as_json:
+        print_json(to_json(done, tables, reference))
+        return
+    for table in tables[:2]:
+        head, *rows = table.to_lines()
+        print_table(head, rows)
+    for name in done.missed:
+        typer.echo(f"No face was found in {name}.", err=True)
+    typer.echo(output / "report.html")

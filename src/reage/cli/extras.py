@@ -15,3 +15,13 @@ def require_pyarrow() -> None:
     """
     if find_spec("pyarrow") is None:
         raise ReageError("Shards of portraits need pyarrow; run `pip install 'reage[train]'`.")
+
+
+def require_evaluate() -> None:
+    """Reports need pyarrow, torchmetrics, Jinja and matplotlib.
+
+    Raises:
+        ReageError: when one of them is not installed.
+    """
+    if any(find_spec(name) is None for name in ("pyarrow", "torchmetrics", "jinja2", "matplotlib")):
+        raise ReageError("Evaluations need more packages; run `pip install 'reage[evaluate]'`.")

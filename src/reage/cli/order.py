@@ -79,8 +79,8 @@ def parse_zones(text: str | None) -> dict[str, float]:
     return scores
 
 
-def parse_sweep(text: str) -> tuple[float, ...]:
-    """'20:80:10' as the ages 20, 30 ... 80, the last one included when the steps meet it.
+def parse_sweep(text: str, option: str = "--sweep") -> tuple[float, ...]:
+    """'20:80:10' as the ages 20, 30 ... 80, the last one included when the steps meet it; `option` asked for it.
 
     Raises:
         PlanError: when it is not START:STOP:STEP, runs backwards or makes more than `LARGEST_SWEEP` pictures.
@@ -88,16 +88,30 @@ def parse_sweep(text: str) -> tuple[float, ...]:
     parts = text.split(":")
     allowed = "START:STOP:STEP in years, as in 20:80:10"
     if len(parts) != 3:
-        raise PlanError(f"--sweep is '{text}'; give {allowed}.")
-    start, stop, step = (_to_number(part, f"--sweep is '{text}'", allowed) for part in parts)
+        raise PlanError(f"{option} is '{text}'; give {allowed}.")
+    start, stop, step = (_to_number(part, f"{option} is '{text}'", allowed) for part in parts)
     if step <= 0 or stop < start:
-        raise PlanError(f"--sweep is '{text}'; START may not be above STOP, and STEP must be above 0.")
+        raise PlanError(f"{option} is '{text}'; START may not be above STOP, and STEP must be above 0.")
     count = math.floor((stop - start) / step + 1e-9) + 1
     if count > LARGEST_SWEEP:
         raise PlanError(
-            f"--sweep is '{text}', {count} pictures; a sweep makes {LARGEST_SWEEP} at most, take larger steps."
+            f"{option} is '{text}', {count} pictures; a sweep makes {LARGEST_SWEEP} at most, take larger steps."
         )
     return tuple(round(start + index * step, 6) for index in range(count))
+
+
+def parse_targets(text: str) -> tuple[float, ...]:
+    """'20,30,75' or '20:80:10' as rising ages, 1 to 100.
+
+    Raises:
+        PlanError: when a part is not an age.
+    """
+    if ":" in text:
+        ages = parse_sweep(text, "--targets")
+    else:
+        allowed = "ages as in 20,30,75 or 20:80:10"
+        ages = tuple(_to_number(part, f"--targets is '{text}'", allowed) for part in text.split(","))
+    return tuple(sorted({Plan(age=age).age or age for age in ages}))
 
 
 def _to_number(text: str, found: str, allowed: str) -> float:

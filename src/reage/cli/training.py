@@ -45,34 +45,53 @@ def fit(
     typer.echo(train(recipe, shards, output))
 
 
-@training.command(epilog="Example: reage training calibrate --shards shards/")
+@training.command(epilog="Example: reage training calibrate --shards shards/ -o reference.json")
 def calibrate(
     shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file to write.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the distance below which two faces count as one person, at a false match rate of 0.1 %."""
-    require_pyarrow()
-    from reage.measure import Identifier
-    from reage.portraits import read_shards
-    from reage.training.calibrate import calibrate as calibrate_distance
+    """Measure real people before the judges: borders of identity, the estimator's bias, what both scorers differ by.
 
-    found = calibrate_distance(read_shards(shards), Identifier.load())
+    These are the lines that every evaluation is read beside.
+    """
+    require_pyarrow()
+    from reage.evaluation.judges import Judges
+    from reage.evaluation.real_people import describe_reference, measure_reference
+    from reage.matte import Parser
+    from reage.portraits import read_shards
+
+    found = measure_reference(read_shards(shards), Judges.load(), Parser.load())
+    if output:
+        found.save(output)
     if as_json:
-        print_json({"calibrations": [one.to_json() for one in found]})
+        print_json(found.to_json())
         return
-    headers = ("impostors", "pairs", "distance", "held-out FMR (N)", "held-out FNMR, 95 % (N)", "held-out medians")
-    rows = [
-        (
-            one.impostors,
-            one.num_impostors,
-            _known(f"{one.distance:.4f}"),
-            f"{_known(f'{one.false_match_rate:.2%}')} ({one.num_held_out_impostors})",
-            f"{_known(f'{one.false_non_match_rate:.1%}, {one.low:.1%} to {one.high:.1%}')} ({one.num_genuine})",
-            _known(f"{one.genuine_median:.2f} one person, {one.impostor_median:.2f} two"),
-        )
-        for one in found
-    ]
-    print_table(headers, rows)
+    for table in describe_reference(found):
+        typer.echo(table.to_markdown())
+
+
+@training.command(name="real-aging", epilog="Example: reage training real-aging --shards shards/ --engine prototype")
+def real_aging(
+    shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
+    engine: Annotated[str, typer.Option(help="Also age the earlier photo by this engine.")] = "",
+) -> None:
+    """Measure what years did to the held-out people of whom there are two photos."""
+    require_pyarrow()
+    from rich.progress import Progress
+
+    from reage.engines import load_engine
+    from reage.evaluation.judges import Judges
+    from reage.evaluation.real_aging import describe_years, measure_years
+    from reage.evaluation.reference import load_reference
+    from reage.matte import Parser
+    from reage.portraits import read_shards
+
+    loaded = load_engine(engine) if engine else None
+    with Progress(console=stderr_console()) as progress:
+        years = measure_years(read_shards(shards, "val"), Judges.load(), Parser.load(), loaded, progress.track)
+    for table in describe_years(years, load_reference(), engine):
+        typer.echo(table.to_markdown())
 
 
 @training.command(name="judge-parts", epilog="Example: reage training judge-parts --shards shards/")

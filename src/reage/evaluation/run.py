@@ -1,175 +1,256 @@
-"""Judges an engine on portraits of known age that it never learned from."""
+"""Runs an evaluation over all subjects, on several cores, and goes on where it was stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+import json
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+import torch
 
-from reage.composite import composite
-from reage.engines import Engine
-from reage.evaluation.metrics import (
-    backdrop_of,
-    bootstrap_interval,
-    changed_share,
-    individual_typology_angle,
-    rank_correlation,
-    steps_up,
-    thirds,
-)
-from reage.evaluation.progression import TOLERANCE_YEARS
-from reage.find import align
-from reage.matte import Parser, make_matte
-from reage.measure import Identifier, Meter, identity_distance
-from reage.pipeline import render
-from reage.plan import complete
-from reage.portraits import Portraits
-from reage.types import Face, Pixels, Plan, Reading
+import reage
+from reage.engines import load_engine
+from reage.errors import ReageError
+from reage.evaluation.judges import Judges
+from reage.evaluation.makers import EngineMaker, Maker, PairMaker
+from reage.evaluation.real_people import measure_identity
+from reage.evaluation.reference import IdentityLines
+from reage.evaluation.rows import SCHEMA, Rows, read_rows, to_table, write_rows
+from reage.evaluation.subjects import PhotoSubjects, PortraitSubjects, Subjects, pair_photos
+from reage.find import Finder
+from reage.images import list_images
+from reage.matte import Parser
+from reage.portraits import has_shards, read_shards
 
-PROGRESSION = tuple(float(age) for age in range(20, 81, 10))
-"""Targets over which the reading should rise."""
-OLDER, YOUNGER = 75.0, 30.0
-"""Targets of the headline figures."""
-TARGETS = tuple(sorted({*PROGRESSION, OLDER, YOUNGER}))
+if TYPE_CHECKING:
+    from reage.matcher import OnnxMatcher
 
-
-@dataclass(frozen=True, kw_only=True)
-class Judges:
-    """The nets that judge; the engine has learned from neither the estimator nor its training people's portraits.
-
-    Args:
-        reader: reads the source age, as at run time.
-        estimator: reads the aged faces; another net than the reader.
-        identifier: tells how far apart two faces are.
-        parser: finds skin and hair, as at run time.
-    """
-
-    reader: Meter
-    estimator: Meter
-    identifier: Identifier
-    parser: Parser
+TARGETS = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0)
+ZONE_SCORES = (0.0, 0.5, 1.0)
+ROWS_FILE = "rows.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What was measured on one portrait.
+class Order:
+    """What is to be judged.
 
     Args:
-        file: of the portrait.
-        person: id.
-        age_years: true age in the portrait.
-        tone_degrees: individual typology angle of the skin.
-        source_years: estimated age of the source.
-        readings: target -> estimated age of the aged face.
-        distances: target -> identity distance to the source.
-        background: largest share of backdrop pixels that changed visibly at any target; None without a backdrop.
+        engine: name of an engine, or of the program whose pictures are judged.
+        faces: folder of shards, of which only held-out people count, or of photos; with `after`, of photos before.
+        after: folder of pictures another program made of those photos.
+        weights: file for the engine; None for the shipped ones.
+        targets: ages asked for, years; of pairs the one age.
+        zone_scores: scores each zone is asked for.
+        zone_subjects: at least so many subjects get zone orders, spread over all; 0 for none.
+        matcher: ONNX file of a second net for identity.
+        matcher_kind: how that net wants its faces.
+        inception: TorchScript file of an Inception net.
     """
 
-    file: str
-    person: str
-    age_years: float
-    tone_degrees: float
-    source_years: float
-    readings: Mapping[float, float]
-    distances: Mapping[float, float]
-    background: float | None
+    engine: str
+    faces: Path
+    after: Path | None = None
+    weights: Path | None = None
+    targets: tuple[float, ...] = TARGETS
+    zone_scores: tuple[float, ...] = ZONE_SCORES
+    zone_subjects: int = 24
+    matcher: Path | None = None
+    matcher_kind: Literal["arcface", "adaface"] = "arcface"
+    inception: Path | None = None
 
 
-def face_of(portraits: Portraits, row: int, parser: Parser) -> Face:
-    """A portrait's crop as the face that a finder would cut from it."""
-    crop, landmarks, dense = portraits.crops[row], portraits.landmarks[row], portraits.dense_landmarks[row]
-    parts = parser.parse(crop)
-    return Face(
-        box=(0.25 * len(crop), 0.31 * len(crop), 0.75 * len(crop), 0.81 * len(crop)),
-        score=float(portraits.score[row]),
-        landmarks=landmarks,
-        crop_from_image=align(landmarks, len(crop)),
-        crop=crop,
-        matte=make_matte(crop, landmarks, parts, dense),
-        skin=parts.skin,
-        hair=parts.hair,
-        dense_landmarks=dense,
-    )
+class Bench:
+    """Everything loaded that it takes to judge one subject after the other."""
 
+    def __init__(self, order: Order) -> None:
+        self.judges = Judges.load(_load_matcher(order), order.inception)
+        self.subjects, self.maker = _load_pairs(order) if order.after else _load_engine(order, self.judges)
 
-def age_portrait(engine: Engine, face: Face, reading: Reading, targets: Iterable[float]) -> dict[float, Pixels]:
-    """Target -> the finished picture, composited as at run time."""
-    aged = {}
-    for target in targets:
-        plan = complete(Plan(age=target), reading)
-        aged[target] = composite(face.crop, face, render(engine, face, reading, plan))
-    return aged
+    def judge(self, place: int) -> list[dict[str, Any]]:
+        """The rows of one subject; none if no face was found in its photo."""
+        subject = self.subjects[place]
+        return self.judges.judge(subject, self.maker.make(subject, place)) if subject else []
 
-
-def judge_portrait(
-    engine: Engine, portraits: Portraits, row: int, judges: Judges
-) -> tuple[Verdict, dict[float, Pixels]]:
-    """The verdict on one portrait, and its aged pictures."""
-    face = face_of(portraits, row, judges.parser)
-    reading = judges.reader.measure(face)
-    aged = age_portrait(engine, face, reading, TARGETS)
-    pictures = np.stack([face.crop, *aged.values()])
-    years = [found.age_years for found in judges.estimator.measure_crops(pictures)]
-    points = np.repeat(face.landmarks[None], len(pictures), 0)
-    identities = judges.identifier.embed_crops(pictures, points)
-    backdrop = backdrop_of(face.crop)
-    verdict = Verdict(
-        file=str(portraits.file[row]),
-        person=str(portraits.person[row]),
-        age_years=float(portraits.age_years[row]),
-        tone_degrees=individual_typology_angle(_skin_colour(face)),
-        source_years=years[0],
-        readings=dict(zip(aged, years[1:], strict=True)),
-        distances={
-            target: float(identity_distance(identities[0], one))
-            for target, one in zip(aged, identities[1:], strict=True)
-        },
-        background=None if backdrop is None else max(changed_share(face.crop, one, backdrop) for one in aged.values()),
-    )
-    return verdict, aged
-
-
-def _skin_colour(face: Face) -> np.ndarray:
-    return np.median(face.crop[face.matte * face.skin > 0.8], 0) / 255
-
-
-def summarise(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The headline figures, for all portraits and for each third of skin tone, with 95 % intervals by person."""
-    tone = thirds(np.array([verdict.tone_degrees for verdict in verdicts]))
-    groups = {"all": list(verdicts)}
-    for third, name in enumerate(("darkest third", "middle third", "lightest third")):
-        groups[name] = [verdict for verdict, own in zip(verdicts, tone, strict=True) if own == third]
-    return {name: _figures(group) for name, group in groups.items() if group}
-
-
-def _figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    people = [verdict.person for verdict in verdicts]
-
-    def mean(values: Sequence[float]) -> dict[str, Any]:
-        return {"value": float(np.mean(values)), "interval": bootstrap_interval(np.array(values), people)}
-
-    def median(values: Sequence[float]) -> dict[str, Any]:
-        interval = bootstrap_interval(np.array(values), people, lambda drawn: float(np.median(drawn)))
-        return {"value": float(np.median(values)), "interval": interval}
-
-    progressions = [np.array([verdict.readings[t] for t in PROGRESSION]) for verdict in verdicts]
-    background = [verdict.background for verdict in verdicts if verdict.background is not None]
-    return {
-        "num_portraits": len(verdicts),
-        "tone_degrees": [min(v.tone_degrees for v in verdicts), max(v.tone_degrees for v in verdicts)],
-        f"years at {OLDER:g}": mean([v.readings[OLDER] - v.source_years for v in verdicts]),
-        f"years at {YOUNGER:g}": mean([v.readings[YOUNGER] - v.source_years for v in verdicts]),
-        f"identity distance at {OLDER:g}": median([v.distances[OLDER] for v in verdicts]),
-        f"identity distance at {YOUNGER:g}": median([v.distances[YOUNGER] for v in verdicts]),
-        "rank correlation": mean([rank_correlation(np.array(PROGRESSION), readings) for readings in progressions]),
-        "monotone faces": mean([float(steps_up(readings, TOLERANCE_YEARS)) for readings in progressions]),
-        "background changed": {
-            "value": float(np.mean(background)),
-            "most": float(np.max(background)),
-            "num": len(background),
+    def key(self, order: Order) -> str:
+        """Names the run: the same subjects, pictures and judges."""
+        story = {
+            "order": asdict(order),
+            "weights": self.maker.weights_hash,
+            "judges": self.judges.names,
+            "num": len(self.subjects),
+            "columns": SCHEMA.names,
+            "version": reage.__version__,
         }
-        if background
-        else None,
-    }
+        return hashlib.sha256(json.dumps(story, default=str, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run.
+
+    Args:
+        rows: all that was measured.
+        engine: who made the pictures.
+        weights_hash: of its weights.
+        judges: who judged what.
+        missed: photos in which no face was found.
+    """
+
+    rows: Rows
+    engine: str
+    weights_hash: str
+    judges: dict[str, str]
+    missed: list[str] = field(default_factory=list)
+
+
+def _load_matcher(order: Order) -> OnnxMatcher | None:
+    if not order.matcher:
+        return None
+    from reage.matcher import OnnxMatcher
+
+    return OnnxMatcher.load(order.matcher, order.matcher_kind)
+
+
+def _load_engine(order: Order, judges: Judges) -> tuple[Subjects, Maker]:
+    engine = load_engine(order.engine, weights=order.weights)
+    subjects: Subjects
+    if has_shards(order.faces):
+        subjects = PortraitSubjects(read_shards(order.faces, split="val"), Parser.load())
+    else:
+        photos = list_images(order.faces)
+        if not photos:
+            raise ReageError(
+                f"There are no photos and no portraits-*.parquet files in {order.faces}; give one of both."
+            )
+        subjects = PhotoSubjects(photos, Finder.load(), dense_landmarks=engine.dense_landmarks)
+    every = max(1, len(subjects) // order.zone_subjects) if order.zone_subjects else 0
+    maker = EngineMaker(
+        engine=engine,
+        reader=judges.reader,
+        targets=order.targets,
+        zone_scores=order.zone_scores,
+        zone_every=every,
+    )
+    return subjects, maker
+
+
+def _load_pairs(order: Order) -> tuple[Subjects, Maker]:
+    assert order.after is not None
+    pairs = dict(pair_photos(order.faces, order.after))
+    finder = Finder.load()
+    (target,) = order.targets
+    maker = PairMaker(name=order.engine, after=pairs, target=target, finder=finder)
+    return PhotoSubjects(list(pairs), finder, dense_landmarks=False), maker
+
+
+def second_matcher_lines(order: Order) -> IdentityLines | None:
+    """What the second matcher says of all real people of the shards; None without matcher or shards."""
+    matcher = _load_matcher(order)
+    if not matcher or order.after or not has_shards(order.faces):
+        return None
+    portraits = read_shards(order.faces)
+    identities = matcher.embed_crops(portraits.crops, portraits.landmarks)
+    return measure_identity(portraits, identities, matcher.name, distance=False)
+
+
+class Progress:
+    """Is told how far a run is; this one tells nobody."""
+
+    def begin(self, done: int, total: int) -> None:
+        """So many of all subjects were judged by an earlier run."""
+
+    def step(self) -> None:
+        """One more was judged."""
+
+
+def run(order: Order, folder: Path, *, workers: int = 1, progress: Progress | None = None) -> Run:
+    """Judges all subjects; every subject's rows are stored at once, so that a stopped run loses one subject at most.
+
+    Args:
+        order: what is to be judged.
+        folder: for `rows.parquet`, and for the rows of an unfinished run.
+        workers: processes, each on one core.
+        progress: is told.
+
+    Raises:
+        ReageError: when there is nobody to judge, or the order cannot be carried out.
+    """
+    progress = progress or Progress()
+    bench = Bench(order)
+    key, total = bench.key(order), len(bench.subjects)
+    unfinished = folder / f"unfinished-{key}"
+    unfinished.mkdir(parents=True, exist_ok=True)
+    files = [unfinished / f"{place:06d}.parquet" for place in range(total)]
+    missing = [place for place in range(total) if not files[place].exists()]
+    progress.begin(total - len(missing), total)
+    with _workers(order, bench, min(workers, len(missing))) as judged:
+        for place, rows in judged(missing):
+            write_rows(to_table(rows), files[place], key)
+            progress.step()
+    found = [read_rows(file) for file in files]
+    rows = read_rows(*files)
+    if not len(rows):
+        raise ReageError(f"No face was found in any of the {total} photos of {order.faces}; give photos of faces.")
+    write_rows(rows.table, folder / ROWS_FILE, key)
+    for file in files:
+        file.unlink()
+    unfinished.rmdir()
+    names = _names(bench.subjects)
+    return Run(
+        rows=rows,
+        engine=bench.maker.name,
+        weights_hash=bench.maker.weights_hash,
+        judges=bench.judges.names,
+        missed=[name for name, one in zip(names, found, strict=True) if not len(one)],
+    )
+
+
+def _names(subjects: Subjects) -> list[str]:
+    if isinstance(subjects, PhotoSubjects):
+        return [photo.name for photo in subjects.photos]
+    return [str(file) for file in subjects.portraits.file]
+
+
+Judged = Iterator[tuple[int, list[dict[str, Any]]]]
+
+
+@contextmanager
+def _workers(order: Order, bench: Bench, workers: int) -> Iterator[Any]:
+    """A function from places to (place, rows), in any order: here, or in other processes."""
+    if workers <= 1:
+        yield lambda places: ((place, bench.judge(place)) for place in places)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(order,)) as pool:
+
+        def judged(places: Sequence[int]) -> Judged:
+            waiting = {pool.submit(_judge, place): place for place in places}
+            for one in as_completed(waiting):
+                yield waiting[one], one.result()
+
+        try:
+            yield judged
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_bench: Bench
+"""Of a worker process."""
+
+
+def _start(order: Order) -> None:
+    global _bench
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process stops the others
+    torch.set_num_threads(1)
+    _bench = Bench(order)
+
+
+def _judge(place: int) -> list[dict[str, Any]]:
+    return _bench.judge(place)

@@ -15,8 +15,15 @@ def encode_png(pixels: Pixels) -> bytes:
     return encoded.tobytes()
 
 
-def decode_png(png: bytes) -> Pixels:
-    """A PNG file's bytes -> (H, W, 3) RGB uint8."""
-    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+def decode(picture: bytes) -> Pixels:
+    """A PNG or JPEG file's bytes -> (H, W, 3) RGB uint8."""
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
     return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def encode_jpeg(pixels: Pixels, quality: int = 88) -> bytes:
+    """(H, W, 3) RGB uint8 -> a JPEG file's bytes, for pictures that people only look at."""
+    done, encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return encoded.tobytes()

@@ -1,0 +1,154 @@
+"""What was measured, picture by picture: the rows that every figure of a report is computed from.
+
+Convention:
+    one row for each source and each picture made from it. NaN where a number is not known or no face was found; an
+    empty list where a net was not given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from reage.errors import ReageError
+from reage.images import replace_file
+from reage.types import ZONES
+
+Kind = Literal["source", "aged", "zone"]
+"""A photo as it was; the same at a target age; the same with one zone at a score."""
+
+_FLOATS = pa.list_(pa.float32())
+_SCORES = pa.list_(pa.float32(), len(ZONES))
+
+SCHEMA = pa.schema(
+    {
+        "file": pa.string(),
+        "person": pa.string(),
+        "kind": pa.string(),
+        "true_years": pa.float32(),
+        "sex": pa.string(),
+        "grey": pa.bool_(),
+        "tone_degrees": pa.float32(),
+        "target": pa.float32(),
+        "zone": pa.string(),
+        "score": pa.float32(),
+        "years": pa.float32(),
+        "years_std": pa.float32(),
+        "reader_years": pa.float32(),
+        "identity": _FLOATS,
+        "matcher": _FLOATS,
+        "zones": _SCORES,
+        "reader_zones": _SCORES,
+        "features": _FLOATS,
+        "inception": _FLOATS,
+        "backdrop_changed": pa.float32(),
+        "background_l1": pa.float32(),
+        "background_psnr": pa.float32(),
+        "leak": pa.float32(),
+        "ssim": pa.float32(),
+        "psnr": pa.float32(),
+        "changed": pa.float32(),
+        "seconds": pa.float32(),
+        "thumbnail": pa.binary(),
+    }
+)
+"""Columns of a row.
+
+    file, person, true_years, sex ("M", "F" or ""), grey: of the source; tone_degrees: individual typology angle of its
+        skin, NaN when grey.
+    target: years asked for, NaN unless aged; zone, score: what was asked of a zone, "" and NaN unless a zone's order.
+    years, years_std: what the judging estimator reads; reader_years: what the other one reads.
+    identity: 128 numbers of dlib's net; matcher: those of a second net; both empty without a face.
+    zones: scores of `ZONES` by the judging scorer; reader_zones: by the other one.
+    features: of the judging estimator; inception: of an Inception net.
+    backdrop_changed: share of the pixels of a plain backdrop that changed by more than 4 of 255.
+    background_l1, background_psnr, leak: see `reage.evaluation.likeness`, outside skin and hair.
+    ssim, psnr, changed: of the whole crop beside the source's; changed is the mean absolute difference.
+    seconds: the picture took; thumbnail: JPEG.
+"""
+
+_TEXT = ("file", "person", "kind", "sex", "zone")
+
+
+class Rows:
+    """Rows as columns; `rows["years"]` is an array, and lists of one length a matrix."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._columns:
+            self._columns[name] = self._read(name)
+        return self._columns[name]
+
+    def _read(self, name: str) -> NDArray[Any]:
+        column = self.table[name].combine_chunks()
+        if name in _TEXT:
+            return np.array(column.to_pylist(), str)
+        if not pa.types.is_list(column.type) and not pa.types.is_fixed_size_list(column.type):
+            return np.asarray(column.to_numpy(zero_copy_only=False))
+        lists = column.to_pylist()
+        width = max(map(len, lists), default=0)
+        return np.array([values or [math.nan] * width for values in lists], np.float64).reshape(len(lists), width)
+
+    def pick(self, where: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
+        """The rows of a mask (N,) or of a list of places, which may repeat."""
+        places = np.flatnonzero(where) if np.asarray(where).dtype == bool else np.asarray(where)
+        return Rows(self.table.take(pa.array(places, pa.int64())))
+
+    def of_kind(self, kind: Kind) -> Rows:
+        """The sources, the aged pictures, or those of one zone."""
+        return self.pick(self["kind"] == kind)
+
+    def at(self, target: float) -> Rows:
+        """The aged pictures at one target."""
+        return self.pick((self["kind"] == "aged") & np.isclose(self["target"], target))
+
+    @property
+    def targets(self) -> list[float]:
+        """The target ages that occur, rising."""
+        found = self["target"][self["kind"] == "aged"]
+        return sorted({round(float(target), 3) for target in found})
+
+
+def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows by name -> columns; names that are left out get NaN, "" or an empty list."""
+    empty = {field.name: _nothing(field.type) for field in SCHEMA}
+    return pa.Table.from_pylist([{**empty, **row} for row in rows], SCHEMA)
+
+
+def _nothing(kind: pa.DataType) -> Any:
+    if pa.types.is_fixed_size_list(kind):
+        return [math.nan] * kind.list_size
+    if pa.types.is_list(kind):
+        return []
+    return {pa.string(): "", pa.binary(): b"", pa.bool_(): False}.get(kind, math.nan)
+
+
+def write_rows(table: pa.Table, path: Path, key: str = "") -> None:
+    """Writes a Parquet file whole or not at all; `key` says which run it belongs to."""
+    with replace_file(path) as unfinished:
+        pq.write_table(table.replace_schema_metadata({"reage": key}), unfinished, compression="zstd")
+
+
+def read_rows(*paths: Path) -> Rows:
+    """Rows of one or several files, in their order.
+
+    Raises:
+        ReageError: when a file is missing or holds something else.
+    """
+    try:
+        return Rows(pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths]))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ReageError(f"{paths[0].parent} holds no rows of an evaluation; run `reage evaluate` again.") from error

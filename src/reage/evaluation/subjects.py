@@ -1,0 +1,158 @@
+"""Whom an engine is judged on: portraits of known age, photos of a folder, or pictures another program has made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from reage.errors import ReageError
+from reage.find import Finder
+from reage.images import list_images, load_image
+from reage.matte import Parser, make_matte
+from reage.portraits import Portraits
+from reage.types import Face, Plane
+
+_SAME_FRAME = np.eye(2, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One photo to start from.
+
+    Args:
+        file: its name.
+        person: id; all photos of a person share it.
+        face: the largest one in it, its crop being all of the photo that counts.
+        age_years: true age, NaN if unknown.
+        sex: "M", "F" or "" if unknown.
+        photo: where it was read from; None for a portrait of a shard.
+        in_photo: the face in that photo's own frame.
+    """
+
+    file: str
+    person: str
+    face: Face
+    age_years: float = math.nan
+    sex: str = ""
+    photo: Path | None = None
+    in_photo: Face | None = None
+
+    @property
+    def points(self) -> Plane:
+        """(5, 2) landmarks in crop px."""
+        return self.face.to_crop(self.face.landmarks)
+
+    @property
+    def grey(self) -> bool:
+        """Whether the photo has no colour."""
+        return bool(np.ptp(self.face.crop.astype(int), axis=-1).max() == 0)
+
+
+def face_of(portraits: Portraits, row: int, parser: Parser) -> Face:
+    """A portrait's crop as the face that a finder would cut from it."""
+    crop, landmarks, dense = portraits.crops[row], portraits.landmarks[row], portraits.dense_landmarks[row]
+    parts = parser.parse(crop)
+    return Face(
+        box=_box(len(crop)),
+        score=float(portraits.score[row]),
+        landmarks=landmarks,
+        crop_from_image=_SAME_FRAME,
+        crop=crop,
+        matte=make_matte(crop, landmarks, parts, dense),
+        skin=parts.skin,
+        hair=parts.hair,
+        dense_landmarks=dense,
+    )
+
+
+def in_own_crop(face: Face) -> Face:
+    """The face as if its crop were the whole picture."""
+    return replace(
+        face,
+        box=_box(len(face.crop)),
+        landmarks=face.to_crop(face.landmarks),
+        crop_from_image=_SAME_FRAME,
+        dense_landmarks=None if face.dense_landmarks is None else face.to_crop(face.dense_landmarks),
+    )
+
+
+def _box(side_px: int) -> tuple[float, float, float, float]:
+    return (0.25 * side_px, 0.31 * side_px, 0.75 * side_px, 0.81 * side_px)
+
+
+class PortraitSubjects:
+    """The people of shards; give those of the held-out split, from whom no recipe has learned."""
+
+    def __init__(self, portraits: Portraits, parser: Parser) -> None:
+        self.portraits = portraits
+        self._parser = parser
+
+    def __len__(self) -> int:
+        return len(self.portraits)
+
+    def __getitem__(self, place: int) -> Subject:
+        """One of them."""
+        known = self.portraits
+        return Subject(
+            file=str(known.file[place]),
+            person=str(known.person[place]),
+            face=face_of(known, place, self._parser),
+            age_years=float(known.age_years[place]),
+            sex=str(known.sex[place]),
+        )
+
+
+class PhotoSubjects:
+    """The largest face of each photo of a folder; nothing else is known of the people."""
+
+    def __init__(self, photos: Sequence[Path], finder: Finder, *, dense_landmarks: bool) -> None:
+        self.photos, self._finder, self._dense = list(photos), finder, dense_landmarks
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, place: int) -> Subject | None:
+        """One of them; None when no face was found."""
+        photo = self.photos[place]
+        faces = self._finder.find(load_image(photo).pixels, dense_landmarks=self._dense)
+        if not faces:
+            return None
+        return Subject(file=photo.name, person=photo.stem, face=in_own_crop(faces[0]), photo=photo, in_photo=faces[0])
+
+
+Subjects = PortraitSubjects | PhotoSubjects
+
+
+def pair_photos(before: Path, after: Path) -> list[tuple[Path, Path]]:
+    """Photos of two folders that share a name but for its ending.
+
+    Raises:
+        ReageError: when a folder has no photos, names do not match, or one picture lies in both folders.
+    """
+    first, second = _by_stem(before), _by_stem(after)
+    alone = [before / stem for stem in first if stem not in second] + [after / s for s in second if s not in first]
+    if alone:
+        raise ReageError(
+            f"{alone[0]}.* has no partner in the other folder ({len(alone)} such in all); both folders must hold the "
+            "same names, endings aside."
+        )
+    if not first:
+        raise ReageError(f"There are no pictures in {before}; give a folder of photos.")
+    pairs = [(first[stem], second[stem]) for stem in first]
+    for source, made in pairs:
+        if source.read_bytes() == made.read_bytes():
+            raise ReageError(f"{source} and {made} are one picture; the second folder must hold the aged ones.")
+    return pairs
+
+
+def _by_stem(folder: Path) -> Mapping[str, Path]:
+    photos = list_images(folder)
+    stems = {photo.stem: photo for photo in photos}
+    if len(stems) < len(photos):
+        double = next(p.stem for p in photos if stems[p.stem] != p)
+        raise ReageError(f"{folder} holds several pictures named {double}; the names must differ by more than endings.")
+    return stems
