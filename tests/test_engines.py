@@ -46,13 +46,15 @@ def test_engine_introduces_itself(engine: Engine) -> None:
     assert engine.accepts <= {"age", "zones", "person"}
     assert "age" in engine.accepts or "zones" in engine.accepts
     assert isinstance(engine.dense_landmarks, bool)
+    assert isinstance(engine.zone_driven, bool)
+    assert "zones" in engine.accepts or not engine.zone_driven
     youngest, oldest = engine.ages
     assert YOUNGEST_TARGET <= youngest < oldest <= OLDEST_TARGET
 
 
 def test_class_knows_what_the_engine_is_without_its_weights(engine: Engine) -> None:
     described = engine_class(engine.name)
-    for attribute in ("name", "summary", "accepts", "dense_landmarks", "ages"):
+    for attribute in ("name", "summary", "accepts", "dense_landmarks", "zone_driven", "ages"):
         assert getattr(described, attribute) == getattr(engine, attribute)
 
 

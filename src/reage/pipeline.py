@@ -20,6 +20,7 @@ from reage.images import Image, load_image
 from reage.measure import Meter
 from reage.plan import complete, layers
 from reage.types import Aged, Face, Pixels, Plan, Reading
+from reage.zone_scores import ZoneScorer
 from reage.zones import zone_masks
 
 
@@ -109,6 +110,11 @@ class Reager:
         """Reads ages."""
         return self._given_meter or Meter.load(device=self._device)
 
+    @cached_property
+    def scorer(self) -> ZoneScorer:
+        """Scores zones, for engines that want a score for every one."""
+        return ZoneScorer.load()
+
     def find(self, image: str | Path | Pixels | Image) -> list[Face]:
         """The faces of a picture, the largest first, with what the engine needs to know of them."""
         return self.finder.find(as_image(image).pixels, dense_landmarks=self.engine.dense_landmarks)
@@ -140,9 +146,10 @@ class Reager:
             chosen = choose_faces(self.find(picture), faces) if isinstance(faces, str | int) else list(faces)
         with _timed(seconds, "measure"):
             read = list(readings or map(self.meter.measure, chosen))
+            scores = [self.scorer.measure(face) if self.engine.zone_driven else None for face in chosen]
         pixels, done = picture.pixels, []
-        for face, reading in zip(chosen, read, strict=True):
-            whole = complete(plan, reading)
+        for face, reading, measured in zip(chosen, read, scores, strict=True):
+            whole = complete(plan, reading, measured)
             with _timed(seconds, "render"):
                 aged = render(self.engine, face, reading, whole)
             with _timed(seconds, "composite"):

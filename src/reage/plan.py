@@ -1,31 +1,70 @@
-"""Completes an order with what was measured: which age the person has, which age each zone should look."""
+"""Completes an order with what was measured: which age the person has, how marked each zone is and will be."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
 
 from reage.types import Plan, Reading
 
-SMOOTHEST_ZONE_AGE, MOST_MARKED_ZONE_AGE = 20.0, 85.0
-"""Ages at which a zone typically has score 0 and 1."""
+TYPICAL_AGES = (20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0)
+"""Ages in years of the columns of `TYPICAL_SCORES`."""
+
+TYPICAL_SCORES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {
+        "forehead": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+        "glabella": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+        "interocular": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+        "crows_feet": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+        "under_eye": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+        "nasolabial": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+        "upper_lip": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+        "lip_corners": (0.00, 0.08, 0.15, 0.23, 0.31, 0.38, 0.46, 0.54, 0.62, 0.69, 0.77, 0.85, 0.92, 1.00),
+    }
+)
+"""The mean score of each zone, left and right alike, at each of `TYPICAL_AGES`: as `reage training judge-zones` prints.
+
+From 35 to 80 it is that of the people `zones-a` learned from, by fits that never saw them; beyond, where hardly any
+portrait is, it goes on at the zone's average slope.
+"""
 
 
-def zone_age(score: float) -> float:
-    """The age in years at which a zone typically has this score in [0, 1]."""
-    return SMOOTHEST_ZONE_AGE + score * (MOST_MARKED_ZONE_AGE - SMOOTHEST_ZONE_AGE)
+def typical_score(zone: str, age_years: float) -> float:
+    """The score in [0, 1] a zone of `reage.types.ZONES` has on average at an age, brought to 20 to 85 years."""
+    return float(np.interp(age_years, TYPICAL_AGES, TYPICAL_SCORES[zone.split(".")[0]]))
 
 
-def typical_score(age_years: float) -> float:
-    """The score in [0, 1] a zone typically has at an age; the inverse of `zone_age`, clipped."""
-    share = (age_years - SMOOTHEST_ZONE_AGE) / (MOST_MARKED_ZONE_AGE - SMOOTHEST_ZONE_AGE)
-    return min(1.0, max(0.0, share))
+def zone_age(zone: str, score: float) -> float:
+    """The age in years at which a zone has this score on average: 20 for 0, 85 for 1, rising all the way.
+
+    From 25 to 80 years the inverse of `typical_score`. No age has 0 or 1 on average, so the scores beyond share what is
+    left of the years.
+    """
+    inner = TYPICAL_SCORES[zone.split(".")[0]][1:-1]
+    return float(np.interp(score, (0, *inner, 1), TYPICAL_AGES))
 
 
-def complete(plan: Plan, reading: Reading) -> Plan:
-    """The plan with no gaps: `age_from` as measured if it was not given, `age` as `age_from` if only zones were."""
+def complete(plan: Plan, reading: Reading, scores: Mapping[str, float] | None = None) -> Plan:
+    """The plan with no gaps: `age_from` as measured if it was not given, `age` as `age_from` if only zones were.
+
+    Args:
+        plan: the order.
+        reading: of the face.
+        scores: zone -> score measured on the face, hidden zones left out. With them each of these zones that the order
+            does not name gets the score to expect at the target age: as much above or below the average as now.
+    """
     age_from = reading.age_years if plan.age_from is None else plan.age_from
     age_from = min(100.0, max(1.0, age_from))
-    return replace(plan, age_from=age_from, age=age_from if plan.age is None else plan.age)
+    age = age_from if plan.age is None else plan.age
+    expected = {zone: _expect(zone, score, age_from, age) for zone, score in (scores or {}).items()}
+    return replace(plan, age_from=age_from, age=age, zones={**expected, **plan.zones})
+
+
+def _expect(zone: str, score: float, age_from: float, age: float) -> float:
+    return min(1.0, max(0.0, score + typical_score(zone, age) - typical_score(zone, age_from)))
 
 
 @dataclass(frozen=True)
@@ -39,13 +78,11 @@ class Layer:
 def layers(plan: Plan) -> list[Layer]:
     """Splits a complete plan into whole-face plans for an engine that knows only ages: the face, then the zones.
 
-    Zones of one score share a layer, so that the engine runs once for each different age.
+    Zones of one age share a layer, so that the engine runs once for each different age.
     """
     assert plan.age is not None
     whole = [Layer(replace(plan, zones={}))]
-    by_score: dict[float, list[str]] = {}
+    by_age: dict[float, list[str]] = {}
     for zone, score in plan.zones.items():
-        by_score.setdefault(score, []).append(zone)
-    return whole + [
-        Layer(replace(plan, age=zone_age(score), zones={}), tuple(zones)) for score, zones in by_score.items()
-    ]
+        by_age.setdefault(zone_age(zone, score), []).append(zone)
+    return whole + [Layer(replace(plan, age=age, zones={}), tuple(zones)) for age, zones in by_age.items()]

@@ -24,6 +24,8 @@ from reage.types import ZONES, Pixels, Plane
 from reage.zones import EYES_IN_CROP, FACE_PER_CROP, ZONE_SHAPES, Ellipse, ellipse_mask, face_grid
 
 LOOK_PX = 384
+SEEN_PX = 208
+"""A crop is brought to this side before it is looked at: most portraits that the scorers learn from show no more."""
 RIDGE_SIGMAS_PX = (0.8, 1.3, 2.1)
 """In `LOOK_PX`, where the eyes are 91 px apart."""
 
@@ -37,9 +39,12 @@ OTHER_SIDE = tuple(
 )
 """The place in `ZONES` of each zone's mirror image."""
 
+_FOLD_SIGMAS_PX = (4.0, 8.0)
+_LINE_QUANTILES = (0.5, 0.9, 0.97)
 _BAND_SIGMAS_PX = (0.7, 1.4, 2.8, 5.6, 11.2)
 _COARSE_SIGMAS_PX = (5.6, 11.2)
 _LINE_RADII_PX = (4.0, 2.0)
+_CALM_SIGMA_PX = 1.0
 _NUM_DIRECTIONS = 6
 _LAYOUT_POINTS = 8
 _DARKEST, _FAINTEST, _LEAST_CONTRAST = 0.04, 3e-3, 3e-3
@@ -66,7 +71,7 @@ class View:
 def make_view(crop: Pixels, landmarks: Plane, skin: Plane, hair: Plane) -> View:
     """Crop, its five points (5, 2) crop px, and its masks of skin and hair (S, S) -> what the signs are read from."""
     side = crop.shape[0]
-    crop = geometry.resize(crop, LOOK_PX, LOOK_PX)
+    crop = geometry.resize(geometry.resize(crop, SEEN_PX, SEEN_PX), LOOK_PX, LOOK_PX)
     points = geometry.move_points(landmarks, geometry.resize_matrix(side, LOOK_PX))
     skin, hair = (geometry.resize(part, LOOK_PX, LOOK_PX) for part in (skin, hair))
     bare = np.clip(skin, 0, 1) * (1 - np.clip(hair, 0, 1)) * (1 - eye_mask(LOOK_PX, points))
@@ -96,28 +101,42 @@ def ridges(light: Plane, sigma_px: float) -> tuple[Plane, Plane, Plane]:
     return square * dxx, square * dxy, square * dyy
 
 
+def across(xx: Plane, xy: Plane, yy: Plane) -> Plane:
+    """The larger of the two main curvatures: that across a line, whatever its direction."""
+    return ((xx + yy) / 2 + np.hypot((xx - yy) / 2, xy)).astype(np.float32)
+
+
 def signs_a(view: View) -> Plane:
-    """(12, F): ridges by scale and direction, bands, colour. The wrinkle term is that of LDLA's scores (2507.21600)."""
+    """(12, F): ridges by scale and direction, folds, bands, their unevenness, how deep the deepest lines are, colour.
+
+    The wrinkle term is that of LDLA's scores (arXiv 2507.21600).
+    """
     lines: list[Plane] = []
     strongest = np.zeros_like(view.light)
     for sigma_px in RIDGE_SIGMAS_PX:
         xx, xy, yy = ridges(view.light, sigma_px)
-        strongest = np.maximum(strongest, (xx + yy) / 2 + np.hypot((xx - yy) / 2, xy))
+        strongest = np.maximum(strongest, across(xx, xy, yy))
         lines += [np.maximum(along, 0) for along in (xx, yy, (xx + yy) / 2 + xy, (xx + yy) / 2 - xy)]
+    folds = [np.maximum(across(*ridges(view.light, sigma_px)), 0) for sigma_px in _FOLD_SIGMAS_PX]
     blurred = [view.light, *(geometry.blur(view.light, sigma_px) for sigma_px in _BAND_SIGMAS_PX)]
-    bands = [np.abs(fine - coarse) for fine, coarse in itertools.pairwise(blurred)]
-    wrinkles = _mean_of_clipped(strongest, view.weights)
-    energies = np.log(_means(np.stack([*lines, *bands], -1), view.weights) + _FAINTEST)
-    return np.concatenate([np.log(wrinkles + _FAINTEST)[:, None], energies, _colours(view)], 1)
+    bands = np.stack([fine - coarse for fine, coarse in itertools.pairwise(blurred)], -1)
+    wrinkles = _mean_of_clipped(strongest, view.weights)[:, None]
+    strengths = [np.stack(lines + folds, -1), np.abs(bands), np.maximum(-bands, 0)]
+    means = _means(np.concatenate(strengths, -1), view.weights)
+    unevenness = np.sqrt(_means(bands**2, view.weights))
+    depths = _quantiles(strongest, view.weights)
+    energies = np.log(np.concatenate([wrinkles, means, unevenness, depths], 1) + _FAINTEST)
+    return np.concatenate([energies, _colours(view)], 1)
 
 
 def signs_b(view: View) -> Plane:
     """(12, F): depth of dark and bright lines (top-hats), directions of the gradient, layout of light and shade."""
+    calm = geometry.blur(view.light, _CALM_SIGMA_PX)
     hats = []
     for radius_px in _LINE_RADII_PX:
-        closed = geometry.grow(geometry.grow(view.light, radius_px), -radius_px)
-        opened = geometry.grow(geometry.grow(view.light, -radius_px), radius_px)
-        hats += [closed - view.light, view.light - opened]
+        closed = geometry.grow(geometry.grow(calm, radius_px), -radius_px)
+        opened = geometry.grow(geometry.grow(calm, -radius_px), radius_px)
+        hats += [closed - calm, calm - opened]
     directions = [plane for sigma_px in (1.0, 3.0) for plane in _directions(view.light, sigma_px)]
     energies = np.log(_means(np.stack([*hats, *directions], -1), view.weights) + _FAINTEST)
     layout = np.stack([_layout(view, ZONE_SHAPES[zone]) for zone in ZONES])
@@ -174,6 +193,13 @@ def _mean_of_clipped(plane: Plane, weights: Plane) -> Plane:
         values, shares = plane[inside], weight[inside]
         means.append(float(np.average(np.minimum(values, np.quantile(values, 0.99)), weights=shares)))
     return np.array(means, np.float32)
+
+
+def _quantiles(plane: Plane, weights: Plane) -> Plane:
+    """(Z, Q) values in each zone; 0 where nothing of it is seen."""
+    seen = [plane[weight > 0.2] for weight in weights]
+    none = np.zeros(len(_LINE_QUANTILES))
+    return np.array([np.quantile(values, _LINE_QUANTILES) if values.size else none for values in seen], np.float32)
 
 
 def _colours(view: View) -> Plane:

@@ -1,8 +1,9 @@
 """Scores each zone's signs of age: the share of people whose zone looks younger.
 
 A score joins two terms, each as a share of the training people of a skin-tone group: how strong the lines of the zone
-are, and how old the zone looks to a regression that sees its signs alone. "zones-a" reads; "zones-b" looks at other
-signs and only judges. After the scores of LDLA (arXiv 2507.21600).
+are, and how old the zone looks to a regression that sees its signs alone. Both sides of the face are ranked among the
+same people, so a mirrored face gets mirrored scores. "zones-a" reads; "zones-b" looks at other signs and only judges.
+After the scores of LDLA (arXiv 2507.21600).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.signs import FAMILIES, View, make_view, skin_px, skin_tone
+from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_px, skin_tone
 from reage.types import ZONES, Face
 from reage.weights import Arrays, find_weights, load_weights, made_for, weights_hash
 
@@ -48,7 +49,8 @@ class ZoneScorer:
     Args:
         config: what it looks at.
         tensors: means, scales (12, F), directions (F, W), phases (W,), slopes (12, W), offsets, wrinkle_shares (12,),
-            and wrinkle_levels, age_levels, score_levels (4, 12, 101): values at rising shares of a group's people.
+            wrinkle_levels, age_levels, score_levels (4, 12, 101): values at rising shares of a group's people, and
+            typical_scores (12, A): means at rising ages, for those who plan.
         weights_hash: 12 hexadecimal digits that name its weights.
 
     Example:
@@ -76,6 +78,11 @@ class ZoneScorer:
             check_shapes(tensors)
         return scorer
 
+    @property
+    def typical_scores(self) -> Values:
+        """(12, A) mean scores of the training people at rising ages."""
+        return self._tensors["typical_scores"]
+
     def measure(self, face: Face) -> dict[str, float]:
         """Zone -> score in [0, 1], 1 for the most marked; zones hidden by hair or glasses are left out."""
         return self.measure_view(make_view(face.crop, face.to_crop(face.landmarks), face.skin, face.hair))
@@ -83,7 +90,7 @@ class ZoneScorer:
     def measure_view(self, view: View) -> dict[str, float]:
         """The same from a crop made ready by `reage.signs.make_view`."""
         signs = self._look(view)
-        ages = zone_ages(signs[None], self._tensors)[0]
+        ages = zone_ages(signs[None], self._tensors, self.config.family)[0]
         scores = score_zones(signs[:, 0], ages, tone_of(skin_tone(view)), self._tensors)
         shown = skin_px(view) >= self.config.least_skin_px
         return {zone: float(scores[i]) for i, zone in enumerate(ZONES) if shown[i]}
@@ -96,8 +103,14 @@ def tone_of(degrees: float) -> int:
     return 0 if degrees > _LIGHT_DEGREES else 1 if degrees > _DARK_DEGREES else 2
 
 
-def zone_ages(signs: Values, tensors: Mapping[str, Values]) -> Values:
-    """(N, 12, F) signs -> (N, 12) the age in years each zone shows, by a regression on random waves.
+def zone_ages(signs: Values, tensors: Mapping[str, Values], family: str) -> Values:
+    """(N, 12, F) signs -> (N, 12) the age in years each zone shows, on the mean of a face and its mirror image."""
+    seen, mirrored = (_regress(one, tensors) for one in (signs, mirror_signs(signs, family)))
+    return (seen + mirrored[:, OTHER_SIDE]) / 2
+
+
+def _regress(signs: Values, tensors: Mapping[str, Values]) -> Values:
+    """Ages (N, 12) by a regression on random waves.
 
     Random Fourier features (Rahimi and Recht, 2007) stand for a Gaussian kernel on the standardised signs.
     """

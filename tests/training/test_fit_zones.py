@@ -57,7 +57,7 @@ def test_scores_rise_with_age_and_are_spread_evenly(crowd: Portraits) -> None:
     recipe = replace(zones_a(), num_waves=128)
     tensors = fit_signs(recipe, make_signs(ages, 0)[..., :24], np.zeros(len(ages), int), crowd)
     new = make_signs(ages, 1)[0, ..., :24]
-    predicted = zone_ages(new, tensors)
+    predicted = zone_ages(new, tensors, recipe.family)
     scores = np.stack([score_zones(new[i, :, 0], predicted[i], 0, tensors) for i in range(len(ages))])
     assert all(rank_correlation(scores[:, zone], ages) > 0.7 for zone in range(12))
     assert scores.mean() == pytest.approx(0.5, abs=0.05)
@@ -71,7 +71,7 @@ def test_what_was_learned_by_heart_counts_for_nothing(crowd: Portraits) -> None:
     noise = np.random.default_rng(0).normal(0, 1, (2, len(ages), 12, 24))
     recipe = replace(zones_a(), num_waves=256, penalty=1e-3)
     tensors = fit_signs(recipe, noise, np.zeros(len(ages), int), crowd)
-    learned = zone_ages(noise[0], tensors)
+    learned = zone_ages(noise[0], tensors, recipe.family)
     assert np.mean([rank_correlation(learned[:, zone], ages) for zone in range(12)]) > 0.4
     assert tensors["wrinkle_shares"].mean() > 0.2
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 def measure(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo.")],
+    to: Annotated[
+        float | None, typer.Option(metavar="AGE", help="Also show the zone scores to expect at this age, 1 to 100.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="Also draw what was measured.")
     ] = None,
@@ -27,14 +30,18 @@ def measure(
 ) -> None:
     """Show how old each face and its zones look, and whether it can be read: not too small, blurred or turned away.
 
-    A zone's score is the share of people whose zone looks younger.
+    A zone's score is the share of people whose zone looks younger. The score to expect at another age is as far above
+    or below the average of that age as the score is now.
     """
     from reage.find import choose_faces
     from reage.images import Image, check_output, load_image, save_image
     from reage.measure import Meter
+    from reage.plan import complete
     from reage.quality import measure_quality
+    from reage.types import Plan
     from reage.zone_scores import ZoneScorer
 
+    order = None if to is None else Plan(age=to)
     picture = load_image(photo)
     if output is not None:
         check_output(output, source=photo)
@@ -43,9 +50,10 @@ def measure(
     readings = [meter.measure(face) for face in faces]
     qualities = [measure_quality(face) for face in faces]
     zones = [scorer.measure(face) for face in faces]
+    later = [None if order is None else complete(order, *read).zones for read in zip(readings, zones, strict=True)]
     if output is not None:
         save_image(Image(pixels=_draw(faces, readings, zones)), output, altered=False)
-    measured = list(zip(faces, readings, zones, qualities, strict=True))
+    measured = list(zip(faces, readings, zones, later, qualities, strict=True))
     if as_json:
         print_json({"faces": [_story(*one) for one in measured]})
         return
@@ -53,12 +61,13 @@ def measure(
         (
             f"{reading.age_years:.0f} ± {reading.age_std_years:.0f}",
             ", ".join(quality.flags) or "good",
-            *(f"{scores[zone]:.2f}" if zone in scores else "hidden" for zone in ZONES),
+            *(_score_in_words(scores, then, zone) for zone in ZONES),
         )
-        for _, reading, scores, quality in measured
+        for _, reading, scores, then, quality in measured
     ]
     rows = list(zip(("looks, years", "quality", *ZONES), *columns, strict=True))
-    print_table(("", *(f"face {number}" for number in range(1, len(faces) + 1))), rows)
+    when = "" if to is None else f", now → at {to:g}"
+    print_table(("", *(f"face {number}{when}" for number in range(1, len(faces) + 1))), rows)
     if output is not None:
         typer.echo(output)
 
@@ -161,14 +170,23 @@ def _gap_in_words(years: float) -> str:
     return f"{count} {'year' if count == 1 else 'years'} {'older' if years > 0 else 'younger'}"
 
 
-def _story(face: Face, reading: Reading, zones: Mapping[str, float], quality: Quality) -> dict[str, Any]:
-    return {
+def _score_in_words(scores: Mapping[str, float], later: Mapping[str, float] | None, zone: str) -> str:
+    if zone not in scores:
+        return "hidden"
+    return f"{scores[zone]:.2f}" + (f" → {later[zone]:.2f}" if later is not None else "")
+
+
+def _story(
+    face: Face, reading: Reading, zones: Mapping[str, float], later: Mapping[str, float] | None, quality: Quality
+) -> dict[str, Any]:
+    story = {
         "box": face.to_json()["box"],
         "age_years": round(reading.age_years, 1),
         "age_std_years": round(reading.age_std_years, 1),
         "zones": {zone: round(score, 3) for zone, score in zones.items()},
         "quality": quality.to_json(),
     }
+    return story if later is None else story | {"zones_at": {zone: round(score, 3) for zone, score in later.items()}}
 
 
 def _draw(faces: Sequence[Face], readings: Sequence[Reading], zones: Sequence[Mapping[str, float]]) -> Pixels:

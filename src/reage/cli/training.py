@@ -114,13 +114,16 @@ def judge_parts(
 def judge_zones(
     shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
 ) -> None:
-    """Say how the scores of zones rise with age, repeat and agree, on people held out from training."""
+    """Say how the scores of zones rise with age, repeat and agree, on people held out from training.
+
+    The typical scores at each age, of those `zones-a` learned from, follow as they stand in `reage.plan`.
+    """
     require_pyarrow()
     from rich.progress import Progress
 
     from reage.matte import Parser
     from reage.portraits import read_shards
-    from reage.training.zone_report import RETAKES
+    from reage.training.zone_report import RETAKES, typical_rows
     from reage.training.zone_report import judge_zones as judge
     from reage.zone_scores import ZoneScorer
 
@@ -143,6 +146,8 @@ def judge_zones(
                 for row in rows
             ],
         )
+    for zone, typical in typical_rows(scorers[0]):
+        typer.echo(f'"{zone}": {typical},')
 
 
 def _known(text: str) -> str:

@@ -18,6 +18,7 @@ class Engine(Protocol):
         summary: one line for people.
         accepts: what it can be conditioned on; for "zones" it lacks, its change is masked with the zone masks.
         dense_landmarks: whether its faces need the 68 landmarks.
+        zone_driven: whether it wants its plan completed with a score for every zone.
         ages: youngest and oldest target it was made for, years; targets beyond are brought to the nearer one.
         weights_hash: 12 hex digits that change when the weights do; "" without weights.
     """
@@ -26,6 +27,7 @@ class Engine(Protocol):
     summary: str
     accepts: frozenset[Condition]
     dense_landmarks: bool
+    zone_driven: bool
     ages: tuple[float, float]
     weights_hash: str
 

@@ -102,6 +102,12 @@ def judge_zones(
     return verdicts[0], verdicts[1]
 
 
+def typical_rows(scorer: ZoneScorer) -> list[tuple[str, tuple[float, ...]]]:
+    """The rows of `reage.plan.TYPICAL_SCORES`: a zone, left and right alike, and its typical score at each age."""
+    rows = {zone.split(".")[0]: row for zone, row in zip(ZONES, scorer.typical_scores.tolist(), strict=True)}
+    return [(zone, tuple(round(score, 2) for score in row)) for zone, row in rows.items()]
+
+
 def _judge(zone: str, scores: Values, others: Values, portraits: Portraits) -> ZoneVerdict:
     shown = ~np.isnan(scores[0]) & ~np.isnan(others)
     ages = portraits.age_years[shown].astype(np.float64)

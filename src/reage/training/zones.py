@@ -1,7 +1,7 @@
 """Fits the scorers of aging signs: for each zone an age from its signs alone, and how many people look younger there.
 
 Every number a training person contributes to the distributions comes from a fit that never saw that person. Left and
-right also learn from each other's mirror images.
+right learn from each other's mirror images and are ranked among the same people.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 
 from reage.images import geometry
 from reage.matte import Parts
+from reage.plan import TYPICAL_AGES
 from reage.portraits import Portraits
 from reage.signs import FAMILIES, OTHER_SIDE, make_view, mirror_signs, skin_tone
 from reage.training.split import fold_of
 from reage.types import ZONES, Pixels
-from reage.zone_scores import TONES, ZoneScorerConfig, mix_terms, tone_of, waves, zone_ages
+from reage.zone_scores import TONES, ZoneScorerConfig, mix_terms, share_below, tone_of, waves, zone_ages
 
 Values = NDArray[np.float64]
 Parse = Callable[[Pixels], Parts]
 
 _SHARES = np.linspace(0, 1, 101)
+_KNOWN_YEARS = (35.0, 80.0)
+"""Ages between which there are portraits enough for a typical score; beyond, it goes on in a straight line."""
+_SMOOTH_YEARS = 7.0
+_LEAST_RISE = 2e-3
+"""Of a typical score in a year, so that every score has its age."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,7 @@ class ZoneRecipe:
         seed: of the waves, and of the accidents that the portraits go through.
         folds: of people; their grouping depends on the family.
         num_waves: random features of the regression.
+        frequency: of the waves; the lower, the smoother.
         penalty: on their slopes.
     """
 
@@ -43,12 +50,13 @@ class ZoneRecipe:
     seed: int
     folds: int
     num_waves: int = 768
-    penalty: float = 1.0
+    frequency: float = 0.35
+    penalty: float = 0.1
 
 
 def zones_a() -> ZoneRecipe:
     """The scorer that reads."""
-    return ZoneRecipe(family="a", seed=0, folds=5, penalty=0.5)
+    return ZoneRecipe(family="a", seed=0, folds=5, penalty=0.03)
 
 
 def zones_b() -> ZoneRecipe:
@@ -112,7 +120,7 @@ def fit_signs(
     out_of_fold = np.empty(signs.shape[1:3])
     for fold in np.unique(folds):
         others = fit_zone_ages(recipe, signs[:, folds != fold], ages[folds != fold])
-        out_of_fold[folds == fold] = zone_ages(signs[0, folds == fold], others)
+        out_of_fold[folds == fold] = zone_ages(signs[0, folds == fold], others, recipe.family)
     weights = people_weights(portraits, tones)
     wrinkles = signs[0, :, :, 0]
     tensors = {
@@ -122,14 +130,16 @@ def fit_signs(
         "age_levels": distributions(out_of_fold, tones, weights),
     }
     mixed = np.array([mix_terms(*terms, tensors) for terms in zip(wrinkles, out_of_fold, tones, strict=True)], float)
-    return {**tensors, "score_levels": distributions(mixed, tones, weights)}
+    tensors["score_levels"] = distributions(mixed, tones, weights)
+    return {**tensors, "typical_scores": typical_scores(rank(mixed, tones, tensors["score_levels"]), ages, weights)}
 
 
 def fit_zone_ages(recipe: ZoneRecipe, signs: Values, ages: Values) -> dict[str, Values]:
     """Ridge regression on random waves, zone by zone, from signs (2, N, 12, F) to ages (N,)."""
     random = np.random.default_rng(recipe.seed)
     num_signs = signs.shape[-1]
-    directions = random.normal(0, num_signs**-0.5, (num_signs, recipe.num_waves)).astype(np.float16).astype(float)
+    directions = random.normal(0, recipe.frequency * num_signs**-0.5, (num_signs, recipe.num_waves))
+    directions = directions.astype(np.float16).astype(float)
     phases = random.uniform(0, 2 * np.pi, recipe.num_waves).astype(np.float16).astype(float)
     both = np.concatenate([*signs, *mirror_signs(signs, recipe.family)])
     years = np.tile(ages - ages.mean(), 4)
@@ -204,3 +214,44 @@ def weighted_quantiles(values: Values, weights: Values) -> Values:
     order = np.argsort(values)
     shares = np.cumsum(weights[order]) - weights[order] / 2
     return np.interp(_SHARES, shares / weights.sum(), values[order])
+
+
+def rank(mixed: Values, tones: NDArray[np.int64], levels: Values) -> Values:
+    """(N, 12) mixed terms -> (N, 12) scores, among the people of each one's tone group."""
+    rows = zip(mixed, tones, strict=True)
+    return np.array([[share_below(value, levels[tone, i]) for i, value in enumerate(row)] for row, tone in rows])
+
+
+def typical_scores(scores: Values, ages: Values, weights: Values) -> Values:
+    """(12, A) mean scores (N, 12) at each of `TYPICAL_AGES`, rising with age, left and right alike.
+
+    Where portraits are few they go on at the zone's average slope, short of 0 and 1.
+    """
+    wanted = np.array(TYPICAL_AGES)
+    known = wanted[(wanted >= _KNOWN_YEARS[0]) & (wanted <= _KNOWN_YEARS[1])]
+    beyond = wanted - np.clip(wanted, *_KNOWN_YEARS)
+    least = _LEAST_RISE * known
+    typical = []
+    for values in (scores + scores[:, list(OTHER_SIDE)]).T / 2:
+        means = np.array([local_mean(values, ages, weights, age) for age in known])
+        rising = never_falling(means - least) + least
+        slope = np.polyfit(known, rising, 1)[0]
+        typical.append(np.clip(np.interp(wanted, known, rising) + slope * beyond, 0.01, 0.99))
+    return np.array(typical)
+
+
+def local_mean(values: Values, ages: Values, weights: Values, age: float) -> float:
+    """Mean of values (N,) at an age, on a line through those of about that age."""
+    near = weights * np.exp(-0.5 * ((ages - age) / _SMOOTH_YEARS) ** 2)
+    return float(np.polyfit(ages - age, values, 1, w=np.sqrt(near))[1])
+
+
+def never_falling(values: Values) -> Values:
+    """The never falling values (N,) that are nearest to these (isotonic regression)."""
+    last = len(values)
+    return np.array(
+        [
+            max(min(values[first:end].mean() for end in range(place + 1, last + 1)) for first in range(place + 1))
+            for place in range(last)
+        ]
+    )

@@ -89,6 +89,7 @@ class PrototypeEngine:
     summary = "learned classical engine: shape, colour and wrinkles of each age"
     accepts: frozenset[Condition] = frozenset({"age"})
     dense_landmarks = True
+    zone_driven = False
     ages = (20.0, 85.0)
 
     def __init__(
