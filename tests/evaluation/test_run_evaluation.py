@@ -42,7 +42,9 @@ def before_backdrop(make_portrait: Callable, to_columns: Callable, before_blue: 
 
 
 def judged(engine: str, subject: Subject, judges: Judges, **options: object) -> Rows:
-    maker = EngineMaker(engine=load_engine(engine), reader=judges.reader, targets=(30.0, 75.0), **options)  # type: ignore[arg-type]
+    maker = EngineMaker(
+        engine=load_engine(engine), reader=judges.reader, scorer=judges.zone_reader, targets=(30.0, 75.0), **options
+    )  # type: ignore[arg-type]
     return Rows(to_table(judges.judge(subject, maker.make(subject, 0))))
 
 

@@ -21,6 +21,7 @@ from reage.measure import Meter
 from reage.pipeline import render
 from reage.plan import complete
 from reage.types import ZONES, Pixels, Plan, Plane, Reading
+from reage.zone_scores import ZoneScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ class EngineMaker:
     Args:
         engine: that is judged.
         reader: reads the source's age, as at run time.
+        scorer: scores the source's zones, as at run time, for an engine that is driven by them.
         targets: ages it is asked for.
         zone_scores: scores each zone is asked for in turn.
         zone_every: zones are ordered for every so manieth subject, 0 for none: twelve zones take a while.
@@ -81,6 +83,7 @@ class EngineMaker:
 
     engine: Engine
     reader: Meter
+    scorer: ZoneScorer
     targets: Sequence[float]
     zone_scores: Sequence[float] = ()
     zone_every: int = 0
@@ -98,17 +101,20 @@ class EngineMaker:
     def make(self, subject: Subject, place: int) -> Iterator[Picture]:
         """Every target, then every zone at every score."""
         reading = self.reader.measure(subject.face)
+        scores = self.scorer.measure(subject.face) if self.engine.zone_driven else None
         for target in self.targets:
-            yield self._make(subject, reading, Plan(age=target), kind="aged", target=target)
+            plan = complete(Plan(age=target), reading, scores)
+            yield self._make(subject, reading, plan, kind="aged", target=target)
         if not self.zone_every or place % self.zone_every:
             return
         for zone in ZONES:
             for score in self.zone_scores:
-                yield self._make(subject, reading, Plan(zones={zone: score}), kind="zone", zone=zone, score=score)
+                plan = complete(Plan(zones={zone: score}), reading, scores)
+                yield self._make(subject, reading, plan, kind="zone", zone=zone, score=score)
 
     def _make(self, subject: Subject, reading: Reading, plan: Plan, **order: object) -> Picture:
         start = time.perf_counter()
-        aged = render(self.engine, subject.face, reading, complete(plan, reading))
+        aged = render(self.engine, subject.face, reading, plan)
         crop = composite(subject.face.crop, subject.face, aged)
         seconds = time.perf_counter() - start
         return Picture(crop=crop, points=subject.points, in_frame=crop, seconds=seconds, **order)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ import numpy as np
 
 from reage.evaluation.faces import Faces, Values
 from reage.evaluation.headline import OLDER, YOUNGER, nearest
-from reage.evaluation.reference import IdentityLines, Reference
+from reage.evaluation.reference import IdentityLines, Reference, Threshold
 from reage.types import ZONE_GROUPS, ZONES
 
 if TYPE_CHECKING:
@@ -152,14 +152,13 @@ def identity_plot(faces: Faces, reference: Reference) -> Plot:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         genuine = lines.genuine
-        axes.axhspan(-genuine.high, -genuine.low, color=COLOURS["green"], alpha=0.15, lw=0)
-        name = f"one person, {lines.genuine_years:.0f} real years apart"
-        axes.axhline(-genuine.median, color=COLOURS["green"], lw=1.2, label=name)
-        axes.axhline(-lines.impostors.median, color=COLOURS["pink"], lw=1.6, label="two people")
-        for style, line in zip(("--", ":"), lines.thresholds, strict=False):
-            if not math.isnan(line.score):
-                name = f"border at FMR {line.false_match_rate:.2%}"
-                axes.axhline(-line.score, color=_GREY, ls=style, label=name)
+        if not math.isnan(genuine.median):
+            axes.axhspan(-genuine.high, -genuine.low, color=COLOURS["green"], alpha=0.15, lw=0)
+            name = f"one person, {lines.genuine_years:.0f} real years apart"
+            axes.axhline(-genuine.median, color=COLOURS["green"], lw=1.2, label=name)
+        if not math.isnan(lines.impostors.median):
+            axes.axhline(-lines.impostors.median, color=COLOURS["pink"], lw=1.6, label="two people")
+        _borders(axes, lines.thresholds)
         _trend(axes, targets, faces.distances, np.nanmedian, COLOURS["blue"], "photo and picture, median")
         axes.set(xlabel="age asked for, years", ylabel="identity distance", ylim=(0, None))
         axes.margins(y=0.08)
@@ -190,8 +189,7 @@ def cost_plot(faces: Faces, reference: Reference) -> Plot:
             axes.plot(*points, mark, color=colour, ms=3.5, alpha=0.7, mew=0, label=f"{target:g} asked for")
         if not math.isnan(lines.genuine.median):
             _real_pairs(axes, lines)
-        border = lines.thresholds[0]
-        axes.axhline(-border.score, color=_GREY, ls="--", label=f"border at FMR {border.false_match_rate:.2%}")
+        _borders(axes, lines.thresholds[:1])
         axes.set(xlabel="years gained (age read in picture less in photo)", ylabel="identity distance", ylim=(0, None))
         _legend(figure, axes, 4)
 
@@ -204,6 +202,12 @@ def cost_plot(faces: Faces, reference: Reference) -> Plot:
         svg=_draw(draw, _BROAD),
         wide=True,
     )
+
+
+def _borders(axes: Axes, thresholds: Sequence[Threshold]) -> None:
+    for style, line in zip(("--", ":"), thresholds, strict=False):
+        if not math.isnan(line.score):
+            axes.axhline(-line.score, color=_GREY, ls=style, label=f"border at FMR {line.false_match_rate:.2%}")
 
 
 def _real_pairs(axes: Axes, lines: IdentityLines) -> None:

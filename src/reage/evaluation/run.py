@@ -134,6 +134,7 @@ def _load_engine(order: Order, judges: Judges) -> tuple[Subjects, Maker]:
     maker = EngineMaker(
         engine=engine,
         reader=judges.reader,
+        scorer=judges.zone_reader,
         targets=order.targets,
         zone_scores=order.zone_scores,
         zone_every=every,
