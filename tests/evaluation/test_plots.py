@@ -1,0 +1,146 @@
+"""Plots: text that any browser draws, the same for the same rows, without what is not known."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from reage.evaluation.faces import Faces
+from reage.evaluation.plots import (
+    COLOURS,
+    MOST_POINTS,
+    age_plot,
+    cost_plot,
+    draw_plots,
+    orders_plot,
+    shown_targets,
+    spread,
+    target_colours,
+)
+from reage.evaluation.reference import Reference
+from reage.evaluation.rows import Rows
+from reage.types import ZONES
+
+TARGETS = (30.0, 50.0, 75.0)
+MakeRows = Callable[..., Rows]
+
+
+def gains(num: int, targets: tuple[float, ...] = TARGETS) -> list[dict[float, float]]:
+    return [{target: (target - 42) * 0.9 + place for target in targets} for place in range(num)]
+
+
+def distances(num: int, targets: tuple[float, ...] = TARGETS) -> list[dict[float, float]]:
+    return [dict.fromkeys(targets, 0.1 + 0.001 * place) for place in range(num)]
+
+
+def orders(num: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": f"{place}.jpg",
+            "person": f"P{place}",
+            "kind": "zone",
+            "zone": zone,
+            "score": score,
+            "zones": [0.2 + 0.5 * score] * len(ZONES),
+        }
+        for place in range(num)
+        for zone in ZONES
+        for score in (0.0, 1.0)
+    ]
+
+
+@pytest.fixture(scope="module")
+def faces(make_rows: MakeRows) -> Faces:
+    return Faces(make_rows(gains(6), distances(6), extra=orders(6)))
+
+
+def test_every_plot_is_an_element_without_anything_from_elsewhere(faces: Faces, reference: Reference) -> None:
+    plots = draw_plots(faces, reference)
+    assert len({plot.title for plot in plots}) == 5
+    for plot in plots:
+        assert ElementTree.fromstring(plot.svg).tag.endswith("svg")
+        assert not re.search(r"\bnan\b|<image|<script|<style|href=.http|url\(http|<metadata", plot.svg)
+        assert "currentColor" in plot.svg
+        assert plot.note
+
+
+def test_same_rows_same_bytes(faces: Faces, reference: Reference) -> None:
+    first, second = draw_plots(faces, reference), draw_plots(faces, reference)
+    assert [plot.svg for plot in first] == [plot.svg for plot in second]
+
+
+def test_ids_of_one_plot_mean_the_same_in_every_other(faces: Faces, reference: Reference) -> None:
+    """They stand in one page together."""
+    found: dict[str, str] = {}
+    for plot in draw_plots(faces, reference):
+        for element in ElementTree.fromstring(plot.svg).iter():
+            if name := element.get("id"):
+                assert found.setdefault(name, ElementTree.tostring(element).decode().strip()) == (
+                    ElementTree.tostring(element).decode().strip()
+                )
+
+
+def test_one_target_is_drawn(make_rows: MakeRows, reference: Reference) -> None:
+    one = Faces(make_rows(gains(3, (75.0,)), distances(3, (75.0,))))
+    plots = draw_plots(one, reference)
+    assert len(plots) == 4
+    assert not any(re.search(r"\bnan\b", plot.svg) for plot in plots)
+
+
+def test_pictures_without_a_face_leave_a_gap(make_rows: MakeRows, reference: Reference) -> None:
+    missing = gains(3)
+    for gain in missing:
+        gain[50.0] = math.nan
+    svg = age_plot(Faces(make_rows(missing, distances(3))), reference).svg
+    assert not re.search(r"\bnan\b", svg)
+    assert draw_plots(Faces(make_rows([{75.0: math.nan}] * 3, distances(3, (75.0,)))), reference) == []
+
+
+def test_unknown_lines_are_left_out(make_rows: MakeRows, reference: Reference) -> None:
+    rows = make_rows(gains(3), distances(3))
+    unknown = replace(reference.identity.genuine, mean=math.nan, low=math.nan, median=math.nan, high=math.nan)
+    identity = replace(reference.identity, genuine=unknown, genuine_years=math.nan)
+    for plot in draw_plots(Faces(rows), replace(reference, identity=identity)):
+        assert not re.search(r"\bnan\b", plot.svg)
+        assert "real pairs" not in plot.svg
+        assert "real years" not in plot.svg
+
+
+def test_without_orders_there_is_no_plot_of_them(make_rows: MakeRows) -> None:
+    assert orders_plot(Faces(make_rows(gains(2), distances(2)))) is None
+
+
+def test_points_stay_few(make_rows: MakeRows, reference: Reference) -> None:
+    many = Faces(make_rows(gains(400), distances(400)))
+    points = cost_plot(many, reference).svg.count("<use")
+    assert MOST_POINTS * 0.9 < points < MOST_POINTS + 60
+
+
+# Which targets
+
+
+def test_shown_targets_hold_the_ends_and_the_headline() -> None:
+    eight = [20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0]
+    assert shown_targets(eight) == [20.0, 30.0, 50.0, 75.0, 80.0]
+    assert shown_targets(eight, 8) == eight
+    assert shown_targets([75.0]) == [75.0]
+
+
+def test_colours_of_few_targets_lie_far_apart() -> None:
+    assert target_colours(2) == [COLOURS["sky"], COLOURS["orange"]]
+    assert len(set(target_colours(5))) == 5
+
+
+@pytest.mark.parametrize(("num", "most"), [(1, 12), (5, 12), (24, 12), (270, 12), (400, 200)])
+def test_spread_is_even_and_holds_the_ends(num: int, most: int) -> None:
+    places = spread(num, most)
+    assert len(places) == min(num, most)
+    assert (places[0], places[-1]) == (0, num - 1)
+    assert np.ptp(np.diff(places)) <= 1 if len(places) > 2 else True
