@@ -10,7 +10,9 @@ from reage.nets.age import AgeNet, AgeNetConfig, build_age_net, load_age_net
 from reage.nets.dlib_resnet import TrunkConfig, load_dlib_resnet
 from reage.weights import save_weights
 
-TINY = AgeNetConfig(trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))), stages_read=(0, 1), input_px=48, dropout=0.0)
+TINY = AgeNetConfig(
+    trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))), stages_read=(0, 1), looks=((0.8, 48),), dropout=0.0
+)
 
 
 @pytest.fixture
@@ -63,9 +65,29 @@ def test_a_few_steps_lower_the_loss_and_reach_the_picture(net: AgeNet) -> None:
     assert crops.grad.abs().sum() > 0
 
 
-def test_the_correction_stretches_ages_and_stays_in_range(net: AgeNet) -> None:
-    net.config = replace(TINY, slope=1.5, offset_years=-30.0)
-    torch.testing.assert_close(net.correct(torch.tensor([0.0, 60.0, 99.0])), torch.tensor([0.0, 60.0, 100.0]))
+CURVE = ((40.0, 30.0), (50.0, 50.0), (60.0, 65.0))
+
+
+def test_the_curve_bends_ages_and_stays_in_range(net: AgeNet) -> None:
+    net.config = replace(TINY, curve=CURVE)
+    years, slopes = net.correct(torch.tensor([0.0, 35.0, 45.0, 50.0, 56.0, 70.0, 99.0]))
+    torch.testing.assert_close(years, torch.tensor([0.0, 20.0, 40.0, 50.0, 59.0, 80.0, 100.0]))
+    torch.testing.assert_close(slopes, torch.tensor([2.0, 2.0, 2.0, 2.0, 1.5, 1.5, 1.5]))
+
+
+def test_the_first_curve_changes_nothing(net: AgeNet) -> None:
+    raw = torch.linspace(0, 100, 11)
+    torch.testing.assert_close(net.correct(raw), (raw, torch.ones(11)))
+
+
+def test_gradients_flow_through_the_curve_to_the_picture(net: AgeNet) -> None:
+    torch.nn.init.normal_(net.head.weight, std=0.1)
+    crops = (torch.rand(2, 3, 64, 64) * 2 - 1).requires_grad_()
+    (plain,) = torch.autograd.grad(net.predict(crops)[0].sum(), crops)
+    net.config = replace(TINY, curve=((0.0, -100.0), (100.0, 100.0)))
+    (doubled,) = torch.autograd.grad(net.predict(crops)[0].sum(), crops)
+    assert plain.abs().sum() > 0
+    torch.testing.assert_close(doubled, 2 * plain)
 
 
 def test_only_the_middle_of_the_crop_is_looked_at(net: AgeNet) -> None:
@@ -76,8 +98,27 @@ def test_only_the_middle_of_the_crop_is_looked_at(net: AgeNet) -> None:
     torch.testing.assert_close(net(framed)[0], net(crops)[0])
 
 
+def test_a_reading_is_the_mean_of_all_looks_and_training_takes_one_by_chance(net: AgeNet) -> None:
+    torch.nn.init.normal_(net.head.weight)
+    crops = torch.rand(1, 3, 64, 64) * 2 - 1
+    looks = ((0.6, 40), (0.9, 48))
+    logits = []
+    for look in looks:
+        net.config = replace(TINY, looks=(look,))
+        logits.append(net(crops)[0])
+    net.config = replace(TINY, looks=looks)
+    torch.testing.assert_close(net(crops)[0], (logits[0] + logits[1]) / 2)
+    assert net.look(crops, 1).shape == (1, 3, 48, 48)
+    net.train()
+    taken = torch.cat([net(crops)[0] for _ in range(20)])
+    first, second = ((taken - one).abs().amax(1) < 1e-3 for one in logits)
+    assert (first ^ second).all()
+    assert first.any()
+    assert second.any()
+
+
 def test_a_config_survives_json() -> None:
-    config = replace(TINY, slope=1.2)
+    config = replace(TINY, curve=CURVE, looks=((0.7, 40), (0.9, 48)))
     assert AgeNetConfig.from_json(json.loads(json.dumps(asdict(config)))) == config
 
 

@@ -12,12 +12,15 @@ from reage.nets.dlib_resnet import TrunkConfig
 from reage.portraits import Portrait, Portraits, read_shards, write_shards
 from reage.training.age_estimator import (
     AgeRecipe,
+    CurveConfig,
     age_a,
     age_b,
     correct_bias,
+    fit_curve,
     left_out_rows,
     read_ages,
     sampling_weights,
+    share_between,
     train_age_estimator,
     train_weights,
 )
@@ -28,7 +31,7 @@ from reage.weights import find_weights, load_weights, save_weights
 
 SIDE = 64
 TINY_NET = AgeNetConfig(
-    trunk=TrunkConfig(stem=8, stages=((8, 1), (16, 1))), stages_read=(0, 1), input_px=48, dropout=0.0
+    trunk=TrunkConfig(stem=8, stages=((8, 1), (16, 1))), stages_read=(0, 1), looks=((0.8, 48),), dropout=0.0
 )
 TINY = AgeRecipe(
     seed=0,
@@ -81,7 +84,7 @@ def test_training_learns_to_read_people_it_never_saw(portraits: Portraits) -> No
     net = train_age_estimator(TINY, portraits)
     held_out = portraits.pick(portraits.split == "val")
     assert np.corrcoef(read_ages(net, held_out.crops), held_out.age_years)[0, 1] > 0.5
-    assert net.config.slope >= 1
+    assert [raw for raw, _ in net.config.curve] == list(TINY.curve.knots)
     assert not net.training
 
 
@@ -136,15 +139,58 @@ def test_rare_ages_are_drawn_more_often() -> None:
     np.testing.assert_allclose(sampling_weights(ages, 0.0), 0.01)
 
 
-def test_the_correction_undoes_the_asked_share_of_the_regression(portraits: Portraits) -> None:
+def regressed(slope: float, noise_years: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Readings that regress to 57 years, and true ages from 30 to 79."""
+    rng = np.random.default_rng(0)
+    ages = rng.uniform(30, 80, 2000)
+    return 57 + slope * (ages - 57) + rng.normal(0, noise_years, 2000), ages
+
+
+def bias_of(raw: np.ndarray, ages: np.ndarray, config: CurveConfig, decade: int) -> float:
+    knots, years = np.array(fit_curve(raw, ages, config)).T
+    own = ages // 10 == decade // 10
+    return float((share_between(raw, knots) @ years - ages)[own].mean())
+
+
+def test_the_curve_undoes_a_regression_without_noise() -> None:
+    raw, ages = regressed(0.6)
+    knots, years = np.array(fit_curve(raw, ages, CurveConfig(bend_weight=0.0))).T
+    np.testing.assert_allclose(share_between(raw, knots) @ years, ages, atol=1e-6)
+
+
+def test_the_heavier_the_bias_the_smaller_it_gets() -> None:
+    raw, ages = regressed(0.7, 6.0)
+    free = CurveConfig(bias_weight=0.0, young_bias_weight=0.0)
+    bound = replace(free, young_bias_weight=16.0)
+    assert bias_of(raw, ages, free, 30) > 2
+    assert abs(bias_of(raw, ages, bound, 30)) < 0.5
+    assert bias_of(raw, ages, free, 70) < -2
+    assert abs(bias_of(raw, ages, replace(bound, bias_weight=16.0), 70)) < 1
+
+
+def test_the_curve_always_rises() -> None:
+    raw, ages = regressed(-0.7)
+    assert (np.diff([years for _, years in fit_curve(raw, ages, CurveConfig())]) > 0).all()
+
+
+def test_shares_of_knots_rebuild_the_place_even_outside() -> None:
+    knots, raw = np.array([40.0, 50.0, 70.0]), np.array([30.0, 40.0, 45.0, 60.0, 80.0])
+    shares = share_between(raw, knots)
+    np.testing.assert_allclose(shares.sum(1), 1)
+    np.testing.assert_allclose(shares @ knots, raw)
+    assert ((shares != 0).sum(1) <= 2).all()
+
+
+def test_the_fitted_curve_is_what_the_net_reads_with(portraits: Portraits) -> None:
     net = build_age_net(TINY_NET).eval()
     torch.nn.init.normal_(net.head.weight, std=0.3)
     raw = read_ages(net, portraits.crops)
-    halved = replace(portraits, age_years=(2 * (raw - raw.mean()) + 50).astype(np.float32))
-    corrected = correct_bias(net, halved, 1.0)
-    assert corrected.config.slope == pytest.approx(2, abs=1e-3)
-    assert (read_ages(corrected, portraits.crops) - halved.age_years).mean() == pytest.approx(0, abs=0.01)
-    assert correct_bias(build_age_net(TINY_NET), halved, 0.0).config.slope == 1
+    net = correct_bias(net, portraits, CurveConfig(knots=(50.0, 60.0), bend_weight=0.0))
+    knots, years = np.array(net.config.curve).T
+    expected = np.clip(share_between(raw, knots) @ years, 0, 100)
+    np.testing.assert_allclose(read_ages(net, portraits.crops), expected, atol=0.5)
+    again = correct_bias(net, portraits, CurveConfig(knots=(50.0, 60.0), bend_weight=0.0))
+    np.testing.assert_allclose(np.array(again.config.curve)[:, 1], years, rtol=1e-9)
 
 
 def test_the_rate_rises_then_falls_to_nothing() -> None:

@@ -150,5 +150,31 @@ def judge_zones(
         typer.echo(f'"{zone}": {typical},')
 
 
+@training.command(name="judge-ages", epilog="Example: reage training judge-ages --shards shards/")
+def judge_ages(
+    shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say how well the estimators of age read people held out from training: error, bias, fairness, agreement."""
+    require_pyarrow()
+    from rich.progress import Progress
+
+    from reage.matte import Parser
+    from reage.measure import Meter
+    from reage.portraits import read_shards
+    from reage.training.age_report import judge_ages as judge
+
+    meters = {name: Meter.load(name) for name in ("age-a", "age-b")}
+    with Progress(console=stderr_console()) as progress:
+        figures = judge(read_shards(shards), meters, Parser.load().parse, progress.track)
+    if as_json:
+        print_json({name: [one.to_json() for one in rows] for name, rows in figures.items()})
+        return
+    for name, rows in figures.items():
+        typer.echo(name)
+        table = [(one.name, one.num, _known(f"{one.value:.2f}, {one.low:.2f} to {one.high:.2f}")) for one in rows]
+        print_table(("years, shares, correlations", "N", "95 %"), table)
+
+
 def _known(text: str) -> str:
     return "not resolvable" if "nan" in text else text

@@ -36,26 +36,24 @@ class AgeNetConfig:
     Args:
         trunk: of the convolutions; the default is dlib's.
         stages_read: stages of the trunk that feed the head, 0 is the finest.
-        region_share: side of the central square that is looked at, as a share of the crop's side.
-        input_px: side to which that square is resampled.
+        looks: central squares that are looked at: the side as a share of the crop's, and the px it is resampled to.
+            Training takes one of them by chance, a reading the mean of their features.
         dropout: share of the features dropped in training.
         label_std_years: width of the label distribution.
         expectation_weight: of the error of the expected age, beside the cross-entropy.
         sex_weight: of the cross-entropy of the sex.
-        slope: years of age per year of raw expectation, which regresses to the mean of the training people.
-        offset_years: age read where the raw expectation is 0.
+        curve: rising (raw expectation, years of age), two or more, joined by straight lines that go on beyond the
+            ends: it undoes some of the regression of expectations to the mean of the training people.
     """
 
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     stages_read: tuple[int, ...] = (1, 2, 4)
-    region_share: float = 0.8
-    input_px: int = 160
+    looks: tuple[tuple[float, int], ...] = ((0.8, 160),)
     dropout: float = 0.3
     label_std_years: float = 3.0
     expectation_weight: float = 1.0
     sex_weight: float = 0.3
-    slope: float = 1.0
-    offset_years: float = 0.0
+    curve: tuple[tuple[float, float], ...] = ((0.0, 0.0), (100.0, 100.0))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> AgeNetConfig:
@@ -64,7 +62,12 @@ class AgeNetConfig:
             stem=values["trunk"]["stem"],
             stages=tuple((channels, num_blocks) for channels, num_blocks in values["trunk"]["stages"]),
         )
-        return cls(**{**values, "trunk": trunk, "stages_read": tuple(values["stages_read"])})
+        lists = {
+            "stages_read": tuple(values["stages_read"]),
+            "looks": tuple((share, px) for share, px in values["looks"]),
+            "curve": tuple((raw, years) for raw, years in values["curve"]),
+        }
+        return cls(**{**values, **lists, "trunk": trunk})
 
 
 class AgeNet(nn.Module):
@@ -84,20 +87,21 @@ class AgeNet(nn.Module):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) -> logits of the ages (B, 101) and of masculinity (B,)."""
-        features = self.trunk.pooled(self.look(crops), self.config.stages_read)
-        features = F.dropout(features, self.config.dropout, self.training)
+        num_looks = len(self.config.looks)
+        looks = [int(torch.randint(num_looks, ()))] if self.training else range(num_looks)
+        seen = [self.trunk.pooled(self.look(crops, which), self.config.stages_read) for which in looks]
+        features = F.dropout(torch.stack(seen).mean(0), self.config.dropout, self.training)
         logits: Tensor = self.head(features).float()
         return logits[:, :NUM_AGES], logits[:, NUM_AGES]
 
-    def look(self, crops: Tensor) -> Tensor:
-        """(B, 3, S, S) -> (B, 3, input_px, input_px): the central part of the crop, without aliasing."""
+    def look(self, crops: Tensor, which: int = 0) -> Tensor:
+        """(B, 3, S, S) -> (B, 3, px, px): the central part of the crop that a look of the config takes, not aliased."""
+        region_share, px = self.config.looks[which]
         side = crops.shape[-1]
-        margin = round(side * (1 - self.config.region_share) / 2)
+        margin = round(side * (1 - region_share) / 2)
         centre = crops[..., margin : side - margin, margin : side - margin]
-        size = (self.config.input_px, self.config.input_px)
-        return F.interpolate(centre, size, mode="bilinear", antialias=True).contiguous(
-            memory_format=torch.channels_last
-        )
+        small = F.interpolate(centre, (px, px), mode="bilinear", antialias=True)
+        return small.contiguous(memory_format=torch.channels_last)
 
     def predict(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, S, S) -> expected age and its standard deviation in years, and masculinity in [0, 1]; each (B,)."""
@@ -105,15 +109,20 @@ class AgeNet(nn.Module):
         expected = self.expect(logits)
         probabilities = logits.softmax(1)
         variance = (probabilities * (self.ages - expected[:, None]) ** 2).sum(1)
-        return self.correct(expected), variance.sqrt() * self.config.slope, masculinity.sigmoid()
+        years, slope = self.correct(expected)
+        return years, variance.sqrt() * slope, masculinity.sigmoid()
 
     def expect(self, logits: Tensor) -> Tensor:
         """Logits (B, 101) -> raw expected age (B,), which regresses to the mean."""
         return logits.softmax(1) @ self.ages
 
-    def correct(self, expected: Tensor) -> Tensor:
-        """Raw expectation -> age in years, within 0 to 100."""
-        return (self.config.offset_years + self.config.slope * expected).clamp(0.0, _OLDEST_READING)
+    def correct(self, expected: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw expectation (B,) -> age in years, within 0 to 100, and years of age per year of expectation there."""
+        raw, years = expected.new_tensor(self.config.curve).T
+        slopes = years.diff() / raw.diff()
+        piece = torch.bucketize(expected.detach(), raw[1:-1].contiguous())
+        corrected = years[piece] + slopes[piece] * (expected - raw[piece])
+        return corrected.clamp(0.0, _OLDEST_READING), slopes[piece]
 
     def loss(self, crops: Tensor, age_years: Tensor, is_man: Tensor) -> Tensor:
         """What training lowers: cross-entropy to a bell around the age, error of the expectation, and of the sex.

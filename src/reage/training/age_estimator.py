@@ -1,4 +1,4 @@
-"""Trains an age estimator on dated portraits: fine-tune, then undo some of its regression to the mean."""
+"""Trains an age estimator on dated portraits: fine-tune, then bend its readings until no decade is read far off."""
 
 from __future__ import annotations
 
@@ -20,6 +20,26 @@ from reage.training.loop import Schedule, fit
 from reage.training.split import fold_of
 
 _BATCH_READ = 32
+_YOUNGEST_DECADE, _OLDEST_DECADE = 3, 7
+"""Few people are below or above; they count among these."""
+_LEAST_SLOPE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveConfig:
+    """How the curve from raw expectation to years is fitted; every decade of age counts alike.
+
+    Args:
+        knots: raw expectations between which the curve is straight.
+        bias_weight: of the squared mean error of a decade, beside its mean squared error.
+        young_bias_weight: the same for people under 40, whom expectations put furthest off.
+        bend_weight: of the squared bends of the curve, years.
+    """
+
+    knots: tuple[float, ...] = (40.0, 50.0, 60.0, 70.0)
+    bias_weight: float = 0.3
+    young_bias_weight: float = 16.0
+    bend_weight: float = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +58,7 @@ class AgeRecipe:
         trunk_rate: highest learning rate of the trunk, as a share of the size of the weights.
         head_rate: highest learning rate of the head.
         balance: 0 draws portraits as often as they are, 1 draws every decade of age equally often.
-        correction: share of the measured regression to the mean that is undone, 0 to 1.
+        curve: how the readings are corrected.
     """
 
     seed: int
@@ -52,17 +72,19 @@ class AgeRecipe:
     trunk_rate: float = 0.002
     head_rate: float = 1e-3
     balance: float = 0.5
-    correction: float = 0.5
+    curve: CurveConfig = field(default_factory=CurveConfig)
 
 
 def age_a() -> AgeRecipe:
     """The estimator that reads the age of a face before it is changed."""
-    return AgeRecipe(seed=0, left_out_fold=0, schedule=Schedule(steps=2000, batch=16))
+    net = AgeNetConfig(looks=((0.76, 152), (0.84, 160)))
+    return AgeRecipe(seed=0, left_out_fold=0, net=net, schedule=Schedule(steps=2000, batch=16))
 
 
 def age_b() -> AgeRecipe:
     """The estimator that judges: it reads other stages, and learned from other people, from another seed."""
-    net = AgeNetConfig(trunk=TrunkConfig(stages=TrunkConfig().stages[:4]), stages_read=(0, 2, 3))
+    trunk = TrunkConfig(stages=TrunkConfig().stages[:4])
+    net = AgeNetConfig(trunk=trunk, stages_read=(0, 2, 3), looks=((0.8, 160), (0.84, 168)))
     return AgeRecipe(seed=1, left_out_fold=1, net=net, schedule=Schedule(steps=2000, batch=16))
 
 
@@ -74,9 +96,8 @@ def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Pat
         portraits: all portraits; those of the "val" split are not looked at.
         checkpoint: file that a stopped run is resumed from.
     """
-    portraits = resize_crops(portraits, recipe.crop_px)
     left_out = left_out_rows(recipe, portraits)
-    seen = portraits.pick((portraits.split == "train") & ~left_out)
+    seen = resize_crops(portraits.pick((portraits.split == "train") & ~left_out), recipe.crop_px)
     torch.manual_seed(recipe.seed)
     net = build_age_net(recipe.net, from_dlib=recipe.from_dlib)
     weights = torch.from_numpy(sampling_weights(seen.age_years, recipe.balance))
@@ -89,7 +110,7 @@ def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Pat
 
     mean = fit(net, loss_of, learning_rates(net, recipe), recipe.schedule, seed=recipe.seed, checkpoint=checkpoint)
     assert isinstance(mean, AgeNet)
-    return correct_bias(mean, portraits.pick(left_out), recipe.correction)
+    return correct_bias(mean, portraits.pick(left_out), recipe.curve)
 
 
 def learning_rates(net: AgeNet, recipe: AgeRecipe) -> list[tuple[nn.Module, float]]:
@@ -126,18 +147,45 @@ def read_ages(net: AgeNet, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     return torch.cat(ages).double().numpy()
 
 
-def correct_bias(net: AgeNet, portraits: Portraits, share: float) -> AgeNet:
-    """The same estimator with a straight line on its expectation, fitted on people it has not seen.
-
-    The line of least squares from true age to reading is inverted; undoing all of the regression would multiply the
-    noise as well, so only a share of it is undone.
-    """
-    raw = read_ages(net, portraits.crops)
-    regression, _ = np.polyfit(portraits.age_years.astype(np.float64), raw, 1)
-    slope = float(1 + share * (1 / max(regression, 0.4) - 1))
-    offset = float(portraits.age_years.mean() - slope * raw.mean())
-    net.config = replace(net.config, slope=slope, offset_years=offset)
+def correct_bias(net: AgeNet, portraits: Portraits, config: CurveConfig) -> AgeNet:
+    """The same estimator with a curve on its expectation, fitted on people it has not seen."""
+    net.config = replace(net.config, curve=AgeNetConfig().curve)
+    curve = fit_curve(read_ages(net, portraits.crops), portraits.age_years.astype(np.float64), config)
+    net.config = replace(net.config, curve=curve)
     return net
+
+
+def fit_curve(
+    raw: NDArray[np.float64], age_years: NDArray[np.float64], config: CurveConfig
+) -> tuple[tuple[float, float], ...]:
+    """The curve, as `AgeNetConfig.curve`, that reads people of raw expectations (N,) and true ages (N,) best.
+
+    Least squares alone would regress to the mean; undoing all of that would multiply the noise as well. So the mean
+    error of each decade is weighed beside its mean squared error.
+    """
+    hats = share_between(raw, np.array(config.knots))
+    decades = np.clip(age_years // 10, _YOUNGEST_DECADE, _OLDEST_DECADE)
+    bends = np.sqrt(config.bend_weight) * np.diff(np.eye(len(config.knots)), 2, axis=0)
+    rows, wanted = [bends], [np.zeros(len(bends))]
+    for decade in np.unique(decades):
+        own, ages = hats[decades == decade], age_years[decades == decade]
+        weight = np.sqrt(config.young_bias_weight if decade == _YOUNGEST_DECADE else config.bias_weight)
+        rows += [own / np.sqrt(len(own)), weight * own.mean(0, keepdims=True)]
+        wanted += [ages / np.sqrt(len(own)), weight * ages.mean(keepdims=True)]
+    years = np.linalg.lstsq(np.concatenate(rows), np.concatenate(wanted), rcond=None)[0]
+    steps = np.maximum(np.diff(years), _LEAST_SLOPE * np.diff(config.knots))
+    rising = years[0] + np.concatenate([[0.0], np.cumsum(steps)])
+    return tuple(zip(config.knots, rising.tolist(), strict=True))
+
+
+def share_between(raw: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) places -> (N, K) shares of the knots, which sum to 1, that a line between the two nearest gives them."""
+    left = np.clip(np.searchsorted(knots, raw) - 1, 0, len(knots) - 2)
+    right_share = (raw - knots[left]) / (knots[left + 1] - knots[left])
+    shares = np.zeros((len(raw), len(knots)))
+    rows = np.arange(len(raw))
+    shares[rows, left], shares[rows, left + 1] = 1 - right_share, right_share
+    return shares
 
 
 def train_weights(
@@ -149,5 +197,5 @@ def train_weights(
 
 
 def describe(recipe: AgeRecipe, net: AgeNet) -> dict[str, object]:
-    """What the weights file says about the weights: the net's config with its correction, the recipe and its seed."""
+    """What the weights file says about the weights: the net's config with its curve, the recipe and its seed."""
     return {"net": asdict(net.config), "recipe": asdict(recipe), "seed": recipe.seed}
