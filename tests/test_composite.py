@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import reage.composite
 from reage.composite import blend, composite
 from reage.images import geometry
 from reage.types import Aged, Face, Pixels, Plane
@@ -197,6 +201,67 @@ def _of_the_picture(face: Face, pixels: Pixels) -> np.ndarray:
     ones = np.ones(pixels.shape[:2], np.float32)
     shown = geometry.warp(ones, face.crop_from_image, SIDE, SIDE, edge="zero")
     return geometry.grow(shown, -10) > 0.99
+
+
+# Bands
+
+
+def composite_in_bands(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Pixels:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reage.composite, "_BAND_PX", band_px)
+        return composite(pixels, face, aged)
+
+
+@pytest.mark.parametrize("band_px", [1, 1000, 7777, 30_000])
+@pytest.mark.parametrize("shift", [None, (5.0, -3.0), (0.3, 40.0)])
+def test_bands_of_any_height_give_the_same_pixels(
+    pixels: Pixels, placed: Face, shift: tuple[float, float] | None, band_px: int
+) -> None:
+    aged = inverted(placed) if shift is None else replace(moved(placed, make_shift(placed, *shift)), crop=placed.crop)
+    whole = composite_in_bands(pixels, placed, aged, 10**9)
+    assert (whole != pixels).any()
+    np.testing.assert_array_equal(composite_in_bands(pixels, placed, aged, band_px), whole)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    x=st.floats(-50, 350),
+    y=st.floats(-50, 330),
+    eye_distance_px=st.floats(6, 150),
+    degrees=st.floats(-180, 180),
+    bend=st.floats(-20, 20),
+    band_px=st.integers(1, 50_000),
+)
+def test_bands_never_show(
+    photo: Pixels,
+    cut_face: CutFace,
+    x: float,
+    y: float,
+    eye_distance_px: float,
+    degrees: float,
+    bend: float,
+    band_px: int,
+) -> None:
+    pixels = np.ascontiguousarray(photo[40:320, 100:400])
+    face = cut_face(pixels, (x, y), eye_distance_px, degrees=degrees)
+    waves = np.sin(geometry.pixel_grid(SIDE, SIDE)[..., ::-1] / 9) * face.matte[..., None]
+    aged = moved(face, (bend * waves).astype(np.float32))
+    aged = replace(aged, crop=aged.crop // 2 + np.uint8(30))
+    whole = composite_in_bands(pixels, face, aged, 10**9)
+    np.testing.assert_array_equal(composite_in_bands(pixels, face, aged, band_px), whole)
+
+
+def test_memory_does_not_grow_with_the_face(cut_face: CutFace) -> None:
+    peaks = []
+    for side in (400, 1600):
+        pixels = np.full((side, side, 3), 90, np.uint8)
+        face = cut_face(pixels, (side / 2, 0.46 * side), side / 4.2)
+        aged = replace(inverted(face), shift=make_shift(face, 3, -2))
+        tracemalloc.start()
+        composite(pixels, face, aged)
+        peaks.append(tracemalloc.get_traced_memory()[1] - pixels.nbytes)
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]
 
 
 # Blends

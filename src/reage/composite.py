@@ -9,13 +9,17 @@ against the moved crop: a face larger than the crop keeps its own pores and hair
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
 from reage.types import Aged, Face, Matrix, Pixels, Plane
+
+_BAND_PX = 2**17
+"""About how many pixels of the image are worked on at once: the memory needed does not grow with the face."""
+_STILL_PX = 0.01
 
 
 def composite(pixels: Pixels, face: Face, aged: Aged) -> Pixels:
@@ -69,41 +73,59 @@ def _box_of(touched: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 def _add(
     pixels: Pixels, crop_from_image: Matrix, change: Plane, shift: Plane | None, box: tuple[int, int, int, int]
 ) -> Pixels:
-    """Works only on the part of the image that the touched box (crop px) reaches."""
+    """Works only on the part of the image that the touched box (crop px) reaches, a band of rows at a time."""
     height, width = pixels.shape[:2]
     image_from_crop = geometry.invert(crop_from_image)
     corners = np.array([(x, y) for x in (box[0] - 2, box[2] + 2) for y in (box[1] - 2, box[3] + 2)], float)
     moved = geometry.move_points(corners, image_from_crop)
-    left, top = np.maximum(np.floor(moved.min(0)).astype(int) - 1, 0)
-    right, bottom = np.minimum(np.ceil(moved.max(0)).astype(int) + 2, [width, height])
+    left, top = np.maximum(np.floor(moved.min(0)).astype(int) - 1, 0).tolist()
+    right, bottom = np.minimum(np.ceil(moved.max(0)).astype(int) + 2, [width, height]).tolist()
+    result = pixels.copy()
     if left >= right or top >= bottom:
-        return pixels.copy()
+        return result
     part_from_crop = image_from_crop.copy()
     part_from_crop[:, 2] -= (left, top)
-    size = (int(bottom - top), int(right - left))
-    part = pixels[top:bottom, left:right].astype(np.float32)
-    if shift is not None:
-        part = _move_part(pixels, (int(left), int(top)), size, shift, part_from_crop)
-    part = part + geometry.warp(change, part_from_crop, *size, edge="zero")
-    result = pixels.copy()
-    result[top:bottom, left:right] = _to_uint8(part)
+    bands = _split(bottom - top, right - left)
+    if shift is None:
+        parts: Iterator[Pixels] = (pixels[top + band.start : top + band.stop, left:right] for band in bands)
+    else:
+        parts = _move_part(pixels, (left, top), bands, right - left, shift, part_from_crop)
+    changes = geometry.warp_bands(change, part_from_crop, bands, right - left)
+    for band, part, added in zip(bands, parts, changes, strict=True):
+        added += part
+        result[top + band.start : top + band.stop, left:right] = _to_uint8(added)
     return result
 
 
+def _split(height_px: int, width_px: int) -> list[range]:
+    """Bands of rows of about `_BAND_PX` pixels."""
+    rows = max(1, _BAND_PX // width_px)
+    return [range(first, min(height_px, first + rows)) for first in range(0, height_px, rows)]
+
+
 def _move_part(
-    pixels: Pixels, corner: tuple[int, int], size: tuple[int, int], shift: Plane, part_from_crop: Matrix
-) -> Plane:
-    """The part of the image after the shift; pixels that do not move are copied, not resampled."""
-    turned = (shift @ part_from_crop[:, :2].T).astype(np.float32)
-    moved = geometry.warp(turned, part_from_crop, *size, edge="zero")
+    pixels: Pixels, corner: tuple[int, int], bands: Sequence[range], width_px: int, shift: Plane, part_from_crop: Matrix
+) -> Iterator[Pixels]:
+    """The part of the image at a corner (x, y) after the shift; pixels that do not move are copied, not resampled."""
     left, top = corner
-    reach = math.ceil(float(np.abs(moved).max())) + 4
+    turned = (shift @ part_from_crop[:, :2].T).astype(np.float32)
+    reach = math.ceil(float(np.abs(turned).max())) + 4
     y0, x0 = max(0, top - reach), max(0, left - reach)
-    around = pixels[y0 : top + size[0] + reach, x0 : left + size[1] + reach]
-    places = geometry.pixel_grid(*size) + moved + np.array([left - x0, top - y0], np.float32)
-    still = np.abs(moved).max(-1) < 0.01
-    part = pixels[top : top + size[0], left : left + size[1]]
-    return np.where(still[..., None], part, geometry.sample(around, places.astype(np.float32))).astype(np.float32)
+    around = pixels[y0 : top + bands[-1].stop + reach, x0 : left + width_px + reach]
+    for band, moved in zip(bands, geometry.warp_bands(turned, part_from_crop, bands, width_px), strict=True):
+        part = pixels[top + band.start : top + band.stop, left : left + width_px]
+        still = (np.abs(moved[..., 0]) < _STILL_PX) & (np.abs(moved[..., 1]) < _STILL_PX)
+        if still.all():
+            yield part
+            continue
+        places = geometry.pixel_grid(len(band), width_px)
+        places[..., 1] += band.start
+        places += moved
+        places += (left - x0, top - y0)
+        first = max(0, band.start + top - y0 - reach)
+        places[..., 1] -= first  # a whole number, so nothing is rounded: every height of band gives the same pixels
+        sampled = geometry.sample(around[first : band.stop + top - y0 + reach], places)
+        yield np.where(still[..., None], part, sampled)
 
 
 def _to_uint8(values: Plane) -> Pixels:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -168,6 +170,24 @@ def test_view_beside_the_picture_shows_its_border(shift, scale):
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     assert (geometry.warp(pixels, matrix, 16, 16) == 90).all()
     assert (geometry.warp(pixels, matrix, 16, 16, edge="zero") == 0).all()
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+@pytest.mark.parametrize(
+    "matrix",
+    [[[2.0, -1.2, 20.7], [1.2, 2.0, -15.2]], [[-0.4, 0.06, 60.0], [-0.06, -0.4, 50.0]]],
+    ids=["large", "small"],
+)
+def test_bands_are_those_of_the_whole(matrix, channels):
+    pixels, matrix = np.random.default_rng(0).normal(0, 30, (SIDE, SIDE, channels)).astype(np.float32), np.array(matrix)
+    whole = geometry.warp(pixels, matrix, 100, 83, edge="zero")
+    assert np.abs(whole).max() > 10
+    cuts = [(0, 100), (0, 1, 2, 57, 100), tuple(range(0, 101, 10))]
+    split = [[range(*ends) for ends in pairwise(rows)] for rows in cuts]
+    one, *others = (np.vstack(list(geometry.warp_bands(pixels, matrix, bands, 83))) for bands in split)
+    np.testing.assert_allclose(one, whole, atol=0.1)
+    for other in others:
+        np.testing.assert_array_equal(other, one)
 
 
 def test_cut_out_of_a_large_picture_equals_that_of_all_of_it():

@@ -6,6 +6,7 @@ Convention: pixel centres lie on whole numbers; a matrix is (2, 3) and named tar
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import cv2
@@ -74,6 +75,35 @@ def warp(
         width_px: width of the result.
         edge: what lies beyond the picture: "replicate" the border, or "zero".
     """
+    part, matrix = _cut(pixels, target_from_source, height_px, width_px)
+    border = cv2.BORDER_REPLICATE if edge == "replicate" else cv2.BORDER_CONSTANT
+    method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 else cv2.INTER_LINEAR
+    return cv2.warpAffine(part, matrix, (width_px, height_px), flags=method, borderMode=border)
+
+
+def warp_bands(pixels: Plane, target_from_source: Matrix, bands: Sequence[range], width_px: int) -> Iterator[Plane]:
+    """What `warp` makes of a float picture with zeros beyond it, a band of rows at a time.
+
+    A pixel does not depend on the band it is in: its place in the source is worked out from the row in the whole.
+
+    Args:
+        pixels: (H, W, C) float32.
+        target_from_source: (2, 3) affine matrix.
+        bands: rows of the result, rising and without gaps from 0 to its height.
+        width_px: width of the result.
+
+    Yields:
+        (rows, width_px, C) float32 for each band.
+    """
+    part, matrix = _cut(pixels, target_from_source, bands[-1].stop, width_px)
+    find_places = _coarse_places if pixels.shape[2] == 2 else _fine_places  # as `warp` does: OpenCV treats them apart
+    for band in bands:
+        x, y = (find_places(row, band, width_px) for row in invert(matrix))
+        yield cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def _cut(pixels: AnyPixels, target_from_source: Matrix, height_px: int, width_px: int) -> tuple[AnyPixels, Matrix]:
+    """The part of a picture that reaches a result of the given size, shrunk if need be, and its matrix."""
     x0, y0, x1, y1 = corner_box(invert(target_from_source), height_px, width_px)
     left, top = max(0, math.floor(x0) - _BORDER_PX), max(0, math.floor(y0) - _BORDER_PX)
     right = max(left + 1, min(pixels.shape[1], math.ceil(x1) + _BORDER_PX))
@@ -90,9 +120,22 @@ def warp(
         factors = np.array([width / small_width, height / small_height])
         matrix[:, 2] += matrix[:, :2] @ ((factors - 1) / 2)
         matrix[:, :2] = matrix[:, :2] * factors
-    border = cv2.BORDER_REPLICATE if edge == "replicate" else cv2.BORDER_CONSTANT
-    method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 else cv2.INTER_LINEAR
-    return cv2.warpAffine(part, matrix, (width_px, height_px), flags=method, borderMode=border)
+    return part, matrix
+
+
+def _fine_places(row: NDArray[np.float64], band: range, width_px: int) -> Plane:
+    """(rows, width_px) a source coordinate of every pixel of a band, `row @ (x, y, 1)`, rounded as a fused product."""
+    a, b, c = row.astype(np.float32)
+    starts = b * np.array(band, np.float32) + c
+    return (starts[:, None] + np.float64(a) * np.arange(width_px)).astype(np.float32)
+
+
+def _coarse_places(row: NDArray[np.float64], band: range, width_px: int) -> Plane:
+    """The same to 1/32 px, summed of whole 1/1024 px."""
+    starts = np.rint((row[1] * np.array(band) + row[2]) * 1024)
+    return (np.floor((starts[:, None] + np.rint(row[0] * np.arange(width_px) * 1024) + 16) / 32) / 32).astype(
+        np.float32
+    )
 
 
 def sample(pixels: AnyPixels, places: Plane) -> AnyPixels:
@@ -103,7 +146,7 @@ def sample(pixels: AnyPixels, places: Plane) -> AnyPixels:
 
 def pixel_grid(height_px: int, width_px: int) -> Plane:
     """(H, W, 2) the (x, y) of every pixel."""
-    return np.stack(np.meshgrid(np.arange(width_px), np.arange(height_px)), -1).astype(np.float32)
+    return np.stack(np.meshgrid(np.arange(width_px, dtype=np.float32), np.arange(height_px, dtype=np.float32)), -1)
 
 
 def blur(plane: Plane, sigma_px: float) -> Plane:
