@@ -96,7 +96,7 @@ def test_lines_of_a_few_people_are_measured_by_the_judges(
     assert story["identity"]["thresholds"][0]["score"] is None
     assert load_reference(tmp_path / "lines.json").to_json() == found.to_json()
     text = "\n".join(table.to_markdown() for table in describe_reference(found))
-    assert "nan" not in text
+    assert " nan" not in text
     assert "| FMR 0.10% | not resolvable |" in text
 
 
