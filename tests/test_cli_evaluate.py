@@ -1,0 +1,113 @@
+"""`reage evaluate` as a person runs it: a report in a folder, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from reage.cli import app
+from reage.images import Image, save_image
+from reage.portraits import write_shards
+from reage.training.split import split_of
+from reage.types import Face, Pixels
+
+REPORT = {"report.html", "report.json", "report.md", "rows.parquet"}
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def refused(*arguments: object) -> str:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, ""), err
+    sentence = err.strip().splitlines()[-1]
+    assert sentence.startswith("Error: ")
+    return sentence
+
+
+@pytest.fixture(scope="module")
+def photos(photo: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a face and a wall."""
+    folder = tmp_path_factory.mktemp("photos")
+    save_image(Image(pixels=photo), folder / "face.png")
+    save_image(Image(pixels=np.full((80, 80, 3), 120, np.uint8)), folder / "wall.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(make_portrait: Callable, face: Face, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six held-out people."""
+    folder = tmp_path_factory.mktemp("shards")
+    names = [name for name in (f"P{i}" for i in range(80)) if split_of(name) == "val"][:6]
+    write_shards([make_portrait(face.crop, person=name, age_years=38.0) for name in names], folder)
+    return folder
+
+
+def test_identity_engine_scores_no_change_at_all(shards: Path, tmp_path: Path) -> None:
+    code, out, err = run(
+        "evaluate", "--engine", "identity", "--faces", shards, "--targets", "30,50,75", "--zone-faces", 1,
+        "--workers", 1, "-o", tmp_path / "report", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    story = json.loads(out)
+    headline = {name: next(iter(cells.values())) for name, cells in story["tables"]["headline"]["rows"].items()}
+    assert headline["years gained at 75"]["value"] == pytest.approx(0, abs=1e-3)
+    assert headline["identity distance at 75, median"]["value"] == pytest.approx(0, abs=1e-4)
+    assert headline["whole crop, mean difference, worst target"]["value"] == 0
+    assert headline["years gained at 75"]["num"] == 6
+    slope = story["tables"]["zone orders"]["rows"]["glabella"]["slope (1 is ideal)"]
+    assert slope["value"] is None, "one face is too few"
+    assert {path.name for path in (tmp_path / "report").iterdir()} == REPORT
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == story
+
+
+def test_photos_of_a_folder_are_judged(photos: Path, tmp_path: Path) -> None:
+    code, out, err = run("evaluate", "--engine", "identity", "--faces", photos, "--targets", "60:70:10",
+                         "--zone-faces", 0, "--workers", 1, "-o", tmp_path)  # fmt: skip
+    assert code == 0, err
+    assert "No face was found in wall.png." in err
+    assert "not resolvable" in out
+    assert out.strip().splitlines()[-1] == str(tmp_path / "report.html")
+    assert {path.name for path in tmp_path.iterdir()} == REPORT
+
+
+def test_pairs_name_their_program(photos: Path, photo: Pixels, tmp_path: Path) -> None:
+    for folder in ("before", "rival"):
+        (tmp_path / folder).mkdir()
+    save_image(Image(pixels=photo), tmp_path / "before" / "a.png")
+    save_image(Image(pixels=photo[:, ::-1].copy()), tmp_path / "rival" / "a.png")
+    code, out, err = run("evaluate", "--pairs", tmp_path / "before", tmp_path / "rival", "--target", 65,
+                         "--workers", 1, "-o", tmp_path / "report", "--json")  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["engine"] == "rival"
+    assert list(json.loads(out)["tables"]["by target"]["rows"]["pictures"]) == ["65"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "Say whom to judge on"),
+        (("--faces", "a", "--pairs", "a", "b"), "Say whom to judge on"),
+        (("--pairs", "a", "b"), "Pairs have one age each"),
+        (("--faces", "a", "--target", 65), "--target belongs to --pairs"),
+        (("--faces", "a", "--targets", "old"), "--targets is 'old'; give ages as in 20,30,75 or 20:80:10."),
+        (("--faces", "a", "--targets", "30,300"), "target age is 300"),
+        (("--faces", "no-such-folder"), "no-such-folder"),
+        (("--faces", ".", "--engine", "nobody"), "nobody"),
+        (("--faces", ".", "--matcher", "no.onnx"), "no.onnx"),
+        (("--faces", ".", "--inception", "no.pt"), "There is no file no.pt"),
+    ],
+)
+def test_mistakes_get_a_sentence(
+    arguments: tuple[object, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sentence in refused("evaluate", *arguments)
+    assert not any(tmp_path.iterdir()), "nothing is left behind"
