@@ -85,7 +85,8 @@ def age_b() -> AgeRecipe:
     """The estimator that judges: it reads other stages, and learned from other people, from another seed."""
     trunk = TrunkConfig(stages=TrunkConfig().stages[:4])
     net = AgeNetConfig(trunk=trunk, stages_read=(0, 2, 3), looks=((0.8, 160), (0.84, 168)))
-    return AgeRecipe(seed=1, left_out_fold=1, net=net, schedule=Schedule(steps=2000, batch=16))
+    curve = CurveConfig(bias_weight=1.0)
+    return AgeRecipe(seed=1, left_out_fold=1, net=net, curve=curve, schedule=Schedule(steps=2000, batch=16))
 
 
 def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Path | None = None) -> AgeNet:
