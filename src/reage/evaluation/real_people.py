@@ -232,7 +232,10 @@ def describe_reference(reference: Reference) -> list[Table]:
             corner="age",
             headers=("years", "faces within 5 years"),
             rows=bias,
-            note=f"Mean error {Figure(value=ages.mean_error)} years, N={ages.num}. Both estimators are {Figure(value=ages.apart)} years "
-            f"apart, their readings correlate by {Figure(value=ages.correlation, style='.3f')}.",
+            note=(
+                f"Mean error {Figure(value=ages.mean_error)} years, N={ages.num}. Both estimators are "
+                f"{Figure(value=ages.apart)} years apart, their readings correlate by "
+                f"{Figure(value=ages.correlation, style='.3f')}."
+            ),
         ),
     ]
