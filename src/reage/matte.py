@@ -16,7 +16,7 @@ from reage.images import geometry, regions
 from reage.images.tensors import to_net
 from reage.nets.parse import ParseNet, load_parse_net
 from reage.types import Pixels, Plane
-from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask, face_grid, smoothstep
+from reage.zones import FACE_PER_CROP, FACE_SHAPE, FACE_SOFTNESS, Ellipse, ellipse_mask, face_grid, smoothstep
 
 _BORDER = 0.15
 """Share of half the crop over which the matte dies away at its border."""
@@ -82,7 +82,7 @@ def face_oval(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Pla
     """1 on the face from hairline to jaw, soft at the border; `dense` (68, 2) crop px follows the person's own jaw."""
     grid = face_grid(side_px, landmarks)
     if dense is None:
-        return ellipse_mask(grid, Ellipse(0.0, 0.36, 1.16, 1.52), 0.09)
+        return ellipse_mask(grid, FACE_SHAPE, FACE_SOFTNESS)
     unit = side_px / FACE_PER_CROP
     jaw = geometry.fill_polygon(np.vstack([dense[:17], dense[[26, 17]] - [0, 1.2 * unit]]), side_px, side_px)
     jaw = geometry.blur(geometry.grow(jaw, -0.03 * unit), 0.035 * unit)

@@ -1,4 +1,4 @@
-"""Where things are in a face: the twelve zones and the places of an average face.
+"""Where things are in a face: the twelve zones, the places of an average face, and maps of how old each place looks.
 
 Convention:
     face units: the origin lies midway between the eyes, x to the viewer's right, y down, the distance between the eye
@@ -59,6 +59,18 @@ ZONE_SHAPES: Mapping[str, Ellipse] = {
 }
 
 
+FACE_SHAPE = Ellipse(0.0, 0.36, 1.16, 1.52)
+"""A face from hairline to chin, whoever it is."""
+FACE_SOFTNESS = 0.09
+
+MAP_AGES_YEARS = (18.0, 80.0)
+"""Ages that an aging map tells apart; beyond them it stays as it is at its ends."""
+_YOUNGEST_LEVEL = 0.1
+"""Level of the youngest skin in an aging map, where 0 is no face at all."""
+_MAP_BLUR = 0.02
+"""Sigma of the blur of an aging map, crop sides."""
+
+
 def template_points(points: NDArray[np.floating], side_px: int) -> Plane:
     """(N, 2) face units -> (N, 2) px in a crop of that side."""
     return ((points / FACE_PER_CROP + EYES_IN_CROP) * side_px - 0.5).astype(np.float32)
@@ -101,3 +113,44 @@ def zone_masks(face: Face) -> dict[str, Plane]:
     masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES}
     total = np.maximum(np.sum(list(masks.values()), axis=0), 1)
     return {zone: mask / total for zone, mask in masks.items()}
+
+
+def make_aging_map(side_px: int, landmarks: Plane, age_years: float, scores: Mapping[str, float]) -> Plane:
+    """How old each place of a face looks: the oval of the face filled with the age, each zone drawn with its score.
+
+    After AMGAN (arXiv 2008.10960). Every border is soft, in proportion to the crop, so that a map looks the same at
+    any size.
+
+    Args:
+        side_px: side of the crop.
+        landmarks: (5, 2) crop px.
+        age_years: apparent age; the map tells `MAP_AGES_YEARS` apart.
+        scores: zone of `reage.types.ZONES` -> score in [0, 1]; a zone that is left out keeps the age of the face.
+
+    Returns:
+        (S, S) 0 beside the face, 0.1 for the youngest skin, 1 for the oldest; where zones overlap, the mean of theirs.
+    """
+    grid = face_grid(side_px, landmarks)
+    youngest, oldest = MAP_AGES_YEARS
+    drawn = np.full((side_px, side_px), _level((age_years - youngest) / (oldest - youngest)))
+    if scores:
+        masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], FACE_SOFTNESS) for zone in scores}
+        levels = np.sum([masks[zone] * _level(score) for zone, score in scores.items()], axis=0)
+        cover, total = (combine(list(masks.values()), axis=0) for combine in (np.max, np.sum))
+        drawn = drawn * (1 - cover) + cover * levels / np.maximum(total, 1e-6)
+    drawn = (drawn * ellipse_mask(grid, FACE_SHAPE, FACE_SOFTNESS)).astype(np.float32)
+    rim = round(4 * _MAP_BLUR * side_px)  # a long chin reaches the border of the crop
+    blurred = geometry.blur(np.pad(drawn, rim, mode="edge"), _MAP_BLUR * side_px)
+    return np.clip(blurred[rim : rim + side_px, rim : rim + side_px], 0, 1)
+
+
+def _level(share: float) -> float:
+    return _YOUNGEST_LEVEL + (1 - _YOUNGEST_LEVEL) * min(1.0, max(0.0, share))
+
+
+def make_place_gradients(side_px: int) -> Plane:
+    """(2, S, S) how far right, then how far down each place of a crop is: 0 to 1.
+
+    Beside an aging map they tell a net that sees a part of a crop which part it is (AMGAN, arXiv 2008.10960).
+    """
+    return np.moveaxis(geometry.pixel_grid(side_px, side_px), -1, 0) / np.float32(max(1, side_px - 1))
