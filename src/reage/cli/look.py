@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from reage.cli.console import print_json, print_table
+from reage.cli.order import parse_zones
 from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
-from reage.errors import ImageError, WeightsError
-from reage.types import ZONE_GROUPS, ZONES
+from reage.errors import ImageError, PlanError, WeightsError
+from reage.types import ZONE_GROUPS, ZONES, Plan
 
 if TYPE_CHECKING:
     from reage.images import Image
@@ -36,7 +38,7 @@ def find(
     from reage.images import draw_faces
 
     output = output or Path(f"{photo.stem}-faces.png")
-    picture, faces = _find_faces(photo, output, dense)
+    picture, faces = _find_faces(photo, output, dense=dense)
     _save_drawing(draw_faces(picture.pixels, faces), output)
     if as_json:
         found = [{"number": number, **_face_story(face)} for number, face in enumerate(faces, start=1)]
@@ -71,10 +73,23 @@ def engines(as_json: AsJson = False) -> None:
 
 def zones(
     photo: Annotated[Path | None, typer.Argument(metavar="[PHOTO]", help="Draw the zones on its faces.")] = None,
+    as_maps: Annotated[
+        bool, typer.Option("--map", help="Draw aging maps instead: how old each place looks, dark young, bright old.")
+    ] = False,
+    to: Annotated[
+        float | None, typer.Option(metavar="AGE", help="Also the map of this target age, 1 to 100; with --map.")
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option("--zones", metavar="NAME=SCORE,...", help="Also the map with these zone scores; with --map."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="The drawing; NAME-zones.png in the current folder by default."
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The drawing; NAME-zones.png, or NAME-map.png, in the current folder by default.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -84,13 +99,19 @@ def zones(
         "zones": list(ZONES),
         "groups": {name: list(members) for name, members in ZONE_GROUPS.items()},
     }
+    plan = _parse_map_order(photo, as_maps, to, scores)
     if photo is None and output is not None:
         raise ImageError(f"There is nothing to draw on '{output}'; name a photo too, as in reage zones me.jpg.")
     if photo is not None:
-        output = output or Path(f"{photo.stem}-zones.png")
-        _, faces = _find_faces(photo, output, dense=False)
-        _save_drawing(_draw_zone_maps(faces), output)
+        output = output or Path(f"{photo.stem}-{'map' if as_maps else 'zones'}.png")
         story |= {"input": str(photo), "output": str(output)}
+        _, faces = _find_faces(photo, output, parsed=as_maps)
+        if as_maps:
+            levels = _read_levels(faces, plan)
+            _save_drawing(_draw_aging_maps(faces, levels), output)
+            story["faces"] = [_levels_story(*read) for read in zip(faces, levels, strict=True)]
+        else:
+            _save_drawing(_draw_zone_maps(faces), output)
     if as_json:
         print_json(story)
     elif output is not None:
@@ -100,13 +121,26 @@ def zones(
         print_table(("zone", "also part of"), rows)
 
 
-def _find_faces(photo: Path, output: Path, dense: bool) -> tuple[Image, list[Face]]:
+def _parse_map_order(photo: Path | None, as_maps: bool, to: float | None, scores: str | None) -> Plan | None:
+    """The plan for the target maps; None for none."""
+    if as_maps and photo is None:
+        raise ImageError("There is no face to make a map of; name a photo too, as in reage zones me.jpg --map.")
+    if to is None and scores is None:
+        return None
+    if not as_maps:
+        raise PlanError("--to and --zones order a map; add --map, as in reage zones me.jpg --map --to 70.")
+    return Plan(age=to, zones=parse_zones(scores))
+
+
+def _find_faces(photo: Path, output: Path, *, dense: bool = False, parsed: bool = False) -> tuple[Image, list[Face]]:
+    """The photo and its faces; `parsed` tells what of them is hidden by hair."""
     from reage.find import Finder, choose_faces
     from reage.images import check_output, load_image
 
     picture = load_image(photo)
     check_output(output, source=photo)
-    return picture, choose_faces(Finder().find(picture.pixels, dense_landmarks=dense), "all")
+    finder = Finder.load() if parsed else Finder()
+    return picture, choose_faces(finder.find(picture.pixels, dense_landmarks=dense), "all")
 
 
 def _save_drawing(pixels: Pixels, output: Path) -> None:
@@ -121,6 +155,48 @@ def _draw_zone_maps(faces: list[Face]) -> Pixels:
 
     maps = [draw_zones(face.crop, zone_masks(face)) for face in faces]
     return draw_strip(maps, [f"face {number}" for number in range(1, len(maps) + 1)], height_px=maps[0].shape[0])
+
+
+def _read_levels(faces: list[Face], plan: Plan | None) -> list[dict[str, Plan]]:
+    """For each face the age and scores it has now and, where something is ordered, those to come."""
+    from reage.measure import Meter
+    from reage.plan import complete
+    from reage.zone_scores import ZoneScorer
+
+    meter, scorer = Meter.load(), ZoneScorer.load()
+    levels = []
+    for face in faces:
+        reading, scores = meter.measure(face), scorer.measure(face)
+        now = Plan(age=min(100.0, max(1.0, reading.age_years)), zones=scores)
+        levels.append({"now": now} if plan is None else {"now": now, "target": complete(plan, reading, scores)})
+    return levels
+
+
+def _draw_aging_maps(faces: list[Face], levels: list[dict[str, Plan]]) -> Pixels:
+    """The maps of each face side by side, then the gradients that go to a net with any of them."""
+    from reage.images import draw_strip
+    from reage.zones import make_aging_map, make_place_gradients
+
+    side = len(faces[0].crop)
+    planes, labels = [], []
+    for number, (face, read) in enumerate(zip(faces, levels, strict=True), start=1):
+        for when, plan in read.items():
+            assert plan.age is not None
+            planes.append(make_aging_map(side, face.to_crop(face.landmarks), plan.age, plan.zones))
+            labels.append(f"face {number}, {when}: {plan.age:.0f} years")
+    planes.extend(make_place_gradients(side))
+    pictures = [np.rint(255 * plane).astype(np.uint8)[..., None].repeat(3, -1) for plane in planes]
+    return draw_strip(pictures, [*labels, "X", "Y"], height_px=side)
+
+
+def _levels_story(face: Face, levels: dict[str, Plan]) -> dict[str, Any]:
+    return {"box": face.to_json()["box"]} | {
+        when: {
+            "age_years": round(plan.age or 0, 1),
+            "zones": {zone: round(score, 3) for zone, score in plan.zones.items()},
+        }
+        for when, plan in levels.items()
+    }
 
 
 def _face_story(face: Face) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+"""`reage zones --map`: the aging maps it draws, what it prints with them, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from typer.testing import CliRunner
+
+from reage.cli import app
+from reage.images import Image, geometry, load_image, save_image
+from reage.types import ZONES, Pixels
+from reage.zones import FACE_SHAPE, ZONE_SHAPES, template_points
+
+SIDE = 512
+"""Of the maps in the strip."""
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def me(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Head and shoulders out of the demo photo, alone in the current folder, which nothing may change."""
+    monkeypatch.chdir(tmp_path)
+    photo = Path("me.png")
+    save_image(Image(pixels=skimage.data.astronaut()[:256, 96:352].copy()), photo, altered=False)
+    before = photo.read_bytes()
+    yield photo
+    assert photo.read_bytes() == before
+
+
+def draw(*arguments: object) -> tuple[list[dict[str, Any]], list[Pixels]]:
+    """What is told of the faces, and the pictures of the strip, each (512, 512, 3)."""
+    done = call("zones", *arguments, "--map", "--json")
+    assert done.exit_code == 0, done.output
+    story = json.loads(done.stdout)
+    strip = load_image(story["output"]).pixels[-SIDE:]
+    pitch = SIDE + SIDE // 64
+    assert (strip.shape[1] + SIDE // 64) % pitch == 0
+    return story["faces"], [strip[:, left : left + SIDE] for left in range(0, strip.shape[1], pitch)]
+
+
+def level_at(picture: Pixels, x: float, y: float) -> float:
+    """The level of a map at a place in face units."""
+    column, row = np.rint(template_points(np.array([[x, y]]), SIDE)[0]).astype(int)
+    return float(picture[row, column, 0]) / 255
+
+
+def test_the_map_shows_what_is_measured(me: Path) -> None:
+    (face,), (now, x, y) = draw(me)
+    (read,) = json.loads(call("measure", me, "--json").stdout)["faces"]
+    assert face["box"] == read["box"]
+    assert face["now"] == {"age_years": read["age_years"], "zones": read["zones"]}
+    assert set(face) == {"box", "now"}
+    fill = 0.1 + 0.9 * (read["age_years"] - 18) / (80 - 18)
+    assert level_at(now, 0, FACE_SHAPE.y + 1.2) == pytest.approx(fill, abs=0.02)
+    assert now[0].max() == now[:, :40].max() == 0
+    forehead = ZONE_SHAPES["forehead"]
+    score = 0.1 + 0.9 * read["zones"]["forehead"]
+    assert level_at(now, forehead.x, forehead.y) == pytest.approx(score, abs=0.03)
+    np.testing.assert_array_equal(x[0, [0, -1], 0], [0, 255])
+    np.testing.assert_array_equal(y, x.transpose(1, 0, 2))
+
+
+def test_an_ordered_age_gets_its_map_beside(me: Path) -> None:
+    (face,), pictures = draw(me, "--to", 75, "-o", "maps.png")
+    (read,) = json.loads(call("measure", me, "--to", 75, "--json").stdout)["faces"]
+    assert face["target"] == {"age_years": 75, "zones": read["zones_at"]}
+    now, target, *_ = pictures
+    assert len(pictures) == 4
+    assert target.mean() > now.mean() + 10
+    assert level_at(target, 0, FACE_SHAPE.y + 1.2) == pytest.approx(0.1 + 0.9 * 57 / 62, abs=0.02)
+
+
+def test_ordered_zones_change_in_the_map_and_nothing_else(me: Path) -> None:
+    (face,), (now, target, *_) = draw(me, "--zones", "forehead=0,crows_feet=1")
+    assert face["target"]["age_years"] == face["now"]["age_years"]
+    ordered = {"forehead": 0.0, "crows_feet.left": 1.0, "crows_feet.right": 1.0}
+    assert face["target"]["zones"] == face["now"]["zones"] | ordered
+    change = {zone: level_at(target, s.x, s.y) - level_at(now, s.x, s.y) for zone, s in ZONE_SHAPES.items()}
+    assert change["forehead"] < -0.1
+    assert min(change["crows_feet.left"], change["crows_feet.right"]) > 0.1
+    assert change["upper_lip"] == change["nasolabial.left"] == 0
+
+
+def test_every_face_has_its_own_maps(me: Path) -> None:
+    person = load_image(me).pixels
+    smaller = np.full_like(person, person[0, 0])
+    smaller[20:220, 20:220] = geometry.resize(person, 200, 200)
+    save_image(Image(pixels=np.hstack([person, smaller])), Path("pair.png"), altered=False)
+    faces, pictures = draw("pair.png", "--to", 30)
+    assert [set(face) for face in faces] == [{"box", "now", "target"}] * 2
+    assert len(pictures) == 2 * 2 + 2
+
+
+def test_a_person_is_told_where_the_map_is(me: Path) -> None:
+    done = call("zones", me, "--map")
+    assert (done.exit_code, done.stdout.strip(), done.stderr) == (0, "me-map.png", "")
+    assert {path.name for path in me.absolute().parent.iterdir()} == {"me.png", "me-map.png"}
+
+
+def test_without_map_the_zones_are_drawn_as_ever(me: Path) -> None:
+    done = call("zones", me, "--json")
+    assert done.exit_code == 0, done.output
+    story = json.loads(done.stdout)
+    assert set(story) == {"zones", "groups", "input", "output"}
+    assert story["zones"] == list(ZONES)
+    assert story["output"] == "me-zones.png"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--map",),
+        ("--map", "--to", 70),
+        ("--map", "-o", "map.png"),
+        ("me.png", "--to", 70),
+        ("me.png", "--zones", "forehead=0.5"),
+        ("--to", 70),
+        ("me.png", "--map", "--to", 101),
+        ("me.png", "--map", "--zones", "nose=0.5"),
+        ("me.png", "--map", "--zones", "forehead=2"),
+        ("me.png", "--map", "--zones", ""),
+        ("me.png", "--map", "-o", "me.png"),
+        ("me.png", "--map", "-o", "missing/map.png"),
+        ("missing.png", "--map"),
+    ],
+)
+def test_unusable_order_is_refused(me: Path, arguments: tuple[object, ...]) -> None:
+    done = call("zones", *arguments)
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: "), done.stderr
+    assert done.stderr.endswith(".\n"), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert [path.name for path in me.absolute().parent.iterdir()] == ["me.png"]
