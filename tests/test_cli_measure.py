@@ -51,6 +51,25 @@ def test_each_face_has_an_age_and_its_flags(me: Path) -> None:
     assert [path.name for path in me.parent.iterdir()] == ["me.png"]
 
 
+def test_the_scores_to_expect_at_an_age_stand_beside_those_of_now(me: Path) -> None:
+    done = call("measure", me, "--to", 80, "--json")
+    assert done.exit_code == 0, done.output
+    (face,) = json.loads(done.stdout)["faces"]
+    assert set(face["zones_at"]) == set(face["zones"])
+    assert all(face["zones_at"][zone] >= score for zone, score in face["zones"].items())
+    assert sum(face["zones_at"].values()) > sum(face["zones"].values()) + 1
+    table = call("measure", me, "--to", 80).stdout
+    assert "now → at 80" in table
+    assert f"{face['zones']['glabella']:.2f} → {face['zones_at']['glabella']:.2f}" in table
+    assert "--to 70" in call("measure", "--help").stdout
+
+
+def test_an_age_beyond_the_range_is_refused(me: Path) -> None:
+    done = call("measure", me, "--to", 300)
+    assert done.exit_code == 2
+    assert "1 to 100" in done.stderr
+
+
 def test_a_person_gets_a_table(me: Path) -> None:
     done = call("measure", me)
     assert done.exit_code == 0, done.output

@@ -11,13 +11,15 @@ import pytest
 
 import reage
 from reage.engines import load_engine
+from reage.engines.identity import IdentityEngine
 from reage.errors import EngineError, FaceNotFound, ImageError
 from reage.find import Finder
 from reage.images import Image, geometry, load_image, save_image
 from reage.measure import Meter
 from reage.pipeline import Reager, Result, as_image, render
-from reage.plan import zone_age
-from reage.types import Face, Pixels, Plan, Reading
+from reage.plan import complete, zone_age
+from reage.types import Aged, Face, Pixels, Plan, Reading
+from reage.zone_scores import ZoneScorer
 from reage.zones import zone_masks
 
 VERBS = {"load", "find", "measure", "render", "composite"}
@@ -167,30 +169,65 @@ def test_one_side_leaves_the_other_alone(artist: Reager, photo: Pixels, face: Fa
 
 def test_a_zone_looks_like_its_age(artist: Reager, face: Face, reading: Reading) -> None:
     """In the middle of the zone there is what the engine makes of the whole face at the zone's age."""
-    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"all": 0.8})
+    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"under_eye": 0.6})
     zoned = render(artist.engine, face, reading, plan)
-    whole = render(artist.engine, face, reading, Plan(age=zone_age(0.8), age_from=reading.age_years))
-    total = np.sum(list(zone_masks(face).values()), axis=0)
-    inside = total > 0.999
-    assert inside.mean() > 0.02
+    whole = render(artist.engine, face, reading, Plan(age=zone_age("under_eye", 0.6), age_from=reading.age_years))
+    masks = zone_masks(face)
+    inside = masks["under_eye.left"] + masks["under_eye.right"] > 0.999
+    assert inside.mean() > 0.005
     np.testing.assert_allclose(zoned.crop[inside], whole.crop[inside], atol=1)
 
 
 def test_zones_and_age_act_together(artist: Reager, face: Face, reading: Reading) -> None:
     """Away from the zones there is the target age, in the middle of each its own."""
     own = reading.age_years
-    mixed = render(artist.engine, face, reading, Plan(age=25, age_from=own, zones={"all": 0.8}))
-    young, old = (render(artist.engine, face, reading, Plan(age=age, age_from=own)) for age in (25, zone_age(0.8)))
-    total = np.sum(list(zone_masks(face).values()), axis=0)
+    mixed = render(artist.engine, face, reading, Plan(age=25, age_from=own, zones={"under_eye": 0.6}))
+    ages = (25, zone_age("under_eye", 0.6))
+    young, old = (render(artist.engine, face, reading, Plan(age=age, age_from=own)) for age in ages)
+    masks = zone_masks(face)
+    total = masks["under_eye.left"] + masks["under_eye.right"]
     for where, whole in ((total == 0, young), (total > 0.999, old)):
         assert (whole.crop != face.crop)[where].any()
         np.testing.assert_allclose(mixed.crop[where], whole.crop[where], atol=1)
 
 
 def test_zones_that_look_their_age_change_nothing(artist: Reager, face: Face) -> None:
-    reading = Reading(age_years=zone_age(0.4), age_std_years=4, masculinity=0.1)
-    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"all": 0.4})
+    reading = Reading(age_years=zone_age("lip_corners", 0.4), age_std_years=4, masculinity=0.1)
+    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"lip_corners": 0.4})
     np.testing.assert_array_equal(render(artist.engine, face, reading, plan).crop, face.crop)
+
+
+class _ZoneEngine(IdentityEngine):
+    """Wants a score for every zone, and keeps the plans it was given."""
+
+    zone_driven = True
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+
+    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+        self.plans.append(plan)
+        return super().render(face, reading, plan)
+
+
+def test_zone_driven_engines_get_a_score_for_every_zone_that_shows(
+    finder: Finder, photo: Pixels, face: Face, reading: Reading
+) -> None:
+    engine = _ZoneEngine()
+    artist = Reager(engine, finder=finder)
+    artist(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face], readings=[reading])
+    scores = ZoneScorer.load().measure(face)
+    assert engine.plans == [complete(Plan(age=75, zones={"upper_lip": 0.1}), reading, scores)]
+    assert set(engine.plans[0].zones) == set(scores) | {"upper_lip"}
+    assert engine.plans[0].zones["upper_lip"] == 0.1
+
+
+def test_other_engines_get_only_the_zones_that_were_ordered(
+    still: Reager, photo: Pixels, face: Face, reading: Reading
+) -> None:
+    plan = still(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face], readings=[reading]).faces[0].plan
+    assert plan.zones == {"upper_lip": 0.1}
+    assert "scorer" not in vars(still)
 
 
 # Which faces

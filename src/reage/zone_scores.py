@@ -152,6 +152,7 @@ def check_shapes(tensors: Arrays) -> None:
         **dict.fromkeys(("wrinkle_levels", "age_levels", "score_levels"), (len(TONES), 12, 101)),
         "slopes": (12, num_waves),
         "phases": (num_waves,),
+        "typical_scores": (12, tensors["typical_scores"].shape[-1]),
     }
     for name, shape in wanted.items():
         if tensors[name].shape != shape:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reage.matte import Parts
+from reage.plan import TYPICAL_AGES
 from reage.portraits import Portrait, Portraits
 from reage.signs import make_view
 from reage.training.split import split_of
@@ -17,8 +18,11 @@ from reage.training.zones import (
     distributions,
     fit_signs,
     fit_zone_scorer,
+    local_mean,
+    never_falling,
     people_weights,
     rank_correlation,
+    typical_scores,
     weighted_quantiles,
     worsen,
     zones_a,
@@ -106,6 +110,32 @@ def test_quantiles_follow_the_weights() -> None:
     assert weighted_quantiles(values, np.ones(100))[50] == pytest.approx(49.5)
     assert weighted_quantiles(values, np.where(values < 50, 3.0, 1.0))[75] == pytest.approx(49.5, abs=1)
     assert (np.diff(weighted_quantiles(values % 3, np.ones(100))) >= 0).all()
+
+
+def test_typical_scores_follow_age_and_go_on_where_nobody_is() -> None:
+    random = np.random.default_rng(0)
+    ages = random.uniform(40, 75, 2000)
+    scores = 0.1 + 0.01 * (ages - 20)[:, None] + random.normal(0, 0.05, (2000, 12))
+    typical = typical_scores(scores, ages, np.ones(2000))
+    assert typical.shape == (12, len(TYPICAL_AGES))
+    np.testing.assert_allclose(typical, np.tile(0.1 + 0.01 * (np.array(TYPICAL_AGES) - 20), (12, 1)), atol=0.03)
+
+
+def test_typical_scores_rise_even_where_people_do_not() -> None:
+    ages = np.linspace(30, 85, 500)
+    typical = typical_scores(np.tile(0.7 - 0.005 * (ages - 30)[:, None], (1, 12)), ages, np.ones(500))
+    assert (np.diff(typical) > 0).all()
+    assert 0 < typical.min() < typical.max() < 1
+
+
+def test_a_local_mean_lies_on_the_line_of_its_neighbours() -> None:
+    ages = np.linspace(30, 80, 60)
+    assert local_mean(0.3 + 0.01 * ages, ages, np.ones(60), 30) == pytest.approx(0.6)
+
+
+def test_what_falls_is_levelled() -> None:
+    np.testing.assert_allclose(never_falling(np.array([1.0, 3, 2, 4, 0])), [1, 2.25, 2.25, 2.25, 2.25])
+    np.testing.assert_allclose(never_falling(np.arange(4.0)), np.arange(4))
 
 
 def test_rank_correlation_is_spearmans() -> None:

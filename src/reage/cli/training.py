@@ -147,7 +147,7 @@ def judge_zones(
             ],
         )
     for zone, typical in typical_rows(scorers[0]):
-        typer.echo(f'"{zone}": {typical},')
+        typer.echo(f'"{zone}": ({", ".join(f"{score:.2f}" for score in typical)}),')
 
 
 @training.command(name="judge-ages", epilog="Example: reage training judge-ages --shards shards/")
