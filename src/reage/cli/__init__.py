@@ -43,7 +43,7 @@ app.command(epilog="Example: reage age me.jpg --to 70 --zones crows_feet=0.9 -o 
 app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
 app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
-app.command(epilog="Example: reage measure me.jpg --json")(measure)
+app.command(epilog="Example: reage measure me.jpg --to 70")(measure)
 app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
 app.command(epilog="Example: reage evaluate shards/ --engine prototype -o report/")(evaluate)
 app.add_typer(training)
