@@ -210,14 +210,14 @@ class _ZoneEngine(IdentityEngine):
         return super().render(face, reading, plan)
 
 
-def test_zone_driven_engines_get_a_score_for_every_zone_that_shows(
-    finder: Finder, photo: Pixels, face: Face, reading: Reading
-) -> None:
+def test_zone_driven_engines_get_a_score_for_every_zone_that_shows(finder: Finder, photo: Pixels, face: Face) -> None:
     engine = _ZoneEngine()
     artist = Reager(engine, finder=finder)
-    artist(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face], readings=[reading])
+    artist(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face])
     scores = ZoneScorer.load().measure(face)
-    assert engine.plans == [complete(Plan(age=75, zones={"upper_lip": 0.1}), reading, scores)]
+    reading = replace(artist.meter.measure(face), zones=scores)
+    assert artist.measure(face) == reading
+    assert engine.plans == [complete(Plan(age=75, zones={"upper_lip": 0.1}), reading)]
     assert set(engine.plans[0].zones) == set(scores) | {"upper_lip"}
     assert engine.plans[0].zones["upper_lip"] == 0.1
 

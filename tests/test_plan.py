@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +15,8 @@ from reage.types import ZONES, Plan, Reading
 from reage.zone_scores import ZoneScorer
 
 
-def read(age_years: float) -> Reading:
-    return Reading(age_years=age_years, age_std_years=5.0, masculinity=0.5)
+def read(age_years: float, scores: Mapping[str, float] | None = None) -> Reading:
+    return Reading(age_years=age_years, age_std_years=5.0, masculinity=0.5, zones=scores or {})
 
 
 def test_the_table_is_that_of_the_shipped_scorer() -> None:
@@ -75,27 +77,27 @@ def test_readings_beyond_the_range_of_targets_are_brought_into_it(measured: floa
 
 def test_measured_scores_are_carried_to_the_target() -> None:
     scores = {"forehead": 0.3, "crows_feet.left": 0.5}
-    zones = complete(Plan(age=70), read(40), scores).zones
+    zones = complete(Plan(age=70), read(40, scores)).zones
     assert set(zones) == set(scores)
     for zone, score in scores.items():
         assert zones[zone] == pytest.approx(score + typical_score(zone, 70) - typical_score(zone, 40))
         assert zones[zone] > score + 0.05
-    assert complete(Plan(age=20), read(40), scores).zones["forehead"] < 0.3
+    assert complete(Plan(age=20), read(40, scores)).zones["forehead"] < 0.3
 
 
 def test_ordered_zones_win_over_measured_ones() -> None:
-    plan = complete(Plan(age=70, zones={"crows_feet": 0.1}), read(40), {"forehead": 0.3, "crows_feet.left": 0.5})
+    plan = complete(Plan(age=70, zones={"crows_feet": 0.1}), read(40, {"forehead": 0.3, "crows_feet.left": 0.5}))
     assert set(plan.zones) == {"forehead", "crows_feet.left", "crows_feet.right"}
     assert plan.zones["crows_feet.left"] == plan.zones["crows_feet.right"] == 0.1
 
 
 def test_zones_that_are_not_ordered_stay_when_no_age_is() -> None:
-    assert complete(Plan(zones={"forehead": 0.9}), read(40), {"upper_lip": 0.3}).zones["upper_lip"] == 0.3
+    assert complete(Plan(zones={"forehead": 0.9}), read(40, {"upper_lip": 0.3})).zones["upper_lip"] == 0.3
 
 
 @pytest.mark.parametrize(("age", "score", "carried"), [(85, 0.99, 1), (20, 0.01, 0)])
 def test_carried_scores_stay_on_the_scale(age: float, score: float, carried: float) -> None:
-    assert complete(Plan(age=age), read(50), dict.fromkeys(ZONES, score)).zones == dict.fromkeys(ZONES, carried)
+    assert complete(Plan(age=age), read(50, dict.fromkeys(ZONES, score))).zones == dict.fromkeys(ZONES, carried)
 
 
 def test_zones_of_one_age_share_a_layer() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,11 @@ class Reager:
         """The faces of a picture, the largest first, with what the engine needs to know of them."""
         return self.finder.find(as_image(image).pixels, dense_landmarks=self.engine.dense_landmarks)
 
+    def measure(self, face: Face) -> Reading:
+        """What the engine needs to know of a face before it changes it."""
+        reading = self.meter.measure(face)
+        return replace(reading, zones=self.scorer.measure(face)) if self.engine.zone_driven else reading
+
     def __call__(
         self,
         image: str | Path | Pixels | Image,
@@ -145,11 +150,10 @@ class Reager:
         with _timed(seconds, "find"):
             chosen = choose_faces(self.find(picture), faces) if isinstance(faces, str | int) else list(faces)
         with _timed(seconds, "measure"):
-            read = list(readings or map(self.meter.measure, chosen))
-            scores = [self.scorer.measure(face) if self.engine.zone_driven else None for face in chosen]
+            read = list(readings or map(self.measure, chosen))
         pixels, done = picture.pixels, []
-        for face, reading, measured in zip(chosen, read, scores, strict=True):
-            whole = complete(plan, reading, measured)
+        for face, reading in zip(chosen, read, strict=True):
+            whole = complete(plan, reading)
             with _timed(seconds, "render"):
                 aged = render(self.engine, face, reading, whole)
             with _timed(seconds, "composite"):

@@ -47,19 +47,16 @@ def zone_age(zone: str, score: float) -> float:
     return float(np.interp(score, (0, *inner, 1), TYPICAL_AGES))
 
 
-def complete(plan: Plan, reading: Reading, scores: Mapping[str, float] | None = None) -> Plan:
+def complete(plan: Plan, reading: Reading) -> Plan:
     """The plan with no gaps: `age_from` as measured if it was not given, `age` as `age_from` if only zones were.
 
-    Args:
-        plan: the order.
-        reading: of the face.
-        scores: zone -> score measured on the face, hidden zones left out. With them each of these zones that the order
-            does not name gets the score to expect at the target age: as much above or below the average as now.
+    Each zone whose score was measured, and that the order does not name, gets the score to expect at the target age: as
+    much above or below the average as now.
     """
     age_from = reading.age_years if plan.age_from is None else plan.age_from
     age_from = min(100.0, max(1.0, age_from))
     age = age_from if plan.age is None else plan.age
-    expected = {zone: _expect(zone, score, age_from, age) for zone, score in (scores or {}).items()}
+    expected = {zone: _expect(zone, score, age_from, age) for zone, score in reading.zones.items()}
     return replace(plan, age_from=age_from, age=age, zones={**expected, **plan.zones})
 
 

@@ -211,11 +211,14 @@ class Reading:
         age_years: expected apparent age.
         age_std_years: spread of that expectation.
         masculinity: share of men among people who look like this, 0 to 1; it picks the prototypes, nothing else.
+        zones: zone -> score in [0, 1], the share of people whose zone looks younger; hidden zones are left out, all of
+            them when they were not measured.
     """
 
     age_years: float
     age_std_years: float
     masculinity: float
+    zones: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -166,9 +167,9 @@ def _read_levels(faces: list[Face], plan: Plan | None) -> list[dict[str, Plan]]:
     meter, scorer = Meter.load(), ZoneScorer.load()
     levels = []
     for face in faces:
-        reading, scores = meter.measure(face), scorer.measure(face)
-        now = Plan(age=min(100.0, max(1.0, reading.age_years)), zones=scores)
-        levels.append({"now": now} if plan is None else {"now": now, "target": complete(plan, reading, scores)})
+        reading = replace(meter.measure(face), zones=scorer.measure(face))
+        now = Plan(age=min(100.0, max(1.0, reading.age_years)), zones=reading.zones)
+        levels.append({"now": now} if plan is None else {"now": now, "target": complete(plan, reading)})
     return levels
 
 

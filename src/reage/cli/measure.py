@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,13 +48,12 @@ def measure(
         check_output(output, source=photo)
     faces = choose_faces(_load_finder().find(picture.pixels), "all")
     meter, scorer = Meter.load(), ZoneScorer.load()
-    readings = [meter.measure(face) for face in faces]
+    readings = [replace(meter.measure(face), zones=scorer.measure(face)) for face in faces]
     qualities = [measure_quality(face) for face in faces]
-    zones = [scorer.measure(face) for face in faces]
-    later = [None if order is None else complete(order, *read).zones for read in zip(readings, zones, strict=True)]
+    later = [None if order is None else complete(order, reading).zones for reading in readings]
     if output is not None:
-        save_image(Image(pixels=_draw(faces, readings, zones)), output, altered=False)
-    measured = list(zip(faces, readings, zones, later, qualities, strict=True))
+        save_image(Image(pixels=_draw(faces, readings)), output, altered=False)
+    measured = list(zip(faces, readings, later, qualities, strict=True))
     if as_json:
         print_json({"faces": [_story(*one) for one in measured]})
         return
@@ -61,9 +61,9 @@ def measure(
         (
             f"{reading.age_years:.0f} ± {reading.age_std_years:.0f}",
             ", ".join(quality.flags) or "good",
-            *(_score_in_words(scores, then, zone) for zone in ZONES),
+            *(_score_in_words(reading.zones, then, zone) for zone in ZONES),
         )
-        for _, reading, scores, then, quality in measured
+        for _, reading, then, quality in measured
     ]
     rows = list(zip(("looks, years", "quality", *ZONES), *columns, strict=True))
     when = "" if to is None else f", now → at {to:g}"
@@ -176,29 +176,27 @@ def _score_in_words(scores: Mapping[str, float], later: Mapping[str, float] | No
     return f"{scores[zone]:.2f}" + (f" → {later[zone]:.2f}" if later is not None else "")
 
 
-def _story(
-    face: Face, reading: Reading, zones: Mapping[str, float], later: Mapping[str, float] | None, quality: Quality
-) -> dict[str, Any]:
+def _story(face: Face, reading: Reading, later: Mapping[str, float] | None, quality: Quality) -> dict[str, Any]:
     story = {
         "box": face.to_json()["box"],
         "age_years": round(reading.age_years, 1),
         "age_std_years": round(reading.age_std_years, 1),
-        "zones": {zone: round(score, 3) for zone, score in zones.items()},
+        "zones": {zone: round(score, 3) for zone, score in reading.zones.items()},
         "quality": quality.to_json(),
     }
     return story if later is None else story | {"zones_at": {zone: round(score, 3) for zone, score in later.items()}}
 
 
-def _draw(faces: Sequence[Face], readings: Sequence[Reading], zones: Sequence[Mapping[str, float]]) -> Pixels:
+def _draw(faces: Sequence[Face], readings: Sequence[Reading]) -> Pixels:
     """The faces' crops side by side, each zone with its score, the age above."""
     from reage.images import draw_strip, draw_zones
     from reage.zones import zone_masks
 
     maps = []
-    for face, scores in zip(faces, zones, strict=True):
+    for face, reading in zip(faces, readings, strict=True):
         masks = zone_masks(face)
-        labels = {zone: f"{score:.2f}" for zone, score in scores.items()}
-        maps.append(draw_zones(face.crop, {zone: masks[zone] for zone in scores}, labels))
+        labels = {zone: f"{score:.2f}" for zone, score in reading.zones.items()}
+        maps.append(draw_zones(face.crop, {zone: masks[zone] for zone in reading.zones}, labels))
     ages = [
         f"face {number}: {reading.age_years:.0f} ± {reading.age_std_years:.0f} years"
         for number, reading in enumerate(readings, start=1)

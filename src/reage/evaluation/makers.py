@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -101,15 +101,16 @@ class EngineMaker:
     def make(self, subject: Subject, place: int) -> Iterator[Picture]:
         """Every target, then every zone at every score."""
         reading = self.reader.measure(subject.face)
-        scores = self.scorer.measure(subject.face) if self.engine.zone_driven else None
+        if self.engine.zone_driven:
+            reading = replace(reading, zones=self.scorer.measure(subject.face))
         for target in self.targets:
-            plan = complete(Plan(age=target), reading, scores)
+            plan = complete(Plan(age=target), reading)
             yield self._make(subject, reading, plan, kind="aged", target=target)
         if not self.zone_every or place % self.zone_every:
             return
         for zone in ZONES:
             for score in self.zone_scores:
-                plan = complete(Plan(zones={zone: score}), reading, scores)
+                plan = complete(Plan(zones={zone: score}), reading)
                 yield self._make(subject, reading, plan, kind="zone", zone=zone, score=score)
 
     def _make(self, subject: Subject, reading: Reading, plan: Plan, **order: object) -> Picture:
