@@ -70,7 +70,7 @@ def test_similarity_is_that_of_scikit_image(photo: Pixels, noisy: Pixels) -> Non
     expected = skimage.metrics.structural_similarity(
         first, second, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
     )
-    assert structural_similarity(photo, noisy) == pytest.approx(expected, abs=1e-6)
+    assert structural_similarity(photo, noisy) == pytest.approx(expected, abs=1e-4)
     assert 0.3 < expected < 0.95
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -229,6 +230,7 @@ def _workers(order: Order, bench: Bench, workers: int) -> Iterator[Any]:
         yield lambda places: ((place, bench.judge(place)) for place in places)
         return
     context = multiprocessing.get_context("spawn")
+    os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))  # read by the workers as they start
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(order,)) as pool:
 
         def judged(places: Sequence[int]) -> Judged:
@@ -241,6 +243,9 @@ def _workers(order: Order, bench: Bench, workers: int) -> Iterator[Any]:
         finally:
             pool.shutdown(cancel_futures=True)
 
+
+_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+"""Processes that each start a thread for every core are several times slower than those that start one."""
 
 _bench: Bench
 """Of a worker process."""
