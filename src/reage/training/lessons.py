@@ -1,0 +1,129 @@
+"""Lessons for engines that learn from `prototype`: each training face at several ages, with its maps.
+
+Convention:
+    N faces, A ages, crops of P px.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.composite import composite
+from reage.engines import Engine
+from reage.evaluation.subjects import face_of
+from reage.images import geometry, replace_file
+from reage.matte import Parser
+from reage.measure import Meter
+from reage.plan import complete
+from reage.portraits import Portraits
+from reage.types import ZONES, Face, Pixels, Plan, Plane
+from reage.zone_scores import ZoneScorer
+from reage.zones import make_aging_map
+
+AGES = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)
+YOUNGEST, OLDEST = 18.0, 80.0
+"""Ages at which the fill of an aging map has its least and its most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What there is to learn.
+
+    Args:
+        crops: (N, P, P, 3) uint8 faces as they are.
+        aged: (N, A, P, P, 3) uint8 the same at each of `AGES`.
+        years: (N,) float32 true ages.
+        read_years: (N,) float32 as the reader reads them, which is what an engine gets at run time.
+        scores: (N, 12) float32 measured scores of the zones, NaN where hidden.
+        landmarks: (N, 5, 2) float32 in shares of the crop's side.
+        grey: (N,) bool.
+    """
+
+    crops: Pixels
+    aged: NDArray[np.uint8]
+    years: NDArray[np.float32]
+    read_years: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    grey: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def save(self, path: Path) -> None:
+        """Writes them whole or not at all."""
+        with replace_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Lessons:
+        """Reads what `save` wrote."""
+        with np.load(path) as stored:
+            return cls(**{name: stored[name] for name in stored.files})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """Everything that it takes to make a lesson."""
+
+    engine: Engine
+    reader: Meter
+    scorer: ZoneScorer
+    parser: Parser
+
+
+def make_lessons(
+    portraits: Portraits,
+    teacher: Teacher,
+    crop_px: int,
+    track: Callable[[range], Iterable[int]] = iter,
+) -> Lessons:
+    """One lesson for each portrait; give training people only."""
+    made = [
+        _make_lesson(face_of(portraits, row, teacher.parser), teacher, crop_px) for row in track(range(len(portraits)))
+    ]
+    columns = {name: np.stack([one[name] for one in made]) for name in made[0]}
+    side = portraits.crops.shape[1]
+    return Lessons(
+        **columns,
+        years=portraits.age_years.astype(np.float32),
+        landmarks=((portraits.landmarks + 0.5) / side).astype(np.float32),
+        grey=portraits.grey,
+    )
+
+
+def _make_lesson(face: Face, teacher: Teacher, crop_px: int) -> dict[str, NDArray[Any]]:
+    reading = teacher.reader.measure(face)
+    scores = teacher.scorer.measure(face)
+    aged = []
+    for age in AGES:
+        made = teacher.engine.render(face, reading, complete(Plan(age=age), reading))
+        aged.append(geometry.resize(composite(face.crop, face, made), crop_px, crop_px))
+    return {
+        "crops": geometry.resize(face.crop, crop_px, crop_px),
+        "aged": np.stack(aged),
+        "read_years": np.array(reading.age_years, np.float32),
+        "scores": np.array([scores.get(zone, np.nan) for zone in ZONES], np.float32),
+    }
+
+
+def make_map_weights(side_px: int, landmarks: Plane) -> Plane:
+    """For landmarks (5, 2) in shares of the side, (13, S, S) what the zones and, last, the age add to an aging map.
+
+    Maps are linear in what is asked for: 0.1 + 0.9 times each score, and the share of the age, times these weights.
+    """
+
+    def draw(age_years: float, most: str = "") -> Plane:
+        return make_aging_map(
+            side_px, landmarks * side_px - 0.5, age_years, {zone: float(zone == most) for zone in ZONES}
+        )
+
+    least = draw(YOUNGEST)
+    steps = [draw(YOUNGEST, zone) - least for zone in ZONES] + [draw(OLDEST) - least]
+    return (np.stack(steps) / 0.9).astype(np.float32)

@@ -1,0 +1,138 @@
+"""Lessons of a teacher, and an AMGAN that learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reage.engines import load_engine
+from reage.matte import Parser
+from reage.measure import Meter
+from reage.nets.age import load_age_net
+from reage.nets.amgan import tiny
+from reage.training.amgan import Amgan, AmganRecipe, Deck, LossWeights, cut_patches, pool_to, refining, train_amgan
+from reage.training.lessons import AGES, Lessons, Teacher, make_lessons, make_map_weights
+from reage.training.loop import Schedule
+from reage.types import ZONES, Face
+from reage.zone_scores import ZoneScorer
+from reage.zones import make_aging_map
+
+STEPS = Schedule(steps=3, batch=2, weight_decay=0.0, half=False)
+RECIPE = AmganRecipe(crop_px=64, net=tiny(), learn=STEPS, refine=STEPS)
+
+
+@pytest.fixture(scope="module")
+def lessons(make_portrait: Callable, to_columns: Callable, face: Face) -> Lessons:
+    portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
+    teacher = Teacher(
+        engine=load_engine("prototype"),
+        reader=Meter.load("age-a"),
+        scorer=ZoneScorer.load("zones-a"),
+        parser=Parser.load(),
+    )
+    return make_lessons(portraits, teacher, 64)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    torch.manual_seed(0)
+
+
+def test_lessons_show_every_age_and_survive_a_file(lessons: Lessons, tmp_path: Path) -> None:
+    assert lessons.crops.shape == (2, 64, 64, 3)
+    assert lessons.aged.shape == (2, len(AGES), 64, 64, 3)
+    changes = np.abs(lessons.aged[0].astype(int) - lessons.crops[0]).mean((1, 2, 3))
+    assert changes[-1] > changes[2]
+    lessons.save(tmp_path / "lessons.npz")
+    back = Lessons.load(tmp_path / "lessons.npz")
+    np.testing.assert_array_equal(back.aged, lessons.aged)
+    np.testing.assert_array_equal(back.scores, lessons.scores)
+
+
+def test_map_weights_make_any_map(lessons: Lessons) -> None:
+    points = lessons.landmarks[0]
+    weights = make_map_weights(64, points)
+    scores = np.linspace(0, 1, len(ZONES))
+    values = 0.1 + 0.9 * np.append(scores, (50 - 18) / (80 - 18))
+    wanted = make_aging_map(64, points * 64 - 0.5, 50.0, dict(zip(ZONES, scores.tolist(), strict=True)))
+    np.testing.assert_allclose(np.tensordot(values, weights, 1), wanted, atol=1e-4)
+
+
+def test_batches_show_what_their_maps_say(lessons: Lessons) -> None:
+    deck = Deck(lessons, replace(RECIPE, own_age=0.0, zoned=0.0, unscored=1.0))
+    batch = deck.draw(32, torch.Generator().manual_seed(1))
+    assert batch.planes.shape == (32, 4, 64, 64)
+    assert batch.x.min() >= -1
+    assert batch.x.max() <= 1
+    middle = (slice(None), slice(None), slice(24, 40), slice(24, 40))
+    asked = (batch.planes[:, :1] - batch.planes[:, 1:2])[middle].mean((1, 2, 3))
+    assert (torch.sign(asked) == torch.sign(batch.gap))[batch.gap.abs() > 5].all()
+    changed = (batch.y - batch.x).abs().mean((1, 2, 3))
+    far, near = batch.gap.abs() > 25, batch.gap.abs() < 8
+    assert changed[far].mean() > 2 * changed[near].mean()
+
+
+def test_own_age_asks_for_nothing(lessons: Lessons) -> None:
+    deck = Deck(lessons, replace(RECIPE, own_age=1.0, zoned=0.0))
+    batch = deck.draw(8, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(batch.planes[:, 0], batch.planes[:, 1], atol=1e-4, rtol=0)
+    assert (batch.y - batch.x).abs().mean() < 0.06
+
+
+def test_the_same_seed_draws_the_same_batch(lessons: Lessons) -> None:
+    deck = Deck(lessons, RECIPE)
+    first, second = (deck.draw(4, torch.Generator().manual_seed(3), free=True) for _ in range(2))
+    assert torch.equal(first.planes, second.planes)
+    assert torch.equal(first.x, second.x)
+
+
+def test_patches_carry_their_place() -> None:
+    x = torch.arange(64.0).expand(5, 1, 64, 64)
+    patches = cut_patches(x, torch.Generator().manual_seed(0))
+    assert patches.pictures.shape == (5, 1, 32, 32)
+    torch.testing.assert_close(patches.pictures.mean((1, 2, 3)) + 0.5, 64 * patches.centres[:, 0])
+    pooled = pool_to(2 * torch.ones(1, 1, 32, 32) - 1, torch.zeros(1, 1, 4, 4))
+    assert torch.equal(pooled, torch.ones(1, 1, 4, 4))
+
+
+def test_learning_lowers_the_distance_to_the_teacher(lessons: Lessons) -> None:
+    net = Amgan(tiny(), load_age_net("age-a"))
+    batch = Deck(lessons, RECIPE).draw(4, torch.Generator().manual_seed(0))
+    optimiser = torch.optim.Adam(net.generator.parameters(), 3e-3)
+    losses = []
+    for _ in range(25):
+        loss = net.learn(batch, LossWeights())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> None:
+    deck, generator = Deck(lessons, RECIPE), torch.Generator().manual_seed(0)
+    taught, free = deck.draw(2, generator), deck.draw(2, generator, free=True)
+    net = Amgan(tiny(), load_age_net("age-a"))
+    none = LossWeights(likeness=0, detail=0, features=0, penalty=0)
+    net.refine(taught, free, none, generator).backward()
+    assert all(one.grad is None or not one.grad.any() for one in net.generator.parameters())
+    assert any(one.grad is not None and one.grad.any() for one in net.critic.parameters())
+    for name in ("realism", "map", "place", "cycle", "age", "elsewhere"):
+        net.zero_grad()
+        net.refine(taught, free, replace(none, **{name: 1.0}), generator).backward()
+        assert any(one.grad is not None and one.grad.any() for one in net.generator.parameters()), name
+
+
+def test_a_run_of_both_stages_can_be_had_again(lessons: Lessons, tmp_path: Path) -> None:
+    first, story = train_amgan(RECIPE, lessons, tmp_path / "amgan.checkpoint")
+    second, _ = train_amgan(RECIPE, lessons)
+    for mine, other in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+    assert story["net"] == {"widths": (4, 8, 8), "num_blocks": 1, "hidden": 4}
+    assert not any(tmp_path.iterdir())
+    assert refining().realism > 0
