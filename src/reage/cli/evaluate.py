@@ -118,9 +118,8 @@ def _report(order: Order, done: Run, output: Path, as_json: bool) -> None:
     if as_json:
         print_json(to_json(done, tables, reference))
         return
-    for table in tables[:2]:
-        head, *rows = table.to_lines()
-        print_table(head, rows)
+    head, *rows = tables[0].to_lines()
+    print_table(head[:3], [row[:3] for row in rows])  # more groups, and all else, in the report
     for name in done.missed:
         typer.echo(f"No face was found in {name}.", err=True)
     typer.echo(output / "report.html")
