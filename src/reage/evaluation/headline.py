@@ -90,7 +90,7 @@ def _untouched(faces: Faces) -> Measured:
     return {
         "backdrop changed visibly, worst target": (faces.of("backdrop_changed").max(1), mean, ".2%"),
         "background, mean difference, worst target": (faces.of("background_l1").max(1), mean, ".3%"),
-        "background PSNR, worst target, dB": (faces.of("background_psnr").min(1), mean, ".1f"),
+        "background PSNR, worst target, dB, median": (faces.of("background_psnr").min(1), median, ".1f"),
         "share of all change that is in the background": (faces.of("leak").max(1), mean, ".2%"),
         "whole crop, mean difference, worst target": (faces.of("changed").max(1), mean, ".2%"),
         "no face found in the picture made": (np.isnan(faces.of("years")).mean(1), mean, ".1%"),
@@ -132,7 +132,7 @@ def by_target(faces: Faces, reference: Reference) -> Table:
         add("recognised, threshold by age gap (FVR)", figure(fair, people, style=".1%"))
         add("place between strangers (0) and ten real years (1)", _place(scores[:, at], reference))
         add("SSIM with the source", figure(columns["ssim"][:, at], people))
-        add("PSNR with the source, dB", figure(columns["psnr"][:, at], people, style=".1f"))
+        add("PSNR with the source, dB, median", figure(columns["psnr"][:, at], people, median, ".1f"))
         add("seconds", figure(columns["seconds"][:, at], people, median))
     if np.isnan(columns["seconds"]).all():
         del rows["seconds"]

@@ -26,7 +26,7 @@ from reage.matte import Parser
 from reage.pipeline import render
 from reage.plan import complete
 from reage.portraits import Portraits
-from reage.types import ZONES, Face, Pixels, Plan
+from reage.types import OLDEST_TARGET, ZONES, Face, Pixels, Plan
 
 _YOUNG, _OLD = 45.0, 60.0
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -88,7 +88,7 @@ def measure_years(
         portraits: of all people.
         judges: that measure.
         parser: of skin and hair.
-        engine: that ages the earlier photo to the age of the later one, or None.
+        engine: that ages the earlier photo by the years to the later one, or None.
         track: shows progress over a range.
     """
     held_out = portraits.pick(portraits.split == "val")
@@ -103,7 +103,12 @@ def measure_years(
         faces = [face_of(dull, row, parser) for row in (0, 1)]
         shown = [faces[0], faces[1]]
         if engine is not None:
-            shown.append(replace(faces[0], crop=_aged(engine, judges, faces[0], float(held_out.age_years[second]))))
+            shown.append(
+                replace(
+                    faces[0],
+                    crop=_aged(engine, judges, faces[0], float(held_out.age_years[second] - held_out.age_years[first])),
+                )
+            )
         seen = np.stack([face.crop for face in shown])
         identities = judges.identifier.embed_crops(seen, np.stack([face.landmarks for face in shown]))
         read[place, : len(shown)] = [reading.age_years for reading in judges.estimator.measure_crops(seen)]
@@ -124,9 +129,13 @@ def measure_years(
     )
 
 
-def _aged(engine: Engine, judges: Judges, face: Face, age: float) -> Pixels:
+def _aged(engine: Engine, judges: Judges, face: Face, years: float) -> Pixels:
+    """The face so many years older than it is read."""
     reading = judges.reader.measure(face)
-    return composite(face.crop, face, render(engine, face, reading, complete(Plan(age=age), reading)))
+    if engine.zone_driven:
+        reading = replace(reading, zones=judges.zone_reader.measure(face))
+    plan = Plan(age=min(reading.age_years + years, OLDEST_TARGET))
+    return composite(face.crop, face, render(engine, face, reading, complete(plan, reading)))
 
 
 # Tables
