@@ -79,6 +79,8 @@ def structural_similarity(before: Pixels, after: Pixels) -> float:
     height, width = before.shape[:2]
     if min(height, width) < SSIM_WINDOW_PX:
         raise ReageError(f"The pictures are {width} x {height} px; SSIM needs at least {SSIM_WINDOW_PX} px a side.")
+    if np.array_equal(before, after):
+        return 1.0
     first, second = (torch.from_numpy(_luminance(pixels))[None, None] for pixels in (before, after))
     _, everywhere = structural_similarity_index_measure(
         first, second, kernel_size=SSIM_WINDOW_PX, sigma=SSIM_SIGMA_PX, data_range=1.0, return_full_image=True
