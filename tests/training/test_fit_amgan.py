@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +138,41 @@ def test_a_run_of_both_stages_can_be_had_again(lessons: Lessons, tmp_path: Path)
     assert story["net"] == {"widths": (4, 8, 8), "num_blocks": 1, "hidden": 4}
     assert not any(tmp_path.iterdir())
     assert refining().realism > 0
+
+
+LAUNCHED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from reage.nets.amgan import tiny
+from reage.training.amgan import AmganRecipe, train_amgan
+from reage.training.lessons import Lessons
+from reage.training.loop import Schedule, crew
+
+torch.set_num_threads(1)
+steps = Schedule(steps=4, batch=4, weight_decay=0.0, half=False)
+recipe = AmganRecipe(crop_px=64, net=tiny(), learn=steps, refine=replace(steps, steps=0))
+losses = []
+net, _ = train_amgan(recipe, Lessons.load(Path(sys.argv[1])), watch=lambda step, loss, mean: losses.append(loss))
+if crew().is_main_process:
+    print(crew().num_processes, *losses, next(net.generator.parameters()).sum().item())
+"""
+
+
+@pytest.mark.parametrize("num_processes", [2])
+def test_two_processes_train_as_one(lessons: Lessons, tmp_path: Path, num_processes: int) -> None:
+    """Each has half the batch, and the losses and weights are those of one process with all of it."""
+    lessons.save(tmp_path / "lessons.npz")
+    (tmp_path / "launched.py").write_text(LAUNCHED)
+    command = [str(tmp_path / "launched.py"), str(tmp_path / "lessons.npz")]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(num_processes)]
+    said = [
+        subprocess.run([sys.executable, *how, *command], capture_output=True, text=True, check=True).stdout.split()
+        for how in ([], launch)
+    ]
+    one, several = ([float(word) for word in words] for words in said)
+    assert (one[0], several[0]) == (1, num_processes)
+    np.testing.assert_allclose(several[1:], one[1:], rtol=1e-4)

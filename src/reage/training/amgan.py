@@ -6,7 +6,8 @@ losses of the paper (age map, place, realism, cycle) can go on, on luminance alo
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from reage.nets.amgan import AmganConfig, apply_change, build_critic, build_gene
 from reage.plan import TYPICAL_AGES, TYPICAL_SCORES
 from reage.training.augment import AugmentConfig, move, relight, to_grey
 from reage.training.lessons import AGES, OLDEST, YOUNGEST, Lessons, make_map_weights
-from reage.training.loop import Schedule, fit
+from reage.training.loop import Schedule, crew, fit, share_of
 from reage.types import ZONES
 
 _MAP_PX = 64
@@ -116,6 +117,11 @@ class Batch:
     planes: Tensor
     years: Tensor
     gap: Tensor
+
+    def part(self, device: torch.device) -> Batch:
+        """This process's share, on a device."""
+        own = share_of(len(self.x))
+        return Batch(**{field.name: getattr(self, field.name)[own].to(device) for field in fields(self)})
 
 
 class Deck:
@@ -254,7 +260,7 @@ class Amgan(nn.Module):
         made = torch.cat([aged, freed])
         wanted = torch.cat([taught.planes, free.planes])
         real = torch.cat([taught.x, free.x])
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(made.device.type, enabled=False):
             seen = cut_patches(torch.cat([to_light(made.float()), to_light(real.float()), wanted[:, :2]], 1), generator)
             fake, true, target, source = seen.pictures.split(1, 1)
             loss = loss + self._fool(fake, target, seen.centres, weights)
@@ -269,12 +275,12 @@ class Amgan(nn.Module):
         return loss + weights.features * self._feature_gap(aged, batch)
 
     def _feature_gap(self, aged: Tensor, batch: Batch) -> Tensor:
-        gap = torch.zeros(())
+        gap = aged.new_zeros(())
         with torch.no_grad():
             before, wanted = (self._maps(one) for one in (batch.x, batch.y))
         for mine, old, new in zip(self._maps(aged), before, wanted, strict=True):
             beyond = old + _TEACHER_SHRINKS * (new - old)
-            gap = gap + (mine - beyond).abs().mean() / beyond.abs().mean()
+            gap = gap + ((mine - beyond).abs().mean((1, 2, 3)) / beyond.abs().mean((1, 2, 3))).mean()
         return gap
 
     def _maps(self, x: Tensor) -> list[Tensor]:
@@ -311,7 +317,7 @@ class Amgan(nn.Module):
         real, age_map, place = self.critic(true)
         loss = self.critic(fake)[0].mean() - real.mean()
         loss = loss + 10 * F.mse_loss(age_map, pool_to(source, age_map)) + 10 * F.mse_loss(place, centres)
-        share = torch.rand(len(fake), 1, 1, 1, generator=generator)
+        share = torch.rand(len(fake), 1, 1, 1, generator=generator).to(fake.device)
         between = (true + share * (fake - true)).requires_grad_(True)
         (slopes,) = torch.autograd.grad(self.critic(between)[0].sum(), between, create_graph=True)
         return loss + weights.penalty * ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
@@ -333,7 +339,7 @@ def cut_patches(x: Tensor, generator: Generator) -> Patches:
     windows = [
         one[:, top : top + half, left : left + half] for one, (left, top) in zip(x, corners.tolist(), strict=True)
     ]
-    return Patches(torch.stack(windows), (corners + half / 2) / side)
+    return Patches(torch.stack(windows), ((corners + half / 2) / side).to(x.device))
 
 
 def pool_to(aging_map: Tensor, like: Tensor) -> Tensor:
@@ -355,7 +361,10 @@ def detail_of(x: Tensor) -> Tensor:
 
 
 def train_amgan(
-    recipe: AmganRecipe, lessons: Lessons, checkpoint: Path | None = None
+    recipe: AmganRecipe,
+    lessons: Lessons,
+    checkpoint: Path | None = None,
+    watch: Callable[[int, float, nn.Module], None] | None = None,
 ) -> tuple[Amgan, dict[str, object]]:
     """Both stages, each resumed where it was stopped.
 
@@ -363,25 +372,30 @@ def train_amgan(
         recipe: of the run.
         lessons: of training people.
         checkpoint: file name from which those of both stages are made.
+        watch: see `reage.training.loop.fit`; of the first stage, then of the second.
     """
     torch.manual_seed(recipe.seed)
     deck = Deck(lessons, recipe)
-    net = Amgan(recipe.net, load_age_net("age-a"))
+    device = crew().device
+    net = Amgan(recipe.net, load_age_net("age-a", str(device))).to(device)
     first, second = LossWeights(), recipe.refining
 
     def learn(generator: Generator) -> Tensor:
-        return net.learn(deck.draw(recipe.learn.batch, generator), first)
+        return net.learn(deck.draw(recipe.learn.batch, generator).part(device), first)
 
     def refine(generator: Generator) -> Tensor:
         num = recipe.refine.batch
-        return net.refine(deck.draw(num, generator), deck.draw(num, generator, free=True), second, generator)
+        taught, free = deck.draw(num, generator), deck.draw(num, generator, free=True)
+        return net.refine(taught.part(device), free.part(device), second, generator)
 
     generator, critic = (net.generator, recipe.refine_rate), (net.critic, recipe.critic_rate)
     files = [checkpoint.with_suffix(f".{stage}") if checkpoint else None for stage in ("learn", "refine")]
     seed = 2 * recipe.seed
-    mean = fit(net, learn, [(net.generator, recipe.learn_rate)], recipe.learn, seed=seed, checkpoint=files[0])
+    mean = fit(
+        net, learn, [(net.generator, recipe.learn_rate)], recipe.learn, seed=seed, checkpoint=files[0], watch=watch
+    )
     net.load_state_dict(mean.state_dict())
-    mean = fit(net, refine, [generator, critic], recipe.refine, seed=seed + 1, checkpoint=files[1])
+    mean = fit(net, refine, [generator, critic], recipe.refine, seed=seed + 1, checkpoint=files[1], watch=watch)
     net.load_state_dict(mean.state_dict())
     return net, describe(recipe)
 

@@ -1,6 +1,8 @@
 """One training loop for every recipe: AdamW, warm-up and cosine, bf16, a running mean of the weights, checkpoints.
 
-Each step seeds itself, so a run that was stopped and resumed is the same run.
+Each step seeds itself, so a run that was stopped and resumed is the same run. Under `accelerate launch`, or `torchrun`,
+several processes train together: all draw the same batch, each works on its share, and the gradients are averaged, so
+the run is that of one process.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Generator, Tensor, nn
 
-from reage.errors import WeightsError
+from reage.errors import ReageError, WeightsError
 
 _STEPS_PER_SEED = 1_000_003
 
@@ -56,20 +61,23 @@ def fit(
     *,
     seed: int,
     checkpoint: Path | None = None,
+    watch: Callable[[int, float, nn.Module], None] | None = None,
 ) -> nn.Module:
     """Trains `net` in place and returns the running mean of its weights, in evaluation mode.
 
     Args:
-        net: to be trained.
-        loss_of: draws a batch with the generator and returns the loss of `net` on it.
+        net: to be trained, on the device it is on.
+        loss_of: draws a batch with the generator and returns the loss of `net` on this process's `share_of` it.
         rates: parts of `net` with their highest learning rates; what is in no part stays as it is.
         schedule: length and speed.
         seed: two runs with one seed are the same run.
         checkpoint: file that a stopped run is resumed from; deleted at the end. None keeps none.
+        watch: is told the number of each step that was made, its loss, and the running mean.
 
     Raises:
         WeightsError: when the checkpoint belongs to another run.
     """
+    first_process = crew().is_main_process
     mean = copy.deepcopy(net).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(
         [{"params": list(part.parameters()), "peak": rate} for part, rate in rates], weight_decay=schedule.weight_decay
@@ -77,19 +85,42 @@ def fit(
     parts = {"net": net, "mean": mean, "optimiser": optimiser}
     first, saved_at = _resume(parts, checkpoint), time.monotonic()
     net.train()
-    with _progress() as progress:
+    with _progress(first_process) as progress:
         bar = progress.add_task("training", total=schedule.steps, completed=first, loss=math.nan)
         for step in range(first, schedule.steps):
             loss = _update(net, loss_of, optimiser, schedule, step, seed)
             _move_mean(mean, net, min(schedule.mean_decay, (step + 1) / (step + 10)))
             progress.update(bar, advance=1, loss=loss)
-            if checkpoint and time.monotonic() - saved_at > schedule.checkpoint_seconds:
+            if watch and first_process:
+                watch(step + 1, loss, mean)
+            if checkpoint and first_process and time.monotonic() - saved_at > schedule.checkpoint_seconds:
                 _save(parts, step + 1, checkpoint)
                 saved_at = time.monotonic()
-    if checkpoint:
+    crew().wait_for_everyone()
+    if checkpoint and first_process:
         checkpoint.unlink(missing_ok=True)
     net.eval()
     return mean
+
+
+def crew() -> PartialState:
+    """This process among those that train together, on CUDA or, without it, on the CPU."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def share_of(num: int) -> slice:
+    """The rows of a batch of `num` that this process works on: all of them unless several train together.
+
+    Raises:
+        ReageError: when the processes cannot share the batch evenly.
+    """
+    state = crew()
+    if num % state.num_processes:
+        raise ReageError(
+            f"{state.num_processes} processes cannot share a batch of {num} evenly; start a number that divides it."
+        )
+    own = num // state.num_processes
+    return slice(own * state.process_index, own * (state.process_index + 1))
 
 
 def learning_rate_share(step: int, schedule: Schedule) -> float:
@@ -110,13 +141,24 @@ def _update(
     generator = Generator().manual_seed(seed * _STEPS_PER_SEED + step)
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * learning_rate_share(step, schedule)
-    with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
+    with torch.autocast(next(net.parameters()).device.type, torch.bfloat16, enabled=schedule.half):
         loss = loss_of(generator)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    if crew().num_processes > 1:
+        loss = _average(net, loss.detach())
     nn.utils.clip_grad_norm_(net.parameters(), schedule.largest_gradient)
     optimiser.step()
     return loss.item()
+
+
+def _average(net: nn.Module, loss: Tensor) -> Tensor:
+    """Replaces every gradient by its mean over the processes; returns the mean of the loss."""
+    for weight in net.parameters():
+        if weight.grad is not None:
+            weight.grad = reduce(weight.grad, "mean")
+    mean: Tensor = reduce(loss, "mean")
+    return mean
 
 
 @torch.no_grad()
@@ -130,7 +172,7 @@ def _resume(parts: dict[str, Any], checkpoint: Path | None) -> int:
     if checkpoint is None or not checkpoint.is_file():
         return 0
     try:
-        states = torch.load(checkpoint, weights_only=True)
+        states = torch.load(checkpoint, map_location="cpu", weights_only=True)
         for name, part in parts.items():
             part.load_state_dict(states[name])
         return int(states["step"])
@@ -145,11 +187,13 @@ def _save(parts: dict[str, Any], step: int, checkpoint: Path) -> None:
     unfinished.replace(checkpoint)
 
 
-def _progress() -> Progress:
+def _progress(shown: bool) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("loss {task.fields[loss]:.3f}"),
         TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not shown,
     )
