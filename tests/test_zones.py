@@ -164,6 +164,16 @@ def draw_map(age_years: float, scores: Mapping[str, float], side_px: int = 128, 
     return make_aging_map(side_px, template_points(FIVE_POINTS * [1, longer], side_px), age_years, scores)
 
 
+def test_hair_takes_the_age_of_the_face() -> None:
+    hair = np.zeros((64, 64), np.float32)
+    hair[4:12, 24:40] = 1
+    points = template_points(FIVE_POINTS, 128)
+    bare, haired = (make_aging_map(128, points, 80.0, {}, one) for one in (None, hair))
+    assert bare[14, 64] < 0.05
+    assert haired[14, 64] > 0.9
+    np.testing.assert_allclose(haired[40:], bare[40:], atol=0.01)
+
+
 def level_at(drawn: Plane, x: float, y: float) -> float:
     """The map at a place in face units."""
     column, row = np.rint(template_points(np.array([[x, y]]), len(drawn))[0]).astype(int)

@@ -115,8 +115,10 @@ def zone_masks(face: Face) -> dict[str, Plane]:
     return {zone: mask / total for zone, mask in masks.items()}
 
 
-def make_aging_map(side_px: int, landmarks: Plane, age_years: float, scores: Mapping[str, float]) -> Plane:
-    """How old each place of a face looks: the oval of the face filled with the age, each zone drawn with its score.
+def make_aging_map(
+    side_px: int, landmarks: Plane, age_years: float, scores: Mapping[str, float], hair: Plane | None = None
+) -> Plane:
+    """How old each place of a head looks: face and hair filled with the age, each zone drawn with its score.
 
     After AMGAN (arXiv 2008.10960). Every border is soft, in proportion to the crop, so that a map looks the same at
     any size.
@@ -126,9 +128,10 @@ def make_aging_map(side_px: int, landmarks: Plane, age_years: float, scores: Map
         landmarks: (5, 2) crop px.
         age_years: apparent age; the map tells `MAP_AGES_YEARS` apart.
         scores: zone of `reage.types.ZONES` -> score in [0, 1]; a zone that is left out keeps the age of the face.
+        hair: (H, H) share of hair in the crop, of any size; None draws the face alone.
 
     Returns:
-        (S, S) 0 beside the face, 0.1 for the youngest skin, 1 for the oldest; where zones overlap, the mean of theirs.
+        (S, S) 0 beside the head, 0.1 for the youngest skin, 1 for the oldest; where zones overlap, the mean of theirs.
     """
     grid = face_grid(side_px, landmarks)
     youngest, oldest = MAP_AGES_YEARS
@@ -138,7 +141,10 @@ def make_aging_map(side_px: int, landmarks: Plane, age_years: float, scores: Map
         levels = np.sum([masks[zone] * _level(score) for zone, score in scores.items()], axis=0)
         cover, total = (combine(list(masks.values()), axis=0) for combine in (np.max, np.sum))
         drawn = drawn * (1 - cover) + cover * levels / np.maximum(total, 1e-6)
-    drawn = (drawn * ellipse_mask(grid, FACE_SHAPE, FACE_SOFTNESS)).astype(np.float32)
+    head = ellipse_mask(grid, FACE_SHAPE, FACE_SOFTNESS)
+    if hair is not None:
+        head = np.maximum(head, geometry.resize(hair, side_px, side_px))
+    drawn = (drawn * head).astype(np.float32)
     rim = round(4 * _MAP_BLUR * side_px)  # a long chin reaches the border of the crop
     blurred = geometry.blur(np.pad(drawn, rim, mode="edge"), _MAP_BLUR * side_px)
     return np.clip(blurred[rim : rim + side_px, rim : rim + side_px], 0, 1)

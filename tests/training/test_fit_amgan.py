@@ -57,11 +57,13 @@ def test_lessons_show_every_age_and_survive_a_file(lessons: Lessons, tmp_path: P
 
 
 def test_map_weights_make_any_map(lessons: Lessons) -> None:
-    points = lessons.landmarks[0]
-    weights = make_map_weights(64, points)
+    points, hair = lessons.landmarks[0], lessons.hair[0]
+    weights = make_map_weights(points, hair)
     scores = np.linspace(0, 1, len(ZONES))
     values = 0.1 + 0.9 * np.append(scores, (50 - 18) / (80 - 18))
-    wanted = make_aging_map(64, points * 64 - 0.5, 50.0, dict(zip(ZONES, scores.tolist(), strict=True)))
+    wanted = make_aging_map(
+        64, points * 64 - 0.5, 50.0, dict(zip(ZONES, scores.tolist(), strict=True)), hair.astype(np.float32)
+    )
     np.testing.assert_allclose(np.tensordot(values, weights, 1), wanted, atol=1e-4)
 
 

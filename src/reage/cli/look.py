@@ -183,7 +183,7 @@ def _draw_aging_maps(faces: list[Face], levels: list[dict[str, Plan]]) -> Pixels
     for number, (face, read) in enumerate(zip(faces, levels, strict=True), start=1):
         for when, plan in read.items():
             assert plan.age is not None
-            planes.append(make_aging_map(side, face.to_crop(face.landmarks), plan.age, plan.zones))
+            planes.append(make_aging_map(side, face.to_crop(face.landmarks), plan.age, plan.zones, face.hair))
             labels.append(f"face {number}, {when}: {plan.age:.0f} years")
     planes.extend(make_place_gradients(side))
     pictures = [np.rint(255 * plane).astype(np.uint8)[..., None].repeat(3, -1) for plane in planes]

@@ -24,7 +24,6 @@ from reage.training.lessons import AGES, OLDEST, YOUNGEST, Lessons, make_map_wei
 from reage.training.loop import Schedule, crew, fit, share_of
 from reage.types import ZONES
 
-_MAP_PX = 64
 _TEACHER_SHRINKS = 1.15
 """Features are pushed so much beyond the teacher's: a student that averages loses about as much."""
 
@@ -88,8 +87,8 @@ class AmganRecipe:
     crop_px: int = 256
     net: AmganConfig = field(default_factory=cpu)
     teacher_shape: float = 0.6
-    learn: Schedule = Schedule(steps=4000, batch=6, weight_decay=0.0, mean_decay=0.998)
-    refine: Schedule = Schedule(steps=600, batch=3, weight_decay=0.0, mean_decay=0.99, largest_gradient=50.0)
+    learn: Schedule = Schedule(steps=1200, batch=6, weight_decay=0.0, mean_decay=0.998)
+    refine: Schedule = Schedule(steps=0, batch=3, weight_decay=0.0, mean_decay=0.99, largest_gradient=50.0)
     refining: LossWeights = field(default_factory=refining)
     augment: AugmentConfig = AugmentConfig(turn_degrees=3.0, scale=0.05, shift=0.03, exposure=0.08, tint=0.02, lamp=0.0)
     learn_rate: float = 1e-3
@@ -135,7 +134,7 @@ class Deck:
         self._typical, self._typical_ages = torch.from_numpy(typical), torch.tensor(TYPICAL_AGES)
         scores = torch.from_numpy(lessons.scores)
         self._scores = torch.where(scores.isnan(), self._expect(self._now[:, None].expand(-1, len(ZONES))), scores)
-        weights = [make_map_weights(_MAP_PX, points) for points in lessons.landmarks]
+        weights = [make_map_weights(points, hair) for points, hair in zip(lessons.landmarks, lessons.hair, strict=True)]
         self._map_weights = torch.from_numpy(np.stack(weights)).half()
         side = recipe.crop_px
         places = (torch.arange(side) + 0.5) / side

@@ -27,6 +27,7 @@ from reage.zone_scores import ZoneScorer
 from reage.zones import make_aging_map
 
 AGES = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)
+MAP_PX = 64
 YOUNGEST, OLDEST = 18.0, 80.0
 """Ages at which the fill of an aging map has its least and its most."""
 
@@ -42,6 +43,7 @@ class Lessons:
         read_years: (N,) float32 as the reader reads them, which is what an engine gets at run time.
         scores: (N, 12) float32 measured scores of the zones, NaN where hidden.
         landmarks: (N, 5, 2) float32 in shares of the crop's side.
+        hair: (N, MAP_PX, MAP_PX) float16 share of hair.
         grey: (N,) bool.
     """
 
@@ -51,6 +53,7 @@ class Lessons:
     read_years: NDArray[np.float32]
     scores: NDArray[np.float32]
     landmarks: NDArray[np.float32]
+    hair: NDArray[np.float16]
     grey: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -109,20 +112,24 @@ def _make_lesson(face: Face, teacher: Teacher, crop_px: int) -> dict[str, NDArra
         "crops": geometry.resize(face.crop, crop_px, crop_px),
         "aged": np.stack(aged),
         "read_years": np.array(reading.age_years, np.float32),
+        "hair": geometry.resize(face.hair, MAP_PX, MAP_PX).astype(np.float16),
         "scores": np.array([scores.get(zone, np.nan) for zone in ZONES], np.float32),
     }
 
 
-def make_map_weights(side_px: int, landmarks: Plane) -> Plane:
-    """For landmarks (5, 2) in shares of the side, (13, S, S) what the zones and, last, the age add to an aging map.
+def make_map_weights(landmarks: Plane, hair: NDArray[np.float16]) -> Plane:
+    """(13, MAP_PX, MAP_PX) what the zones and, last, the age add to an aging map.
 
     Maps are linear in what is asked for: 0.1 + 0.9 times each score, and the share of the age, times these weights.
+
+    Args:
+        landmarks: (5, 2) in shares of the crop's side.
+        hair: (MAP_PX, MAP_PX) share of hair.
     """
+    points, covered = landmarks * MAP_PX - 0.5, hair.astype(np.float32)
 
     def draw(age_years: float, most: str = "") -> Plane:
-        return make_aging_map(
-            side_px, landmarks * side_px - 0.5, age_years, {zone: float(zone == most) for zone in ZONES}
-        )
+        return make_aging_map(MAP_PX, points, age_years, {zone: float(zone == most) for zone in ZONES}, covered)
 
     least = draw(YOUNGEST)
     steps = [draw(YOUNGEST, zone) - least for zone in ZONES] + [draw(OLDEST) - least]
