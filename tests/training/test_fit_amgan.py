@@ -17,7 +17,8 @@ from reage.matte import Parser
 from reage.measure import Meter
 from reage.nets.age import load_age_net
 from reage.nets.amgan import tiny
-from reage.training.amgan import Amgan, AmganRecipe, Deck, LossWeights, cut_patches, pool_to, refining, train_amgan
+from reage.training.amgan import Amgan, AmganRecipe, LossWeights, cut_patches, pool_to, refining, train_amgan
+from reage.training.deck import Deck, DeckConfig
 from reage.training.lessons import AGES, Lessons, Teacher, make_lessons, make_map_weights
 from reage.training.loop import Schedule
 from reage.types import ZONES, Face
@@ -25,7 +26,7 @@ from reage.zone_scores import ZoneScorer
 from reage.zones import make_aging_map
 
 STEPS = Schedule(steps=3, batch=2, weight_decay=0.0, half=False)
-RECIPE = AmganRecipe(crop_px=64, net=tiny(), learn=STEPS, refine=STEPS)
+RECIPE = AmganRecipe(net=tiny(), learn=STEPS, refine=STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_map_weights_make_any_map(lessons: Lessons) -> None:
 
 
 def test_batches_show_what_their_maps_say(lessons: Lessons) -> None:
-    deck = Deck(lessons, replace(RECIPE, own_age=0.0, zoned=0.0, unscored=1.0))
+    deck = Deck(lessons, DeckConfig(own_age=0.0, zoned=0.0, unscored=1.0))
     batch = deck.draw(32, torch.Generator().manual_seed(1))
     assert batch.planes.shape == (32, 4, 64, 64)
     assert batch.x.min() >= -1
@@ -82,14 +83,14 @@ def test_batches_show_what_their_maps_say(lessons: Lessons) -> None:
 
 
 def test_own_age_asks_for_nothing(lessons: Lessons) -> None:
-    deck = Deck(lessons, replace(RECIPE, own_age=1.0, zoned=0.0))
+    deck = Deck(lessons, DeckConfig(own_age=1.0, zoned=0.0))
     batch = deck.draw(8, torch.Generator().manual_seed(0))
     torch.testing.assert_close(batch.planes[:, 0], batch.planes[:, 1], atol=1e-4, rtol=0)
     assert (batch.y - batch.x).abs().mean() < 0.06
 
 
 def test_the_same_seed_draws_the_same_batch(lessons: Lessons) -> None:
-    deck = Deck(lessons, RECIPE)
+    deck = Deck(lessons, DeckConfig())
     first, second = (deck.draw(4, torch.Generator().manual_seed(3), free=True) for _ in range(2))
     assert torch.equal(first.planes, second.planes)
     assert torch.equal(first.x, second.x)
@@ -106,7 +107,7 @@ def test_patches_carry_their_place() -> None:
 
 def test_learning_lowers_the_distance_to_the_teacher(lessons: Lessons) -> None:
     net = Amgan(tiny(), load_age_net("age-a"))
-    batch = Deck(lessons, RECIPE).draw(4, torch.Generator().manual_seed(0))
+    batch = Deck(lessons, DeckConfig()).draw(4, torch.Generator().manual_seed(0))
     optimiser = torch.optim.Adam(net.generator.parameters(), 3e-3)
     losses = []
     for _ in range(25):
@@ -119,7 +120,7 @@ def test_learning_lowers_the_distance_to_the_teacher(lessons: Lessons) -> None:
 
 
 def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> None:
-    deck, generator = Deck(lessons, RECIPE), torch.Generator().manual_seed(0)
+    deck, generator = Deck(lessons, DeckConfig()), torch.Generator().manual_seed(0)
     taught, free = deck.draw(2, generator), deck.draw(2, generator, free=True)
     net = Amgan(tiny(), load_age_net("age-a"))
     none = LossWeights(likeness=0, detail=0, features=0, penalty=0)
@@ -156,7 +157,7 @@ from reage.training.loop import Schedule, crew
 
 torch.set_num_threads(1)
 steps = Schedule(steps=4, batch=4, weight_decay=0.0, half=False)
-recipe = AmganRecipe(crop_px=64, net=tiny(), learn=steps, refine=replace(steps, steps=0))
+recipe = AmganRecipe(net=tiny(), learn=steps, refine=replace(steps, steps=0))
 losses = []
 net, _ = train_amgan(recipe, Lessons.load(Path(sys.argv[1])), watch=lambda step, loss, mean: losses.append(loss))
 if crew().is_main_process:

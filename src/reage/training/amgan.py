@@ -7,22 +7,19 @@ losses of the paper (age map, place, realism, cycle) can go on, on luminance alo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from reage.images.tensors import to_net
 from reage.nets.age import AgeNet, load_age_net
 from reage.nets.amgan import AmganConfig, apply_change, build_critic, build_generator, cpu
-from reage.plan import TYPICAL_AGES, TYPICAL_SCORES
-from reage.training.augment import AugmentConfig, move, relight, to_grey
-from reage.training.lessons import AGES, OLDEST, YOUNGEST, Lessons, make_map_weights
-from reage.training.loop import Schedule, crew, fit, share_of
-from reage.types import ZONES
+from reage.training.augment import to_grey
+from reage.training.deck import Batch, Deck, DeckConfig
+from reage.training.lessons import Lessons
+from reage.training.loop import Schedule, crew, fit
 
 _TEACHER_SHRINKS = 1.15
 """Features are pushed so much beyond the teacher's: a student that averages loses about as much."""
@@ -68,160 +65,27 @@ class AmganRecipe:
 
     Args:
         seed: of the run.
-        crop_px: side of the crops it learns from.
         net: both nets.
         teacher_shape: how much the teacher moves the shape; what moves little is drawn sharper.
         learn: schedule of the first stage.
         refine: schedule of the second stage.
         refining: its losses.
-        augment: place and light of the lessons.
+        deck: how batches are drawn.
         learn_rate: highest learning rate of the generator in the first stage.
         refine_rate: in the second.
         critic_rate: of the critic.
-        own_age: share of lessons that ask for no change.
-        zoned: share of lessons in which zones have ages of their own.
-        unscored: share of lessons whose maps hold the age alone.
     """
 
     seed: int = 0
-    crop_px: int = 256
     net: AmganConfig = field(default_factory=cpu)
     teacher_shape: float = 0.6
     learn: Schedule = Schedule(steps=1200, batch=6, weight_decay=0.0, mean_decay=0.998)
     refine: Schedule = Schedule(steps=0, batch=3, weight_decay=0.0, mean_decay=0.99, largest_gradient=50.0)
     refining: LossWeights = field(default_factory=refining)
-    augment: AugmentConfig = AugmentConfig(turn_degrees=3.0, scale=0.05, shift=0.03, exposure=0.08, tint=0.02, lamp=0.0)
+    deck: DeckConfig = field(default_factory=DeckConfig)
     learn_rate: float = 1e-3
     refine_rate: float = 3e-4
     critic_rate: float = 3e-4
-    own_age: float = 0.12
-    zoned: float = 0.4
-    unscored: float = 0.15
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A few lessons, (B, ...) each.
-
-    Args:
-        x: (B, 3, S, S) faces as they are.
-        y: (B, 3, S, S) as the teacher makes them.
-        planes: (B, 4, S, S) target map, source map, X, Y in [-1, 1].
-        years: (B,) age asked for.
-        gap: (B,) years between that and now.
-    """
-
-    x: Tensor
-    y: Tensor
-    planes: Tensor
-    years: Tensor
-    gap: Tensor
-
-    def part(self, device: torch.device) -> Batch:
-        """This process's share, on a device."""
-        own = share_of(len(self.x))
-        return Batch(**{field.name: getattr(self, field.name)[own].to(device) for field in fields(self)})
-
-
-class Deck:
-    """Lessons as tensors, from which batches are drawn."""
-
-    def __init__(self, lessons: Lessons, recipe: AmganRecipe) -> None:
-        self.recipe = recipe
-        self._lessons = lessons
-        self._now = torch.from_numpy(lessons.read_years)
-        typical = np.array([TYPICAL_SCORES[zone.split(".")[0]] for zone in ZONES], np.float32)
-        self._typical, self._typical_ages = torch.from_numpy(typical), torch.tensor(TYPICAL_AGES)
-        scores = torch.from_numpy(lessons.scores)
-        self._scores = torch.where(scores.isnan(), self._expect(self._now[:, None].expand(-1, len(ZONES))), scores)
-        weights = [make_map_weights(points, hair) for points, hair in zip(lessons.landmarks, lessons.hair, strict=True)]
-        self._map_weights = torch.from_numpy(np.stack(weights)).half()
-        side = recipe.crop_px
-        places = (torch.arange(side) + 0.5) / side
-        self._places = torch.stack(torch.meshgrid(places, places, indexing="xy"))
-
-    def __len__(self) -> int:
-        return len(self._lessons)
-
-    def draw(self, num: int, generator: Generator, *, free: bool = False) -> Batch:
-        """A batch; `free` asks zones for any score, which no teacher can show: then `y` is meaningless there."""
-        rows = torch.randint(len(self), (num,), generator=generator)
-        now, own = self._now[rows], self._chance(num, self.recipe.own_age, generator)
-        years = torch.where(own, now, self._between(20.0, 82.0, (num,), generator))
-        zoned = self._chance(num, self.recipe.zoned, generator)
-        years = torch.where(zoned & self._chance(num, 0.5, generator), now, years)
-        moved = zoned[:, None] & (torch.rand(num, len(ZONES), generator=generator) < 0.5)
-        zone_years = torch.where(moved, self._between(20.0, 85.0, (num, len(ZONES)), generator), years[:, None])
-        scores = self._scores[rows]
-        wanted = scores + self._expect(zone_years) - self._expect(now[:, None].expand_as(zone_years))
-        if free:
-            anything = torch.rand(num, len(ZONES), generator=generator)
-            wanted = torch.where(torch.rand(num, len(ZONES), generator=generator) < 0.6, anything, wanted)
-        values = torch.stack([self._values(wanted, years), self._values(scores, now)], 1)
-        unscored = self._chance(num, self.recipe.unscored, generator) & ~zoned
-        values = torch.where(unscored[:, None, None], values[..., -1:].expand_as(values), values)
-        return self._lay_out(rows, zone_years, years, values, generator)
-
-    def _lay_out(self, rows: Tensor, zone_years: Tensor, years: Tensor, values: Tensor, generator: Generator) -> Batch:
-        weights = self._map_weights[rows].float()
-        side = self.recipe.crop_px
-        weights = F.interpolate(weights, (side, side), mode="bilinear", align_corners=False)
-        maps = torch.einsum("bmk,bkhw->bmhw", values, weights)
-        x = to_net(self._lessons.crops[rows.numpy()])
-        y = self._teach(rows, years)
-        for zone in range(len(ZONES)):
-            apart = (zone_years[:, zone] != years).nonzero()[:, 0]
-            if len(apart):
-                mask = weights[apart, zone : zone + 1]
-                y[apart] = y[apart] + mask * (
-                    self._teach(rows[apart], zone_years[apart, zone]) - self._teach(rows[apart], years[apart])
-                )
-        moved = move(torch.cat([x, y, 2 * maps - 1], 1), self.recipe.augment, generator)
-        x, y, maps = moved[:, :3], moved[:, 3:6], moved[:, 6:]
-        x, y = relight(torch.cat([x, y], 2), self.recipe.augment, generator).clamp(-1, 1).chunk(2, 2)
-        places = (2 * self._places - 1).expand(len(rows), -1, -1, -1)
-        return Batch(
-            x=x.contiguous(memory_format=torch.channels_last),
-            y=y.contiguous(memory_format=torch.channels_last),
-            planes=torch.cat([maps, places], 1),
-            years=years,
-            gap=years - self._now[rows],
-        )
-
-    def _teach(self, rows: Tensor, years: Tensor) -> Tensor:
-        """(B, 3, S, S) the teacher's pictures at any ages, between those it made."""
-        step = AGES[1] - AGES[0]
-        place = ((years - AGES[0]) / step).clamp(0, len(AGES) - 1)
-        first = place.floor().long().clamp(max=len(AGES) - 2)
-        share = (place - first)[:, None, None, None]
-        below, above = (to_net(self._lessons.aged[rows.numpy(), (first + i).numpy()]) for i in (0, 1))
-        return below + share * (above - below)
-
-    def _expect(self, years: Tensor) -> Tensor:
-        """(B, 12) ages -> (B, 12) typical scores."""
-        step = self._typical_ages[1] - self._typical_ages[0]
-        place = ((years - self._typical_ages[0]) / step).clamp(0, len(self._typical_ages) - 1)
-        first = place.floor().long().clamp(max=len(self._typical_ages) - 2)
-        table = self._typical.expand(len(years), -1, -1)
-        below, above = (table.gather(2, (first + i)[..., None])[..., 0] for i in (0, 1))
-        return below + (place - first) * (above - below)
-
-    @staticmethod
-    def _values(scores: Tensor, years: Tensor) -> Tensor:
-        """(B, 12), (B,) -> (B, 13) what is drawn into a map."""
-        share = ((years - YOUNGEST) / (OLDEST - YOUNGEST)).clamp(0, 1)
-        return 0.1 + 0.9 * torch.cat([scores.clamp(0, 1), share[:, None]], 1)
-
-    @staticmethod
-    def _chance(num: int, probability: float, generator: Generator) -> Tensor:
-        return torch.rand(num, generator=generator) < probability
-
-    @staticmethod
-    def _between(low: float, high: float, shape: tuple[int, ...], generator: Generator) -> Tensor:
-        return low + (high - low) * torch.rand(shape, generator=generator)
-
-
-# Losses
 
 
 class Amgan(nn.Module):
@@ -374,7 +238,7 @@ def train_amgan(
         watch: see `reage.training.loop.fit`; of the first stage, then of the second.
     """
     torch.manual_seed(recipe.seed)
-    deck = Deck(lessons, recipe)
+    deck = Deck(lessons, recipe.deck)
     device = crew().device
     net = Amgan(recipe.net, load_age_net("age-a", str(device))).to(device)
     first, second = LossWeights(), recipe.refining

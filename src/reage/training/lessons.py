@@ -27,7 +27,7 @@ from reage.zone_scores import ZoneScorer
 from reage.zones import make_aging_map
 
 AGES = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)
-MAP_PX = 64
+LESSON_PX, MAP_PX = 256, 64
 YOUNGEST, OLDEST = 18.0, 80.0
 """Ages at which the fill of an aging map has its least and its most."""
 
