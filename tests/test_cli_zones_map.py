@@ -61,7 +61,7 @@ def test_the_map_shows_what_is_measured(me: Path) -> None:
     assert set(face) == {"box", "now"}
     fill = 0.1 + 0.9 * (read["age_years"] - 18) / (80 - 18)
     assert level_at(now, 0, FACE_SHAPE.y + 1.2) == pytest.approx(fill, abs=0.02)
-    assert now[0].max() == now[:, :40].max() == 0
+    assert now[-1, [0, -1]].max() == 0
     forehead = ZONE_SHAPES["forehead"]
     score = 0.1 + 0.9 * read["zones"]["forehead"]
     assert level_at(now, forehead.x, forehead.y) == pytest.approx(score, abs=0.03)
