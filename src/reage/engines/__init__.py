@@ -12,6 +12,7 @@ from reage.errors import EngineError
 ENGINES = MappingProxyType(
     {
         "prototype": "reage.engines.prototype:PrototypeEngine",
+        "amgan": "reage.engines.amgan:AmganEngine",
         "identity": "reage.engines.identity:IdentityEngine",
     }
 )

@@ -39,6 +39,35 @@ def prototype(portraits: Portraits, checkpoint: Path) -> Weights:
     return fit_prototype(training, lambda crop: parser.parse(crop).skin, PrototypeConfig())
 
 
+def amgan(portraits: Portraits, checkpoint: Path) -> Weights:
+    """The `amgan` engine; an hour on two cores. Needs the weights `prototype`, `parts`, `age-a` and `zones-a`."""
+    from dataclasses import replace
+
+    from rich.progress import track
+
+    from reage.engines.prototype import PrototypeEngine
+    from reage.matte import Parser
+    from reage.measure import Meter
+    from reage.training.amgan import AmganRecipe, train_amgan
+    from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
+    from reage.zone_scores import ZoneScorer
+
+    recipe, stored = AmganRecipe(), checkpoint.with_suffix(".lessons.npz")
+    if not stored.exists():
+        prototype = PrototypeEngine.load()
+        prototype.strengths = replace(prototype.strengths, shape=recipe.teacher_shape)
+        teacher = Teacher(
+            engine=prototype,
+            reader=Meter.load("age-a"),
+            scorer=ZoneScorer.load("zones-a"),
+            parser=Parser.load(),
+        )
+        training = portraits.pick(portraits.split == "train")
+        make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")).save(stored)
+    net, story = train_amgan(recipe, Lessons.load(stored), checkpoint)
+    return dict(net.generator.state_dict()), story
+
+
 def age_a(portraits: Portraits, checkpoint: Path) -> Weights:
     """The estimator that reads ages at run time; about 7 minutes on one core."""
     from reage.training import age_estimator
@@ -76,7 +105,15 @@ def _fit_zones(recipe: ZoneRecipe, portraits: Portraits) -> Weights:
 
 
 RECIPES: MappingProxyType[str, Callable[[Portraits, Path], Weights]] = MappingProxyType(
-    {"age-a": age_a, "age-b": age_b, "parts": parts, "prototype": prototype, "zones-a": zones_a, "zones-b": zones_b}
+    {
+        "age-a": age_a,
+        "age-b": age_b,
+        "amgan": amgan,
+        "parts": parts,
+        "prototype": prototype,
+        "zones-a": zones_a,
+        "zones-b": zones_b,
+    }
 )
 
 

@@ -1,0 +1,76 @@
+"""The `amgan` engine: a small generator steered by an aging map, after AMGAN (arXiv 2008.10960)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from reage.engines.base import Condition
+from reage.images import geometry
+from reage.images.tensors import from_net, to_net
+from reage.nets.amgan import Generator, apply_change, load_generator
+from reage.plan import typical_score
+from reage.types import Aged, Face, Plan, Plane, Reading
+from reage.weights import find_weights, weights_hash
+from reage.zones import make_aging_map, make_place_gradients
+
+_NET_PX = 256
+"""The generator sees the crop at the size it has learned from; what is finer stays the face's own."""
+
+
+class AmganEngine:
+    """Ages a face in one pass, each zone as its map says; needs only the five landmarks, free for any use."""
+
+    name = "amgan"
+    summary = "aging map and patch GAN: one pass, every zone at its own score"
+    accepts: frozenset[Condition] = frozenset({"age", "zones"})
+    dense_landmarks = False
+    zone_driven = True
+    ages = (20.0, 85.0)
+
+    def __init__(self, net: Generator, digest: str, device: str = "cpu") -> None:
+        self.weights_hash = digest
+        self._net = net
+        self._device = device
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
+        """Reads the generator."""
+        path = find_weights(weights or cls.name)
+        return cls(load_generator(path, device), weights_hash(path), device)
+
+    @torch.inference_mode()
+    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+        """The crop as the target map wants it, its change times `plan.strength`."""
+        maps = make_maps(face, reading, plan)
+        if plan.strength == 0 or np.array_equal(*maps):
+            return Aged(crop=face.crop.copy())
+        side = len(face.crop)
+        small = to_net(geometry.resize(face.crop, _NET_PX, _NET_PX)).to(self._device)
+        planes = 2 * np.concatenate([maps, make_place_gradients(_NET_PX)]) - 1
+        change, attention = self._net.look(small, torch.from_numpy(planes)[None].float().to(self._device))
+        whole = F.interpolate(plan.strength * change * attention, (side, side), mode="bilinear", align_corners=False)
+        return Aged(crop=from_net(apply_change(to_net(face.crop).to(self._device), whole))[0])
+
+
+def make_maps(face: Face, reading: Reading, plan: Plan) -> Plane:
+    """(2, NET_PX, NET_PX) the map a complete plan asks for, and that of the face as it is.
+
+    A zone that was ordered but not measured is taken for a typical one.
+    """
+    assert plan.age is not None
+    assert plan.age_from is not None
+    points = geometry.move_points(face.to_crop(face.landmarks), geometry.resize_matrix(len(face.crop), _NET_PX))
+    ages = np.clip([plan.age, plan.age_from], *AmganEngine.ages)
+    asked = {**reading.zones, **plan.zones}
+    now = {zone: reading.zones.get(zone, typical_score(zone, plan.age_from)) for zone in asked}
+    return np.stack(
+        [
+            make_aging_map(_NET_PX, points, float(age), scores, face.hair)
+            for age, scores in zip(ages, (asked, now), strict=True)
+        ]
+    )
