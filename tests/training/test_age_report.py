@@ -25,7 +25,7 @@ from reage.training.age_report import (
     judge_ages,
     judge_readings,
     measure_tones,
-    pairs_of,
+    pairs_about_ten_years_apart,
     read_portraits,
 )
 from reage.types import Face
@@ -125,8 +125,8 @@ def test_pairs_are_of_one_person_about_ten_years_apart(to_columns: ToColumns) ->
         make_portrait(i, person=person, age_years=float(age))
         for i, (person, age) in enumerate((person, age) for person, own in ages.items() for age in own)
     ]
-    np.testing.assert_array_equal(pairs_of(to_columns(rows)), [[1, 0], [5, 7]])
-    assert pairs_of(to_columns(rows[2:4])).shape == (0, 2)
+    np.testing.assert_array_equal(pairs_about_ten_years_apart(to_columns(rows)), [[1, 0], [5, 7]])
+    assert pairs_about_ten_years_apart(to_columns(rows[2:4])).shape == (0, 2)
 
 
 def test_pairs_tell_the_years_read_between(to_columns: ToColumns) -> None:

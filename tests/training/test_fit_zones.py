@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reage.evaluation.metrics import rank_correlation
 from reage.matte import Parts
 from reage.plan import TYPICAL_AGES
 from reage.portraits import Portrait, Portraits
@@ -21,7 +22,6 @@ from reage.training.zones import (
     local_mean,
     never_falling,
     people_weights,
-    rank_correlation,
     typical_scores,
     weighted_quantiles,
     worsen,
@@ -136,14 +136,6 @@ def test_a_local_mean_lies_on_the_line_of_its_neighbours() -> None:
 def test_what_falls_is_levelled() -> None:
     np.testing.assert_allclose(never_falling(np.array([1.0, 3, 2, 4, 0])), [1, 2.25, 2.25, 2.25, 2.25])
     np.testing.assert_allclose(never_falling(np.arange(4.0)), np.arange(4))
-
-
-def test_rank_correlation_is_spearmans() -> None:
-    a = np.array([1.0, 2, 2, 3, 10])
-    assert rank_correlation(a, a**3) == pytest.approx(1)
-    assert rank_correlation(a, -a) == pytest.approx(-1)
-    assert rank_correlation(a, np.ones(5)) == 0
-    assert rank_correlation(np.array([1.0, 2, 3, 4]), np.array([1.0, 3, 2, 4])) == pytest.approx(0.8)
 
 
 def test_accidents_repeat_with_their_seed(face: Face) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from reage.evaluation.metrics import bootstrap_interval, thirds
+from reage.evaluation.real_aging import pairs_of
 from reage.images.tensors import from_net, to_net
 from reage.matte import Parts
 from reage.measure import Meter
@@ -165,14 +166,10 @@ def compare_readings(portraits: Portraits, first: Readings, second: Readings) ->
     ]
 
 
-def pairs_of(portraits: Portraits) -> NDArray[np.intp]:
+def pairs_about_ten_years_apart(portraits: Portraits) -> NDArray[np.intp]:
     """(P, 2) row numbers of the younger and the older portrait of each person who has two about ten years apart."""
-    rows_of: dict[str, list[int]] = {}
-    for row in np.argsort(portraits.age_years, kind="stable").tolist():
-        rows_of.setdefault(str(portraits.person[row]), []).append(row)
-    pairs = [(rows[0], rows[-1]) for rows in rows_of.values()]
-    apart = [float(portraits.age_years[older] - portraits.age_years[younger]) for younger, older in pairs]
-    near = [pair for pair, years in zip(pairs, apart, strict=True) if LATER_YEARS[0] <= years <= LATER_YEARS[1]]
+    ages, (least, most) = portraits.age_years, LATER_YEARS
+    near = [(first, last) for first, last in pairs_of(portraits) if least <= ages[last] - ages[first] <= most]
     return np.array(near, np.intp).reshape(-1, 2)
 
 
@@ -182,7 +179,7 @@ def _judge_groups(groups: Mapping[str, NDArray[np.bool_]], errors: Values, peopl
 
 
 def _judge_pairs(portraits: Portraits, years: Values) -> list[Figure]:
-    younger, older = pairs_of(portraits).T
+    younger, older = pairs_about_ten_years_apart(portraits).T
     people, read = portraits.person[younger], years[older] - years[younger]
     return [
         _resolve(

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.evaluation.metrics import rank_correlation
 from reage.images import geometry
 from reage.portraits import Portraits
 from reage.signs import make_view
-from reage.training.zones import Parse, Values, rank_correlation
+from reage.training.zones import Parse, Values
 from reage.types import ZONES, Pixels
 from reage.zone_scores import ZoneScorer
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.evaluation.metrics import rank_correlation
 from reage.images import geometry
 from reage.matte import Parts
 from reage.plan import TYPICAL_AGES
@@ -167,16 +168,6 @@ def share_terms(wrinkles: Values, out_of_fold: Values, ages: Values) -> Values:
     )
     by_wrinkle, by_age = (both + both[list(OTHER_SIDE)] for both in (by_wrinkle, by_age))
     return by_wrinkle / np.maximum(by_wrinkle + by_age, 1e-6)
-
-
-def rank_correlation(a: Values, b: Values) -> float:
-    """Spearman's rho of (N,) and (N,); 0 where one does not vary."""
-    ranks = [np.unique(values, return_inverse=True)[1].astype(float) for values in (a, b)]
-    mid = [(np.bincount(rank.astype(int)).cumsum() - (np.bincount(rank.astype(int)) - 1) / 2) for rank in ranks]
-    first, second = (middle[rank.astype(int)] for middle, rank in zip(mid, ranks, strict=True))
-    if not first.std() or not second.std():
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
 
 
 def people_weights(portraits: Portraits, tones: NDArray[np.int64]) -> Values:
