@@ -10,17 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reage.evaluation.verification import (
-    compare_scores,
     group_thresholds,
     impostors_needed,
     match_rate,
-    missing_rate,
     non_match_rate,
-    non_match_rate_at,
-    relative_reduction,
     spread_of,
     threshold_at,
-    verification_rates,
 )
 
 HUNDRED = np.arange(100) / 100
@@ -49,7 +44,6 @@ def test_tied_impostors_stay_out_together() -> None:
 
 def test_too_few_impostors_resolve_nothing() -> None:
     assert math.isnan(threshold_at(HUNDRED[:99], 0.1))
-    assert math.isnan(non_match_rate_at(HUNDRED, HUNDRED, 0.05))
     assert math.isnan(threshold_at(np.array([]), 0.1))
 
 
@@ -107,42 +101,18 @@ def test_faces_not_found_never_match() -> None:
     scores = np.array([0.9, math.nan, 0.8, math.nan])
     assert match_rate(scores, -1) == 0.5
     assert non_match_rate(scores, -1) == 0.5
-    assert missing_rate(scores) == 0.5
 
 
 def test_nothing_is_known_without_scores_or_threshold() -> None:
     for rate in (match_rate, non_match_rate):
         assert math.isnan(rate(np.array([]), 0.5))
         assert math.isnan(rate(HUNDRED, math.nan))
-    assert math.isnan(missing_rate(np.array([])))
-
-
-def test_non_match_rate_at_a_false_match_rate() -> None:
-    assert non_match_rate_at(np.array([0.8, 0.89, 0.9, 1.0]), HUNDRED, 0.1) == 0.5
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_a_higher_threshold_refuses_no_fewer(first: float, second: float) -> None:
     low, high = sorted((first, second))
     assert non_match_rate(HUNDRED, low) <= non_match_rate(HUNDRED, high)
-
-
-def test_verification_rates_use_the_threshold_of_the_group() -> None:
-    rates = verification_rates(
-        np.array([0.4, 0.6, 0.4, 0.6, 0.8]),
-        ["child", "child", "adult", "adult", "adult"],
-        {"child": 0.3, "adult": 0.5, "old": 0.5, "unknown": math.nan},
-    )
-    assert rates["child"] == 1
-    assert rates["adult"] == pytest.approx(2 / 3)
-    assert math.isnan(rates["old"])
-    assert math.isnan(rates["unknown"])
-
-
-def test_relative_reduction() -> None:
-    assert relative_reduction(0.25, 0.14) == pytest.approx(0.44)
-    assert relative_reduction(0.1, 0.2) == pytest.approx(-1)
-    assert math.isnan(relative_reduction(0.0, 0.1))
 
 
 # Summaries
@@ -159,17 +129,3 @@ def test_spread_of_nothing() -> None:
     assert (spread.num, spread.num_missing) == (0, 1)
     assert math.isnan(spread.mean)
     assert math.isnan(spread.low)
-
-
-def test_place_between_impostors_and_genuine_pairs() -> None:
-    genuine, impostors = np.array([0.6, 0.8]), np.array([0.0, 0.2])
-    assert compare_scores(np.array([0.4]), genuine, impostors).place == pytest.approx(0.5)
-    assert compare_scores(np.array([1.0]), genuine, impostors).place == pytest.approx(1.5)
-    assert math.isnan(compare_scores(np.array([0.4]), genuine, genuine).place)
-
-
-def test_place_is_the_same_for_distances() -> None:
-    aged, genuine, impostors = np.array([0.3, 0.5]), np.array([0.2, 0.4]), np.array([0.7, 0.9])
-    as_distances = compare_scores(aged, genuine, impostors)
-    assert as_distances.place == pytest.approx(0.8)
-    assert compare_scores(-aged, -genuine, -impostors).place == pytest.approx(as_distances.place)

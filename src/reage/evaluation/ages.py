@@ -8,7 +8,6 @@ Convention:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +16,6 @@ Values = NDArray[np.floating]
 
 NEAR_YEARS = 5.0
 """Real faces so near in age tell the estimator's bias at an age."""
-
-
-def mean_ages(readings: Values, groups: Sequence[str]) -> dict[str, float]:
-    """EAM: group -> mean of its readings (N,), for aged faces and for real ones (AgeTransGAN, ECCV 2022)."""
-    readings, names = np.asarray(readings), np.asarray(groups)
-    return {name: float(readings[names == name].mean()) for name in dict.fromkeys(groups)}
-
-
-def mean_age_gap(aged: Mapping[str, float], real: Mapping[str, float]) -> float:
-    """How far aged faces' mean ages are from real faces', on average over the groups in both; NaN if none is."""
-    gaps = [abs(aged[name] - real[name]) for name in aged if name in real]
-    return float(np.mean(gaps)) if gaps else math.nan
 
 
 def estimator_bias(readings: Values, ages: Values, at_years: Values, near_years: float = NEAR_YEARS) -> Values:

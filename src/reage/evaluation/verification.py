@@ -1,17 +1,17 @@
-"""How much of the person is left: genuine and impostor scores, thresholds, error rates, and lines to compare with.
+"""How much of the person is left: genuine and impostor scores, thresholds and error rates.
 
 Convention:
     a score is higher the more two faces are alike, such as a cosine; for a distance pass its negative. Two faces match
     if their score reaches the threshold. A score is NaN where a face was not found: never a match, and no impostor.
     Rates are shares in [0, 1]. A result is NaN where too few scores are given to know it: not resolvable, so print no
     number. Scores are compared in float64.
-    Terms as in ISO/IEC 19795-1: FMR, FNMR, failure to acquire.
+    Terms as in ISO/IEC 19795-1: FMR, FNMR.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,23 +57,6 @@ class Spread:
     low: float
     median: float
     high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Scores of aged faces with their sources, between what real pairs of faces reach.
-
-    Args:
-        aged: scores of aged faces with their sources.
-        genuine: scores of real pictures of one person, as far apart in age.
-        impostors: scores of real pictures of two people.
-        place: of the aged mean: 0 at the impostors' mean, 1 at the genuine one; above 1 a face hardly changed.
-    """
-
-    aged: Spread
-    genuine: Spread
-    impostors: Spread
-    place: float
 
 
 # Thresholds
@@ -135,34 +118,6 @@ def non_match_rate(genuine: Values, threshold: float) -> float:
     return 1 - match_rate(genuine, threshold)
 
 
-def non_match_rate_at(genuine: Values, impostors: Values, false_match_rate: float) -> float:
-    """FNMR at an FMR: genuine scores (M,), impostor scores (K,); NaN when the impostors are too few."""
-    return non_match_rate(genuine, threshold_at(impostors, false_match_rate))
-
-
-def verification_rates(scores: Values, groups: Sequence[str], thresholds: Mapping[str, float]) -> dict[str, float]:
-    """FVR: for each group of the thresholds, the share of its scores that match; NaN without scores or threshold.
-
-    Args:
-        scores: (N,) of aged faces with their sources.
-        groups: (N,) names of the groups the faces were moved to.
-        thresholds: group -> score.
-    """
-    scores, names = np.asarray(scores), np.asarray(groups)
-    assert set(groups) <= set(thresholds), set(groups) - set(thresholds)
-    return {name: match_rate(scores[names == name], threshold) for name, threshold in thresholds.items()}
-
-
-def missing_rate(scores: Values) -> float:
-    """Failures to acquire: share of scores (N,) that are NaN; NaN without scores."""
-    return float(np.isnan(scores).mean()) if len(scores) else math.nan
-
-
-def relative_reduction(baseline: float, ours: float) -> float:
-    """Share of a baseline's errors that we do not make: 0.44 turns 0.25 into 0.14. NaN when it makes none."""
-    return (baseline - ours) / baseline if baseline else math.nan
-
-
 # Summaries
 
 
@@ -178,14 +133,6 @@ def spread_of(scores: Values) -> Spread:
         median=float(median),
         high=float(high),
     )
-
-
-def compare_scores(aged: Values, genuine: Values, impostors: Values) -> Comparison:
-    """Aged faces' scores (N,) beside those of real pairs (M,), (K,); distances do as well, all three alike."""
-    spreads = [spread_of(scores) for scores in (aged, genuine, impostors)]
-    ours, same, other = (spread.mean for spread in spreads)
-    place = (ours - other) / (same - other) if same != other else math.nan
-    return Comparison(aged=spreads[0], genuine=spreads[1], impostors=spreads[2], place=place)
 
 
 def _matches(scores: Values, threshold: float) -> NDArray[np.bool_]:
