@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from reage.errors import WeightsError
+from reage.files import replace_file
 
 if TYPE_CHECKING:
     import torch
@@ -50,16 +49,11 @@ def save_weights(
     Raises:
         WeightsError: when the file cannot be written.
     """
-    path = Path(path)
     arrays = {name: _to_stored(tensor, half) for name, tensor in tensors.items()}
     content = save(arrays, metadata={_CONFIG_KEY: json.dumps(dict(config), sort_keys=True)})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace_file(path, content)
-    except OSError as error:
-        raise WeightsError(
-            f"The weights cannot be written to {path} ({error.strerror}); choose another place."
-        ) from error
+    with replace_file(path, WeightsError) as unfinished:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
 
 
 def load_weights(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
@@ -154,15 +148,3 @@ def _to_stored(tensor: NDArray[Any] | torch.Tensor, half: bool) -> NDArray[Any]:
 
 def _to_working(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(unfinished).chmod(0o644)
-        os.replace(unfinished, path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise

@@ -30,7 +30,7 @@ from pictures import (
 )
 
 from reage.errors import ImageError
-from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image, replace_file
+from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image
 
 # Round trips
 
@@ -325,22 +325,6 @@ def test_a_picture_that_the_format_cannot_hold_leaves_nothing_behind(tmp_path):
         Image(pixels=np.zeros((16, 20_000, 3), np.uint8)).save(tmp_path / "a.webp")
     assert_one_sentence(refusal, "a.webp")
     assert not os.listdir(tmp_path)
-
-
-def test_replace_file_is_all_or_nothing(tmp_path):
-    path = tmp_path / "faces.csv"
-    with replace_file(path) as unfinished:
-        unfinished.write_text("age")
-        assert unfinished.suffix == ".csv"
-        assert not path.exists()
-    assert path.read_text() == "age"
-    with pytest.raises(ZeroDivisionError), replace_file(path) as unfinished:
-        unfinished.write_text(f"half {1 / 0}")
-    with pytest.raises(ImageError) as refusal, replace_file(path):
-        raise OSError(28, "No space left on device")
-    assert_one_sentence(refusal, "faces.csv", "No space left")
-    assert path.read_text() == "age"
-    assert os.listdir(tmp_path) == ["faces.csv"]
 
 
 def test_pictures_of_a_folder_are_listed_by_name(tmp_path):

@@ -23,7 +23,7 @@ from reage.evaluation.verification import (
     GroupThreshold,
     Spread,
 )
-from reage.images import replace_file
+from reage.files import replace_file
 
 Values = NDArray[np.floating]
 

@@ -12,7 +12,7 @@ from reage.evaluation.page import make_page
 from reage.evaluation.reference import Reference
 from reage.evaluation.run import Run
 from reage.evaluation.tables import Table
-from reage.images import replace_file
+from reage.files import replace_file
 
 
 def describe(run: Run, tables: Sequence[Table]) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from reage.errors import ReageError
-from reage.images import replace_file
+from reage.files import replace_file
 from reage.types import ZONES
 
 Kind = Literal["source", "aged", "zone"]

@@ -3,6 +3,7 @@
 Pixels for nets are made by `reage.images.tensors`, which is imported by its own name because it needs torch.
 """
 
+from reage.files import replace_file
 from reage.images.drawing import draw_faces, draw_sheet, draw_strip, draw_zones
 from reage.images.files import (
     MAX_PIXELS,
@@ -12,7 +13,6 @@ from reage.images.files import (
     check_output,
     list_images,
     load_image,
-    replace_file,
     save_image,
 )
 

@@ -7,11 +7,8 @@ Convention:
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +20,7 @@ import PIL.PngImagePlugin
 from numpy.typing import NDArray
 
 from reage.errors import ImageError
+from reage.files import replace_file
 from reage.images.colour import to_eight_bit
 from reage.images.xmp import mark_altered
 from reage.types import Pixels
@@ -166,7 +164,7 @@ def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
     file_format = _FORMATS[path.suffix.lower()]
     picture = _encodable(image, file_format)
     options = _save_options(image, picture, file_format, altered)
-    with replace_file(path) as unfinished:
+    with replace_file(path, ImageError) as unfinished:
         try:
             picture.save(unfinished, format=file_format, **options)
         except OSError:
@@ -204,30 +202,6 @@ def check_output(path: str | Path, *, source: Image | str | Path | None = None) 
         raise ImageError(
             f"The picture has transparent parts, which {path.suffix} cannot keep; save as .png, .webp or .tiff."
         )
-
-
-@contextmanager
-def replace_file(path: str | Path) -> Iterator[Path]:
-    """Gives a name to write to in the folder of `path`; it becomes `path` at the end, or vanishes on any failure.
-
-    The name has the suffix of `path` and starts with a dot. No one ever sees half a file.
-
-    Raises:
-        ImageError: when the system refuses to write or to rename.
-
-    Example:
-        >>> with replace_file(Path("faces.csv")) as unfinished:  # doctest: +SKIP
-        ...     unfinished.write_text("age")
-    """
-    path = Path(path)
-    unfinished = path.with_name(f".reage-{secrets.token_hex(8)}{path.suffix}")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise ImageError(f"'{path}' could not be written: {_one_line(error.strerror or error)}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def list_images(folder: str | Path) -> list[Path]:

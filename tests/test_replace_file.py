@@ -1,0 +1,60 @@
+"""A file is whole or not there, and a refusal is one sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reage.errors import ReageError, WeightsError
+from reage.files import replace_file
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    path = tmp_path / "faces.csv"
+    with replace_file(path) as unfinished:
+        unfinished.write_text("age")
+        assert unfinished.suffix == ".csv"
+        assert not path.exists()
+    return path
+
+
+def test_what_was_written_is_there_and_nothing_else(faces: Path) -> None:
+    assert faces.read_text() == "age"
+    with replace_file(str(faces)) as unfinished:
+        unfinished.write_text("younger")
+        assert faces.read_text() == "age"
+    assert faces.read_text() == "younger"
+    assert os.listdir(faces.parent) == ["faces.csv"]
+
+
+def break_off(path: Path, failure: type[BaseException]) -> None:
+    with replace_file(path) as unfinished:
+        unfinished.write_text("half")
+        raise failure
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_goes_on(faces: Path, failure: type[BaseException]) -> None:
+    with pytest.raises(failure):
+        break_off(faces, failure)
+    assert faces.read_text() == "age"
+    assert os.listdir(faces.parent) == ["faces.csv"]
+
+
+@pytest.mark.parametrize("error", [ReageError, WeightsError])
+def test_a_refusal_of_the_system_is_one_sentence(faces: Path, error: type[ReageError]) -> None:
+    with pytest.raises(error) as refusal, replace_file(faces, error):
+        raise OSError(28, "No space left\non device.")
+    assert refusal.type is error
+    assert str(refusal.value) == f"'{faces}' could not be written (No space left on device); choose another place."
+    assert faces.read_text() == "age"
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(faces: Path) -> None:
+    for place in (faces / "inside.csv", faces.parent / "nowhere" / "faces.csv", faces.parent):
+        with pytest.raises(ReageError, match="choose another place"), replace_file(place) as unfinished:
+            unfinished.write_text("age")
+    assert os.listdir(faces.parent) == ["faces.csv"]
