@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Generator, Tensor, nn
 
 from reage.errors import ReageError, WeightsError
+from reage.files import replace_file
 
 _STEPS_PER_SEED = 1_000_003
 
@@ -75,7 +76,7 @@ def fit(
         watch: is told the number of each step that was made, its loss, and the running mean.
 
     Raises:
-        WeightsError: when the checkpoint belongs to another run.
+        WeightsError: when the checkpoint belongs to another run, or may not be written.
     """
     first_process = crew().is_main_process
     mean = copy.deepcopy(net).requires_grad_(False).eval()
@@ -181,10 +182,11 @@ def _resume(parts: dict[str, Any], checkpoint: Path | None) -> int:
 
 
 def _save(parts: dict[str, Any], step: int, checkpoint: Path) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = checkpoint.with_suffix(".unfinished")
-    torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, unfinished)
-    unfinished.replace(checkpoint)
+    states = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
+    with replace_file(checkpoint, WeightsError) as unfinished:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            torch.save(states, file)
 
 
 def _progress(shown: bool) -> Progress:
