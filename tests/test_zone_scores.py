@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reage.errors import WeightsError
 from reage.images import geometry
@@ -84,8 +85,11 @@ def test_a_hidden_zone_has_no_score(face: Face) -> None:
 
 
 def test_a_score_is_a_share_of_people() -> None:
-    levels = np.linspace(10, 20, 101)
-    assert [share_below(value, levels) for value in (5, 10, 15, 20, 99)] == pytest.approx([0, 0, 0.5, 1, 1])
+    levels, values = torch.linspace(10, 20, 101), torch.tensor([5.0, 10, 15, 20, 99], requires_grad=True)
+    shares = share_below(values, levels.expand(5, -1))
+    assert shares.tolist() == pytest.approx([0, 0, 0.5, 1, 1])
+    shares.sum().backward()
+    assert (values.grad > 0).all()
 
 
 def test_tones_are_named() -> None:

@@ -1,7 +1,8 @@
 """Signs of age in the skin of each zone, as numbers: what the zone scorers look at.
 
 Two families that share no formula, so that the scorer built on one can judge what the other helped to make: ridges
-and bands of the luminance ("a"), and dark lines, directions and the layout of light and shade ("b").
+and bands of the luminance ("a", in torch, so that engines can learn from it), and dark lines, directions and the layout
+of light and shade ("b").
 
 Convention: crops (S, S, 3) RGB uint8 aligned as `Face.crop`, looked at in `LOOK_PX`; a signs array is (12, F) with
 zones in the order of `ZONES`; its first column is the wrinkle term, the logarithm of the strength of dark lines.
@@ -14,14 +15,20 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reage.images import geometry, regions
 from reage.matte import eye_mask, frame_mask
 from reage.types import ZONES, Pixels, Plane
 from reage.zones import EYES_IN_CROP, FACE_PER_CROP, ZONE_SHAPES, Ellipse, ellipse_mask, face_grid
+
+Signs = TypeVar("Signs", NDArray[Any], Tensor)
 
 LOOK_PX = 384
 SEEN_PX = 208
@@ -29,7 +36,7 @@ SEEN_PX = 208
 RIDGE_SIGMAS_PX = (0.8, 1.3, 2.1)
 """In `LOOK_PX`, where the eyes are 91 px apart."""
 
-_WINDOW = (slice(60, 348), slice(64, LOOK_PX - 64))
+WINDOW = (slice(60, 348), slice(64, LOOK_PX - 64))
 """Rows and columns of the looked-at crop in which the zones lie."""
 
 _MIRRORED = {"left": "right", "right": "left"}
@@ -40,7 +47,7 @@ OTHER_SIDE = tuple(
 """The place in `ZONES` of each zone's mirror image."""
 
 _FOLD_SIGMAS_PX = (4.0, 8.0)
-_LINE_QUANTILES = (0.5, 0.9, 0.97)
+_LINE_QUANTILES, _HIGHEST = (0.5, 0.9, 0.97), 0.99
 _BAND_SIGMAS_PX = (0.7, 1.4, 2.8, 5.6, 11.2)
 _COARSE_SIGMAS_PX = (5.6, 11.2)
 _LINE_RADII_PX = (4.0, 2.0)
@@ -76,57 +83,74 @@ def make_view(crop: Pixels, landmarks: Plane, skin: Plane, hair: Plane) -> View:
     skin, hair = (geometry.resize(part, LOOK_PX, LOOK_PX) for part in (skin, hair))
     bare = np.clip(skin, 0, 1) * (1 - np.clip(hair, 0, 1)) * (1 - eye_mask(LOOK_PX, points))
     bare = bare * (1 - frame_mask(crop, points))
-    bare, grid = bare[_WINDOW], face_grid(LOOK_PX, points)[_WINDOW]
-    crop = np.ascontiguousarray(crop[_WINDOW])
+    bare, grid = bare[WINDOW], face_grid(LOOK_PX, points)[WINDOW]
+    crop = np.ascontiguousarray(crop[WINDOW])
     lab = regions.to_lab(crop)
     weights = np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) * bare for zone in ZONES]).astype(np.float32)
-    light = np.log(crop.astype(np.float32).mean(-1) / 255 + _DARKEST)
-    coarse = np.abs(geometry.blur(light, _COARSE_SIGMAS_PX[0]) - geometry.blur(light, _COARSE_SIGMAS_PX[1]))
-    contrast = float(_means(coarse[..., None], weights).mean())
+    grey = torch.from_numpy(crop.astype(np.float32).mean(-1) / 255)
     return View(
-        light=light / np.float32(max(contrast, _LEAST_CONTRAST)),
+        light=light_of(grey[None], torch.from_numpy(weights)[None])[0].numpy(),
         lab=lab,
         weights=weights,
         grey=bool(np.abs(lab[..., 1:]).max() < 2),
     )
 
 
-def ridges(light: Plane, sigma_px: float) -> tuple[Plane, Plane, Plane]:
-    """Second derivatives (xx, xy, yy) at one scale, times its square; positive across dark lines."""
-    smooth = geometry.blur(light, sigma_px)
-    dy, dx = np.gradient(smooth)
-    dxy, dxx = np.gradient(dx)
-    dyy, _ = np.gradient(dy)
-    square = np.float32(sigma_px**2)
-    return square * dxx, square * dxy, square * dyy
-
-
-def across(xx: Plane, xy: Plane, yy: Plane) -> Plane:
-    """The larger of the two main curvatures: that across a line, whatever its direction."""
-    return ((xx + yy) / 2 + np.hypot((xx - yy) / 2, xy)).astype(np.float32)
+def light_of(grey: Tensor, weights: Tensor) -> Tensor:
+    """Mean of the channels (B, H, W) in [0, 1], and the weights (B, 12, H, W) -> the light of a `View`."""
+    light = (grey + _DARKEST).log()
+    coarse = (_blur(light.detach(), _COARSE_SIGMAS_PX[0]) - _blur(light.detach(), _COARSE_SIGMAS_PX[1])).abs()
+    contrast = (_shares(weights) @ coarse.flatten(1)[..., None]).mean(1, keepdim=True)
+    return light / contrast.clamp(min=_LEAST_CONTRAST)
 
 
 def signs_a(view: View) -> Plane:
-    """(12, F): ridges by scale and direction, folds, bands, their unevenness, how deep the deepest lines are, colour.
+    """(12, F): lines of light and shade, and colour."""
+    lines = light_signs(torch.from_numpy(view.light)[None], torch.from_numpy(view.weights)[None])[0]
+    return np.concatenate([lines.numpy(), _colours(view)], 1)
 
-    The wrinkle term is that of LDLA's scores (arXiv 2507.21600).
+
+def light_signs(light: Tensor, weights: Tensor) -> Tensor:
+    """Ridges by scale and direction, folds, bands, their unevenness, how deep the deepest lines are.
+
+    The wrinkle term is that of LDLA's scores (arXiv 2507.21600). Gradients flow to the light.
+
+    Args:
+        light: (B, H, W) as in `View`.
+        weights: (B, 12, H, W) as in `View`.
+
+    Returns:
+        (B, 12, F), all but the colours of family "a".
     """
-    lines: list[Plane] = []
-    strongest = np.zeros_like(view.light)
+    lines: list[Tensor] = []
+    strongest = torch.zeros_like(light)
     for sigma_px in RIDGE_SIGMAS_PX:
-        xx, xy, yy = ridges(view.light, sigma_px)
-        strongest = np.maximum(strongest, across(xx, xy, yy))
-        lines += [np.maximum(along, 0) for along in (xx, yy, (xx + yy) / 2 + xy, (xx + yy) / 2 - xy)]
-    folds = [np.maximum(across(*ridges(view.light, sigma_px)), 0) for sigma_px in _FOLD_SIGMAS_PX]
-    blurred = [view.light, *(geometry.blur(view.light, sigma_px) for sigma_px in _BAND_SIGMAS_PX)]
-    bands = np.stack([fine - coarse for fine, coarse in itertools.pairwise(blurred)], -1)
-    wrinkles = _mean_of_clipped(strongest, view.weights)[:, None]
-    strengths = [np.stack(lines + folds, -1), np.abs(bands), np.maximum(-bands, 0)]
-    means = _means(np.concatenate(strengths, -1), view.weights)
-    unevenness = np.sqrt(_means(bands**2, view.weights))
-    depths = _quantiles(strongest, view.weights)
-    energies = np.log(np.concatenate([wrinkles, means, unevenness, depths], 1) + _FAINTEST)
-    return np.concatenate([energies, _colours(view)], 1)
+        xx, xy, yy = ridges(light, sigma_px)
+        strongest = torch.maximum(strongest, across(xx, xy, yy))
+        lines += [along.clamp(min=0) for along in (xx, yy, (xx + yy) / 2 + xy, (xx + yy) / 2 - xy)]
+    folds = [across(*ridges(light, sigma_px)).clamp(min=0) for sigma_px in _FOLD_SIGMAS_PX]
+    blurred = [light, *(_blur(light, sigma_px) for sigma_px in _BAND_SIGMAS_PX)]
+    bands = torch.stack([fine - coarse for fine, coarse in itertools.pairwise(blurred)], -1)
+    strengths = [torch.stack(lines + folds, -1), bands.abs(), (-bands).clamp(min=0)]
+    shares = _shares(weights)
+    means = shares @ torch.cat(strengths, -1).flatten(1, 2)
+    unevenness = (shares @ (bands**2).flatten(1, 2) + 1e-12).sqrt()
+    wrinkles, depths = _lines_of_zones(strongest, weights)
+    return (torch.cat([wrinkles, means, unevenness, depths], -1) + _FAINTEST).log()
+
+
+def ridges(light: Tensor, sigma_px: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Second derivatives (xx, xy, yy) of (B, H, W) at one scale, times its square; positive across dark lines."""
+    dy, dx = torch.gradient(_blur(light, sigma_px), dim=(1, 2))
+    dxy, dxx = torch.gradient(dx, dim=(1, 2))
+    (dyy,) = torch.gradient(dy, dim=1)
+    square = sigma_px**2
+    return square * dxx, square * dxy, square * dyy
+
+
+def across(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
+    """The larger of the two main curvatures: that across a line, whatever its direction."""
+    return (xx + yy) / 2 + (((xx - yy) / 2) ** 2 + xy**2 + 1e-12).sqrt()
 
 
 def signs_b(view: View) -> Plane:
@@ -146,7 +170,7 @@ def signs_b(view: View) -> Plane:
 FAMILIES: Mapping[str, Callable[[View], Plane]] = MappingProxyType({"a": signs_a, "b": signs_b})
 
 
-def mirror_signs(signs: NDArray[np.floating], family: str) -> NDArray[np.floating]:
+def mirror_signs(signs: Signs, family: str) -> Signs:
     """(..., 12, F) signs of a face -> those of its mirror image: sides and slanted directions change places."""
     columns = np.arange(signs.shape[-1])
     if family == "a":
@@ -160,7 +184,7 @@ def mirror_signs(signs: NDArray[np.floating], family: str) -> NDArray[np.floatin
             columns[start : start + _NUM_DIRECTIONS] = start + turned
         layout = columns[first + 2 * _NUM_DIRECTIONS :].reshape(_LAYOUT_POINTS, _LAYOUT_POINTS)
         columns[first + 2 * _NUM_DIRECTIONS :] = layout[:, ::-1].ravel()
-    return signs[..., list(OTHER_SIDE), :][..., columns]
+    return signs[..., list(OTHER_SIDE), :][..., columns.tolist()]
 
 
 def skin_tone(view: View) -> float:
@@ -182,24 +206,40 @@ def _means(planes: Plane, weights: Plane) -> Plane:
     return sums / np.maximum(weights.sum((1, 2)), 1e-3)[:, None]
 
 
-def _mean_of_clipped(plane: Plane, weights: Plane) -> Plane:
-    """(Z,) mean of each zone, where the highest hundredth counts no more than the rest: hairs and glints."""
-    means = []
-    for weight in weights:
-        inside = weight > 0.2
-        if not inside.any():
-            means.append(0.0)
-            continue
-        values, shares = plane[inside], weight[inside]
-        means.append(float(np.average(np.minimum(values, np.quantile(values, 0.99)), weights=shares)))
-    return np.array(means, np.float32)
+def _lines_of_zones(strongest: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 12, 1) means, in which the highest hundredth counts no more than the rest (hairs, glints), and (B, 12, Q).
+
+    Both are 0 where nothing of the zone is seen.
+    """
+    levels = strongest.new_tensor((*_LINE_QUANTILES, _HIGHEST))
+    rows = []
+    for plane, zones in zip(strongest, weights, strict=True):
+        for weight in zones:
+            inside = weight > 0.2
+            values, shares = plane[inside], weight[inside]
+            if not len(values):
+                rows.append(plane.new_zeros(len(levels)))
+                continue
+            quantiles = torch.quantile(values, levels)
+            mean = (torch.minimum(values, quantiles[-1:]) * shares).sum() / shares.sum()
+            rows.append(torch.cat([mean[None], quantiles[:-1]]))
+    found = torch.stack(rows).unflatten(0, weights.shape[:2])
+    return found[..., :1], found[..., 1:]
 
 
-def _quantiles(plane: Plane, weights: Plane) -> Plane:
-    """(Z, Q) values in each zone; 0 where nothing of it is seen."""
-    seen = [plane[weight > 0.2] for weight in weights]
-    none = np.zeros(len(_LINE_QUANTILES))
-    return np.array([np.quantile(values, _LINE_QUANTILES) if values.size else none for values in seen], np.float32)
+def _shares(weights: Tensor) -> Tensor:
+    """(B, 12, H, W) -> (B, 12, H * W) that add up to 1 where a zone is seen."""
+    flat = weights.flatten(2)
+    return flat / flat.sum(-1, keepdim=True).clamp(min=1e-3)
+
+
+def _blur(planes: Tensor, sigma_px: float) -> Tensor:
+    """Gaussian blur of (B, H, W); the border is reflected."""
+    radius = round(4 * sigma_px)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=planes.device) / sigma_px) ** 2)
+    kernel = (kernel / kernel.sum())[None, None, None]
+    wide = F.pad(planes[:, None], (radius,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(wide, kernel), kernel.transpose(2, 3))[:, 0]
 
 
 def _colours(view: View) -> Plane:
@@ -230,6 +270,6 @@ def _layout(view: View, shape: Ellipse) -> Plane:
     across = math.cos(angle) * x - math.sin(angle) * y + shape.x
     down = math.sin(angle) * x + math.cos(angle) * y + shape.y
     places = np.stack([across, down], -1) * unit + np.array(EYES_IN_CROP) * LOOK_PX - 0.5
-    places = places - (_WINDOW[1].start, _WINDOW[0].start)
+    places = places - (WINDOW[1].start, WINDOW[0].start)
     light = geometry.sample(geometry.blur(view.light, 3.0), places.astype(np.float32)).ravel()
     return ((light - light.mean()) / (light.std() + 0.02)).astype(np.float32)

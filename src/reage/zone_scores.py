@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_px, skin_tone
 from reage.types import ZONES, Face
 from reage.weights import Arrays, find_weights, load_weights, made_for, weights_hash
 
 Values = NDArray[np.floating[Any]]
+Tables = Mapping[str, Tensor]
 
 TONES = ("light", "intermediate", "dark", "grey")
 """Groups of people who are compared with each other; pictures without colour are one of their own."""
 
 _LIGHT_DEGREES, _DARK_DEGREES = 41.0, 10.0
-_LEVELS = np.linspace(0, 1, 101)
+_LEAK = 0.1
+"""Of the gradient of a share, so that what lies beyond everybody can still be moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,7 @@ class ZoneScorer:
     def __init__(self, config: ZoneScorerConfig, tensors: Arrays, weights_hash: str = "") -> None:
         self.config = config
         self.weights_hash = weights_hash
-        self._tensors = tensors
+        self._tables = to_tables(tensors)
         self._look: Callable[[View], Values] = FAMILIES[config.family]
 
     @classmethod
@@ -81,7 +85,7 @@ class ZoneScorer:
     @property
     def typical_scores(self) -> Values:
         """(12, A) mean scores of the training people at rising ages."""
-        return self._tensors["typical_scores"]
+        return self._tables["typical_scores"].numpy()
 
     def measure(self, face: Face) -> dict[str, float]:
         """Zone -> score in [0, 1], 1 for the most marked; zones hidden by hair or glasses are left out."""
@@ -89,11 +93,15 @@ class ZoneScorer:
 
     def measure_view(self, view: View) -> dict[str, float]:
         """The same from a crop made ready by `reage.signs.make_view`."""
-        signs = self._look(view)
-        ages = zone_ages(signs[None], self._tensors, self.config.family)[0]
-        scores = score_zones(signs[:, 0], ages, tone_of(skin_tone(view)), self._tensors)
+        signs = torch.from_numpy(self._look(view)).double()[None]
+        scores = self.score(signs, torch.tensor([tone_of(skin_tone(view))]))[0].tolist()
         shown = skin_px(view) >= self.config.least_skin_px
-        return {zone: float(scores[i]) for i, zone in enumerate(ZONES) if shown[i]}
+        return {zone: scores[i] for i, zone in enumerate(ZONES) if shown[i]}
+
+    def score(self, signs: Tensor, tones: Tensor) -> Tensor:
+        """(N, 12, F) signs and (N,) places in `TONES` -> (N, 12) scores, through which gradients flow."""
+        ages = zone_ages(signs, self._tables, self.config.family)
+        return score_zones(signs[..., 0], ages, tones, self._tables)
 
 
 def tone_of(degrees: float) -> int:
@@ -103,44 +111,52 @@ def tone_of(degrees: float) -> int:
     return 0 if degrees > _LIGHT_DEGREES else 1 if degrees > _DARK_DEGREES else 2
 
 
-def zone_ages(signs: Values, tensors: Mapping[str, Values], family: str) -> Values:
+def to_tables(tensors: Mapping[str, Values]) -> Tables:
+    """Arrays as the functions below take them."""
+    return {name: torch.from_numpy(np.asarray(values, float)) for name, values in tensors.items()}
+
+
+def zone_ages(signs: Tensor, tables: Tables, family: str) -> Tensor:
     """(N, 12, F) signs -> (N, 12) the age in years each zone shows, on the mean of a face and its mirror image."""
-    seen, mirrored = (_regress(one, tensors) for one in (signs, mirror_signs(signs, family)))
+    seen, mirrored = (_regress(one, tables) for one in (signs, mirror_signs(signs, family)))
     return (seen + mirrored[:, OTHER_SIDE]) / 2
 
 
-def _regress(signs: Values, tensors: Mapping[str, Values]) -> Values:
+def _regress(signs: Tensor, tables: Tables) -> Tensor:
     """Ages (N, 12) by a regression on random waves.
 
     Random Fourier features (Rahimi and Recht, 2007) stand for a Gaussian kernel on the standardised signs.
     """
-    standard = (signs - tensors["means"]) / tensors["scales"]
-    seen = waves(standard, tensors["directions"], tensors["phases"])
-    return np.asarray(np.einsum("nzw,zw->nz", seen, tensors["slopes"]) + tensors["offsets"])
+    standard = (signs - tables["means"]) / tables["scales"]
+    seen = waves(standard, tables["directions"], tables["phases"])
+    return torch.einsum("nzw,zw->nz", seen, tables["slopes"]) + tables["offsets"]
 
 
-def waves(standard: Values, directions: Values, phases: Values) -> Values:
+def waves(standard: Tensor, directions: Tensor, phases: Tensor) -> Tensor:
     """(..., F) standardised signs -> (..., W)."""
-    return np.asarray(np.cos(standard @ directions + phases) * math.sqrt(2 / len(phases)))
+    return torch.cos(standard @ directions + phases) * math.sqrt(2 / len(phases))
 
 
-def score_zones(wrinkles: Values, ages: Values, tone: int, tensors: Mapping[str, Values]) -> Values:
-    """(12,) wrinkle terms and ages of the zones of one face -> (12,) scores, among the people of its tone group."""
-    mixed = mix_terms(wrinkles, ages, tone, tensors)
-    return np.array([share_below(mixed[i], tensors["score_levels"][tone, i]) for i in range(len(mixed))])
+def score_zones(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> Tensor:
+    """Wrinkle terms and ages (N, 12) of the zones of faces -> (N, 12) scores, among the people of their tones (N,)."""
+    return share_below(mix_terms(wrinkles, ages, tones, tables), tables["score_levels"][tones])
 
 
-def mix_terms(wrinkles: Values, ages: Values, tone: int, tensors: Mapping[str, Values]) -> Values:
-    """(12,) weighted mean of both terms as shares of people; less even than a share until it is ranked itself."""
-    by_wrinkle = [share_below(value, tensors["wrinkle_levels"][tone, i]) for i, value in enumerate(wrinkles)]
-    by_age = [share_below(value, tensors["age_levels"][tone, i]) for i, value in enumerate(ages)]
-    weights = tensors["wrinkle_shares"]
-    return np.asarray(weights * np.array(by_wrinkle) + (1 - weights) * np.array(by_age))
+def mix_terms(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> Tensor:
+    """(N, 12) weighted mean of both terms as shares of people; less even than a share until it is ranked itself."""
+    by_wrinkle = share_below(wrinkles, tables["wrinkle_levels"][tones])
+    by_age = share_below(ages, tables["age_levels"][tones])
+    weights = tables["wrinkle_shares"]
+    return weights * by_wrinkle + (1 - weights) * by_age
 
 
-def share_below(value: float, levels: Values) -> float:
-    """The share of people below a value; `levels` (101,) are their quantiles."""
-    return float(np.interp(value, levels, _LEVELS))
+def share_below(values: Tensor, levels: Tensor) -> Tensor:
+    """The shares of people below values (...); `levels` (..., L) are their quantiles, evenly spaced."""
+    last = levels.shape[-1] - 1
+    place = (levels < values.detach()[..., None]).sum(-1).clamp(1, last)
+    low, high = (levels.gather(-1, (place + i)[..., None])[..., 0] for i in (-1, 0))
+    part = (values - low) / (high - low).clamp(min=1e-9)
+    return (place - 1 + part.clamp(0, 1) + _LEAK * (part - part.detach())) / last
 
 
 def check_shapes(tensors: Arrays) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from reage.evaluation.metrics import rank_correlation
 from reage.matte import Parts
@@ -29,7 +30,7 @@ from reage.training.zones import (
     zones_b,
 )
 from reage.types import ZONES, Face, Pixels
-from reage.zone_scores import TONES, ZoneScorer, ZoneScorerConfig, score_zones, zone_ages
+from reage.zone_scores import TONES, ZoneScorer, ZoneScorerConfig, score_zones, to_tables, zone_ages
 
 MakePortrait = Callable[..., Portrait]
 ToColumns = Callable[[Sequence[Portrait]], Portraits]
@@ -60,9 +61,9 @@ def test_scores_rise_with_age_and_are_spread_evenly(crowd: Portraits) -> None:
     ages = crowd.age_years.astype(float)
     recipe = replace(zones_a(), num_waves=128)
     tensors = fit_signs(recipe, make_signs(ages, 0)[..., :24], np.zeros(len(ages), int), crowd)
-    new = make_signs(ages, 1)[0, ..., :24]
-    predicted = zone_ages(new, tensors, recipe.family)
-    scores = np.stack([score_zones(new[i, :, 0], predicted[i], 0, tensors) for i in range(len(ages))])
+    new, tables = torch.from_numpy(make_signs(ages, 1)[0, ..., :24]), to_tables(tensors)
+    predicted = zone_ages(new, tables, recipe.family)
+    scores = score_zones(new[..., 0], predicted, torch.zeros(len(ages), dtype=int), tables).numpy()
     assert all(rank_correlation(scores[:, zone], ages) > 0.7 for zone in range(12))
     assert scores.mean() == pytest.approx(0.5, abs=0.05)
     assert scores.std() == pytest.approx(np.sqrt(1 / 12), abs=0.06)
@@ -75,7 +76,7 @@ def test_what_was_learned_by_heart_counts_for_nothing(crowd: Portraits) -> None:
     noise = np.random.default_rng(0).normal(0, 1, (2, len(ages), 12, 24))
     recipe = replace(zones_a(), num_waves=256, penalty=1e-3)
     tensors = fit_signs(recipe, noise, np.zeros(len(ages), int), crowd)
-    learned = zone_ages(noise[0], tensors, recipe.family)
+    learned = zone_ages(torch.from_numpy(noise[0]), to_tables(tensors), recipe.family).numpy()
     assert np.mean([rank_correlation(learned[:, zone], ages) for zone in range(12)]) > 0.4
     assert tensors["wrinkle_shares"].mean() > 0.2
 

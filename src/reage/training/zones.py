@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from reage.evaluation.metrics import rank_correlation
@@ -21,7 +22,7 @@ from reage.portraits import Portraits
 from reage.signs import FAMILIES, OTHER_SIDE, make_view, mirror_signs, skin_tone
 from reage.training.split import fold_of
 from reage.types import ZONES, Pixels
-from reage.zone_scores import TONES, ZoneScorerConfig, mix_terms, share_below, tone_of, waves, zone_ages
+from reage.zone_scores import TONES, ZoneScorerConfig, mix_terms, share_below, to_tables, tone_of, waves, zone_ages
 
 Values = NDArray[np.float64]
 Parse = Callable[[Pixels], Parts]
@@ -121,7 +122,8 @@ def fit_signs(
     out_of_fold = np.empty(signs.shape[1:3])
     for fold in np.unique(folds):
         others = fit_zone_ages(recipe, signs[:, folds != fold], ages[folds != fold])
-        out_of_fold[folds == fold] = zone_ages(signs[0, folds == fold], others, recipe.family)
+        held_out = torch.from_numpy(signs[0, folds == fold])
+        out_of_fold[folds == fold] = zone_ages(held_out, to_tables(others), recipe.family).numpy()
     weights = people_weights(portraits, tones)
     wrinkles = signs[0, :, :, 0]
     tensors = {
@@ -130,7 +132,8 @@ def fit_signs(
         "wrinkle_levels": distributions(wrinkles, tones, weights),
         "age_levels": distributions(out_of_fold, tones, weights),
     }
-    mixed = np.array([mix_terms(*terms, tensors) for terms in zip(wrinkles, out_of_fold, tones, strict=True)], float)
+    read, looked, groups = (torch.from_numpy(one) for one in (wrinkles, out_of_fold, tones))
+    mixed = mix_terms(read, looked, groups, to_tables(tensors)).numpy()
     tensors["score_levels"] = distributions(mixed, tones, weights)
     return {**tensors, "typical_scores": typical_scores(rank(mixed, tones, tensors["score_levels"]), ages, weights)}
 
@@ -147,7 +150,8 @@ def fit_zone_ages(recipe: ZoneRecipe, signs: Values, ages: Values) -> dict[str, 
     means, scales = both.mean(0), both.std(0) + 1e-3
     slopes = []
     for zone in range(len(ZONES)):
-        seen = waves((both[:, zone] - means[zone]) / scales[zone], directions, phases)
+        standard = (both[:, zone] - means[zone]) / scales[zone]
+        seen = waves(*(torch.from_numpy(one) for one in (standard, directions, phases))).numpy()
         square = seen.T @ seen + recipe.penalty * np.eye(recipe.num_waves)
         slopes.append(np.linalg.solve(square, seen.T @ years))
     return {
@@ -209,8 +213,7 @@ def weighted_quantiles(values: Values, weights: Values) -> Values:
 
 def rank(mixed: Values, tones: NDArray[np.int64], levels: Values) -> Values:
     """(N, 12) mixed terms -> (N, 12) scores, among the people of each one's tone group."""
-    rows = zip(mixed, tones, strict=True)
-    return np.array([[share_below(value, levels[tone, i]) for i, value in enumerate(row)] for row, tone in rows])
+    return share_below(torch.from_numpy(mixed), torch.from_numpy(levels[tones])).numpy()
 
 
 def typical_scores(scores: Values, ages: Values, weights: Values) -> Values:
