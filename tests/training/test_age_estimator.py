@@ -24,8 +24,9 @@ from reage.training.age_estimator import (
     train_age_estimator,
     train_weights,
 )
+from reage.training.journal import read_curve
 from reage.training.loop import Schedule, learning_rate_share
-from reage.training.recipes import RECIPES
+from reage.training.recipes import RECIPES, train
 from reage.training.split import fold_of, split_of
 from reage.weights import find_weights, load_weights, save_weights
 
@@ -209,6 +210,18 @@ def test_weights_say_how_they_came_about(portraits: Portraits, tmp_path: Path) -
     assert stored["recipe"] == json.loads(json.dumps(asdict(recipe)))
     assert stored["seed"] == 0
     assert load_age_net(tmp_path / "age.safetensors").config.trunk == TINY_NET.trunk
+
+
+@pytest.mark.parametrize("name", ["age-a", "age-b"])
+def test_a_run_keeps_its_losses_in_its_journal(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = replace(TINY, schedule=replace(TINY.schedule, steps=25))
+    monkeypatch.setattr(f"reage.training.age_estimator.{name.replace('-', '_')}", lambda: short)
+    train(name, folder, tmp_path / "mine.safetensors", tmp_path / "journal")
+    found = read_curve(tmp_path / "journal")
+    assert found["step"] == [10, 20]
+    assert np.isfinite(found["loss"]).all()
 
 
 @pytest.mark.parametrize(("name", "recipe"), [("age-a", age_a()), ("age-b", age_b())])

@@ -16,6 +16,7 @@ from reage.errors import ReageError
 from reage.matte import Parser
 from reage.nets.parse import PARTS, ParseNet, ParseNetConfig, build_parse_net
 from reage.portraits import Portrait, Portraits, write_shards
+from reage.training.journal import read_curve
 from reage.training.loop import Schedule
 from reage.training.parser import (
     ParserRecipe,
@@ -26,6 +27,7 @@ from reage.training.parser import (
     put_before,
     train_parser,
 )
+from reage.training.recipes import Run, parts
 from reage.training.split import split_of
 from reage.types import Face, Pixels, Plane
 from reage.weights import find_weights, load_torch_weights, save_weights
@@ -93,6 +95,17 @@ def test_people_of_the_other_split_are_not_learned_from(portraits: Portraits) ->
     whole = train_parser(TINY, portraits)
     training = train_parser(TINY, portraits.pick(portraits.split == "train"))
     assert torch.equal(weights_of(whole), weights_of(training))
+
+
+def test_a_run_keeps_its_losses_in_its_journal(
+    portraits: Portraits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = replace(TINY, schedule=replace(TINY.schedule, steps=10))
+    monkeypatch.setattr("reage.training.parser.ParserRecipe", lambda: short)
+    parts(portraits, Run(checkpoint=tmp_path / "checkpoint", journal=tmp_path / "journal"))
+    found = read_curve(tmp_path / "journal")
+    assert found["step"] == [10]
+    assert np.isfinite(found["loss"]).all()
 
 
 def test_what_was_trained_is_loaded(portraits: Portraits, face: Face, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import reage
+from reage.cli import app
 from reage.engines import load_engine
 from reage.errors import ImageError, ReageError
 from reage.portraits import Portrait, write_shards
@@ -67,6 +69,15 @@ def shards(face: Face, make_portrait: Callable[..., Portrait], tmp_path_factory:
     folder = tmp_path_factory.mktemp("shards")
     write_shards(rows, folder)
     return folder
+
+
+def test_a_file_for_a_journal_is_refused_before_anything_is_learned(shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    arguments = ["training", "fit", "prototype", "--shards", shards, "-o", tmp_path / "out.safetensors"]
+    done = CliRunner().invoke(app, [*map(str, arguments), "--journal", str(tmp_path / "taken")])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: The journal cannot be kept in ")
+    assert [left.name for left in tmp_path.iterdir()] == ["taken"]
 
 
 @pytest.fixture(scope="module")

@@ -37,12 +37,31 @@ def fit(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe; it is also the name of the weights.")],
     shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Weights file to write.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Folder for the losses of this run, to watch it by.", show_default=False)
+    ] = None,
 ) -> None:
-    """Run a recipe and write its weights; a run that was stopped goes on where it was."""
+    """Run a recipe and write its weights; a run that was stopped goes on where it was.
+
+    With --journal, `reage training curve` draws the losses, and `tensorboard --logdir` shows them as they come.
+    """
     require_pyarrow()
     from reage.training.recipes import train
 
-    typer.echo(train(recipe, shards, output))
+    typer.echo(train(recipe, shards, output, journal))
+
+
+@training.command(epilog="Example: reage training curve runs/age-a -o curve.svg")
+def curve(
+    folder: Annotated[Path, typer.Argument(help="Folder that `reage training fit --journal` wrote to.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="SVG or PNG file to write.")] = Path("curve.svg"),
+) -> None:
+    """Draw the losses of a run, finished or not, over its steps."""
+    require_pyarrow()
+    from reage.training.journal import draw_curve
+
+    draw_curve(folder, output)
+    typer.echo(output)
 
 
 @training.command(epilog="Example: reage training calibrate --shards shards/ -o reference.json")

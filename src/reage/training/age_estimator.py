@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -89,13 +90,19 @@ def age_b() -> AgeRecipe:
     return AgeRecipe(seed=1, left_out_fold=1, net=net, curve=curve, schedule=Schedule(steps=2000, batch=16))
 
 
-def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Path | None = None) -> AgeNet:
+def train_age_estimator(
+    recipe: AgeRecipe,
+    portraits: Portraits,
+    checkpoint: Path | None = None,
+    watch: Callable[[int, float, nn.Module], None] | None = None,
+) -> AgeNet:
     """Trains on the people of the "train" split and returns the estimator, its bias corrected.
 
     Args:
         recipe: of the run.
         portraits: all portraits; those of the "val" split are not looked at.
         checkpoint: file that a stopped run is resumed from.
+        watch: see `reage.training.loop.fit`.
     """
     left_out = left_out_rows(recipe, portraits)
     seen = resize_crops(portraits.pick((portraits.split == "train") & ~left_out), recipe.crop_px)
@@ -109,7 +116,8 @@ def train_age_estimator(recipe: AgeRecipe, portraits: Portraits, checkpoint: Pat
         is_man = torch.from_numpy(seen.sex[rows] == "M").float()
         return net.loss(crops, torch.from_numpy(seen.age_years[rows]), is_man)
 
-    mean = fit(net, loss_of, learning_rates(net, recipe), recipe.schedule, seed=recipe.seed, checkpoint=checkpoint)
+    rates = learning_rates(net, recipe)
+    mean = fit(net, loss_of, rates, recipe.schedule, seed=recipe.seed, checkpoint=checkpoint, watch=watch)
     assert isinstance(mean, AgeNet)
     return correct_bias(mean, portraits.pick(left_out), recipe.curve)
 
@@ -190,10 +198,13 @@ def share_between(raw: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArr
 
 
 def train_weights(
-    recipe: AgeRecipe, portraits: Portraits, checkpoint: Path
+    recipe: AgeRecipe,
+    portraits: Portraits,
+    checkpoint: Path,
+    watch: Callable[[int, float, nn.Module], None] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, object]]:
     """What a weights file holds: the tensors of the trained estimator by name, and its config."""
-    net = train_age_estimator(recipe, portraits, checkpoint)
+    net = train_age_estimator(recipe, portraits, checkpoint, watch)
     return net.state_dict(), describe(recipe, net)
 
 

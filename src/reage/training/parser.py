@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from reage.errors import ReageError
 from reage.images.tensors import to_net
@@ -77,8 +78,13 @@ def label_portraits(portraits: Portraits) -> LabelledCrops:
     return LabelledCrops(np.stack(crops), np.stack(person), np.stack(labels))
 
 
-def train_parser(recipe: ParserRecipe, portraits: Portraits, checkpoint: Path | None = None) -> ParseNet:
-    """Trains on the people of the "train" split."""
+def train_parser(
+    recipe: ParserRecipe,
+    portraits: Portraits,
+    checkpoint: Path | None = None,
+    watch: Callable[[int, float, nn.Module], None] | None = None,
+) -> ParseNet:
+    """Trains on the people of the "train" split; for the other arguments see `reage.training.loop.fit`."""
     known = label_portraits(portraits.pick(portraits.split == "train"))
     torch.manual_seed(recipe.seed)
     net = build_parse_net(recipe.net)
@@ -96,7 +102,8 @@ def train_parser(recipe: ParserRecipe, portraits: Portraits, checkpoint: Path | 
         target = torch.where(sure.values > 0.75, sure.indices, -1)
         return net.loss(augment(crops, recipe.accidents, generator), target)
 
-    mean = fit(net, loss_of, [(net, recipe.rate)], recipe.schedule, seed=recipe.seed, checkpoint=checkpoint)
+    rates = [(net, recipe.rate)]
+    mean = fit(net, loss_of, rates, recipe.schedule, seed=recipe.seed, checkpoint=checkpoint, watch=watch)
     assert isinstance(mean, ParseNet)
     return mean
 

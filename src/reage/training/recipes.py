@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import reage
 from reage.errors import ReageError
 from reage.portraits import Portraits, read_shards
+from reage.training.journal import make_folder, watch_loss
 from reage.weights import save_weights
 
 if TYPE_CHECKING:
@@ -20,16 +22,29 @@ Weights = tuple[dict[str, Any], dict[str, object]]
 """Tensors by name, and the config that is stored beside them."""
 
 
-def parts(portraits: Portraits, checkpoint: Path) -> Weights:
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Where a run keeps what is not its weights.
+
+    Args:
+        checkpoint: file that a stopped run is resumed from; a recipe of several stages names one for each after it.
+        journal: folder for the losses of a recipe that learns in steps, see `reage.training.journal`; None keeps none.
+    """
+
+    checkpoint: Path
+    journal: Path | None = None
+
+
+def parts(portraits: Portraits, run: Run) -> Weights:
     """The parser of skin and hair; about 5 minutes on one core."""
     from reage.training.parser import ParserRecipe, describe, train_parser
 
     recipe = ParserRecipe()
-    net = train_parser(recipe, portraits, checkpoint)
+    net = train_parser(recipe, portraits, run.checkpoint, watch_loss(run.journal))
     return dict(net.state_dict()), describe(recipe)
 
 
-def prototype(portraits: Portraits, checkpoint: Path) -> Weights:
+def prototype(portraits: Portraits, run: Run) -> Weights:
     """The `prototype` engine; about a minute. Needs the weights `parts`."""
     from reage.matte import Parser
     from reage.training.prototype import PrototypeConfig, fit_prototype
@@ -39,7 +54,7 @@ def prototype(portraits: Portraits, checkpoint: Path) -> Weights:
     return fit_prototype(training, lambda crop: parser.parse(crop).skin, PrototypeConfig())
 
 
-def amgan(portraits: Portraits, checkpoint: Path) -> Weights:
+def amgan(portraits: Portraits, run: Run) -> Weights:
     """The `amgan` engine; an hour on two cores. Needs the weights `prototype`, `parts`, `age-a` and `zones-a`."""
     from dataclasses import replace
 
@@ -52,7 +67,7 @@ def amgan(portraits: Portraits, checkpoint: Path) -> Weights:
     from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
     from reage.zone_scores import ZoneScorer
 
-    recipe, stored = AmganRecipe(), checkpoint.with_suffix(".lessons.npz")
+    recipe, stored = AmganRecipe(), run.checkpoint.with_suffix(".lessons.npz")
     if not stored.exists():
         prototype = PrototypeEngine.load()
         prototype.strengths = replace(prototype.strengths, shape=recipe.teacher_shape)
@@ -64,32 +79,32 @@ def amgan(portraits: Portraits, checkpoint: Path) -> Weights:
         )
         training = portraits.pick(portraits.split == "train")
         make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")).save(stored)
-    net, story = train_amgan(recipe, Lessons.load(stored), checkpoint)
+    net, story = train_amgan(recipe, Lessons.load(stored), run.checkpoint)
     return dict(net.generator.state_dict()), story
 
 
-def age_a(portraits: Portraits, checkpoint: Path) -> Weights:
+def age_a(portraits: Portraits, run: Run) -> Weights:
     """The estimator that reads ages at run time; about 7 minutes on one core."""
     from reage.training import age_estimator
 
-    return age_estimator.train_weights(age_estimator.age_a(), portraits, checkpoint)
+    return age_estimator.train_weights(age_estimator.age_a(), portraits, run.checkpoint, watch_loss(run.journal))
 
 
-def age_b(portraits: Portraits, checkpoint: Path) -> Weights:
+def age_b(portraits: Portraits, run: Run) -> Weights:
     """The estimator that only judges; about 7 minutes on one core."""
     from reage.training import age_estimator
 
-    return age_estimator.train_weights(age_estimator.age_b(), portraits, checkpoint)
+    return age_estimator.train_weights(age_estimator.age_b(), portraits, run.checkpoint, watch_loss(run.journal))
 
 
-def zones_a(portraits: Portraits, checkpoint: Path) -> Weights:
+def zones_a(portraits: Portraits, run: Run) -> Weights:
     """The scorer of zones that reads; about 5 minutes on one core. Needs the weights `parts`."""
     from reage.training import zones
 
     return _fit_zones(zones.zones_a(), portraits)
 
 
-def zones_b(portraits: Portraits, checkpoint: Path) -> Weights:
+def zones_b(portraits: Portraits, run: Run) -> Weights:
     """The scorer of zones that only judges; about 5 minutes on one core. Needs the weights `parts`."""
     from reage.training import zones
 
@@ -104,7 +119,7 @@ def _fit_zones(recipe: ZoneRecipe, portraits: Portraits) -> Weights:
     return fit_zone_scorer(recipe, portraits.pick(portraits.split == "train"), parser.parse)
 
 
-RECIPES: MappingProxyType[str, Callable[[Portraits, Path], Weights]] = MappingProxyType(
+RECIPES: MappingProxyType[str, Callable[[Portraits, Run], Weights]] = MappingProxyType(
     {
         "age-a": age_a,
         "age-b": age_b,
@@ -117,21 +132,26 @@ RECIPES: MappingProxyType[str, Callable[[Portraits, Path], Weights]] = MappingPr
 )
 
 
-def train(name: str, shards: str | Path, out: str | Path | None = None) -> Path:
+def train(name: str, shards: str | Path, out: str | Path | None = None, journal: str | Path | None = None) -> Path:
     """Runs a recipe and writes its weights with their config, seed and commit inside.
 
     Args:
         name: of the recipe and of the weights.
         shards: folder of portraits made by `prepare`.
         out: weights file; by default NAME.safetensors in the current folder.
+        journal: folder for the losses, of this run alone; None keeps none.
 
     Raises:
-        ReageError: when there is no such recipe, or the shards cannot be read.
+        ReageError: when there is no such recipe, the shards cannot be read, or the folder cannot be made.
     """
     if name not in RECIPES:
         raise ReageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
     path = Path(out or f"{name}.safetensors")
-    tensors, config = RECIPES[name](read_shards(shards), path.with_suffix(".checkpoint"))
+    run = Run(checkpoint=path.with_suffix(".checkpoint"), journal=Path(journal) if journal else None)
+    portraits = read_shards(shards)
+    if run.journal:
+        make_folder(run.journal)
+    tensors, config = RECIPES[name](portraits, run)
     save_weights(path, tensors, {**config, "name": name, "commit": _commit(), "version": reage.__version__})
     return path
 
