@@ -36,6 +36,9 @@ SEEN_PX = 208
 RIDGE_SIGMAS_PX = (0.8, 1.3, 2.1)
 """In `LOOK_PX`, where the eyes are 91 px apart."""
 
+NUM_COLOURS = 6
+"""The last signs of family "a"."""
+
 WINDOW = (slice(60, 348), slice(64, LOOK_PX - 64))
 """Rows and columns of the looked-at crop in which the zones lie."""
 
@@ -243,7 +246,7 @@ def _blur(planes: Tensor, sigma_px: float) -> Tensor:
 
 
 def _colours(view: View) -> Plane:
-    """(12, 6) mean colour of each zone beside the whole face's, and its unevenness; 0 where there is no colour."""
+    """(12, NUM_COLOURS) mean colour of each zone beside the face's, and its unevenness; 0 where there is no colour."""
     means = _means(view.lab, view.weights)
     spread = np.sqrt(np.maximum(_means(view.lab**2, view.weights) - means**2, 0))
     colours = np.concatenate([means - _means(view.lab, view.weights.sum(0)[None]), spread], 1) / 10

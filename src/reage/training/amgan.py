@@ -15,11 +15,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from reage.nets.age import AgeNet, load_age_net
-from reage.nets.amgan import AmganConfig, apply_change, build_critic, build_generator, cpu
+from reage.nets.amgan import AmganConfig, build_critic, build_generator, cpu
+from reage.signs import LOOK_PX, SEEN_PX, WINDOW, light_of, light_signs
 from reage.training.augment import to_grey
-from reage.training.deck import Batch, Deck, DeckConfig
+from reage.training.deck import Batch, Deck, DeckConfig, Orders, own_part
 from reage.training.lessons import Lessons
 from reage.training.loop import Schedule, crew, fit
+from reage.zone_scores import ZoneScorer
 
 _TEACHER_SHRINKS = 1.15
 """Features are pushed so much beyond the teacher's: a student that averages loses about as much."""
@@ -33,30 +35,44 @@ class LossWeights:
         likeness: to the teacher's picture, mean absolute difference.
         detail: the same of what is finer than 5 px.
         features: the same of the estimator's features.
+        tint: of the colour to the teacher's.
         elsewhere: change where the teacher changes nothing.
         realism: of the critic.
         map: the aging map the critic reads off the picture.
         place: the place it reads.
         cycle: back to the source.
         age: read by an estimator on grey copies.
+        zones: scores that `zones-a` reads, of orders that no teacher can show.
         penalty: of the critic's gradient.
     """
 
     likeness: float = 10.0
     detail: float = 10.0
     features: float = 1.0
+    tint: float = 10.0
     elsewhere: float = 0.0
     realism: float = 0.0
     map: float = 0.0
     place: float = 0.0
     cycle: float = 0.0
     age: float = 0.0
+    zones: float = 0.0
     penalty: float = 10.0
 
 
 def refining() -> LossWeights:
     """Of the second stage."""
-    return LossWeights(detail=4.0, features=0.6, elsewhere=10.0, realism=0.02, map=2.0, place=0.2, cycle=4.0, age=0.4)
+    return LossWeights(
+        detail=4.0,
+        features=0.6,
+        elsewhere=10.0,
+        realism=0.02,
+        map=2.0,
+        place=0.2,
+        cycle=4.0,
+        age=0.4,
+        zones=4.0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +110,17 @@ class Amgan(nn.Module):
     Args:
         config: of both.
         estimator: reads ages and gives features; never trained here, and never a judge of what comes out.
+        scorer: the same for the scores of zones.
     """
 
-    def __init__(self, config: AmganConfig, estimator: AgeNet) -> None:
+    def __init__(self, config: AmganConfig, estimator: AgeNet, scorer: ZoneScorer) -> None:
         super().__init__()
         self.generator = build_generator(config.generator)
         self.critic = build_critic(config.critic)
         self._estimator = [estimator]  # in a list, so that it is no part of what is trained or saved
+        self._scorer = scorer
+        self.seen: dict[str, float] = {}
+        """Each loss of the last step on this process's share, without its weight; "loss" is the sum, of all."""
 
     @property
     def estimator(self) -> AgeNet:
@@ -109,33 +129,55 @@ class Amgan(nn.Module):
 
     def learn(self, batch: Batch, weights: LossWeights) -> Tensor:
         """What the first stage lowers."""
-        change, attention = self.generator.look(batch.x, batch.planes)
-        return self._taught(batch, apply_change(batch.x, change * attention), weights)
+        return self._sum(self._taught(batch, self.generator(batch.x, batch.planes)), weights)
 
-    def refine(self, taught: Batch, free: Batch, weights: LossWeights, generator: Generator) -> Tensor:
+    def refine(self, batch: Batch, orders: Orders, weights: LossWeights, generator: torch.Generator) -> Tensor:
         """What the second stage lowers: the generator's losses and the critic's, each with its own gradients."""
-        aged = self.generator(taught.x, taught.planes)
-        freed = self.generator(free.x, free.planes)
-        loss = self._taught(taught, aged, weights)
-        loss = loss + weights.age * self._age(aged, taught)
-        loss = loss + weights.cycle * self._cycle(taught, aged) if weights.cycle else loss
-        loss = loss + weights.elsewhere * self._spared(free, freed)
+        aged = self.generator(batch.x, batch.planes)
+        freed = self.generator(orders.x, orders.planes)
+        losses = self._taught(batch, aged)
+        losses["elsewhere"] = self._beyond_teacher(batch, aged) + self._unasked(orders, freed)
+        if weights.age:
+            losses["age"] = self._age(aged, batch)
+        if weights.zones:
+            losses["zones"] = self._zones(freed, orders)
+        if weights.cycle:
+            losses["cycle"] = self._cycle(batch, aged)
         made = torch.cat([aged, freed])
-        wanted = torch.cat([taught.planes, free.planes])
-        real = torch.cat([taught.x, free.x])
+        wanted = torch.cat([batch.planes, orders.planes])
+        real = torch.cat([batch.x, orders.x])
         with torch.autocast(made.device.type, enabled=False):
-            seen = cut_patches(torch.cat([to_light(made.float()), to_light(real.float()), wanted[:, :2]], 1), generator)
+            pictures = torch.cat([to_light(made.float()), to_light(real.float()), wanted[:, :2]], 1)
+            seen = cut_patches(pictures, generator)
             fake, true, target, source = seen.pictures.split(1, 1)
-            loss = loss + self._fool(fake, target, seen.centres, weights)
-            return loss + self._tell_apart(fake.detach(), true, source, seen.centres, weights, generator)
+            losses |= self._fool(fake, target, seen.centres)
+            told = self._tell_apart(fake.detach(), true, source, seen.centres, weights.penalty, generator)
+        self.seen["critic"] = told.item()
+        return self._sum(losses, weights) + told
 
-    def _taught(self, batch: Batch, aged: Tensor, weights: LossWeights) -> Tensor:
-        loss = weights.likeness * (aged - batch.y).abs().mean() / 2
-        loss = loss + weights.detail * (detail_of(aged) - detail_of(batch.y)).abs().mean() / 2
-        if weights.elsewhere:
-            still = ((batch.y - batch.x).abs().amax(1, keepdim=True) < 0.016).float()
-            loss = loss + weights.elsewhere * ((aged - batch.x).abs() * still).mean() / 2
-        return loss + weights.features * self._feature_gap(aged, batch)
+    def _sum(self, losses: dict[str, Tensor], weights: LossWeights) -> Tensor:
+        self.seen |= {name: loss.item() for name, loss in losses.items()}
+        return torch.stack([getattr(weights, name) * loss.float() for name, loss in losses.items()]).sum()
+
+    def _taught(self, batch: Batch, aged: Tensor) -> dict[str, Tensor]:
+        return {
+            "likeness": (aged - batch.y).abs().mean() / 2,
+            "detail": (detail_of(aged) - detail_of(batch.y)).abs().mean() / 2,
+            "tint": (tint_of(aged) - tint_of(batch.y)).abs().mean() / 2,
+            "features": self._feature_gap(aged, batch),
+        }
+
+    @staticmethod
+    def _beyond_teacher(batch: Batch, aged: Tensor) -> Tensor:
+        """Change where the teacher changes nothing."""
+        still = ((batch.y - batch.x).abs().amax(1, keepdim=True) < 0.016).float()
+        return ((aged - batch.x).abs() * still).mean() / 2
+
+    @staticmethod
+    def _unasked(orders: Orders, aged: Tensor) -> Tensor:
+        """Change where both maps say the same."""
+        asked = (orders.planes[:, :1] - orders.planes[:, 1:2]).abs()
+        return ((aged - orders.x).abs() * (asked < 0.02)).mean() / 2
 
     def _feature_gap(self, aged: Tensor, batch: Batch) -> Tensor:
         gap = aged.new_zeros(())
@@ -155,27 +197,28 @@ class Amgan(nn.Module):
         read, _ = self.estimator.correct(self.estimator.expect(logits))
         return F.smooth_l1_loss(read / 6, batch.years.clamp(25, 80) / 6)
 
+    def _zones(self, aged: Tensor, orders: Orders) -> Tensor:
+        """Distance of the scores that are read to those asked for, where the zone is shown."""
+        with torch.autocast(aged.device.type, enabled=False):
+            read = read_scores(self._scorer, aged.float(), orders)
+        shown = ~orders.scores.isnan()
+        return F.smooth_l1_loss(read[shown], orders.scores[shown], beta=0.1)
+
     def _cycle(self, batch: Batch, aged: Tensor) -> Tensor:
         back = torch.cat([batch.planes[:, 1:2], batch.planes[:, :1], batch.planes[:, 2:]], 1)
         return (self.generator(aged, back) - batch.x).abs().mean() / 2
 
-    @staticmethod
-    def _spared(batch: Batch, aged: Tensor) -> Tensor:
-        """Where both maps say the same, nothing changes."""
-        asked = (batch.planes[:, :1] - batch.planes[:, 1:2]).abs()
-        return ((aged - batch.x).abs() * (asked < 0.02)).mean() / 2
-
-    def _fool(self, fake: Tensor, target: Tensor, centres: Tensor, weights: LossWeights) -> Tensor:
+    def _fool(self, fake: Tensor, target: Tensor, centres: Tensor) -> dict[str, Tensor]:
         frozen = {name: value.detach() for name, value in self.critic.named_parameters()}
         real, age_map, place = torch.func.functional_call(self.critic, frozen, (fake,))
-        return (
-            -weights.realism * real.mean()
-            + weights.map * F.mse_loss(age_map, pool_to(target, age_map))
-            + weights.place * F.mse_loss(place, centres)
-        )
+        return {
+            "realism": -real.mean(),
+            "map": F.mse_loss(age_map, pool_to(target, age_map)),
+            "place": F.mse_loss(place, centres),
+        }
 
     def _tell_apart(
-        self, fake: Tensor, true: Tensor, source: Tensor, centres: Tensor, weights: LossWeights, generator: Generator
+        self, fake: Tensor, true: Tensor, source: Tensor, centres: Tensor, penalty: float, generator: Generator
     ) -> Tensor:
         real, age_map, place = self.critic(true)
         loss = self.critic(fake)[0].mean() - real.mean()
@@ -183,7 +226,7 @@ class Amgan(nn.Module):
         share = torch.rand(len(fake), 1, 1, 1, generator=generator).to(fake.device)
         between = (true + share * (fake - true)).requires_grad_(True)
         (slopes,) = torch.autograd.grad(self.critic(between)[0].sum(), between, create_graph=True)
-        return loss + weights.penalty * ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        return loss + penalty * ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
 @dataclass(frozen=True)
@@ -210,6 +253,20 @@ def pool_to(aging_map: Tensor, like: Tensor) -> Tensor:
     return (F.adaptive_avg_pool2d(aging_map, (like.shape[-2], like.shape[-1])) + 1) / 2
 
 
+def read_scores(scorer: ZoneScorer, x: Tensor, orders: Orders) -> Tensor:
+    """(B, 3, S, S) -> (B, 12) what the scorer reads off pictures made for these orders, with the colours they had."""
+    for side in (SEEN_PX, LOOK_PX):
+        x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+    grey = (x[..., WINDOW[0], WINDOW[1]].mean(1) + 1) / 2
+    signs = torch.cat([light_signs(light_of(grey, orders.skins), orders.skins), orders.colours], -1)
+    return scorer.score(signs.double().cpu(), orders.tones.cpu()).to(x.device)
+
+
+def tint_of(x: Tensor) -> Tensor:
+    """What is left of (B, 3, S, S) without its luma."""
+    return x - to_grey(x)
+
+
 def to_light(x: Tensor) -> Tensor:
     """(B, 3, S, S) -> (B, 1, S, S) luma."""
     return to_grey(x)[:, :1]
@@ -227,7 +284,7 @@ def train_amgan(
     recipe: AmganRecipe,
     lessons: Lessons,
     checkpoint: Path | None = None,
-    watch: Callable[[int, float, nn.Module], None] | None = None,
+    watch: Callable[[str, int, Amgan, nn.Module], None] | None = None,
 ) -> tuple[Amgan, dict[str, object]]:
     """Both stages, each resumed where it was stopped.
 
@@ -235,31 +292,42 @@ def train_amgan(
         recipe: of the run.
         lessons: of training people.
         checkpoint: file name from which those of both stages are made.
-        watch: see `reage.training.loop.fit`; of the first stage, then of the second.
+        watch: is told the stage ("learn" or "refine"), the number of each step that was made, the nets, whose `seen`
+            holds its losses, and their running mean.
     """
     torch.manual_seed(recipe.seed)
     deck = Deck(lessons, recipe.deck)
     device = crew().device
-    net = Amgan(recipe.net, load_age_net("age-a", str(device))).to(device)
+    net = Amgan(recipe.net, load_age_net("age-a", str(device)), ZoneScorer.load("zones-a")).to(device)
     first, second = LossWeights(), recipe.refining
 
     def learn(generator: Generator) -> Tensor:
-        return net.learn(deck.draw(recipe.learn.batch, generator).part(device), first)
+        return net.learn(own_part(deck.draw(recipe.learn.batch, generator), device), first)
 
     def refine(generator: Generator) -> Tensor:
         num = recipe.refine.batch
-        taught, free = deck.draw(num, generator), deck.draw(num, generator, free=True)
-        return net.refine(taught.part(device), free.part(device), second, generator)
+        batch, orders = deck.draw(num, generator), deck.draw_orders(num, generator)
+        return net.refine(own_part(batch, device), own_part(orders, device), second, generator)
 
-    generator, critic = (net.generator, recipe.refine_rate), (net.critic, recipe.critic_rate)
-    files = [checkpoint.with_suffix(f".{stage}") if checkpoint else None for stage in ("learn", "refine")]
-    seed = 2 * recipe.seed
-    mean = fit(
-        net, learn, [(net.generator, recipe.learn_rate)], recipe.learn, seed=seed, checkpoint=files[0], watch=watch
-    )
-    net.load_state_dict(mean.state_dict())
-    mean = fit(net, refine, [generator, critic], recipe.refine, seed=seed + 1, checkpoint=files[1], watch=watch)
-    net.load_state_dict(mean.state_dict())
+    def run(stage: str, loss_of: Callable[[Generator], Tensor], rates: dict[nn.Module, float], how: Schedule) -> None:
+        def tell(step: int, loss: float, mean: nn.Module) -> None:
+            net.seen["loss"] = loss
+            if watch:
+                watch(stage, step, net, mean)
+
+        mean = fit(
+            net,
+            loss_of,
+            list(rates.items()),
+            how,
+            seed=2 * recipe.seed + (stage == "refine"),
+            checkpoint=checkpoint.with_suffix(f".{stage}") if checkpoint else None,
+            watch=tell,
+        )
+        net.load_state_dict(mean.state_dict())
+
+    run("learn", learn, {net.generator: recipe.learn_rate}, recipe.learn)
+    run("refine", refine, {net.generator: recipe.refine_rate, net.critic: recipe.critic_rate}, recipe.refine)
     return net, describe(recipe)
 
 

@@ -1,8 +1,10 @@
-"""Batches drawn from lessons: faces, what the teacher makes of them, and the maps that ask for it."""
+"""Batches drawn from lessons: faces, what the teacher makes of them, and the maps that ask for it, or for anything."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,12 +28,16 @@ class DeckConfig:
         own_age: share of lessons that ask for no change.
         zoned: share of lessons in which zones have ages of their own.
         unscored: share of lessons whose maps hold the age alone.
+        one_zone: share of orders at the own age, in which one zone alone is moved.
+        any_score: probability with which each zone of the other orders is asked for any score.
     """
 
     augment: AugmentConfig = AugmentConfig(turn_degrees=3.0, scale=0.05, shift=0.03, exposure=0.08, tint=0.02, lamp=0.0)
     own_age: float = 0.12
     zoned: float = 0.4
     unscored: float = 0.15
+    one_zone: float = 0.5
+    any_score: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -43,19 +49,42 @@ class Batch:
         y: (B, 3, S, S) as the teacher makes them.
         planes: (B, 4, S, S) target map, source map, X, Y in [-1, 1].
         years: (B,) age asked for.
-        gap: (B,) years between that and now.
     """
 
     x: Tensor
     y: Tensor
     planes: Tensor
     years: Tensor
-    gap: Tensor
 
-    def part(self, device: torch.device) -> Batch:
-        """This process's share, on a device."""
-        own = share_of(len(self.x))
-        return Batch(**{field.name: getattr(self, field.name)[own].to(device) for field in fields(self)})
+
+@dataclass(frozen=True)
+class Orders:
+    """A few faces, and what is asked of their zones: any score, which no teacher can show.
+
+    Args:
+        x: (B, 3, S, S) faces as they are.
+        planes: (B, 4, S, S) as in `Batch`.
+        scores: (B, 12) asked for, NaN where the zone is hidden.
+        skins: (B, 12, H, W) weights of the zones' skin, as in `reage.signs.View`.
+        colours: (B, 12, C) signs of colour.
+        tones: (B,) places in `reage.zone_scores.TONES`.
+    """
+
+    x: Tensor
+    planes: Tensor
+    scores: Tensor
+    skins: Tensor
+    colours: Tensor
+    tones: Tensor
+
+
+Drawn = TypeVar("Drawn", Batch, Orders)
+
+
+def own_part(drawn: Drawn, device: torch.device) -> Drawn:
+    """This process's share, on a device."""
+    own = share_of(len(drawn.x))
+    return replace(drawn, **{one.name: getattr(drawn, one.name)[own].to(device) for one in fields(drawn)})
 
 
 class Deck:
@@ -65,10 +94,12 @@ class Deck:
         self.config = config
         self._lessons = lessons
         self._now = torch.from_numpy(lessons.read_years)
-        typical = np.array([TYPICAL_SCORES[zone.split(".")[0]] for zone in ZONES], np.float32)
-        self._typical, self._typical_ages = torch.from_numpy(typical), torch.tensor(TYPICAL_AGES)
-        scores = torch.from_numpy(lessons.scores)
-        self._scores = torch.where(scores.isnan(), self._expect(self._now[:, None].expand(-1, len(ZONES))), scores)
+        self._typical = torch.tensor([TYPICAL_SCORES[zone.split(".")[0]] for zone in ZONES]).T
+        self._shown = torch.from_numpy(~np.isnan(lessons.scores))
+        ages = torch.tensor(AGES)[:, None].expand(-1, len(ZONES))
+        scores, aged = torch.from_numpy(lessons.scores), torch.from_numpy(lessons.aged_scores)
+        self._scores = torch.where(scores.isnan(), self._expect(self._now[:, None].expand_as(scores)), scores)
+        self._aged_scores = torch.where(aged.isnan(), self._expect(ages), aged)
         weights = [make_map_weights(points, hair) for points, hair in zip(lessons.landmarks, lessons.hair, strict=True)]
         self._map_weights = torch.from_numpy(np.stack(weights)).half()
         side = lessons.crops.shape[1]
@@ -78,8 +109,8 @@ class Deck:
     def __len__(self) -> int:
         return len(self._lessons)
 
-    def draw(self, num: int, generator: Generator, *, free: bool = False) -> Batch:
-        """A batch; `free` asks zones for any score, which no teacher can show: then `y` is meaningless there."""
+    def draw(self, num: int, generator: Generator) -> Batch:
+        """Lessons whose maps hold the scores that the teacher's pictures have."""
         rows = torch.randint(len(self), (num,), generator=generator)
         now, own = self._now[rows], self._chance(num, self.config.own_age, generator)
         years = torch.where(own, now, self._between(20.0, 82.0, (num,), generator))
@@ -88,64 +119,81 @@ class Deck:
         moved = zoned[:, None] & (torch.rand(num, len(ZONES), generator=generator) < 0.5)
         zone_years = torch.where(moved, self._between(20.0, 85.0, (num, len(ZONES)), generator), years[:, None])
         scores = self._scores[rows]
-        wanted = scores + self._expect(zone_years) - self._expect(now[:, None].expand_as(zone_years))
-        if free:
-            anything = torch.rand(num, len(ZONES), generator=generator)
-            wanted = torch.where(torch.rand(num, len(ZONES), generator=generator) < 0.6, anything, wanted)
-        values = torch.stack([self._values(wanted, years), self._values(scores, now)], 1)
         unscored = self._chance(num, self.config.unscored, generator) & ~zoned
-        values = torch.where(unscored[:, None, None], values[..., -1:].expand_as(values), values)
-        return self._lay_out(rows, zone_years, years, values, generator)
-
-    def _lay_out(self, rows: Tensor, zone_years: Tensor, years: Tensor, values: Tensor, generator: Generator) -> Batch:
-        weights = self._map_weights[rows].float()
-        side = self._lessons.crops.shape[1]
-        weights = F.interpolate(weights, (side, side), mode="bilinear", align_corners=False)
-        maps = torch.einsum("bmk,bkhw->bmhw", values, weights)
-        x = to_net(self._lessons.crops[rows.numpy()])
-        y = self._teach(rows, years)
+        weights = self._weights_of(rows)
+        maps = self._draw_maps(weights, scores + self._rise(rows, zone_years), years, scores, now, unscored)
+        x, y = to_net(self._lessons.crops[rows.numpy()]), self._teach(rows, years)
         for zone in range(len(ZONES)):
             apart = (zone_years[:, zone] != years).nonzero()[:, 0]
             if len(apart):
                 mask = weights[apart, zone : zone + 1]
-                y[apart] = y[apart] + mask * (
-                    self._teach(rows[apart], zone_years[apart, zone]) - self._teach(rows[apart], years[apart])
-                )
-        moved = move(torch.cat([x, y, 2 * maps - 1], 1), self.config.augment, generator)
-        x, y, maps = moved[:, :3], moved[:, 3:6], moved[:, 6:]
+                other = self._teach(rows[apart], zone_years[apart, zone])
+                y[apart] = y[apart] + mask * (other - self._teach(rows[apart], years[apart]))
+        moved_planes = move(torch.cat([x, y, maps], 1), self.config.augment, generator)
+        x, y, maps = moved_planes.split([3, 3, 2], 1)
         x, y = relight(torch.cat([x, y], 2), self.config.augment, generator).clamp(-1, 1).chunk(2, 2)
-        places = (2 * self._places - 1).expand(len(rows), -1, -1, -1)
-        return Batch(
-            x=x.contiguous(memory_format=torch.channels_last),
-            y=y.contiguous(memory_format=torch.channels_last),
-            planes=torch.cat([maps, places], 1),
-            years=years,
-            gap=years - self._now[rows],
+        return Batch(x=_last(x), y=_last(y), planes=self._with_places(maps), years=years)
+
+    def draw_orders(self, num: int, generator: Generator) -> Orders:
+        """Orders for one zone of a face of its age, or for an age and any scores."""
+        rows = torch.randint(len(self), (num,), generator=generator)
+        now, own = self._now[rows], self._chance(num, self.config.one_zone, generator)
+        years = torch.where(own, now, self._between(20.0, 82.0, (num,), generator))
+        scores, each = self._scores[rows], (num, len(ZONES))
+        expected = scores + self._expect(years[:, None].expand(each)) - self._expect(now[:, None].expand(each))
+        one = F.one_hot(torch.randint(len(ZONES), (num,), generator=generator), len(ZONES)).bool()
+        several = torch.rand(each, generator=generator) < self.config.any_score
+        moved = torch.where(own[:, None], one, several)
+        wanted = torch.where(moved, self._between(-0.05, 1.05, each, generator), expected).clamp(0, 1)
+        maps = self._draw_maps(self._weights_of(rows), wanted, years, scores, now, torch.zeros_like(own))
+        x = relight(to_net(self._lessons.crops[rows.numpy()]), self.config.augment, generator).clamp(-1, 1)
+        skins = torch.from_numpy(self._lessons.skins[rows.numpy()]).float() / 255
+        return Orders(
+            x=_last(x),
+            planes=self._with_places(maps),
+            scores=torch.where(self._shown[rows], wanted, torch.nan),
+            skins=F.interpolate(skins, scale_factor=2, mode="bilinear", align_corners=False),
+            colours=torch.from_numpy(self._lessons.colours[rows.numpy()]),
+            tones=torch.from_numpy(self._lessons.tones[rows.numpy()]),
         )
 
+    def _weights_of(self, rows: Tensor) -> Tensor:
+        """(B, 13, S, S) what zones and age add to a map."""
+        side = self._lessons.crops.shape[1]
+        return F.interpolate(self._map_weights[rows].float(), (side, side), mode="bilinear", align_corners=False)
+
+    @staticmethod
+    def _draw_maps(
+        weights: Tensor, wanted: Tensor, years: Tensor, scores: Tensor, now: Tensor, unscored: Tensor
+    ) -> Tensor:
+        """(B, 2, S, S) in [-1, 1]: the map that is asked for, and that of the face as it is."""
+        shares = ((torch.stack([years, now], 1) - YOUNGEST) / (OLDEST - YOUNGEST)).clamp(0, 1)[..., None]
+        zones = torch.stack([wanted, scores], 1).clamp(0, 1)
+        zones = torch.where(unscored[:, None, None], shares, zones)
+        values = 0.1 + 0.9 * torch.cat([zones, shares], 2)
+        return 2 * torch.einsum("bmk,bkhw->bmhw", values, weights) - 1
+
+    def _with_places(self, maps: Tensor) -> Tensor:
+        return torch.cat([maps, (2 * self._places - 1).expand(len(maps), -1, -1, -1)], 1)
+
     def _teach(self, rows: Tensor, years: Tensor) -> Tensor:
-        """(B, 3, S, S) the teacher's pictures at any ages, between those it made."""
-        step = AGES[1] - AGES[0]
-        place = ((years - AGES[0]) / step).clamp(0, len(AGES) - 1)
-        first = place.floor().long().clamp(max=len(AGES) - 2)
-        share = (place - first)[:, None, None, None]
-        below, above = (to_net(self._lessons.aged[rows.numpy(), (first + i).numpy()]) for i in (0, 1))
-        return below + share * (above - below)
+        """(B, 3, S, S) the teacher's pictures at any ages, between those it made; the face itself at its own."""
+
+        def at(ages: Tensor) -> Tensor:
+            first, share = _between_two(ages, AGES)
+            below, above = (to_net(self._lessons.aged[rows.numpy(), (first + i).numpy()]) for i in (0, 1))
+            return below + share[:, None, None, None] * (above - below)
+
+        return to_net(self._lessons.crops[rows.numpy()]) + at(years) - at(self._now[rows])
+
+    def _rise(self, rows: Tensor, years: Tensor) -> Tensor:
+        """(B, 12) how much the teacher raises the scores of zones that it makes (B, 12) years old."""
+        scores = self._aged_scores[rows]
+        return _look_up(scores, AGES, years) - _look_up(scores, AGES, self._now[rows][:, None].expand_as(years))
 
     def _expect(self, years: Tensor) -> Tensor:
         """(B, 12) ages -> (B, 12) typical scores."""
-        step = self._typical_ages[1] - self._typical_ages[0]
-        place = ((years - self._typical_ages[0]) / step).clamp(0, len(self._typical_ages) - 1)
-        first = place.floor().long().clamp(max=len(self._typical_ages) - 2)
-        table = self._typical.expand(len(years), -1, -1)
-        below, above = (table.gather(2, (first + i)[..., None])[..., 0] for i in (0, 1))
-        return below + (place - first) * (above - below)
-
-    @staticmethod
-    def _values(scores: Tensor, years: Tensor) -> Tensor:
-        """(B, 12), (B,) -> (B, 13) what is drawn into a map."""
-        share = ((years - YOUNGEST) / (OLDEST - YOUNGEST)).clamp(0, 1)
-        return 0.1 + 0.9 * torch.cat([scores.clamp(0, 1), share[:, None]], 1)
+        return _look_up(self._typical.expand(len(years), -1, -1), TYPICAL_AGES, years)
 
     @staticmethod
     def _chance(num: int, probability: float, generator: Generator) -> Tensor:
@@ -154,3 +202,21 @@ class Deck:
     @staticmethod
     def _between(low: float, high: float, shape: tuple[int, ...], generator: Generator) -> Tensor:
         return low + (high - low) * torch.rand(shape, generator=generator)
+
+
+def _look_up(table: Tensor, ages: Sequence[float], years: Tensor) -> Tensor:
+    """(B, A, Z) values at evenly spaced ages, (B, Z) years -> (B, Z) the values between."""
+    first, share = _between_two(years, ages)
+    below, above = (table.gather(1, (first + i)[:, None])[:, 0] for i in (0, 1))
+    return below + share * (above - below)
+
+
+def _between_two(years: Tensor, ages: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The place of the age below each, and the share of the way to the next."""
+    place = ((years - ages[0]) / (ages[1] - ages[0])).clamp(0, len(ages) - 1)
+    first = place.floor().long().clamp(max=len(ages) - 2)
+    return first, place - first
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)

@@ -7,7 +7,7 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from reage.composite import composite
 from reage.engines import Engine
 from reage.evaluation.subjects import face_of
-from reage.images import geometry, replace_file
+from reage.files import replace_file
+from reage.images import geometry
 from reage.matte import Parser
 from reage.measure import Meter
 from reage.plan import complete
 from reage.portraits import Portraits
+from reage.signs import NUM_COLOURS, make_view, signs_a, skin_tone
 from reage.types import ZONES, Face, Pixels, Plan, Plane
-from reage.zone_scores import ZoneScorer
+from reage.zone_scores import ZoneScorer, tone_of
 from reage.zones import make_aging_map
 
 AGES = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)
@@ -42,6 +44,11 @@ class Lessons:
         years: (N,) float32 true ages.
         read_years: (N,) float32 as the reader reads them, which is what an engine gets at run time.
         scores: (N, 12) float32 measured scores of the zones, NaN where hidden.
+        aged_scores: (N, A, 12) float32 the same of the aged pictures.
+        skins: (N, 12, H, W) uint8 share of 255 that each place shows of a zone's skin: `reage.signs.View.weights` at
+            half its size.
+        colours: (N, 12, C) float32 signs of colour, the last of family "a".
+        tones: (N,) places in `reage.zone_scores.TONES`.
         landmarks: (N, 5, 2) float32 in shares of the crop's side.
         hair: (N, MAP_PX, MAP_PX) float16 share of hair.
         grey: (N,) bool.
@@ -52,6 +59,10 @@ class Lessons:
     years: NDArray[np.float32]
     read_years: NDArray[np.float32]
     scores: NDArray[np.float32]
+    aged_scores: NDArray[np.float32]
+    skins: NDArray[np.uint8]
+    colours: NDArray[np.float32]
+    tones: NDArray[np.int64]
     landmarks: NDArray[np.float32]
     hair: NDArray[np.float16]
     grey: NDArray[np.bool_]
@@ -102,19 +113,33 @@ def make_lessons(
 
 
 def _make_lesson(face: Face, teacher: Teacher, crop_px: int) -> dict[str, NDArray[Any]]:
-    reading = teacher.reader.measure(face)
-    scores = teacher.scorer.measure(face)
+    reading = replace(teacher.reader.measure(face), zones=teacher.scorer.measure(face))
     aged = []
     for age in AGES:
         made = teacher.engine.render(face, reading, complete(Plan(age=age), reading))
         aged.append(geometry.resize(composite(face.crop, face, made), crop_px, crop_px))
+    crop = geometry.resize(face.crop, crop_px, crop_px)
+    points = geometry.move_points(face.to_crop(face.landmarks), geometry.resize_matrix(len(face.crop), crop_px))
+    views = [make_view(one, points, face.skin, face.hair) for one in (crop, *aged)]
+    scores = [teacher.scorer.measure_view(view) for view in views]
+    values = np.array([[one.get(zone, np.nan) for zone in ZONES] for one in scores], np.float32)
     return {
-        "crops": geometry.resize(face.crop, crop_px, crop_px),
+        "crops": crop,
         "aged": np.stack(aged),
         "read_years": np.array(reading.age_years, np.float32),
         "hair": geometry.resize(face.hair, MAP_PX, MAP_PX).astype(np.float16),
-        "scores": np.array([scores.get(zone, np.nan) for zone in ZONES], np.float32),
+        "scores": values[0],
+        "aged_scores": values[1:],
+        "skins": _halve(views[0].weights),
+        "colours": signs_a(views[0])[:, -NUM_COLOURS:],
+        "tones": np.array(tone_of(skin_tone(views[0]))),
     }
+
+
+def _halve(weights: Plane) -> NDArray[np.uint8]:
+    """(12, H, W) in [0, 1] -> (12, H / 2, W / 2) in [0, 255]."""
+    means = weights.reshape(len(weights), weights.shape[1] // 2, 2, weights.shape[2] // 2, 2).mean((2, 4))
+    return np.rint(255 * means).astype(np.uint8)
 
 
 def make_map_weights(landmarks: Plane, hair: NDArray[np.float16]) -> Plane:
