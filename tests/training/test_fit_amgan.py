@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from reage.engines import load_engine
+from reage.images import load_image
 from reage.matte import Parser
 from reage.measure import Meter
 from reage.nets.age import load_age_net
@@ -32,6 +34,8 @@ from reage.training.augment import AugmentConfig
 from reage.training.deck import Deck, DeckConfig
 from reage.training.lessons import AGES, MAP_PX, Lessons, Teacher, make_lessons, make_map_weights
 from reage.training.loop import Schedule
+from reage.training.samples import AGES as AGES_SHOWN
+from reage.training.samples import NUM_FACES, Watcher
 from reage.types import ZONES, Face
 from reage.zone_scores import ZoneScorer
 from reage.zones import make_aging_map
@@ -180,15 +184,22 @@ def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> 
 
 def test_a_run_of_both_stages_can_be_had_again(lessons: Lessons, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
-    first, story = train_amgan(
-        RECIPE, lessons, tmp_path / "amgan.checkpoint", lambda stage, step, net, mean: seen.append((stage, step))
-    )
+    watcher = Watcher(tmp_path / "journal", RECIPE, Deck(lessons, RECIPE.deck), steps_per_sheet=3)
+
+    def watch(stage: str, step: int, net: Amgan, mean: nn.Module) -> None:
+        seen.append((stage, step))
+        watcher(stage, step, net, mean)
+
+    first, story = train_amgan(RECIPE, lessons, tmp_path / "amgan.checkpoint", watch)
     assert seen == [("learn", 1), ("learn", 2), ("learn", 3), ("refine", 1), ("refine", 2), ("refine", 3)]
     second, _ = train_amgan(RECIPE, lessons)
     for mine, other in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
     assert story["net"] == {"widths": (4, 8, 8), "num_blocks": 1, "hidden": 4}
-    assert not any(tmp_path.iterdir())
+    assert {path.name for path in tmp_path.rglob("*.jpg")} == {"sheet-3.jpg", "sheet-6.jpg"}
+    sheet = load_image(tmp_path / "journal" / "sheet-6.jpg").pixels
+    assert sheet.shape == (NUM_FACES * 64, (1 + len(AGES_SHOWN)) * 64, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["journal"]
     assert refining().realism > 0
 
 

@@ -140,7 +140,7 @@ class Deck:
         now, own = self._now[rows], self._chance(num, self.config.one_zone, generator)
         years = torch.where(own, now, self._between(20.0, 82.0, (num,), generator))
         scores, each = self._scores[rows], (num, len(ZONES))
-        expected = scores + self._expect(years[:, None].expand(each)) - self._expect(now[:, None].expand(each))
+        expected = scores + self._typical_rise(now, years)
         one = F.one_hot(torch.randint(len(ZONES), (num,), generator=generator), len(ZONES)).bool()
         several = torch.rand(each, generator=generator) < self.config.any_score
         moved = torch.where(own[:, None], one, several)
@@ -156,6 +156,19 @@ class Deck:
             colours=torch.from_numpy(self._lessons.colours[rows.numpy()]),
             tones=torch.from_numpy(self._lessons.tones[rows.numpy()]),
         )
+
+    def ask(self, rows: Tensor, years: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Faces of rows (B,) and the planes that ask for an age (B,), by default their own, as an engine would."""
+        now, scores = self._now[rows], self._scores[rows]
+        years = now if years is None else years
+        wanted = scores + self._typical_rise(now, years)
+        maps = self._draw_maps(self._weights_of(rows), wanted, years, scores, now, torch.zeros_like(rows, dtype=torch.bool))
+        return _last(to_net(self._lessons.crops[rows.numpy()])), self._with_places(maps)
+
+    def _typical_rise(self, now: Tensor, years: Tensor) -> Tensor:
+        """(B, 12) how much typical scores rise from one age (B,) to another."""
+        before, after = (self._expect(ages[:, None].expand(-1, len(ZONES))) for ages in (now, years))
+        return after - before
 
     def _weights_of(self, rows: Tensor) -> Tensor:
         """(B, 13, S, S) what zones and age add to a map."""

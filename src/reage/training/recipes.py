@@ -64,7 +64,9 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
     from reage.matte import Parser
     from reage.measure import Meter
     from reage.training.amgan import AmganRecipe, train_amgan
+    from reage.training.deck import Deck
     from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
+    from reage.training.samples import Watcher
     from reage.zone_scores import ZoneScorer
 
     recipe, stored = AmganRecipe(), run.checkpoint.with_suffix(".lessons.npz")
@@ -79,7 +81,9 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
         )
         training = portraits.pick(portraits.split == "train")
         make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")).save(stored)
-    net, story = train_amgan(recipe, Lessons.load(stored), run.checkpoint)
+    lessons = Lessons.load(stored)
+    watch = Watcher(run.journal, recipe, Deck(lessons, recipe.deck)) if run.journal else None
+    net, story = train_amgan(recipe, lessons, run.checkpoint, watch)
     return dict(net.generator.state_dict()), story
 
 
