@@ -171,7 +171,7 @@ def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> 
     deck, generator = Deck(lessons, DeckConfig()), torch.Generator().manual_seed(0)
     batch, orders = deck.draw(2, generator), deck.draw_orders(2, generator)
     net = make_nets()
-    none = LossWeights(likeness=0, detail=0, features=0, tint=0, penalty=0)
+    none = LossWeights(likeness=0, detail=0, features=0, tint=0, shade=0, penalty=0)
     net.refine(batch, orders, none, generator).backward()
     assert all(one.grad is None or not one.grad.any() for one in net.generator.parameters())
     assert any(one.grad is not None and one.grad.any() for one in net.critic.parameters())

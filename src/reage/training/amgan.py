@@ -6,7 +6,7 @@ losses of the paper (age map, place, realism, cycle) can go on, on luminance alo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from reage.zone_scores import ZoneScorer
 _TEACHER_SHRINKS = 1.15
 """Features are pushed so much beyond the teacher's: a student that averages loses about as much."""
 
+_YOUNGEST_READ, _OLDEST_READ = 30.0, 80.0
+"""Ages between which the estimator has seen faces enough to be asked."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
@@ -36,6 +39,7 @@ class LossWeights:
         detail: the same of what is finer than 5 px.
         features: the same of the estimator's features.
         tint: of the colour to the teacher's.
+        shade: of what is coarser than 16 px to the teacher's: estimators like shadows that no face has.
         elsewhere: change where the teacher changes nothing.
         realism: of the critic.
         map: the aging map the critic reads off the picture.
@@ -50,6 +54,7 @@ class LossWeights:
     detail: float = 10.0
     features: float = 1.0
     tint: float = 10.0
+    shade: float = 10.0
     elsewhere: float = 0.0
     realism: float = 0.0
     map: float = 0.0
@@ -64,14 +69,15 @@ def refining() -> LossWeights:
     """Of the second stage."""
     return LossWeights(
         detail=4.0,
+        shade=30.0,
         features=0.6,
         elsewhere=10.0,
-        realism=0.02,
+        realism=0.1,
         map=2.0,
         place=0.2,
         cycle=4.0,
         age=0.4,
-        zones=4.0,
+        zones=8.0,
     )
 
 
@@ -164,6 +170,7 @@ class Amgan(nn.Module):
             "likeness": (aged - batch.y).abs().mean() / 2,
             "detail": (detail_of(aged) - detail_of(batch.y)).abs().mean() / 2,
             "tint": (tint_of(aged) - tint_of(batch.y)).abs().mean() / 2,
+            "shade": (F.avg_pool2d(aged, 16) - F.avg_pool2d(batch.y, 16)).abs().mean() / 2,
             "features": self._feature_gap(aged, batch),
         }
 
@@ -192,10 +199,12 @@ class Amgan(nn.Module):
         return [stage.float() for stage in self.estimator.trunk(self.estimator.look(x))[:3]]
 
     def _age(self, aged: Tensor, batch: Batch) -> Tensor:
-        """On grey copies: an estimator can be pleased by yellow eyes."""
+        """On grey copies, because an estimator can be pleased by yellow eyes, and at ages that it knows."""
         logits, _ = self.estimator(to_grey(aged))
         read, _ = self.estimator.correct(self.estimator.expect(logits))
-        return F.smooth_l1_loss(read / 6, batch.years.clamp(25, 80) / 6)
+        known = batch.years > _YOUNGEST_READ
+        far = F.smooth_l1_loss(read / 6, batch.years.clamp(max=_OLDEST_READ) / 6, reduction="none")
+        return (far * known).mean()
 
     def _zones(self, aged: Tensor, orders: Orders) -> Tensor:
         """Distance of the scores that are read to those asked for, where the zone is shown."""
@@ -279,12 +288,13 @@ def detail_of(x: Tensor) -> Tensor:
 
 # Runs
 
+Watch = Callable[[str, int, Amgan, nn.Module], None]
+"""Is told the stage ("learn" or "refine"), the number of each step that was made, the nets, whose `seen` holds its
+losses, and their running mean."""
+
 
 def train_amgan(
-    recipe: AmganRecipe,
-    lessons: Lessons,
-    checkpoint: Path | None = None,
-    watch: Callable[[str, int, Amgan, nn.Module], None] | None = None,
+    recipe: AmganRecipe, lessons: Lessons, checkpoint: Path | None = None, watch: Watch | None = None
 ) -> tuple[Amgan, dict[str, object]]:
     """Both stages, each resumed where it was stopped.
 
@@ -292,43 +302,67 @@ def train_amgan(
         recipe: of the run.
         lessons: of training people.
         checkpoint: file name from which those of both stages are made.
-        watch: is told the stage ("learn" or "refine"), the number of each step that was made, the nets, whose `seen`
-            holds its losses, and their running mean.
+        watch: is told each step.
     """
-    torch.manual_seed(recipe.seed)
-    deck = Deck(lessons, recipe.deck)
-    device = crew().device
-    net = Amgan(recipe.net, load_age_net("age-a", str(device)), ZoneScorer.load("zones-a")).to(device)
-    first, second = LossWeights(), recipe.refining
+    course = Course(recipe, lessons, checkpoint, watch)
+    course.learn()
+    course.refine()
+    return course.net, describe(recipe)
 
-    def learn(generator: Generator) -> Tensor:
-        return net.learn(own_part(deck.draw(recipe.learn.batch, generator), device), first)
 
-    def refine(generator: Generator) -> Tensor:
-        num = recipe.refine.batch
-        batch, orders = deck.draw(num, generator), deck.draw_orders(num, generator)
-        return net.refine(own_part(batch, device), own_part(orders, device), second, generator)
+class Course:
+    """The nets of a run, and the stages they go through; see `train_amgan`."""
 
-    def run(stage: str, loss_of: Callable[[Generator], Tensor], rates: dict[nn.Module, float], how: Schedule) -> None:
+    def __init__(
+        self, recipe: AmganRecipe, lessons: Lessons, checkpoint: Path | None = None, watch: Watch | None = None
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self._deck = Deck(lessons, recipe.deck)
+        self._checkpoint = checkpoint
+        self._watch = watch
+        self._device = crew().device
+        self.net = Amgan(recipe.net, load_age_net("age-a", str(self._device)), ZoneScorer.load("zones-a"))
+        self.net.to(self._device)
+
+    def learn(self) -> None:
+        """The first stage: what the teacher shows."""
+        recipe, weights = self.recipe, LossWeights()
+
+        def loss_of(generator: Generator) -> Tensor:
+            batch = self._deck.draw(recipe.learn.batch, generator)
+            return self.net.learn(own_part(batch, self._device), weights)
+
+        self._fit("learn", loss_of, {self.net.generator: recipe.learn_rate}, recipe.learn, 2 * recipe.seed)
+
+    def refine(self) -> None:
+        """The second: all losses."""
+        recipe, num = self.recipe, self.recipe.refine.batch
+
+        def loss_of(generator: Generator) -> Tensor:
+            batch, orders = self._deck.draw(num, generator), self._deck.draw_orders(num, generator)
+            batch, orders = own_part(batch, self._device), own_part(orders, self._device)
+            return self.net.refine(batch, orders, recipe.refining, generator)
+
+        rates = {self.net.generator: recipe.refine_rate, self.net.critic: recipe.critic_rate}
+        self._fit("refine", loss_of, rates, recipe.refine, 2 * recipe.seed + 1)
+
+    def _fit(
+        self,
+        stage: str,
+        loss_of: Callable[[Generator], Tensor],
+        rates: Mapping[nn.Module, float],
+        schedule: Schedule,
+        seed: int,
+    ) -> None:
         def tell(step: int, loss: float, mean: nn.Module) -> None:
-            net.seen["loss"] = loss
-            if watch:
-                watch(stage, step, net, mean)
+            self.net.seen["loss"] = loss
+            if self._watch:
+                self._watch(stage, step, self.net, mean)
 
-        mean = fit(
-            net,
-            loss_of,
-            list(rates.items()),
-            how,
-            seed=2 * recipe.seed + (stage == "refine"),
-            checkpoint=checkpoint.with_suffix(f".{stage}") if checkpoint else None,
-            watch=tell,
-        )
-        net.load_state_dict(mean.state_dict())
-
-    run("learn", learn, {net.generator: recipe.learn_rate}, recipe.learn)
-    run("refine", refine, {net.generator: recipe.refine_rate, net.critic: recipe.critic_rate}, recipe.refine)
-    return net, describe(recipe)
+        checkpoint = self._checkpoint.with_suffix(f".{stage}") if self._checkpoint else None
+        mean = fit(self.net, loss_of, list(rates.items()), schedule, seed=seed, checkpoint=checkpoint, watch=tell)
+        self.net.load_state_dict(mean.state_dict())
 
 
 def describe(recipe: AmganRecipe) -> dict[str, object]:

@@ -144,7 +144,7 @@ class Deck:
         one = F.one_hot(torch.randint(len(ZONES), (num,), generator=generator), len(ZONES)).bool()
         several = torch.rand(each, generator=generator) < self.config.any_score
         moved = torch.where(own[:, None], one, several)
-        wanted = torch.where(moved, self._between(-0.05, 1.05, each, generator), expected).clamp(0, 1)
+        wanted = torch.where(moved, self._between(-0.25, 1.25, each, generator), expected).clamp(0, 1)
         maps = self._draw_maps(self._weights_of(rows), wanted, years, scores, now, torch.zeros_like(own))
         x = relight(to_net(self._lessons.crops[rows.numpy()]), self.config.augment, generator).clamp(-1, 1)
         skins = torch.from_numpy(self._lessons.skins[rows.numpy()]).float() / 255
@@ -162,7 +162,9 @@ class Deck:
         now, scores = self._now[rows], self._scores[rows]
         years = now if years is None else years
         wanted = scores + self._typical_rise(now, years)
-        maps = self._draw_maps(self._weights_of(rows), wanted, years, scores, now, torch.zeros_like(rows, dtype=torch.bool))
+        maps = self._draw_maps(
+            self._weights_of(rows), wanted, years, scores, now, torch.zeros_like(rows, dtype=torch.bool)
+        )
         return _last(to_net(self._lessons.crops[rows.numpy()])), self._with_places(maps)
 
     def _typical_rise(self, now: Tensor, years: Tensor) -> Tensor:
