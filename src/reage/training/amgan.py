@@ -54,7 +54,7 @@ class LossWeights:
     detail: float = 10.0
     features: float = 1.0
     tint: float = 10.0
-    shade: float = 10.0
+    shade: float = 0.0
     elsewhere: float = 0.0
     realism: float = 0.0
     map: float = 0.0
@@ -72,12 +72,12 @@ def refining() -> LossWeights:
         shade=30.0,
         features=0.6,
         elsewhere=10.0,
-        realism=0.1,
+        realism=0.05,
         map=2.0,
         place=0.2,
         cycle=4.0,
-        age=0.4,
-        zones=8.0,
+        age=0.6,
+        zones=12.0,
     )
 
 
@@ -101,8 +101,8 @@ class AmganRecipe:
     seed: int = 0
     net: AmganConfig = field(default_factory=cpu)
     teacher_shape: float = 0.6
-    learn: Schedule = Schedule(steps=1200, batch=6, weight_decay=0.0, mean_decay=0.998)
-    refine: Schedule = Schedule(steps=0, batch=3, weight_decay=0.0, mean_decay=0.99, largest_gradient=50.0)
+    learn: Schedule = Schedule(steps=1500, batch=6, weight_decay=0.0, mean_decay=0.998)
+    refine: Schedule = Schedule(steps=1800, batch=3, weight_decay=0.0, mean_decay=0.995, largest_gradient=50.0)
     refining: LossWeights = field(default_factory=refining)
     deck: DeckConfig = field(default_factory=DeckConfig)
     learn_rate: float = 1e-3
