@@ -1,0 +1,148 @@
+"""Seconds, memory and seams of ageing one face, by how large it is in the photo.
+
+The photo is the demo photo's face, enlarged until its crop has the side that is asked for, with the noise of a real
+sensor. Every size has a process of its own; memory is its peak beyond what it held before, without the copy that is
+returned. A seam would be a step of the change between two rows or columns of the photo: the largest step of a row's or
+column's mean change is given beside the noise.
+
+    python benchmarks/large_face.py                              the table on the screen
+    python benchmarks/large_face.py --write benchmarks/large_face.md   and in a file
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from end_to_end import _peak_mb, _timed
+
+from reage.engines import DEFAULT_ENGINE
+
+SIDES_PX = (512, 1024, 2048, 4000)
+NOISE_LEVELS = 3.0
+TARGET_AGE = 75
+ROUNDS = 5
+
+
+def make_photo(side_px: int, path: Path) -> None:
+    """Writes the demo photo's crop at a side, with noise, as plain pixels."""
+    import numpy as np
+    import skimage.data
+
+    from reage.find import Finder
+    from reage.images import geometry
+
+    photo = skimage.data.astronaut()
+    (face,) = Finder.load().find(photo)
+    larger = geometry.resize_matrix(len(face.crop), side_px)
+    scale = larger[0, 0]
+    matrix = face.crop_from_image * scale
+    matrix[:, 2] += larger[:, 2]
+    crop = geometry.warp(photo, matrix, side_px, side_px).astype(np.float32)
+    crop += np.random.default_rng(0).normal(0, NOISE_LEVELS, (side_px, side_px, 1)).astype(np.float32)
+    np.save(path, np.clip(np.rint(crop), 0, 255).astype(np.uint8))
+
+
+def measure(path: Path, engine: str) -> dict[str, Any]:
+    """Median seconds of render and composite, peak MB beyond the copy, and the largest steps of the change."""
+    import numpy as np
+
+    from reage import Plan, Reager
+    from reage.composite import composite
+    from reage.pipeline import render
+    from reage.plan import complete
+
+    artist, pixels = Reager(engine), np.load(path)
+    (face,) = artist.find(pixels)
+    reading = artist.measure(face)
+    plan = complete(Plan(age=TARGET_AGE), reading)
+    before = _peak_mb()
+    rounds = []
+    for _ in range(ROUNDS):
+        aged, rendering = _timed(lambda: render(artist.engine, face, reading, plan))
+        result, putting = _timed(lambda aged=aged: composite(pixels, face, aged))
+        rounds.append((rendering, putting))
+    extra = _peak_mb() - before - pixels.nbytes / 1e6
+    change = result.astype(np.float32).mean(-1) - pixels.astype(np.float32).mean(-1)
+    steps = [float(np.abs(np.diff(change.mean(axis))).max()) for axis in (0, 1)]
+    render_seconds, composite_seconds = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return {
+        "engine": artist.engine.name,
+        "render": render_seconds,
+        "composite": composite_seconds,
+        "mb_extra": max(0.0, extra),
+        "changed": float(np.abs(change).max()),
+        "step": max(steps),
+    }
+
+
+def run_all(engine: str) -> str:
+    """The table, as Markdown. This process stays small: its own memory would count in its children's."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for side in SIDES_PX:
+            photo = Path(folder) / f"{side}.npy"
+            _run_self("photo", str(side), str(photo))
+            rows.append((side, json.loads(_run_self("measure", str(photo), "--engine", engine))))
+            photo.unlink()
+    return _format_table(rows)
+
+
+def _run_self(*arguments: str) -> str:
+    return subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _format_table(rows: list[tuple[int, dict[str, Any]]]) -> str:
+    lines = [
+        "# A large face",
+        "",
+        f"Engine `{rows[0][1]['engine']}`, the demo face to {TARGET_AGE}, enlarged; medians of {ROUNDS} rounds. "
+        f"The noise of the photo is {NOISE_LEVELS:g} levels (std). Made by `python benchmarks/large_face.py` "
+        f"on {os.cpu_count()} CPU cores ({platform.machine()}).",
+        "",
+        "| side of the crop, px | render, s | composite, s | peak MB beyond the photo and its copy | largest change, "
+        "levels | largest step of the mean change between rows or columns, levels |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {side} | {found['render']:.3f} | {found['composite']:.3f} | {found['mb_extra']:.0f} "
+        f"| {found['changed']:.0f} | {found['step']:.3f} |"
+        for side, found in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Seconds, memory and seams of ageing one face, by its size.")
+    parser.add_argument("--engine", default=DEFAULT_ENGINE)
+    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    parts = parser.add_subparsers(dest="part")
+    photo = parts.add_parser("photo")
+    photo.add_argument("side_px", type=int)
+    photo.add_argument("path", type=Path)
+    one = parts.add_parser("measure")
+    one.add_argument("path", type=Path)
+    one.add_argument("--engine", default=DEFAULT_ENGINE)
+    given = parser.parse_args()
+    if given.part == "photo":
+        make_photo(given.side_px, given.path)
+    elif given.part == "measure":
+        print(json.dumps(measure(given.path, given.engine)))
+    else:
+        table = run_all(given.engine)
+        print(table)
+        if given.write:
+            given.write.write_text(table + "\n")
+
+
+if __name__ == "__main__":
+    main()
