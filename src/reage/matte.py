@@ -15,7 +15,7 @@ import torch
 from reage.images import geometry, regions
 from reage.images.tensors import to_net
 from reage.nets.parse import ParseNet, load_parse_net
-from reage.types import Pixels, Plane
+from reage.types import Face, Pixels, Plane
 from reage.zones import FACE_PER_CROP, FACE_SHAPE, FACE_SOFTNESS, Ellipse, ellipse_mask, face_grid, smoothstep
 
 _BORDER = 0.15
@@ -132,3 +132,9 @@ def make_matte(crop: Pixels, landmarks: Plane, parts: Parts, dense: Plane | None
     away = np.abs(geometry.pixel_grid(side, side) / ((side - 1) / 2) - 1).max(-1)
     inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that goes on outside the crop must not end in a line
     return (np.clip(np.maximum(skin, parts.hair), 0, 1) * inside).astype(np.float32)
+
+
+def colourfulness(face: Face) -> float:
+    """0 for a black-and-white photo, which must stay one, to 1 for skin with any colour."""
+    chroma = np.ptp(face.crop.astype(np.float32), axis=-1)
+    return float(np.clip((chroma * face.skin).sum() / (face.skin.sum() + 1) / 24 - 0.25, 0, 1))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reage.engines.amgan import AmganEngine, make_maps
+from reage.images import geometry
 from reage.plan import complete, typical_score
 from reage.types import ZONES, Face, Plan, Reading
 from reage.zones import zone_masks
@@ -52,6 +53,10 @@ def test_zones_are_steered_through_the_map(engine: AmganEngine, face: Face, scor
         change = np.abs(aged.crop.astype(int) - face.crop).mean(-1)
         far = np.max([masks[other] for other in ZONES if other.split(".")[0] != zone.split(".")[0]], axis=0) > 0.9
         assert change[masks[zone] > 0.9].mean() > 3 * change[far].mean()
+        asked, there = make_maps(face, scored, complete(Plan(zones={zone: 1.0}), scored))
+        untouched = geometry.resize(np.abs(asked - there), len(face.crop), len(face.crop)) == 0
+        assert untouched.mean() > 0.5
+        assert not change[untouched].any()
 
 
 def test_strength_goes_beyond_and_stays_below(engine: AmganEngine, face: Face, scored: Reading) -> None:
@@ -61,3 +66,10 @@ def test_strength_goes_beyond_and_stays_below(engine: AmganEngine, face: Face, s
     ]
     half, whole, more = (float(change.mean()) for change in changes)
     assert half < whole < more
+
+
+def test_a_photo_without_colour_gets_none(engine: AmganEngine, face: Face, scored: Reading) -> None:
+    grey = replace(face, crop=np.repeat(face.crop.mean(-1, keepdims=True), 3, -1).astype(np.uint8))
+    aged = engine.render(grey, scored, complete(Plan(age=80), scored)).crop
+    assert np.ptp(aged, -1).max() <= 1
+    assert (aged != grey.crop).mean() > 0.1

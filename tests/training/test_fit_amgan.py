@@ -175,7 +175,7 @@ def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> 
     net.refine(batch, orders, none, generator).backward()
     assert all(one.grad is None or not one.grad.any() for one in net.generator.parameters())
     assert any(one.grad is not None and one.grad.any() for one in net.critic.parameters())
-    for name in ("realism", "map", "place", "cycle", "age", "elsewhere", "zones"):
+    for name in ("realism", "map", "place", "cycle", "age", "elsewhere", "zones", "way"):
         net.zero_grad()
         net.refine(batch, orders, replace(none, **{name: 1.0}), generator).backward()
         assert any(one.grad is not None and one.grad.any() for one in net.generator.parameters()), name

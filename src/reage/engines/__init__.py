@@ -18,7 +18,7 @@ ENGINES = MappingProxyType(
 )
 """Name -> "module:class"; the modules are imported when asked for."""
 
-DEFAULT_ENGINE = "prototype"
+DEFAULT_ENGINE = "amgan"
 
 
 def engine_class(name: str) -> type[Engine]:

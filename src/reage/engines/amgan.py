@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from reage.engines.base import Condition
 from reage.images import geometry
 from reage.images.tensors import from_net, to_net
+from reage.matte import colourfulness
 from reage.nets.amgan import Generator, apply_change, load_generator
 from reage.plan import typical_score
 from reage.types import Aged, Face, Plan, Plane, Reading
@@ -20,6 +21,9 @@ from reage.zones import make_aging_map, make_place_gradients
 
 _NET_PX = 256
 """The generator sees the crop at the size it has learned from; what is finer stays the face's own."""
+
+_SLIGHT = 0.02
+"""Where both maps differ by less, the change fades to none."""
 
 
 class AmganEngine:
@@ -53,7 +57,11 @@ class AmganEngine:
         small = to_net(geometry.resize(face.crop, _NET_PX, _NET_PX)).to(self._device)
         planes = 2 * np.concatenate([maps, make_place_gradients(_NET_PX)]) - 1
         change, attention = self._net.look(small, torch.from_numpy(planes)[None].float().to(self._device))
-        whole = F.interpolate(plan.strength * change * attention, (side, side), mode="bilinear", align_corners=False)
+        asked = torch.from_numpy(np.clip(np.abs(maps[0] - maps[1]) / _SLIGHT, 0, 1)).to(self._device)
+        light = change.mean(1, keepdim=True)
+        change = light + colourfulness(face) * (change - light)
+        change = plan.strength * change * attention * asked
+        whole = F.interpolate(change, (side, side), mode="bilinear", align_corners=False)
         return Aged(crop=from_net(apply_change(to_net(face.crop).to(self._device), whole))[0])
 
 

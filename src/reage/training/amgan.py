@@ -28,6 +28,8 @@ _TEACHER_SHRINKS = 1.15
 
 _YOUNGEST_READ, _OLDEST_READ = 30.0, 80.0
 """Ages between which the estimator has seen faces enough to be asked."""
+_MEAN_READ, _READ_SHARE = 50.0, 0.87
+"""Real faces of 40 and 75 years are read as 41 and 72: so are those that are made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class LossWeights:
         cycle: back to the source.
         age: read by an estimator on grey copies.
         zones: scores that `zones-a` reads, of orders that no teacher can show.
+        way: of those orders' light to the teacher's way there: how far it is gone is free.
         penalty: of the critic's gradient.
     """
 
@@ -62,22 +65,24 @@ class LossWeights:
     cycle: float = 0.0
     age: float = 0.0
     zones: float = 0.0
+    way: float = 0.0
     penalty: float = 10.0
 
 
 def refining() -> LossWeights:
     """Of the second stage."""
     return LossWeights(
-        detail=4.0,
+        detail=6.0,
         shade=30.0,
-        features=0.6,
+        features=0.8,
         elsewhere=10.0,
-        realism=0.05,
+        realism=0.1,
         map=2.0,
         place=0.2,
         cycle=4.0,
-        age=0.6,
-        zones=12.0,
+        age=0.4,
+        zones=6.0,
+        way=10.0,
     )
 
 
@@ -102,7 +107,7 @@ class AmganRecipe:
     net: AmganConfig = field(default_factory=cpu)
     teacher_shape: float = 0.6
     learn: Schedule = Schedule(steps=1500, batch=6, weight_decay=0.0, mean_decay=0.998)
-    refine: Schedule = Schedule(steps=1800, batch=3, weight_decay=0.0, mean_decay=0.995, largest_gradient=50.0)
+    refine: Schedule = Schedule(steps=1000, batch=3, weight_decay=0.0, mean_decay=0.995, largest_gradient=50.0)
     refining: LossWeights = field(default_factory=refining)
     deck: DeckConfig = field(default_factory=DeckConfig)
     learn_rate: float = 1e-3
@@ -145,8 +150,9 @@ class Amgan(nn.Module):
         losses["elsewhere"] = self._beyond_teacher(batch, aged) + self._unasked(orders, freed)
         if weights.age:
             losses["age"] = self._age(aged, batch)
-        if weights.zones:
+        if weights.zones or weights.way:
             losses["zones"] = self._zones(freed, orders)
+            losses["way"] = self._off_the_way(orders, freed)
         if weights.cycle:
             losses["cycle"] = self._cycle(batch, aged)
         made = torch.cat([aged, freed])
@@ -203,7 +209,8 @@ class Amgan(nn.Module):
         logits, _ = self.estimator(to_grey(aged))
         read, _ = self.estimator.correct(self.estimator.expect(logits))
         known = batch.years > _YOUNGEST_READ
-        far = F.smooth_l1_loss(read / 6, batch.years.clamp(max=_OLDEST_READ) / 6, reduction="none")
+        asked = _MEAN_READ + _READ_SHARE * (batch.years.clamp(max=_OLDEST_READ) - _MEAN_READ)
+        far = F.smooth_l1_loss(read / 6, asked / 6, reduction="none")
         return (far * known).mean()
 
     def _zones(self, aged: Tensor, orders: Orders) -> Tensor:
@@ -212,6 +219,17 @@ class Amgan(nn.Module):
             read = read_scores(self._scorer, aged.float(), orders)
         shown = ~orders.scores.isnan()
         return F.smooth_l1_loss(read[shown], orders.scores[shown], beta=0.1)
+
+    @staticmethod
+    def _off_the_way(orders: Orders, aged: Tensor) -> Tensor:
+        """Change of light in each zone that is not the teacher's, times whatever factor fits best."""
+        light = to_light(orders.x)
+        change, way = (to_light(one.float()) - light for one in (aged, orders.ways))
+        shares = orders.zones / orders.zones.sum((2, 3), keepdim=True).clamp(min=1e-3)
+        both, square = ((shares * way * other).sum((2, 3), keepdim=True) for other in (change, way))
+        factor = (both / (square + 1e-5)).clamp(min=0).detach()
+        asked = (orders.zones.amax((2, 3)) > 0).sum().clamp(min=1)
+        return (shares * (change - factor * way).abs()).sum() / asked
 
     def _cycle(self, batch: Batch, aged: Tensor) -> Tensor:
         back = torch.cat([batch.planes[:, 1:2], batch.planes[:, :1], batch.planes[:, 2:]], 1)

@@ -18,6 +18,9 @@ from reage.training.lessons import AGES, OLDEST, YOUNGEST, Lessons, make_map_wei
 from reage.training.loop import share_of
 from reage.types import ZONES
 
+_ANOTHER = 0.05
+"""A score that differs by more is another one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeckConfig:
@@ -64,6 +67,9 @@ class Orders:
     Args:
         x: (B, 3, S, S) faces as they are.
         planes: (B, 4, S, S) as in `Batch`.
+        ways: (B, 3, S, S) the same faces as the teacher makes them where the map rises or falls: the oldest, or the
+            youngest it can show.
+        zones: (B, 12, S, S) what each zone adds to a map, where another score is asked for; 0 elsewhere.
         scores: (B, 12) asked for, NaN where the zone is hidden.
         skins: (B, 12, H, W) weights of the zones' skin, as in `reage.signs.View`.
         colours: (B, 12, C) signs of colour.
@@ -72,6 +78,8 @@ class Orders:
 
     x: Tensor
     planes: Tensor
+    ways: Tensor
+    zones: Tensor
     scores: Tensor
     skins: Tensor
     colours: Tensor
@@ -145,12 +153,18 @@ class Deck:
         several = torch.rand(each, generator=generator) < self.config.any_score
         moved = torch.where(own[:, None], one, several)
         wanted = torch.where(moved, self._between(-0.25, 1.25, each, generator), expected).clamp(0, 1)
-        maps = self._draw_maps(self._weights_of(rows), wanted, years, scores, now, torch.zeros_like(own))
-        x = relight(to_net(self._lessons.crops[rows.numpy()]), self.config.augment, generator).clamp(-1, 1)
+        weights = self._weights_of(rows)
+        maps = self._draw_maps(weights, wanted, years, scores, now, torch.zeros_like(own))
+        oldest, youngest = (self._teach(rows, torch.full((num,), age)) for age in (AGES[-1], AGES[0]))
+        ways = torch.where(maps[:, :1] > maps[:, 1:], oldest, youngest)
+        both = torch.cat([to_net(self._lessons.crops[rows.numpy()]), ways], 2)
+        x, ways = relight(both, self.config.augment, generator).clamp(-1, 1).chunk(2, 2)
         skins = torch.from_numpy(self._lessons.skins[rows.numpy()]).float() / 255
         return Orders(
             x=_last(x),
             planes=self._with_places(maps),
+            ways=ways,
+            zones=weights[:, : len(ZONES)] * ((wanted - scores).abs() > _ANOTHER)[..., None, None],
             scores=torch.where(self._shown[rows], wanted, torch.nan),
             skins=F.interpolate(skins, scale_factor=2, mode="bilinear", align_corners=False),
             colours=torch.from_numpy(self._lessons.colours[rows.numpy()]),

@@ -39,7 +39,7 @@ from reage.engines.prototype.wrinkles import (
     traits,
 )
 from reage.images import geometry
-from reage.matte import face_oval
+from reage.matte import colourfulness, face_oval
 from reage.types import Aged, Face, Plan, Plane, Reading
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask
@@ -136,7 +136,7 @@ class PrototypeEngine:
         added = added * np.minimum(oval, face.skin)[..., None]
         added = added + hair_change(np.exp(before) - np.float32(LOG_FLOOR), face.hair, old, new) * self.strengths.hair
         shade = (added @ LUMINANCE)[..., None]
-        added = (shade + (added - shade) * _colourfulness(face)).astype(np.float32)
+        added = (shade + (added - shade) * colourfulness(face)).astype(np.float32)
         aged = from_log(before + np.float32(plan.strength) * added)
         moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * plan.strength)
         shift = shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
@@ -179,9 +179,3 @@ class PrototypeEngine:
             tint = tint + bare * (np.maximum(tint, -self.strengths.most_stubble) - tint)
         tint = tint * (1 - geometry.sample(self._brows, places))[..., None]
         return tint + detail[..., None]
-
-
-def _colourfulness(face: Face) -> float:
-    """0 for a black-and-white photo, which must stay one, to 1 for skin with any colour."""
-    chroma = np.ptp(face.crop.astype(np.float32), axis=-1)
-    return float(np.clip((chroma * face.skin).sum() / (face.skin.sum() + 1) / 24 - 0.25, 0, 1))
