@@ -98,7 +98,7 @@ def test_json_is_all_there_is_on_stdout(desk: Path) -> None:
     assert (story["input"], story["output"], story["engine"]) == ("photos/me.png", "out.webp", DEFAULT_ENGINE)
     plan = story["faces"][0]["plan"]
     assert (plan["age"], plan["age_from"], plan["strength"], plan["seed"]) == (75, 40, 0.5, 3)
-    assert plan["zones"] == {"forehead": 0.2, "crows_feet.left": 0.9, "crows_feet.right": 0.9}
+    assert plan["zones"].items() >= {"forehead": 0.2, "crows_feet.left": 0.9, "crows_feet.right": 0.9}.items()
     assert Path("out.webp").is_file()
 
 

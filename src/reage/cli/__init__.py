@@ -45,7 +45,7 @@ app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
 app.command(epilog="Example: reage measure me.jpg --to 70")(measure)
 app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
-app.command(epilog="Example: reage evaluate --engine prototype --faces shards/ -o report/")(evaluate)
+app.command(epilog="Example: reage evaluate --engine amgan --faces shards/ -o report/")(evaluate)
 app.add_typer(training)
 
 
