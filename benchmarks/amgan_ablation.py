@@ -27,20 +27,22 @@ from reage.evaluation.reference import load_reference
 from reage.evaluation.run import Order, run
 from reage.evaluation.tables import Figure
 from reage.evaluation.zone_orders import zone_responses
+from reage.nets.amgan import GeneratorConfig
 from reage.training.amgan import AmganRecipe, Course, describe
+from reage.training.deck import Deck
 from reage.training.lessons import Lessons
 from reage.weights import save_weights
 
-LOSSES = ("realism", "map", "place", "cycle", "age", "zones", "shade")
+LOSSES = ("realism", "map", "place", "cycle", "age", "zones", "way")
 TARGETS = (30.0, 70.0, 75.0)
 COLUMNS = ("years at 75", "identity at 75", "years at 30", "identity at 30", "zone slope", "backdrop", "KID x 1000")
 
 
-def start_from(path: Path | None, lessons: Lessons, recipe: AmganRecipe) -> dict[str, torch.Tensor]:
+def start_from(path: Path | None, deck: Deck, recipe: AmganRecipe) -> dict[str, torch.Tensor]:
     """Both nets after the first stage: from a file, or learned now and written to it."""
     if path and path.exists():
         return torch.load(path, weights_only=True)
-    course = Course(recipe, lessons)
+    course = Course(recipe, deck)
     course.learn()
     state = course.net.state_dict()
     if path:
@@ -52,7 +54,7 @@ def judge(course: Course, shards: Path, folder: Path, zone_subjects: int) -> lis
     """The cells of a row."""
     folder.mkdir()
     weights = folder / "amgan.safetensors"
-    save_weights(weights, dict(course.net.generator.state_dict()), describe(course.recipe))
+    save_weights(weights, dict(course.net.generator.state_dict()), describe(course.recipe, GeneratorConfig().gains))
     order = Order(
         engine="amgan",
         faces=shards,
@@ -94,8 +96,8 @@ def main() -> None:
     given = parser.parse_args()
     recipe = AmganRecipe()
     recipe = replace(recipe, refine=replace(recipe.refine, steps=given.steps, mean_decay=0.98))
-    lessons = Lessons.load(given.lessons)
-    start = start_from(given.start, lessons, recipe)
+    deck = Deck(Lessons.load(given.lessons), recipe.deck)
+    start = start_from(given.start, deck, recipe)
     lines = [
         "# What each loss of AMGAN's second stage does",
         "",
@@ -113,7 +115,7 @@ def main() -> None:
             name = f"without {left_out}" if left_out else "all"
             console.print(name)
             weights = replace(recipe.refining, **{left_out: 0.0}) if left_out else recipe.refining
-            course = Course(replace(recipe, refining=weights), lessons)
+            course = Course(replace(recipe, refining=weights), deck)
             course.net.load_state_dict(start)
             course.refine()
             lines.append(

@@ -56,11 +56,12 @@ def complete(plan: Plan, reading: Reading) -> Plan:
     age_from = reading.age_years if plan.age_from is None else plan.age_from
     age_from = min(100.0, max(1.0, age_from))
     age = age_from if plan.age is None else plan.age
-    expected = {zone: _expect(zone, score, age_from, age) for zone, score in reading.zones.items()}
+    expected = {zone: expected_score(zone, score, age_from, age) for zone, score in reading.zones.items()}
     return replace(plan, age_from=age_from, age=age, zones={**expected, **plan.zones})
 
 
-def _expect(zone: str, score: float, age_from: float, age: float) -> float:
+def expected_score(zone: str, score: float, age_from: float, age: float) -> float:
+    """The score to expect at an age of a zone that has one now: as much above or below the average as now."""
     return min(1.0, max(0.0, score + (typical_score(zone, age) - typical_score(zone, age_from))))
 
 

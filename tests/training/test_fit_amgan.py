@@ -25,6 +25,7 @@ from reage.training.amgan import (
     AmganRecipe,
     LossWeights,
     cut_patches,
+    describe,
     pool_to,
     read_scores,
     refining,
@@ -32,6 +33,7 @@ from reage.training.amgan import (
 )
 from reage.training.augment import AugmentConfig
 from reage.training.deck import Deck, DeckConfig
+from reage.training.gains import MOST, measure_gains
 from reage.training.lessons import AGES, MAP_PX, Lessons, Teacher, make_lessons, make_map_weights
 from reage.training.loop import Schedule
 from reage.training.samples import AGES as AGES_SHOWN
@@ -190,12 +192,17 @@ def test_a_run_of_both_stages_can_be_had_again(lessons: Lessons, tmp_path: Path)
         seen.append((stage, step))
         watcher(stage, step, net, mean)
 
-    first, story = train_amgan(RECIPE, lessons, tmp_path / "amgan.checkpoint", watch)
+    deck = Deck(lessons, RECIPE.deck)
+    first = train_amgan(RECIPE, deck, tmp_path / "amgan.checkpoint", watch)
     assert seen == [("learn", 1), ("learn", 2), ("learn", 3), ("refine", 1), ("refine", 2), ("refine", 3)]
-    second, _ = train_amgan(RECIPE, lessons)
+    second = train_amgan(RECIPE, deck)
     for mine, other in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
-    assert story["net"] == {"widths": (4, 8, 8), "num_blocks": 1, "hidden": 4}
+    gains = measure_gains(first, deck, num_faces=2)
+    assert len(gains) == len(ZONES)
+    assert all(1 <= gain <= MOST for gain in gains)
+    assert gains[ZONES.index("nasolabial.left")] == gains[ZONES.index("nasolabial.right")]
+    assert describe(RECIPE, gains)["net"] == {"widths": (4, 8, 8), "num_blocks": 1, "hidden": 4, "gains": gains}
     assert {path.name for path in tmp_path.rglob("*.jpg")} == {"sheet-3.jpg", "sheet-6.jpg"}
     sheet = load_image(tmp_path / "journal" / "sheet-6.jpg").pixels
     assert sheet.shape == (NUM_FACES * 64, (1 + len(AGES_SHOWN)) * 64, 3)
@@ -212,6 +219,7 @@ import torch
 
 from reage.nets.amgan import tiny
 from reage.training.amgan import AmganRecipe, train_amgan
+from reage.training.deck import Deck
 from reage.training.lessons import Lessons
 from reage.training.loop import Schedule, crew
 
@@ -219,8 +227,8 @@ torch.set_num_threads(1)
 steps = Schedule(steps=4, batch=4, weight_decay=0.0, half=False)
 recipe = AmganRecipe(net=tiny(), learn=steps, refine=replace(steps, steps=0))
 losses = []
-lessons = Lessons.load(Path(sys.argv[1]))
-net, _ = train_amgan(recipe, lessons, watch=lambda stage, step, net, mean: losses.append(net.seen["loss"]))
+deck = Deck(Lessons.load(Path(sys.argv[1])), recipe.deck)
+net = train_amgan(recipe, deck, watch=lambda stage, step, net, mean: losses.append(net.seen["loss"]))
 if crew().is_main_process:
     print(crew().num_processes, *map(float, losses), next(net.generator.parameters()).abs().sum().item())
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +15,8 @@ from reage.images import geometry
 from reage.images.tensors import from_net, to_net
 from reage.matte import colourfulness
 from reage.nets.amgan import Generator, apply_change, load_generator
-from reage.plan import typical_score
-from reage.types import Aged, Face, Plan, Plane, Reading
+from reage.plan import expected_score, typical_score
+from reage.types import ZONES, Aged, Face, Plan, Plane, Reading
 from reage.weights import find_weights, weights_hash
 from reage.zones import make_aging_map, make_place_gradients
 
@@ -24,6 +25,9 @@ _NET_PX = 256
 
 _SLIGHT = 0.02
 """Where both maps differ by less, the change fades to none."""
+
+_FADING = 3.0
+"""Of hair that grows lighter, in shares of its colour per logarithm of light: grey hair has none."""
 
 
 class AmganEngine:
@@ -50,7 +54,7 @@ class AmganEngine:
     @torch.inference_mode()
     def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
         """The crop as the target map wants it, its change times `plan.strength`."""
-        maps = make_maps(face, reading, plan)
+        maps = make_maps(face, reading, plan, self._net.config.gains)
         if plan.strength == 0 or np.array_equal(*maps):
             return Aged(crop=face.crop.copy())
         side = len(face.crop)
@@ -62,23 +66,32 @@ class AmganEngine:
         change = light + colourfulness(face) * (change - light)
         change = plan.strength * change * attention * asked
         whole = F.interpolate(change, (side, side), mode="bilinear", align_corners=False)
-        return Aged(crop=from_net(apply_change(to_net(face.crop).to(self._device), whole))[0])
+        aged = apply_change(to_net(face.crop).to(self._device), whole)
+        hair = torch.from_numpy(face.hair).to(self._device)
+        faded = 1 - torch.exp(-_FADING * hair * whole.mean(1, keepdim=True).clamp(min=0))
+        return Aged(crop=from_net(aged + faded * (aged.mean(1, keepdim=True) - aged))[0])
 
 
-def make_maps(face: Face, reading: Reading, plan: Plan) -> Plane:
+def make_maps(face: Face, reading: Reading, plan: Plan, gains: Sequence[float] = (1.0,) * len(ZONES)) -> Plane:
     """(2, NET_PX, NET_PX) the map a complete plan asks for, and that of the face as it is.
 
-    A zone that was ordered but not measured is taken for a typical one.
+    A zone that was ordered but not measured is taken for a typical one. What is ordered beyond what comes with the age
+    counts as often as the zone's gain says, and may leave the range of a map.
     """
     assert plan.age is not None
     assert plan.age_from is not None
     points = geometry.move_points(face.to_crop(face.landmarks), geometry.resize_matrix(len(face.crop), _NET_PX))
-    ages = np.clip([plan.age, plan.age_from], *AmganEngine.ages)
+    age, age_from = plan.age, plan.age_from
     asked = {**reading.zones, **plan.zones}
-    now = {zone: reading.zones.get(zone, typical_score(zone, plan.age_from)) for zone in asked}
-    return np.stack(
-        [
-            make_aging_map(_NET_PX, points, float(age), scores, face.hair)
-            for age, scores in zip(ages, (asked, now), strict=True)
-        ]
-    )
+    now = {zone: reading.zones.get(zone, typical_score(zone, age_from)) for zone in asked}
+    expected = {zone: expected_score(zone, score, age_from, age) for zone, score in now.items()}
+
+    def draw(years: float, scores: Mapping[str, float]) -> Plane:
+        return make_aging_map(_NET_PX, points, float(np.clip(years, *AmganEngine.ages)), scores, face.hair)
+
+    usual = draw(age, expected)
+    target = usual.copy()
+    for zone, gain in zip(ZONES, gains, strict=True):
+        if zone in asked and asked[zone] != expected[zone]:
+            target += gain * (draw(age, {**expected, zone: asked[zone]}) - usual)
+    return np.stack([target, draw(age_from, now)])

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from reage.types import ZONES
 from reage.weights import find_weights, load_torch_weights, made_for
 
 NUM_PLANES = 4
@@ -39,11 +40,14 @@ class GeneratorConfig:
         widths: channels at 1/2, 1/4 and 1/8 of the picture's side.
         num_blocks: SPADE residual blocks at 1/8.
         hidden: channels of the planes inside a SPADE block.
+        gains: for each of `reage.types.ZONES`, how many times the change of its score the map must show until the
+            zone's score changes by as much; measured after training.
     """
 
     widths: tuple[int, int, int] = (32, 64, 128)
     num_blocks: int = 3
     hidden: int = 24
+    gains: tuple[float, ...] = (1.0,) * len(ZONES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,4 +238,6 @@ def load_generator(name: str | Path = "amgan", device: str = "cpu") -> Generator
 
 def read_config(values: Mapping[str, Any]) -> GeneratorConfig:
     """The config from the plain values of `dataclasses.asdict`, after a trip through JSON."""
-    return GeneratorConfig(**{**values, "widths": tuple(values["widths"])})
+    return GeneratorConfig(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    )

@@ -7,7 +7,7 @@ losses of the paper (age map, place, realism, cycle) can go on, on luminance alo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +19,6 @@ from reage.nets.amgan import AmganConfig, build_critic, build_generator, cpu
 from reage.signs import LOOK_PX, SEEN_PX, WINDOW, light_of, light_signs
 from reage.training.augment import to_grey
 from reage.training.deck import Batch, Deck, DeckConfig, Orders, own_part
-from reage.training.lessons import Lessons
 from reage.training.loop import Schedule, crew, fit
 from reage.zone_scores import ZoneScorer
 
@@ -129,7 +128,7 @@ class Amgan(nn.Module):
         self.generator = build_generator(config.generator)
         self.critic = build_critic(config.critic)
         self._estimator = [estimator]  # in a list, so that it is no part of what is trained or saved
-        self._scorer = scorer
+        self.scorer = scorer
         self.seen: dict[str, float] = {}
         """Each loss of the last step on this process's share, without its weight; "loss" is the sum, of all."""
 
@@ -216,7 +215,7 @@ class Amgan(nn.Module):
     def _zones(self, aged: Tensor, orders: Orders) -> Tensor:
         """Distance of the scores that are read to those asked for, where the zone is shown."""
         with torch.autocast(aged.device.type, enabled=False):
-            read = read_scores(self._scorer, aged.float(), orders)
+            read = read_scores(self.scorer, aged.float(), orders)
         shown = ~orders.scores.isnan()
         return F.smooth_l1_loss(read[shown], orders.scores[shown], beta=0.1)
 
@@ -311,32 +310,30 @@ Watch = Callable[[str, int, Amgan, nn.Module], None]
 losses, and their running mean."""
 
 
-def train_amgan(
-    recipe: AmganRecipe, lessons: Lessons, checkpoint: Path | None = None, watch: Watch | None = None
-) -> tuple[Amgan, dict[str, object]]:
+def train_amgan(recipe: AmganRecipe, deck: Deck, checkpoint: Path | None = None, watch: Watch | None = None) -> Amgan:
     """Both stages, each resumed where it was stopped.
 
     Args:
         recipe: of the run.
-        lessons: of training people.
+        deck: of lessons of training people.
         checkpoint: file name from which those of both stages are made.
         watch: is told each step.
     """
-    course = Course(recipe, lessons, checkpoint, watch)
+    course = Course(recipe, deck, checkpoint, watch)
     course.learn()
     course.refine()
-    return course.net, describe(recipe)
+    return course.net
 
 
 class Course:
     """The nets of a run, and the stages they go through; see `train_amgan`."""
 
     def __init__(
-        self, recipe: AmganRecipe, lessons: Lessons, checkpoint: Path | None = None, watch: Watch | None = None
+        self, recipe: AmganRecipe, deck: Deck, checkpoint: Path | None = None, watch: Watch | None = None
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self._deck = Deck(lessons, recipe.deck)
+        self._deck = deck
         self._checkpoint = checkpoint
         self._watch = watch
         self._device = crew().device
@@ -383,6 +380,12 @@ class Course:
         self.net.load_state_dict(mean.state_dict())
 
 
-def describe(recipe: AmganRecipe) -> dict[str, object]:
-    """What the weights file says about the weights."""
-    return {"net": asdict(recipe.net.generator), "recipe": asdict(recipe), "seed": recipe.seed}
+def describe(recipe: AmganRecipe, gains: tuple[float, ...]) -> dict[str, object]:
+    """What the weights file says about the weights.
+
+    Args:
+        recipe: of the run.
+        gains: see `reage.training.gains`.
+    """
+    net = replace(recipe.net.generator, gains=gains)
+    return {"net": asdict(net), "recipe": asdict(recipe), "seed": recipe.seed}

@@ -153,23 +153,36 @@ class Deck:
         several = torch.rand(each, generator=generator) < self.config.any_score
         moved = torch.where(own[:, None], one, several)
         wanted = torch.where(moved, self._between(-0.25, 1.25, each, generator), expected).clamp(0, 1)
-        weights = self._weights_of(rows)
-        maps = self._draw_maps(weights, wanted, years, scores, now, torch.zeros_like(own))
-        oldest, youngest = (self._teach(rows, torch.full((num,), age)) for age in (AGES[-1], AGES[0]))
-        ways = torch.where(maps[:, :1] > maps[:, 1:], oldest, youngest)
-        both = torch.cat([to_net(self._lessons.crops[rows.numpy()]), ways], 2)
-        x, ways = relight(both, self.config.augment, generator).clamp(-1, 1).chunk(2, 2)
+        orders = self.order(rows, years, wanted)
+        x, ways = (
+            relight(torch.cat([orders.x, orders.ways], 2), self.config.augment, generator).clamp(-1, 1).chunk(2, 2)
+        )
+        return replace(orders, x=_last(x), ways=ways)
+
+    def order(self, rows: Tensor, years: Tensor, wanted: Tensor) -> Orders:
+        """Faces of rows (B,) asked for ages (B,) and for scores (B, 12) of their zones."""
+        scores, weights = self._scores[rows], self._weights_of(rows)
+        maps = self._draw_maps(
+            weights, wanted, years, scores, self._now[rows], torch.zeros_like(rows, dtype=torch.bool)
+        )
+        oldest, youngest = (self._teach(rows, torch.full((len(rows),), age)) for age in (AGES[-1], AGES[0]))
         skins = torch.from_numpy(self._lessons.skins[rows.numpy()]).float() / 255
         return Orders(
-            x=_last(x),
+            x=_last(to_net(self._lessons.crops[rows.numpy()])),
             planes=self._with_places(maps),
-            ways=ways,
+            ways=torch.where(maps[:, :1] > maps[:, 1:], oldest, youngest),
             zones=weights[:, : len(ZONES)] * ((wanted - scores).abs() > _ANOTHER)[..., None, None],
             scores=torch.where(self._shown[rows], wanted, torch.nan),
             skins=F.interpolate(skins, scale_factor=2, mode="bilinear", align_corners=False),
             colours=torch.from_numpy(self._lessons.colours[rows.numpy()]),
             tones=torch.from_numpy(self._lessons.tones[rows.numpy()]),
         )
+
+    def order_zone(self, rows: Tensor, zone: int, score: float) -> Orders:
+        """Faces of rows (B,) asked for one score of one zone, and else as they are."""
+        wanted = self._scores[rows].clone()
+        wanted[:, zone] = score
+        return self.order(rows, self._now[rows], wanted)
 
     def ask(self, rows: Tensor, years: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Faces of rows (B,) and the planes that ask for an age (B,), by default their own, as an engine would."""

@@ -63,8 +63,9 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
     from reage.engines.prototype import PrototypeEngine
     from reage.matte import Parser
     from reage.measure import Meter
-    from reage.training.amgan import AmganRecipe, train_amgan
+    from reage.training.amgan import AmganRecipe, describe, train_amgan
     from reage.training.deck import Deck
+    from reage.training.gains import measure_gains
     from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
     from reage.training.samples import Watcher
     from reage.zone_scores import ZoneScorer
@@ -81,10 +82,10 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
         )
         training = portraits.pick(portraits.split == "train")
         make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")).save(stored)
-    lessons = Lessons.load(stored)
-    watch = Watcher(run.journal, recipe, Deck(lessons, recipe.deck)) if run.journal else None
-    net, story = train_amgan(recipe, lessons, run.checkpoint, watch)
-    return dict(net.generator.state_dict()), story
+    deck = Deck(Lessons.load(stored), recipe.deck)
+    watch = Watcher(run.journal, recipe, deck) if run.journal else None
+    net = train_amgan(recipe, deck, run.checkpoint, watch)
+    return dict(net.generator.state_dict()), describe(recipe, measure_gains(net, deck))
 
 
 def age_a(portraits: Portraits, run: Run) -> Weights:
