@@ -238,6 +238,5 @@ def load_generator(name: str | Path = "amgan", device: str = "cpu") -> Generator
 
 def read_config(values: Mapping[str, Any]) -> GeneratorConfig:
     """The config from the plain values of `dataclasses.asdict`, after a trip through JSON."""
-    return GeneratorConfig(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return GeneratorConfig(**plain)
