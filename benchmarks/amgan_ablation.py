@@ -54,7 +54,9 @@ def judge(course: Course, shards: Path, folder: Path, zone_subjects: int) -> lis
     """The cells of a row."""
     folder.mkdir()
     weights = folder / "amgan.safetensors"
-    save_weights(weights, dict(course.net.generator.state_dict()), describe(course.recipe, GeneratorConfig().gains))
+    save_weights(
+        weights, dict(course.net.generator.state_dict()), describe(course.recipe, GeneratorConfig().gains, 1.0)
+    )
     order = Order(
         engine="amgan",
         faces=shards,

@@ -202,7 +202,8 @@ def test_a_run_of_both_stages_can_be_had_again(lessons: Lessons, tmp_path: Path)
     assert len(gains) == len(ZONES)
     assert all(1 <= gain <= MOST for gain in gains)
     assert gains[ZONES.index("nasolabial.left")] == gains[ZONES.index("nasolabial.right")]
-    assert describe(RECIPE, gains)["net"] == {"widths": (4, 8, 8), "num_blocks": 1, "hidden": 4, "gains": gains}
+    story = describe(RECIPE, gains, 1.2)
+    assert story["net"] == {"widths": (4, 8, 8), "num_blocks": 1, "hidden": 4, "gains": gains, "older": 1.2}
     assert {path.name for path in tmp_path.rglob("*.jpg")} == {"sheet-3.jpg", "sheet-6.jpg"}
     sheet = load_image(tmp_path / "journal" / "sheet-6.jpg").pixels
     assert sheet.shape == (NUM_FACES * 64, (1 + len(AGES_SHOWN)) * 64, 3)

@@ -64,7 +64,10 @@ class AmganEngine:
         asked = torch.from_numpy(np.clip(np.abs(maps[0] - maps[1]) / _SLIGHT, 0, 1)).to(self._device)
         light = change.mean(1, keepdim=True)
         change = light + colourfulness(face) * (change - light)
-        change = plan.strength * change * attention * asked
+        assert plan.age is not None
+        assert plan.age_from is not None
+        strength = plan.strength * (self._net.config.older if plan.age > plan.age_from else 1.0)
+        change = strength * change * attention * asked
         whole = F.interpolate(change, (side, side), mode="bilinear", align_corners=False)
         aged = apply_change(to_net(face.crop).to(self._device), whole)
         hair = torch.from_numpy(face.hair).to(self._device)

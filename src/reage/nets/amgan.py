@@ -42,12 +42,14 @@ class GeneratorConfig:
         hidden: channels of the planes inside a SPADE block.
         gains: for each of `reage.types.ZONES`, how many times the change of its score the map must show until the
             zone's score changes by as much; measured after training.
+        older: how many times the change is made when a face grows older; measured after training.
     """
 
     widths: tuple[int, int, int] = (32, 64, 128)
     num_blocks: int = 3
     hidden: int = 24
     gains: tuple[float, ...] = (1.0,) * len(ZONES)
+    older: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,6 +137,11 @@ class Amgan(nn.Module):
         """Of ages and features."""
         return self._estimator[0]
 
+    def read_years(self, x: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B,) ages that the estimator reads on grey copies."""
+        logits, _ = self.estimator(to_grey(x))
+        return self.estimator.correct(self.estimator.expect(logits))[0]
+
     def learn(self, batch: Batch, weights: LossWeights) -> Tensor:
         """What the first stage lowers."""
         return self._sum(self._taught(batch, self.generator(batch.x, batch.planes)), weights)
@@ -205,8 +210,7 @@ class Amgan(nn.Module):
 
     def _age(self, aged: Tensor, batch: Batch) -> Tensor:
         """On grey copies, because an estimator can be pleased by yellow eyes, and at ages that it knows."""
-        logits, _ = self.estimator(to_grey(aged))
-        read, _ = self.estimator.correct(self.estimator.expect(logits))
+        read = self.read_years(aged)
         known = batch.years > _YOUNGEST_READ
         asked = _MEAN_READ + _READ_SHARE * (batch.years.clamp(max=_OLDEST_READ) - _MEAN_READ)
         far = F.smooth_l1_loss(read / 6, asked / 6, reduction="none")
@@ -380,12 +384,13 @@ class Course:
         self.net.load_state_dict(mean.state_dict())
 
 
-def describe(recipe: AmganRecipe, gains: tuple[float, ...]) -> dict[str, object]:
+def describe(recipe: AmganRecipe, gains: tuple[float, ...], older: float) -> dict[str, object]:
     """What the weights file says about the weights.
 
     Args:
         recipe: of the run.
         gains: see `reage.training.gains`.
+        older: the same.
     """
-    net = replace(recipe.net.generator, gains=gains)
+    net = replace(recipe.net.generator, gains=gains, older=older)
     return {"net": asdict(net), "recipe": asdict(recipe), "seed": recipe.seed}

@@ -117,6 +117,11 @@ class Deck:
     def __len__(self) -> int:
         return len(self._lessons)
 
+    def rows_of(self, youngest: float, oldest: float) -> Tensor:
+        """The rows of faces whose true age is between these."""
+        years = torch.from_numpy(self._lessons.years)
+        return ((years >= youngest) & (years <= oldest)).nonzero()[:, 0]
+
     def draw(self, num: int, generator: Generator) -> Batch:
         """Lessons whose maps hold the scores that the teacher's pictures have."""
         rows = torch.randint(len(self), (num,), generator=generator)

@@ -1,9 +1,11 @@
-"""Measures how far a trained AMGAN moves each zone, so that its engine can ask for as much as it takes."""
+"""Measures how far a trained AMGAN moves faces and zones, so that its engine can do as much as it takes."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
+from reage.nets.amgan import apply_change
 from reage.signs import OTHER_SIDE
 from reage.training.amgan import Amgan, read_scores
 from reage.training.deck import Deck
@@ -13,6 +15,9 @@ NUM_FACES = 48
 MOST = 2.5
 """Largest gain: beyond, a map is unlike any that the net has seen."""
 
+SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 75.0), 70.0
+STRENGTHS = tuple(1 + 0.05 * step for step in range(17))
+
 
 @torch.no_grad()
 def measure_gains(net: Amgan, deck: Deck, num_faces: int = NUM_FACES) -> tuple[float, ...]:
@@ -21,13 +26,13 @@ def measure_gains(net: Amgan, deck: Deck, num_faces: int = NUM_FACES) -> tuple[f
     Each zone of some training faces is asked for 0 and for 1, and read by the scorer that the net has learned from;
     both sides of the face get the same.
     """
-    rows = torch.linspace(0, len(deck) - 1, num_faces).long()
+    rows = _spread(torch.arange(len(deck)), num_faces)
     slopes = torch.stack([_slope(net, deck, rows, zone) for zone in range(len(ZONES))])
     slopes = (slopes + slopes[list(OTHER_SIDE)]) / 2
     return tuple((1 / slopes.clamp(min=1 / MOST)).clamp(min=1.0).tolist())
 
 
-def _slope(net: Amgan, deck: Deck, rows: torch.Tensor, zone: int) -> torch.Tensor:
+def _slope(net: Amgan, deck: Deck, rows: Tensor, zone: int) -> Tensor:
     """Mean rise of a zone's score when it is asked to rise from 0 to 1, over the faces that show it."""
     read = []
     for score in (0.0, 1.0):
@@ -38,3 +43,29 @@ def _slope(net: Amgan, deck: Deck, rows: torch.Tensor, zone: int) -> torch.Tenso
         read.append(read_scores(net.scorer, aged.float(), orders)[:, zone])
     shown = ~orders.scores[:, zone].isnan()
     return (read[1] - read[0])[shown].mean()
+
+
+@torch.no_grad()
+def measure_older(net: Amgan, deck: Deck, num_faces: int = NUM_FACES) -> float:
+    """The strength, one of `STRENGTHS`, at which people made old are read as old as people who are.
+
+    Training people of `SOURCE_YEARS` are asked to be `TARGET_YEARS` old, and read on grey copies by the estimator that
+    the net has learned from, beside people of `OLD_YEARS`.
+    """
+    sources, old = (_spread(deck.rows_of(*years), num_faces) for years in (SOURCE_YEARS, OLD_YEARS))
+    wanted = float(torch.cat([net.read_years(deck.ask(row[None])[0]) for row in old]).mean())
+    looked = []
+    for row in sources:
+        x, planes = deck.ask(row[None], torch.tensor([TARGET_YEARS]))
+        change, attention = net.generator.look(x, planes)
+        looked.append((x, change * attention))
+    read = [
+        float(torch.cat([net.read_years(apply_change(x, strength * change)) for x, change in looked]).mean())
+        for strength in STRENGTHS
+    ]
+    return min(zip(STRENGTHS, read, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
+
+
+def _spread(rows: Tensor, num: int) -> Tensor:
+    """Some of the rows, evenly chosen."""
+    return rows[torch.linspace(0, len(rows) - 1, min(num, len(rows))).long()]

@@ -65,7 +65,7 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
     from reage.measure import Meter
     from reage.training.amgan import AmganRecipe, describe, train_amgan
     from reage.training.deck import Deck
-    from reage.training.gains import measure_gains
+    from reage.training.gains import measure_gains, measure_older
     from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
     from reage.training.samples import Watcher
     from reage.zone_scores import ZoneScorer
@@ -85,7 +85,7 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
     deck = Deck(Lessons.load(stored), recipe.deck)
     watch = Watcher(run.journal, recipe, deck) if run.journal else None
     net = train_amgan(recipe, deck, run.checkpoint, watch)
-    return dict(net.generator.state_dict()), describe(recipe, measure_gains(net, deck))
+    return dict(net.generator.state_dict()), describe(recipe, measure_gains(net, deck), measure_older(net, deck))
 
 
 def age_a(portraits: Portraits, run: Run) -> Weights:
