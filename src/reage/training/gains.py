@@ -15,7 +15,7 @@ NUM_FACES = 48
 MOST = 2.5
 """Largest gain: beyond, a map is unlike any that the net has seen."""
 
-SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 75.0), 70.0
+SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 80.0), 70.0
 STRENGTHS = tuple(1 + 0.05 * step for step in range(17))
 
 
@@ -49,18 +49,18 @@ def _slope(net: Amgan, deck: Deck, rows: Tensor, zone: int) -> Tensor:
 def measure_older(net: Amgan, deck: Deck, num_faces: int = NUM_FACES) -> float:
     """The strength, one of `STRENGTHS`, at which people made old are read as old as people who are.
 
-    Training people of `SOURCE_YEARS` are asked to be `TARGET_YEARS` old, and read on grey copies by the estimator that
-    the net has learned from, beside people of `OLD_YEARS`.
+    Training people of `SOURCE_YEARS` are asked to be `TARGET_YEARS` old, and read by the estimator that the net
+    has learned from, beside people of `OLD_YEARS`.
     """
     sources, old = (_spread(deck.rows_of(*years), num_faces) for years in (SOURCE_YEARS, OLD_YEARS))
-    wanted = float(torch.cat([net.read_years(deck.ask(row[None])[0]) for row in old]).mean())
+    wanted = float(torch.cat([net.estimator.predict(deck.ask(row[None])[0])[0] for row in old]).mean())
     looked = []
     for row in sources:
         x, planes = deck.ask(row[None], torch.tensor([TARGET_YEARS]))
         change, attention = net.generator.look(x, planes)
         looked.append((x, change * attention))
     read = [
-        float(torch.cat([net.read_years(apply_change(x, strength * change)) for x, change in looked]).mean())
+        float(torch.cat([net.estimator.predict(apply_change(x, strength * change))[0] for x, change in looked]).mean())
         for strength in STRENGTHS
     ]
     return min(zip(STRENGTHS, read, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
