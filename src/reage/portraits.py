@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from reage.errors import ImageError
+from reage.files import replace_file
 from reage.images.codec import decode, encode_png
 from reage.types import Pixels, Plane
 
@@ -177,7 +178,8 @@ def _shard_files(folder: Path) -> list[Path]:
 
 def _write_shard(rows: list[dict[str, object]], folder: Path, number: int) -> Path:
     path = folder / f"portraits-{number:05d}.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), path)
+    with replace_file(path, ImageError) as unfinished:
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), unfinished)
     return path
 
 

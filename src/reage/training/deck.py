@@ -68,7 +68,7 @@ class Orders:
         x: (B, 3, S, S) faces as they are.
         planes: (B, 4, S, S) as in `Batch`.
         ways: (B, 3, S, S) the same faces as the teacher makes them where the map rises or falls: the oldest, or the
-            youngest it can show.
+            youngest it can show; x itself where no teacher was asked.
         zones: (B, 12, S, S) what each zone adds to a map, where another score is asked for; 0 elsewhere.
         scores: (B, 12) asked for, NaN where the zone is hidden.
         skins: (B, 12, H, W) weights of the zones' skin, as in `reage.signs.View`.
@@ -159,23 +159,24 @@ class Deck:
         moved = torch.where(own[:, None], one, several)
         wanted = torch.where(moved, self._between(-0.25, 1.25, each, generator), expected).clamp(0, 1)
         orders = self.order(rows, years, wanted)
-        x, ways = (
-            relight(torch.cat([orders.x, orders.ways], 2), self.config.augment, generator).clamp(-1, 1).chunk(2, 2)
-        )
+        oldest, youngest = (self._teach(rows, torch.full((num,), age)) for age in (AGES[-1], AGES[0]))
+        ways = torch.where(orders.planes[:, :1] > orders.planes[:, 1:2], oldest, youngest)
+        both = relight(torch.cat([orders.x, ways], 2), self.config.augment, generator).clamp(-1, 1)
+        x, ways = both.chunk(2, 2)
         return replace(orders, x=_last(x), ways=ways)
 
     def order(self, rows: Tensor, years: Tensor, wanted: Tensor) -> Orders:
-        """Faces of rows (B,) asked for ages (B,) and for scores (B, 12) of their zones."""
+        """Faces of rows (B,) asked for ages (B,) and for scores (B, 12) of their zones, without the teacher's ways."""
         scores, weights = self._scores[rows], self._weights_of(rows)
         maps = self._draw_maps(
             weights, wanted, years, scores, self._now[rows], torch.zeros_like(rows, dtype=torch.bool)
         )
-        oldest, youngest = (self._teach(rows, torch.full((len(rows),), age)) for age in (AGES[-1], AGES[0]))
+        x = _last(to_net(self._lessons.crops[rows.numpy()]))
         skins = torch.from_numpy(self._lessons.skins[rows.numpy()]).float() / 255
         return Orders(
-            x=_last(to_net(self._lessons.crops[rows.numpy()])),
+            x=x,
             planes=self._with_places(maps),
-            ways=torch.where(maps[:, :1] > maps[:, 1:], oldest, youngest),
+            ways=x,
             zones=weights[:, : len(ZONES)] * ((wanted - scores).abs() > _ANOTHER)[..., None, None],
             scores=torch.where(self._shown[rows], wanted, torch.nan),
             skins=F.interpolate(skins, scale_factor=2, mode="bilinear", align_corners=False),
