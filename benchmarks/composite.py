@@ -13,14 +13,13 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from runs import peak_mb, run_apart
 
 SIDES_PX = (512, 1024, 2048, 4000)
 CROP_PX = 512
@@ -49,7 +48,7 @@ def measure(path: Path) -> dict[str, Any]:
 
     pixels = np.load(path)
     face, aged = _make_face(pixels)
-    before = _peak_mb()
+    before = peak_mb()
     rounds = []
     for _ in range(ROUNDS):
         clock, cores = time.perf_counter(), time.process_time()
@@ -58,7 +57,7 @@ def measure(path: Path) -> dict[str, Any]:
         assert (result != pixels).mean() > 0.5
         del result
     seconds, core_seconds = (statistics.median(column) for column in zip(*rounds, strict=True))
-    extra = _peak_mb() - before - pixels.nbytes / 1e6
+    extra = peak_mb() - before - pixels.nbytes / 1e6
     return {"seconds": seconds, "core_seconds": core_seconds, "mb_extra": max(0.0, extra)}
 
 
@@ -90,25 +89,16 @@ def _make_face(pixels: Any) -> tuple[Any, Any]:
     return face, aged
 
 
-def _peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
-
-
 def run_all() -> str:
     """The table, as Markdown. This process stays small: its own memory would count in its children's."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for side in SIDES_PX:
             photo = Path(folder) / f"{side}.npy"
-            _run_self("photo", str(side), str(photo))
-            rows.append((side, json.loads(_run_self("measure", str(photo)))))
+            run_apart(__file__, "photo", str(side), str(photo))
+            rows.append((side, json.loads(run_apart(__file__, "measure", str(photo)))))
             photo.unlink()
     return _format_table(rows)
-
-
-def _run_self(*arguments: str) -> str:
-    return subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _format_table(rows: list[tuple[int, dict[str, Any]]]) -> str:

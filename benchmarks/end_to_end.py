@@ -12,15 +12,14 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from runs import peak_mb, run_apart, timed
 
 from reage.engines import DEFAULT_ENGINE
 
@@ -53,15 +52,15 @@ def measure(photo: Path, engine: str) -> dict[str, Any]:
     from reage import Plan, Reager, load_image
     from reage.images import save_image
 
-    artist, seconds_to_load = _timed(lambda: _load(Reager, engine))
-    mb_loaded = _peak_mb()
+    artist, seconds_to_load = timed(lambda: _load(Reager, engine))
+    mb_loaded = peak_mb()
     aged = photo.with_name("aged" + photo.suffix)
     rounds = []
     for _ in range(ROUNDS):
         result = artist(photo, Plan(age=TARGET_AGE))
-        rounds.append({**result.seconds, "save": _timed(lambda result=result: result.save(aged))[1]})
-    picture, decode = _timed(lambda: load_image(photo))
-    _, encode = _timed(lambda: save_image(picture, aged, altered=False))
+        rounds.append({**result.seconds, "save": timed(lambda result=result: result.save(aged))[1]})
+    picture, decode = timed(lambda: load_image(photo))
+    _, encode = timed(lambda: save_image(picture, aged, altered=False))
     seconds = {verb: statistics.median(each.get(verb, 0.0) for each in rounds) for verb in VERBS}
     return {
         "engine": artist.engine.name,
@@ -70,7 +69,7 @@ def measure(photo: Path, engine: str) -> dict[str, Any]:
         "seconds": seconds,
         "share_of_codec": (seconds["render"] + seconds["composite"]) / (decode + encode),
         "mb_loaded": mb_loaded,
-        "mb_peak": _peak_mb(),
+        "mb_peak": peak_mb(),
     }
 
 
@@ -80,35 +79,20 @@ def _load(reager: Any, engine: str) -> Any:
     return artist
 
 
-def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    start = time.perf_counter()
-    found = call()
-    return found, time.perf_counter() - start
-
-
-def _peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
-
-
 def run_all(engine: str) -> str:
     """The table, as Markdown. This process stays small: its own memory would count in its children's."""
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for label, (height, width) in PHOTOS.items():
             photo = Path(folder) / f"{height}.jpg"
-            _run_self("photo", str(height), str(width), str(photo))
-            rows.append((label, json.loads(_run_self("measure", str(photo), "--engine", engine))))
+            run_apart(__file__, "photo", str(height), str(width), str(photo))
+            rows.append((label, json.loads(run_apart(__file__, "measure", str(photo), "--engine", engine))))
     return _format_table(rows)
-
-
-def _run_self(*arguments: str) -> str:
-    return subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _help_seconds() -> float:
     command = [sys.executable, "-m", "reage", "--help"]
-    return min(_timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))[1] for _ in range(5))
+    return min(timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))[1] for _ in range(5))
 
 
 def _format_table(rows: list[tuple[str, dict[str, Any]]]) -> str:

@@ -16,13 +16,11 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from end_to_end import _peak_mb, _timed
+from runs import peak_mb, run_apart, timed
 
 from reage.engines import DEFAULT_ENGINE
 
@@ -64,13 +62,13 @@ def measure(path: Path, engine: str) -> dict[str, Any]:
     (face,) = artist.find(pixels)
     reading = artist.measure(face)
     plan = complete(Plan(age=TARGET_AGE), reading)
-    before = _peak_mb()
+    before = peak_mb()
     rounds = []
     for _ in range(ROUNDS):
-        aged, rendering = _timed(lambda: render(artist.engine, face, reading, plan))
-        result, putting = _timed(lambda aged=aged: composite(pixels, face, aged))
+        aged, rendering = timed(lambda: render(artist.engine, face, reading, plan))
+        result, putting = timed(lambda aged=aged: composite(pixels, face, aged))
         rounds.append((rendering, putting))
-    extra = _peak_mb() - before - pixels.nbytes / 1e6
+    extra = peak_mb() - before - pixels.nbytes / 1e6
     change = result.astype(np.float32).mean(-1) - pixels.astype(np.float32).mean(-1)
     steps = [float(np.abs(np.diff(change.mean(axis))).max()) for axis in (0, 1)]
     render_seconds, composite_seconds = (statistics.median(column) for column in zip(*rounds, strict=True))
@@ -90,14 +88,10 @@ def run_all(engine: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for side in SIDES_PX:
             photo = Path(folder) / f"{side}.npy"
-            _run_self("photo", str(side), str(photo))
-            rows.append((side, json.loads(_run_self("measure", str(photo), "--engine", engine))))
+            run_apart(__file__, "photo", str(side), str(photo))
+            rows.append((side, json.loads(run_apart(__file__, "measure", str(photo), "--engine", engine))))
             photo.unlink()
     return _format_table(rows)
-
-
-def _run_self(*arguments: str) -> str:
-    return subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _format_table(rows: list[tuple[int, dict[str, Any]]]) -> str:

@@ -3,7 +3,6 @@
 Pixels for nets are made by `reage.images.tensors`, which is imported by its own name because it needs torch.
 """
 
-from reage.files import replace_file
 from reage.images.drawing import draw_faces, draw_sheet, draw_strip, draw_zones
 from reage.images.files import (
     MAX_PIXELS,
@@ -28,6 +27,5 @@ __all__ = [
     "draw_zones",
     "list_images",
     "load_image",
-    "replace_file",
     "save_image",
 ]

@@ -154,8 +154,9 @@ class Amgan(nn.Module):
         losses["elsewhere"] = self._beyond_teacher(batch, aged) + self._unasked(orders, freed)
         if weights.age:
             losses["age"] = self._age(aged, batch)
-        if weights.zones or weights.way:
+        if weights.zones:
             losses["zones"] = self._zones(freed, orders)
+        if weights.way:
             losses["way"] = self._off_the_way(orders, freed)
         if weights.cycle:
             losses["cycle"] = self._cycle(batch, aged)
