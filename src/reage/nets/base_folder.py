@@ -1,0 +1,118 @@
+"""Where a diffusion base lies: the folder diffusers wrote, a checkpoint or the hub, and how its folder is replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reage.errors import WeightsError
+
+_SHIPPED = Path(__file__).parents[1] / "weights_data"
+INDEX, PROVENANCE = "model_index.json", "reage.json"
+_WEIGHTS = (
+    "text_encoder/model.safetensors",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+_NEEDED = (
+    INDEX,
+    *_WEIGHTS,
+    "text_encoder/config.json",
+    "unet/config.json",
+    "vae/config.json",
+    "tokenizer/tokenizer_config.json",
+    "scheduler/scheduler_config.json",
+)
+"""Files without which a folder is no base."""
+
+_PATIENCE_SECONDS = 5.0  # until the hub must answer
+
+
+def find_base(name: str | Path) -> Path:
+    """The folder of a base, all its parts in it, or the file of a checkpoint.
+
+    Args:
+        name: of a shipped base, of a folder or a `.safetensors` file, or `OWNER/NAME` on the hub.
+
+    Raises:
+        WeightsError: when there is no such base, it lacks a part or cannot be fetched.
+    """
+    for folder in (_SHIPPED / name, Path(name)):
+        if (folder / INDEX).is_file() or (folder == Path(name) and folder.is_dir()):
+            return _check_whole(folder)
+    if Path(name).is_file() and Path(name).suffix == ".safetensors":
+        return Path(name)
+    if isinstance(name, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return _check_whole(_fetch(name))
+    shipped = ", ".join(sorted(index.parent.name for index in _SHIPPED.glob(f"*/{INDEX}"))) or "none"
+    raise WeightsError(
+        f"There is no diffusion base '{name}'; use a shipped one ({shipped}), a folder in diffusers' layout, "
+        "a .safetensors checkpoint of Stable Diffusion 1.x or 2.x-base, or OWNER/NAME on the hub."
+    )
+
+
+def _check_whole(folder: Path) -> Path:
+    for needed in _NEEDED:
+        if not (folder / needed).is_file():
+            raise WeightsError(
+                f"The diffusion base '{folder}' lacks {needed}; give a folder that diffusers wrote, with all its parts."
+            )
+    return folder
+
+
+def _fetch(name: str) -> Path:
+    """The hub's folder of that name, from this computer if it has been fetched before."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    wanted = [*_NEEDED, PROVENANCE, "tokenizer/*"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=_PATIENCE_SECONDS))
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        raise WeightsError(
+            f"'{name}' is no folder here and could not be fetched from the hub; check the name and the network, "
+            "or fetch it where there is a network and give its folder."
+        ) from error
+
+
+def hash_base(place: Path) -> str:
+    """12 hexadecimal digits that change when a weight in the folder or the checkpoint does."""
+    digest = hashlib.sha256()
+    for path in [place] if place.is_file() else [place / name for name in _WEIGHTS]:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Gives a folder beside it to write to, which takes its place at the end, or vanishes on any failure.
+
+    Args:
+        folder: to make; a base that is there stays whole until the new one is complete.
+
+    Raises:
+        WeightsError: when it holds something else, or the system refuses.
+    """
+    if folder.exists() and not (folder / INDEX).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise WeightsError(f"'{folder}' holds something other than a diffusion base; choose another place.")
+    unfinished, old = (folder.with_name(f".reage-{secrets.token_hex(8)}") for _ in range(2))
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(unfinished, folder)
+    except OSError as refusal:
+        raise WeightsError(f"'{folder}' could not be written ({refusal.strerror}); choose another place.") from refusal
+    finally:
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        for left in (unfinished, old):
+            shutil.rmtree(left, ignore_errors=True)
