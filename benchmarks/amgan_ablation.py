@@ -31,6 +31,7 @@ from reage.nets.amgan import GeneratorConfig
 from reage.training.amgan import AmganRecipe, Course, describe
 from reage.training.deck import Deck
 from reage.training.lessons import Lessons
+from reage.training.stored import load_arrays
 from reage.weights import save_weights
 
 LOSSES = ("realism", "map", "place", "cycle", "age", "zones", "way")
@@ -98,7 +99,7 @@ def main() -> None:
     given = parser.parse_args()
     recipe = AmganRecipe()
     recipe = replace(recipe, refine=replace(recipe.refine, steps=given.steps, mean_decay=0.98))
-    deck = Deck(Lessons.load(given.lessons), recipe.deck)
+    deck = Deck(load_arrays(given.lessons, Lessons), recipe.deck)
     start = start_from(given.start, deck, recipe)
     lines = [
         "# What each loss of AMGAN's second stage does",

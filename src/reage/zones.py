@@ -85,10 +85,15 @@ def face_grid(side_px: int, landmarks: Plane | None = None) -> Plane:
     grid = (geometry.pixel_grid(side_px, side_px) + 0.5) / side_px
     grid = (grid - np.array(EYES_IN_CROP, np.float32)) * np.float32(FACE_PER_CROP)
     if landmarks is not None:
-        nose = ((landmarks[4, 1] + 0.5) / side_px - EYES_IN_CROP[1]) * FACE_PER_CROP
-        longer = float(np.clip(nose / FIVE_POINTS[4, 1], 0.85, 1.15))
+        longer = face_scale(side_px, landmarks)
         grid[..., 1] = np.where(grid[..., 1] > 0, grid[..., 1] / longer, grid[..., 1])
     return grid.astype(np.float32)
+
+
+def face_scale(side_px: int, landmarks: Plane) -> float:
+    """How many times longer than the mean face this one is from its eyes to its nose base, 0.85 to 1.15."""
+    nose = ((landmarks[4, 1] + 0.5) / side_px - EYES_IN_CROP[1]) * FACE_PER_CROP
+    return float(np.clip(nose / FIVE_POINTS[4, 1], 0.85, 1.15))
 
 
 def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35) -> Plane:

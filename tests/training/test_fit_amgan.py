@@ -27,17 +27,17 @@ from reage.training.amgan import (
     cut_patches,
     describe,
     pool_to,
-    read_scores,
     refining,
     train_amgan,
 )
 from reage.training.augment import AugmentConfig
-from reage.training.deck import Deck, DeckConfig
+from reage.training.deck import Deck, DeckConfig, read_scores
 from reage.training.gains import MOST, measure_gains
 from reage.training.lessons import AGES, MAP_PX, Lessons, Teacher, make_lessons, make_map_weights
 from reage.training.loop import Schedule
 from reage.training.samples import AGES as AGES_SHOWN
 from reage.training.samples import NUM_FACES, Watcher
+from reage.training.stored import load_arrays, save_arrays
 from reage.types import ZONES, Face
 from reage.zone_scores import ZoneScorer
 from reage.zones import make_aging_map
@@ -73,8 +73,8 @@ def test_lessons_show_every_age_and_survive_a_file(lessons: Lessons, tmp_path: P
     assert lessons.aged.shape == (2, len(AGES), 64, 64, 3)
     changes = np.abs(lessons.aged[0].astype(int) - lessons.crops[0]).mean((1, 2, 3))
     assert changes[-1] > changes[2]
-    lessons.save(tmp_path / "lessons.npz")
-    back = Lessons.load(tmp_path / "lessons.npz")
+    save_arrays(tmp_path / "lessons.npz", lessons)
+    back = load_arrays(tmp_path / "lessons.npz", Lessons)
     np.testing.assert_array_equal(back.aged, lessons.aged)
     np.testing.assert_array_equal(back.scores, lessons.scores)
 
@@ -223,12 +223,13 @@ from reage.training.amgan import AmganRecipe, train_amgan
 from reage.training.deck import Deck
 from reage.training.lessons import Lessons
 from reage.training.loop import Schedule, crew
+from reage.training.stored import load_arrays
 
 torch.set_num_threads(1)
 steps = Schedule(steps=4, batch=4, weight_decay=0.0, half=False)
 recipe = AmganRecipe(net=tiny(), learn=steps, refine=replace(steps, steps=0))
 losses = []
-deck = Deck(Lessons.load(Path(sys.argv[1])), recipe.deck)
+deck = Deck(load_arrays(Path(sys.argv[1]), Lessons), recipe.deck)
 net = train_amgan(recipe, deck, watch=lambda stage, step, net, mean: losses.append(net.seen["loss"]))
 if crew().is_main_process:
     print(crew().num_processes, *map(float, losses), next(net.generator.parameters()).abs().sum().item())
@@ -238,7 +239,7 @@ if crew().is_main_process:
 @pytest.mark.parametrize("num_processes", [2])
 def test_two_processes_train_as_one(lessons: Lessons, tmp_path: Path, num_processes: int) -> None:
     """Each has half the batch, and the losses and weights are those of one process with all of it."""
-    lessons.save(tmp_path / "lessons.npz")
+    save_arrays(tmp_path / "lessons.npz", lessons)
     (tmp_path / "launched.py").write_text(LAUNCHED)
     command = [str(tmp_path / "launched.py"), str(tmp_path / "lessons.npz")]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(num_processes)]

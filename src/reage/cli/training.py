@@ -40,6 +40,14 @@ def fit(
     journal: Annotated[
         Path | None, typer.Option(help="Folder for the losses of this run, to watch it by.", show_default=False)
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Of ldla: latent diffusion to go on from; ldm-small, a folder or file of Stable Diffusion 1.x or"
+            " 2.x, or its name on the hub.",
+        ),
+    ] = "ldm-small",
 ) -> None:
     """Run a recipe and write its weights; a run that was stopped goes on where it was.
 
@@ -48,7 +56,7 @@ def fit(
     require_pyarrow()
     from reage.training.recipes import train
 
-    typer.echo(train(recipe, shards, output, journal))
+    typer.echo(train(recipe, shards, output, journal, base))
 
 
 @training.command(epilog="Example: reage training curve runs/age-a -o curve.svg")

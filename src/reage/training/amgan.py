@@ -16,9 +16,8 @@ from torch import Generator, Tensor, nn
 
 from reage.nets.age import AgeNet, load_age_net
 from reage.nets.amgan import AmganConfig, build_critic, build_generator, cpu
-from reage.signs import LOOK_PX, SEEN_PX, WINDOW, light_of, light_signs
 from reage.training.augment import to_grey
-from reage.training.deck import Batch, Deck, DeckConfig, Orders, own_part
+from reage.training.deck import Batch, Deck, DeckConfig, Orders, own_part, read_scores
 from reage.training.loop import Schedule, crew, fit
 from reage.zone_scores import ZoneScorer
 
@@ -284,15 +283,6 @@ def pool_to(aging_map: Tensor, like: Tensor) -> Tensor:
     return (F.adaptive_avg_pool2d(aging_map, (like.shape[-2], like.shape[-1])) + 1) / 2
 
 
-def read_scores(scorer: ZoneScorer, x: Tensor, orders: Orders) -> Tensor:
-    """(B, 3, S, S) -> (B, 12) what the scorer reads off pictures made for these orders, with the colours they had."""
-    for side in (SEEN_PX, LOOK_PX):
-        x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
-    grey = (x[..., WINDOW[0], WINDOW[1]].mean(1) + 1) / 2
-    signs = torch.cat([light_signs(light_of(grey, orders.skins), orders.skins), orders.colours], -1)
-    return scorer.score(signs.double().cpu(), orders.tones.cpu()).to(x.device)
-
-
 def tint_of(x: Tensor) -> Tensor:
     """What is left of (B, 3, S, S) without its luma."""
     return x - to_grey(x)
@@ -325,7 +315,8 @@ def train_amgan(recipe: AmganRecipe, deck: Deck, checkpoint: Path | None = None,
         watch: is told each step.
     """
     course = Course(recipe, deck, checkpoint, watch)
-    course.learn()
+    if not course.refining:
+        course.learn()
     course.refine()
     return course.net
 
@@ -344,6 +335,11 @@ class Course:
         self._device = crew().device
         self.net = Amgan(recipe.net, load_age_net("age-a", str(self._device)), ZoneScorer.load("zones-a"))
         self.net.to(self._device)
+
+    @property
+    def refining(self) -> bool:
+        """Whether an earlier run was stopped in the second stage, which is gone on with."""
+        return self._checkpoint is not None and self._checkpoint.with_suffix(".refine").exists()
 
     def learn(self) -> None:
         """The first stage: what the teacher shows."""

@@ -13,10 +13,12 @@ from torch import Generator, Tensor
 
 from reage.images.tensors import to_net
 from reage.plan import TYPICAL_AGES, TYPICAL_SCORES
+from reage.signs import LOOK_PX, SEEN_PX, WINDOW, light_of, light_signs
 from reage.training.augment import AugmentConfig, move, relight
 from reage.training.lessons import AGES, OLDEST, YOUNGEST, Lessons, make_map_weights
 from reage.training.loop import share_of
 from reage.types import ZONES
+from reage.zone_scores import ZoneScorer
 
 _ANOTHER = 0.05
 """A score that differs by more is another one."""
@@ -93,6 +95,15 @@ def own_part(drawn: Drawn, device: torch.device) -> Drawn:
     """This process's share, on a device."""
     own = share_of(len(drawn.x))
     return replace(drawn, **{one.name: getattr(drawn, one.name)[own].to(device) for one in fields(drawn)})
+
+
+def read_scores(scorer: ZoneScorer, x: Tensor, orders: Orders) -> Tensor:
+    """(B, 3, S, S) -> (B, 12) what the scorer reads off pictures made for these orders, with the colours they had."""
+    for side in (SEEN_PX, LOOK_PX):
+        x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+    grey = (x[..., WINDOW[0], WINDOW[1]].mean(1) + 1) / 2
+    signs = torch.cat([light_signs(light_of(grey, orders.skins), orders.skins), orders.colours], -1)
+    return scorer.score(signs.double().cpu(), orders.tones.cpu()).to(x.device)
 
 
 class Deck:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from reage.nets.amgan import apply_change
 from reage.signs import OTHER_SIDE
-from reage.training.amgan import Amgan, read_scores
-from reage.training.deck import Deck
+from reage.training.amgan import Amgan
+from reage.training.deck import Deck, read_scores
 from reage.types import ZONES
 
 NUM_FACES = 48

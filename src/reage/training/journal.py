@@ -116,15 +116,22 @@ def watch_loss(folder: Path | None) -> Callable[[int, float, object], None] | No
     Args:
         folder: of the journal; None for no journal, and nothing to tell.
     """
+    told = watch_losses(folder)
+    return (lambda step, loss, mean: told(step, {"loss": loss})) if told else None
+
+
+def watch_losses(folder: Path | None, steps_before: int = 0) -> Callable[[int, Mapping[str, float]], None] | None:
+    """The same for what tells several losses by name, or for a stage before which some steps were made."""
     if folder is None:
         return None
     journal: Journal | None = None
 
-    def watch(step: int, loss: float, mean: object) -> None:
+    def watch(step: int, losses: Mapping[str, float]) -> None:
         nonlocal journal
+        step += steps_before
         journal = journal or Journal(folder, first_step=step)
         if step % STEPS_PER_RECORD == 0:
-            journal.record(step, {"loss": loss})
+            journal.record(step, losses)
 
     return watch
 

@@ -7,8 +7,7 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from reage.composite import composite
 from reage.engines import Engine
 from reage.evaluation.subjects import face_of
-from reage.files import replace_file
 from reage.images import geometry
 from reage.matte import Parser
 from reage.measure import Meter
@@ -69,17 +67,6 @@ class Lessons:
 
     def __len__(self) -> int:
         return len(self.crops)
-
-    def save(self, path: Path) -> None:
-        """Writes them whole or not at all."""
-        with replace_file(path) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-
-    @classmethod
-    def load(cls, path: Path) -> Lessons:
-        """Reads what `save` wrote."""
-        with np.load(path) as stored:
-            return cls(**{name: stored[name] for name in stored.files})
 
 
 @dataclass(frozen=True, kw_only=True)

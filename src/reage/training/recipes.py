@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any
 import reage
 from reage.errors import ReageError
 from reage.portraits import Portraits, read_shards
-from reage.training.journal import make_folder, watch_loss
+from reage.training.journal import make_folder, watch_loss, watch_losses
+from reage.types import ZONES
 from reage.weights import save_weights
 
 if TYPE_CHECKING:
+    from reage.nets.diffusion import Base
+    from reage.training.album import Album
+    from reage.training.latents import Latents
     from reage.training.zones import ZoneRecipe
 
 Weights = tuple[dict[str, Any], dict[str, object]]
 """Tensors by name, and the config that is stored beside them."""
+
+DEFAULT_BASE = "ldm-small"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +35,12 @@ class Run:
     Args:
         checkpoint: file that a stopped run is resumed from; a recipe of several stages names one for each after it.
         journal: folder for the losses of a recipe that learns in steps, see `reage.training.journal`; None keeps none.
+        base: of recipes that go on from one, see `reage.nets.diffusion.load_base`.
     """
 
     checkpoint: Path
     journal: Path | None = None
+    base: str = DEFAULT_BASE
 
 
 def parts(portraits: Portraits, run: Run) -> Weights:
@@ -68,6 +76,7 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
     from reage.training.gains import measure_gains, measure_older
     from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
     from reage.training.samples import Watcher
+    from reage.training.stored import load_arrays, save_arrays
     from reage.zone_scores import ZoneScorer
 
     recipe, stored = AmganRecipe(), run.checkpoint.with_suffix(".lessons.npz")
@@ -81,11 +90,77 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
             parser=Parser.load(),
         )
         training = portraits.pick(portraits.split == "train")
-        make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")).save(stored)
-    deck = Deck(Lessons.load(stored), recipe.deck)
+        save_arrays(stored, make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")))
+    deck = Deck(load_arrays(stored, Lessons), recipe.deck)
     watch = Watcher(run.journal, recipe, deck) if run.journal else None
     net = train_amgan(recipe, deck, run.checkpoint, watch)
     return dict(net.generator.state_dict()), describe(recipe, measure_gains(net, deck), measure_older(net, deck))
+
+
+def ldm_small(portraits: Portraits, run: Run) -> Base:
+    """The base of the `ldla` engine; 90 minutes on two cores. Needs the weights `parts` and `zones-a`."""
+    import torch
+
+    from reage.nets.diffusion import build_base, load_base, require_diffusion, save_base, small
+    from reage.nets.tokens import build_tokenizer
+    from reage.prompts import all_prompts
+    from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
+    from reage.training.denoiser import DenoiserRecipe, train_denoiser
+
+    require_diffusion()
+    first, second, album = AutoencoderRecipe(), DenoiserRecipe(), _open_album(portraits, run)
+    half_way = run.checkpoint.with_suffix(".autoencoder")
+    torch.manual_seed(first.seed)
+    if not half_way.exists():
+        base = build_base(small(), build_tokenizer(all_prompts()), "ldm-small")
+        watch = watch_losses(run.journal)
+        train_autoencoder(first, base, album, run.checkpoint.with_suffix(".first"), watch)
+        save_base(half_way, base)
+    base = load_base(half_way)
+    watch = watch_losses(run.journal, first.schedule.steps)
+    train_denoiser(second, base, _open_latents(base, album, run), run.checkpoint.with_suffix(".second"), watch)
+    base.provenance = {"autoencoder": asdict(first), "denoiser": asdict(second), "seed": first.seed}
+    return base
+
+
+def ldla(portraits: Portraits, run: Run) -> Weights:
+    """The `ldla` engine; half an hour on two cores. Needs its base, `ldm-small` by default."""
+    from reage.nets.diffusion import load_base
+    from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensors
+
+    recipe, base, album = LdlaRecipe(), load_base(run.base), _open_album(portraits, run)
+    train_ldla(recipe, base, _open_latents(base, album, run), run.checkpoint, watch_losses(run.journal))
+    return trained_tensors(base, recipe), describe(recipe, base, (1.0,) * len(ZONES))
+
+
+def _open_album(portraits: Portraits, run: Run) -> Album:
+    """Training people with the scores of their zones, made once."""
+    from rich.progress import track
+
+    from reage.matte import Parser
+    from reage.training.album import Album, make_album
+    from reage.training.stored import load_arrays, save_arrays
+    from reage.zone_scores import ZoneScorer
+
+    stored = run.checkpoint.with_suffix(".album.npz")
+    if not stored.exists():
+        training = portraits.pick(portraits.split == "train")
+        parts = ZoneScorer.load("zones-a"), Parser.load()
+        save_arrays(stored, make_album(training, *parts, lambda rows: track(rows, "portraits")))
+    return load_arrays(stored, Album)
+
+
+def _open_latents(base: Base, album: Album, run: Run) -> Latents:
+    """The album's pictures as this base encodes them, made once."""
+    from rich.progress import track
+
+    from reage.training.latents import Latents, encode_album
+    from reage.training.stored import load_arrays, save_arrays
+
+    stored = run.checkpoint.with_suffix(".latents.npz")
+    if not stored.exists():
+        save_arrays(stored, encode_album(base, album, 2, track=lambda rows: track(rows, "latents")))
+    return load_arrays(stored, Latents)
 
 
 def age_a(portraits: Portraits, run: Run) -> Weights:
@@ -124,7 +199,7 @@ def _fit_zones(recipe: ZoneRecipe, portraits: Portraits) -> Weights:
     return fit_zone_scorer(recipe, portraits.pick(portraits.split == "train"), parser.parse)
 
 
-RECIPES: MappingProxyType[str, Callable[[Portraits, Run], Weights]] = MappingProxyType(
+RECIPES: MappingProxyType[str, Callable[[Portraits, Run], Weights | Base]] = MappingProxyType(
     {
         "age-a": age_a,
         "age-b": age_b,
@@ -137,14 +212,21 @@ RECIPES: MappingProxyType[str, Callable[[Portraits, Run], Weights]] = MappingPro
 )
 
 
-def train(name: str, shards: str | Path, out: str | Path | None = None, journal: str | Path | None = None) -> Path:
+def train(
+    name: str,
+    shards: str | Path,
+    out: str | Path | None = None,
+    journal: str | Path | None = None,
+    base: str = DEFAULT_BASE,
+) -> Path:
     """Runs a recipe and writes its weights with their config, seed and commit inside.
 
     Args:
         name: of the recipe and of the weights.
         shards: folder of portraits made by `prepare`.
-        out: weights file; by default NAME.safetensors in the current folder.
+        out: weights file, of a base the folder; by default NAME.safetensors in the current folder.
         journal: folder for the losses, of this run alone; None keeps none.
+        base: of recipes that go on from one.
 
     Raises:
         ReageError: when there is no such recipe, the shards cannot be read, or the folder cannot be made.
@@ -152,13 +234,20 @@ def train(name: str, shards: str | Path, out: str | Path | None = None, journal:
     if name not in RECIPES:
         raise ReageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
     path = Path(out or f"{name}.safetensors")
-    run = Run(checkpoint=path.with_suffix(".checkpoint"), journal=Path(journal) if journal else None)
+    run = Run(checkpoint=path.with_suffix(".checkpoint"), journal=Path(journal) if journal else None, base=base)
     portraits = read_shards(shards)
     if run.journal:
         make_folder(run.journal)
-    tensors, config = RECIPES[name](portraits, run)
-    save_weights(path, tensors, {**config, "name": name, "commit": _commit(), "version": reage.__version__})
-    return path
+    origin = {"name": name, "commit": _commit(), "version": reage.__version__}
+    made = RECIPES[name](portraits, run)
+    if isinstance(made, tuple):
+        tensors, config = made
+        save_weights(path, tensors, {**config, **origin})
+        return path
+    from reage.nets.diffusion import save_base
+
+    save_base(path.with_suffix(""), made, {**made.provenance, **origin})
+    return path.with_suffix("")
 
 
 def _commit() -> str:

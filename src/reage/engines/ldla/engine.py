@@ -1,0 +1,179 @@
+"""The engine: squares of zones out, a text for each, their change back, and a second pass that blends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reage.engines.base import Condition
+from reage.engines.ldla.denoise import DenoiseConfig, denoise, draw_noise
+from reage.images import geometry
+from reage.images.tensors import to_net
+from reage.matte import colourfulness
+from reage.nets.diffusion import Base, load_base
+from reage.plan import typical_score
+from reage.prompts import NEUTRAL, whole_prompt
+from reage.squares import FACE, cut_squares, paste_squares, square_from_crop
+from reage.types import ZONES, Aged, Face, Pixels, Plan, Plane, Reading
+from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
+from reage.zones import zone_masks
+
+_LEVELS = 127.5
+_SHADED = ("under_eye", "nasolabial", "lip_corners")
+"""Zones whose age is also in broad light and shade; of the others only what is finer is changed."""
+_COARSE = 0.12
+"""Sigma of what is broad, shares of a square's side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LdlaConfig:
+    """How the engine works.
+
+    Args:
+        zones: noise, steps and guidance of the zones.
+        refiner: the same of the pass that blends; None leaves it out.
+        skipped_below: a zone whose score changes by less stays as it is.
+        square_px: side of the squares.
+        face_px: side of the face that is blended.
+    """
+
+    zones: DenoiseConfig = field(default_factory=DenoiseConfig)
+    refiner: DenoiseConfig | None = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0)
+    skipped_below: float = 0.03
+    square_px: int = 128
+    face_px: int = 256
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A zone, the score it has, and the one it is to have."""
+
+    zone: str
+    now: float
+    asked: float
+
+
+class LdlaEngine:
+    """Ages the zones of a face, all in one batch; needs only the five landmarks.
+
+    Each zone's noise is the same for every score, and the change is that between what the noise becomes when the
+    asked score is named, and when the present one is: what noise alone would change is in neither.
+    """
+
+    name = "ldla"
+    summary = "latent diffusion: each zone by its own score and text, then a pass that blends"
+    accepts: frozenset[Condition] = frozenset({"zones"})
+    dense_landmarks = False
+    zone_driven = True
+    ages = (20.0, 85.0)
+
+    def __init__(self, base: Base, gains: Mapping[str, float], digest: str, config: LdlaConfig | None = None) -> None:
+        self.weights_hash = digest
+        self.config = config or LdlaConfig()
+        self._base = base
+        self._gains = gains
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
+        """Reads the base that the weights were trained for, and the weights into it."""
+        path = find_weights(weights or cls.name)
+        tensors, config = load_torch_weights(path)
+        with made_for(path, "LDLA"):
+            base = load_base(config["base"], device)
+            gains = dict(zip(ZONES, config["gains"], strict=True))
+            _take_in(base, tensors, int(config["lora_rank"]))
+        return cls(base, gains, weights_hash(path))
+
+    @torch.inference_mode()
+    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+        """The crop with the zones as the plan wants them; all else keeps every bit."""
+        orders = self._find_orders(reading, plan)
+        if not orders or plan.strength == 0:
+            return Aged(crop=face.crop.copy())
+        skin = face.skin * (1 - face.hair)
+        masks = {zone: mask * skin for zone, mask in zone_masks(face).items()}
+        zones = [order.zone for order in orders]
+        changes = plan.strength * self._change_zones(face, orders, plan.seed)
+        change = paste_squares(changes, face.to_crop(face.landmarks), zones, masks, len(face.crop))
+        reach = np.minimum(np.sum([masks[zone] for zone in zones], axis=0), 1)
+        if self.config.refiner is not None:
+            change = change + reach[..., None] * self._blend(face, change, plan.seed, self.config.refiner)
+        light = change.mean(-1, keepdims=True)
+        change = light + colourfulness(face) * (change - light)
+        return Aged(crop=_to_pixels(face.crop + change))
+
+    def _find_orders(self, reading: Reading, plan: Plan) -> list[_Order]:
+        assert plan.age_from is not None
+        orders = []
+        for zone, asked in plan.zones.items():
+            now = reading.zones.get(zone, typical_score(zone, plan.age_from))
+            if abs(asked - now) >= self.config.skipped_below:
+                orders.append(_Order(zone, now, asked))
+        return orders
+
+    def _change_zones(self, face: Face, orders: list[_Order], seed: int) -> NDArray[np.float32]:
+        """(K, P, P, 3) change of each square, levels."""
+        base, side = self._base, self.config.square_px
+        zones = [order.zone for order in orders]
+        squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, side)
+        latents = base.encode(to_net(squares).to(base.device))
+        noise = draw_noise(base, seed, len(ZONES), side // base.factor)[[ZONES.index(zone) for zone in zones]]
+        asked = [whole_prompt(order.zone, order.asked) for order in orders]
+        present = [whole_prompt(order.zone, order.now) for order in orders]
+        both = denoise(
+            base,
+            latents.repeat(2, 1, 1, 1),
+            noise.repeat(2, 1, 1, 1),
+            base.embed([*asked, *present]),
+            base.embed([""]),
+            self.config.zones,
+        )
+        aged, still = (_to_levels(part) for part in base.decode(both).chunk(2))
+        return np.stack(
+            [self._gains[zone] * _without_shade(one, zone) for one, zone in zip(aged - still, zones, strict=True)]
+        )
+
+    def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
+        """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
+        base, side, landmarks = self._base, self.config.face_px, face.to_crop(face.landmarks)
+        square = cut_squares(_to_pixels(face.crop + change), landmarks, [FACE], side)
+        latents = base.encode(to_net(square).to(base.device))
+        noise = draw_noise(base, seed, 1, side // base.factor)
+        blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([""]), config)
+        added = _to_levels(base.decode(blended)) - _to_levels(base.decode(latents))
+        crop_from_square = geometry.invert(square_from_crop(FACE, landmarks, len(face.crop), side))
+        return geometry.warp(added[0], crop_from_square, len(face.crop), len(face.crop), edge="zero")
+
+
+def _take_in(base: Base, tensors: Mapping[str, Tensor], lora_rank: int) -> None:
+    """Puts a trained denoiser, or the matrices to be added to one, into a base."""
+    if lora_rank:
+        from peft import LoraConfig
+
+        layers = sorted({name.split(".lora_")[0] for name in tensors})
+        base.unet.add_adapter(LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=layers))
+    missing, unknown = base.unet.load_state_dict(tensors, strict=False)
+    if unknown or (missing and not lora_rank):
+        raise KeyError(f"{len(missing)} tensors are missing, {len(unknown)} are unknown")
+
+
+def _without_shade(change: NDArray[np.float32], zone: str) -> NDArray[np.float32]:
+    if zone.split(".")[0] in _SHADED:
+        return change
+    return change - np.stack([geometry.blur(plane, _COARSE * len(change)) for plane in np.moveaxis(change, -1, 0)], -1)
+
+
+def _to_levels(x: Tensor) -> Plane:
+    levels: Plane = (x.clamp(-1.2, 1.2) * _LEVELS).permute(0, 2, 3, 1).float().cpu().numpy()
+    return np.ascontiguousarray(levels)
+
+
+def _to_pixels(levels: NDArray[np.floating]) -> Pixels:
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)

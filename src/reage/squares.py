@@ -1,0 +1,101 @@
+"""Square pictures of single zones and of the whole face, as latent diffusion works on them, and the way back.
+
+Convention:
+    squares RGB uint8 (K, P, P, 3); places in face units (see `reage.zones`); `square_from_crop` is a similarity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.images import geometry
+from reage.types import ZONES, Matrix, Pixels, Plane
+from reage.zones import EYES_IN_CROP, FACE_PER_CROP, ZONE_SHAPES, face_scale, smoothstep
+
+MARGIN = 0.15
+"""Share of a zone's own side that is added on each side: context, in which a change fades."""
+_SIDES = {
+    "forehead": 1.40,
+    "glabella": 0.90,
+    "interocular": 0.60,
+    "crows_feet": 0.70,
+    "under_eye": 0.75,
+    "nasolabial": 0.90,
+    "upper_lip": 0.75,
+    "lip_corners": 0.60,
+}
+FACE = "face"
+"""The square that holds hair, face and chin."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """Centre and side in face units."""
+
+    x: float
+    y: float
+    side: float
+
+
+SQUARES: Mapping[str, Square] = MappingProxyType(
+    {
+        zone: Square(ZONE_SHAPES[zone].x, ZONE_SHAPES[zone].y, (1 + 2 * MARGIN) * _SIDES[zone.split(".")[0]])
+        for zone in ZONES
+    }
+    | {FACE: Square(0.0, 0.2, 3.4)}
+)
+"""The zones' are those of LDLA (arXiv 2507.21600) with their margin, around the centres of `reage.zones`."""
+
+
+def square_from_crop(name: str, landmarks: Plane, crop_px: int, square_px: int) -> Matrix:
+    """(2, 3) matrix from a crop with these five landmarks (5, 2) crop px into one of `SQUARES`."""
+    square, unit = SQUARES[name], crop_px / FACE_PER_CROP
+    below = square.y * face_scale(crop_px, landmarks) if square.y > 0 else square.y
+    centre = np.array([square.x, below]) * unit + np.array(EYES_IN_CROP) * crop_px - 0.5
+    scale = square_px / (square.side * unit)
+    shift = (square_px - 1) / 2 - scale * centre
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float64)
+
+
+def cut_squares(crop: Pixels, landmarks: Plane, names: Sequence[str], square_px: int) -> Pixels:
+    """(S, S, 3) crop and its five landmarks (5, 2) crop px -> (K, P, P, 3), one square for each name."""
+    matrices = (square_from_crop(name, landmarks, len(crop), square_px) for name in names)
+    return np.stack([geometry.warp(crop, matrix, square_px, square_px) for matrix in matrices])
+
+
+def paste_squares(
+    changes: NDArray[np.float32], landmarks: Plane, zones: Sequence[str], masks: Mapping[str, Plane], crop_px: int
+) -> NDArray[np.float32]:
+    """The change of a crop made of those of its zones: each where its mask is, fading at the border of its square.
+
+    Args:
+        changes: (K, P, P, 3) change of each square, in any unit.
+        landmarks: (5, 2) crop px.
+        zones: K names.
+        masks: (S, S) for each of the zones, which add up to at most 1.
+        crop_px: side S of the crop.
+
+    Returns:
+        (S, S, 3) in that unit; 0 outside all masks.
+    """
+    square_px = changes.shape[1]
+    fade = _fade(square_px)[..., None]
+    pasted = np.zeros((crop_px, crop_px, 3), np.float32)
+    for change, zone in zip(changes, zones, strict=True):
+        crop_from_square = geometry.invert(square_from_crop(zone, landmarks, crop_px, square_px))
+        placed = geometry.warp(change * fade, crop_from_square, crop_px, crop_px, edge="zero")
+        pasted += masks[zone][..., None] * placed
+    return pasted
+
+
+def _fade(square_px: int) -> Plane:
+    """(P, P) 1 within the zone's own square, falling smoothly to 0 over its margin."""
+    half = (1 + 2 * MARGIN) / 2
+    away = half - np.abs((np.arange(square_px) + 0.5) / square_px - 0.5) * 2 * half
+    row = smoothstep(away.astype(np.float32), 0.0, MARGIN)
+    return np.outer(row, row).astype(np.float32)

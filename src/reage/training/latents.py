@@ -1,0 +1,105 @@
+"""Latents of an album's pictures, encoded once, and the prompts that go with them.
+
+Convention:
+    latents (M, c, h, w); kinds are places in `reage.training.album.KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from reage.nets.diffusion import Base
+from reage.prompts import NEUTRAL, face_prompt, label_of, label_prompt, whole_prompt, zone_prompt
+from reage.training.album import KINDS, SKIN, Album, AlbumConfig
+from reage.types import ZONES
+
+NOTHING = ""
+"""The prompt that guidance leads away from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latents:
+    """What there is to learn.
+
+    Args:
+        values: (M, c, h, w) float16.
+        kinds: (M,) int64.
+        scores: (M,) float32 of the zone, NaN where none is shown.
+        years: (M,) float32 age of the person.
+    """
+
+    values: NDArray[np.float16]
+    kinds: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    years: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class LatentBatch:
+    """A few of them, (B, ...) each."""
+
+    values: Tensor
+    kinds: Tensor
+    scores: Tensor
+    years: Tensor
+
+
+@torch.no_grad()
+def encode_album(
+    base: Base,
+    album: Album,
+    versions: int,
+    seed: int = 0,
+    track: Callable[[range], Iterable[int]] = iter,
+) -> Latents:
+    """Every kind of picture of every portrait, each in so many versions; zones that are hidden are left out."""
+    generator = Generator().manual_seed(seed)
+    kinds = torch.arange(len(KINDS)).repeat(versions)
+    found: list[LatentBatch] = []
+    for row in track(range(len(album))):
+        cut = album.cut(torch.full_like(kinds, row), kinds, AlbumConfig(), generator)
+        kept = (cut.kinds >= len(ZONES)) | ~cut.scores.isnan()
+        with torch.autocast(base.device.type, torch.bfloat16):
+            values = base.encode(cut.x[kept].to(base.device)).cpu()
+        found.append(LatentBatch(values.half(), cut.kinds[kept], cut.scores[kept], cut.years[kept]))
+    return Latents(
+        values=torch.cat([one.values for one in found]).numpy(),
+        kinds=torch.cat([one.kinds for one in found]).numpy(),
+        scores=torch.cat([one.scores for one in found]).numpy(),
+        years=torch.cat([one.years for one in found]).numpy(),
+    )
+
+
+def draw_latents(latents: Latents, rows: NDArray[np.int64], num: int, generator: Generator) -> LatentBatch:
+    """A batch from among these rows."""
+    chosen = rows[torch.randint(len(rows), (num,), generator=generator).numpy()]
+    return LatentBatch(
+        values=torch.from_numpy(latents.values[chosen]).float(),
+        kinds=torch.from_numpy(latents.kinds[chosen]),
+        scores=torch.from_numpy(latents.scores[chosen]),
+        years=torch.from_numpy(latents.years[chosen]),
+    )
+
+
+def caption(kind: int, score: float, years: float, coin: bool) -> str:
+    """What a picture shows; a zone is called by one template or the other, and a face by its age or its label."""
+    name = KINDS[kind]
+    if name in ZONES:
+        return whole_prompt(name, score) if coin else zone_prompt(name, score)
+    if name == SKIN:
+        return NEUTRAL
+    return face_prompt(years) if coin else label_prompt(label_of(years))
+
+
+def zone_rows(latents: Latents) -> NDArray[np.int64]:
+    """The rows that show zones."""
+    return np.flatnonzero(latents.kinds < len(ZONES))

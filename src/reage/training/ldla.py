@@ -1,0 +1,266 @@
+"""Trains LDLA (arXiv 2507.21600): the denoiser of a base learns to give a zone any score and to find the way back.
+
+Four losses: the noise under P_zone and under P_full, the score that is read off what P_target makes of the latents in
+one step, and the way back from there under P_full. The base's autoencoder and text encoder stay as they are. The
+score is read by a net that learns from real latents alone, so that neither can flatter the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from reage.nets.diffusion import Base
+from reage.nets.score_net import ScoreNetConfig, build_score_net
+from reage.prompts import whole_prompt, zone_prompt
+from reage.training.latents import NOTHING, LatentBatch, Latents, draw_latents, zone_rows
+from reage.training.loop import Schedule, crew, fit, share_of
+from reage.types import ZONES
+
+LORA_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LdlaWeights:
+    """Weight of each loss; 0 leaves it out.
+
+    Args:
+        zone: of the noise under P_zone.
+        full: of the noise under P_full.
+        score: of the score that is read.
+        cycle: of the way back.
+    """
+
+    zone: float = 1.0
+    full: float = 1.0
+    score: float = 1.0
+    cycle: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LdlaRecipe:
+    """Everything that decides which weights come out, beside the base and the latents.
+
+    Args:
+        seed: of the run.
+        schedule: length and batch.
+        weights: of the losses.
+        rate: highest learning rate of the denoiser.
+        score_rate: of the net that reads scores.
+        lora_rank: of the matrices added to attention layers; 0 trains the whole denoiser.
+        silent: share of zones shown without a prompt.
+        steps: least and greatest noise step, of 1000.
+        honest_below: noise step below which the net that reads scores also learns from one-step estimates.
+        near: share of targets near the score there is.
+        reach: how near.
+        quiet: share of the run before score and cycle count, then as long again until they count in full.
+    """
+
+    seed: int = 0
+    schedule: Schedule = Schedule(steps=800, batch=8, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
+    weights: LdlaWeights = field(default_factory=LdlaWeights)
+    rate: float = 1e-4
+    score_rate: float = 5e-4
+    lora_rank: int = 0
+    silent: float = 0.1
+    steps: tuple[int, int] = (20, 600)
+    honest_below: int = 400
+    near: float = 0.5
+    reach: float = 0.3
+    quiet: float = 0.15
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What chance decides about a batch, (B, ...) each."""
+
+    targets: Tensor
+    steps: Tensor
+    noise: Tensor
+    noise_back: Tensor
+    silent: Tensor
+
+
+def draw_order(batch: LatentBatch, recipe: LdlaRecipe, generator: Generator) -> Draw:
+    """Targets, half of them near the score there is, noise steps and noise."""
+    num = len(batch.values)
+    anywhere, by, coin, place, quiet = torch.rand(5, num, generator=generator)
+    near = (batch.scores + recipe.reach * (2 * by - 1)).clamp(0, 1)
+    first, last = recipe.steps
+    return Draw(
+        targets=torch.where(coin < recipe.near, near, anywhere),
+        steps=first + (place * (last - first + 1)).long(),
+        noise=torch.randn(batch.values.shape, generator=generator),
+        noise_back=torch.randn(batch.values.shape, generator=generator),
+        silent=quiet < recipe.silent,
+    )
+
+
+class Ldla(nn.Module):
+    """A base's denoiser, the net that reads scores, and the losses of both.
+
+    Args:
+        base: frozen but for its denoiser.
+        config: of the net that reads scores.
+    """
+
+    def __init__(self, base: Base, config: ScoreNetConfig) -> None:
+        super().__init__()
+        self.unet, self.score_net = base.unet, build_score_net(config)
+        self.signal: Tensor
+        self.num_steps: Tensor
+        self.register_buffer("signal", base.scheduler.alphas_cumprod.sqrt(), persistent=False)
+        self.register_buffer("num_steps", torch.zeros((), dtype=torch.long))
+        self._base = [base]  # in a list, so that its other parts are not trained or saved
+        self.seen: dict[str, float] = {}
+        """Each loss of the last step, without its weight."""
+
+    def forward(self, batch: LatentBatch, draw: Draw, recipe: LdlaRecipe) -> Tensor:
+        """What a step lowers."""
+        weights, ramp = recipe.weights, self._ramp(recipe)
+        whole, close, target = self._say(batch, draw)
+        noisy = self._blend(batch.values, draw.noise, draw.steps)
+        losses, back = self._noise_losses(noisy, draw, whole, close, weights)
+        if weights.score or weights.cycle:
+            made = self._clear(noisy, self._predict(noisy, draw.steps, target), draw.steps)
+            frozen = {name: value.detach() for name, value in self.score_net.named_parameters()}
+            read = torch.func.functional_call(self.score_net, frozen, (made, batch.kinds))
+            losses["score"] = F.mse_loss(read, draw.targets)
+        if weights.cycle:
+            losses["cycle"] = self._cycle(batch.values, made, draw, whole)
+        honest = self._honest(batch, back.detach(), draw.steps < recipe.honest_below)
+        self.seen = {name: loss.item() for name, loss in losses.items()} | {"honest": honest.item()}
+        shares = {"zone": 1.0, "full": 1.0, "score": ramp, "cycle": ramp}
+        self.num_steps += 1
+        return (
+            torch.stack([getattr(weights, name) * shares[name] * loss for name, loss in losses.items()]).sum() + honest
+        )
+
+    def _ramp(self, recipe: LdlaRecipe) -> float:
+        quiet = recipe.quiet * recipe.schedule.steps
+        return float(((self.num_steps - quiet) / max(1.0, quiet)).clamp(0, 1))
+
+    def _say(self, batch: LatentBatch, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+        """P_full and P_zone, now and then neither, and P_target, as text."""
+        wanted = list(
+            zip(batch.kinds.tolist(), batch.scores.tolist(), draw.targets.tolist(), draw.silent.tolist(), strict=True)
+        )
+        whole = [NOTHING if silent else whole_prompt(ZONES[kind], score) for kind, score, _, silent in wanted]
+        close = [NOTHING if silent else zone_prompt(ZONES[kind], score) for kind, score, _, silent in wanted]
+        target = [whole_prompt(ZONES[kind], score) for kind, _, score, _ in wanted]
+        return self._embed(whole), self._embed(close), self._embed(target)
+
+    @torch.no_grad()
+    def _embed(self, prompts: Sequence[str]) -> Tensor:
+        return self._base[0].embed(prompts).to(self.signal.device)
+
+    def _predict(self, noisy: Tensor, steps: Tensor, text: Tensor) -> Tensor:
+        noise: Tensor = self.unet(noisy, steps, encoder_hidden_states=text).sample
+        return noise.float()
+
+    def _blend(self, values: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        signal = self.signal[steps][:, None, None, None]
+        return signal * values + (1 - signal**2).sqrt() * noise
+
+    def _clear(self, noisy: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """The latents in one step, if that is the noise."""
+        signal = self.signal[steps][:, None, None, None]
+        return (noisy - (1 - signal**2).sqrt() * noise) / signal
+
+    def _noise_losses(
+        self, noisy: Tensor, draw: Draw, whole: Tensor, close: Tensor, weights: LdlaWeights
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The losses of the noise, and the latents that P_full, or else P_zone, clears up."""
+        texts = {"zone": close, "full": whole}
+        used = [name for name in texts if getattr(weights, name)]
+        num = len(used)
+        found = self._predict(
+            noisy.repeat(num, 1, 1, 1), draw.steps.repeat(num), torch.cat([texts[name] for name in used])
+        )
+        parts = dict(zip(used, found.chunk(num), strict=True))
+        losses = {name: F.mse_loss(part, draw.noise) for name, part in parts.items()}
+        return losses, self._clear(noisy, parts[used[-1]], draw.steps)
+
+    def _cycle(self, values: Tensor, made: Tensor, draw: Draw, whole: Tensor) -> Tensor:
+        noisy = self._blend(made, draw.noise_back, draw.steps)
+        return (self._clear(noisy, self._predict(noisy, draw.steps, whole), draw.steps) - values).abs().mean()
+
+    def _honest(self, batch: LatentBatch, estimates: Tensor, clear: Tensor) -> Tensor:
+        """What the net that reads scores learns: the scores of real latents, and of clear estimates of them."""
+        latents = torch.cat([batch.values, estimates[clear]])
+        kinds, scores = (torch.cat([one, one[clear]]) for one in (batch.kinds, batch.scores))
+        return F.mse_loss(self.score_net(latents, kinds), scores)
+
+
+def train_ldla(
+    recipe: LdlaRecipe,
+    base: Base,
+    latents: Latents,
+    checkpoint: Path | None = None,
+    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Ldla:
+    """Trains `base.unet` in place, whole or by LoRA.
+
+    Args:
+        recipe: of the run.
+        base: whose autoencoder made the latents.
+        latents: of training people.
+        checkpoint: file a stopped run is resumed from.
+        watch: is told the number of each step that was made, and its losses.
+    """
+    torch.manual_seed(recipe.seed)
+    device = crew().device
+    base.to(device)
+    base.unet.requires_grad_(not recipe.lora_rank)
+    if recipe.lora_rank:
+        add_lora(base, recipe.lora_rank)
+    net = Ldla(base, ScoreNetConfig(latent_channels=base.latent_channels))
+    net.to(device)
+    zones = zone_rows(latents)
+
+    def loss_of(generator: Generator) -> Tensor:
+        batch = draw_latents(latents, zones, recipe.schedule.batch, generator)
+        draw = draw_order(batch, recipe, generator)
+        own = share_of(recipe.schedule.batch)
+        parts = [type(one)(*(getattr(one, name)[own].to(device) for name in vars(one))) for one in (batch, draw)]
+        return net(*parts, recipe)
+
+    def tell(step: int, loss: float, mean: nn.Module) -> None:
+        if watch:
+            watch(step, {**net.seen, "loss": loss})
+
+    rates: list[tuple[nn.Module, float]] = [(net.unet, recipe.rate), (net.score_net, recipe.score_rate)]
+    mean = fit(net, loss_of, rates, recipe.schedule, seed=recipe.seed, checkpoint=checkpoint, watch=tell)
+    net.load_state_dict(mean.state_dict())
+    net.eval().requires_grad_(False)
+    return net
+
+
+def add_lora(base: Base, rank: int) -> None:
+    """Matrices of this rank beside those of the denoiser's attention layers, and nothing else to be trained."""
+    from peft import LoraConfig
+
+    base.unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(LORA_LAYERS)))
+
+
+def trained_tensors(base: Base, recipe: LdlaRecipe) -> dict[str, Tensor]:
+    """What a weights file has to hold: the whole denoiser, or the matrices that were added."""
+    state = base.unet.state_dict()
+    return {name: value for name, value in state.items() if not recipe.lora_rank or "lora_" in name}
+
+
+def describe(recipe: LdlaRecipe, base: Base, gains: tuple[float, ...]) -> dict[str, object]:
+    """What the weights file says about the weights."""
+    return {
+        "base": base.name,
+        "base_hash": base.weights_hash,
+        "lora_rank": recipe.lora_rank,
+        "gains": gains,
+        "recipe": asdict(recipe),
+        "seed": recipe.seed,
+    }

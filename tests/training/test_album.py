@@ -1,0 +1,68 @@
+"""Pictures cut from portraits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reage.matte import Parser
+from reage.signs import OTHER_SIDE
+from reage.squares import cut_squares
+from reage.training.album import KINDS, PICTURE_PX, Album, AlbumConfig, make_album
+from reage.training.augment import AugmentConfig
+from reage.training.stored import load_arrays, save_arrays
+from reage.types import ZONES, Face
+from reage.zone_scores import ZoneScorer
+
+STILL = AlbumConfig(
+    light=AugmentConfig(exposure=0.0, gamma=0.0, contrast=0.0, saturation=0.0, tint=0.0, lamp=0.0),
+    size=0.0,
+    shift=0.0,
+    turn_degrees=0.0,
+)
+
+
+@pytest.fixture(scope="module")
+def album(make_portrait: Callable, to_columns: Callable, face: Face) -> Album:
+    portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
+    return make_album(portraits, ZoneScorer.load("zones-a"), Parser.load())
+
+
+def test_an_album_survives_a_file(album: Album, tmp_path: Path) -> None:
+    assert len(album) == 2
+    assert album.scores.shape == (2, len(ZONES))
+    save_arrays(tmp_path / "album.npz", album)
+    np.testing.assert_array_equal(load_arrays(tmp_path / "album.npz", Album).crops, album.crops)
+
+
+def test_pictures_are_squares_with_their_scores(album: Album) -> None:
+    kinds = torch.arange(len(KINDS)).repeat(8)
+    cut = album.cut(torch.zeros_like(kinds), kinds, STILL, torch.Generator().manual_seed(0))
+    assert cut.x.shape == (len(kinds), 3, PICTURE_PX, PICTURE_PX)
+    squares = cut_squares(album.crops[0], album.landmarks[0], ZONES, PICTURE_PX)
+    scores = torch.from_numpy(album.scores[0])
+    for x, kind, score in zip(cut.x, kinds.tolist(), cut.scores, strict=True):
+        if kind >= len(ZONES):
+            assert score.isnan()
+            continue
+        levels = ((x + 1) * 127.5).permute(1, 2, 0).numpy()
+        far = {
+            False: np.abs(levels - squares[kind]).mean(),
+            True: np.abs(levels - squares[OTHER_SIDE[kind]][:, ::-1]).mean(),
+        }
+        mirrored = far[True] < far[False]
+        assert far[mirrored] < 4
+        wanted = scores[OTHER_SIDE[kind] if mirrored else kind]
+        assert score == wanted or (score.isnan() and wanted.isnan())
+
+
+def test_the_same_seed_cuts_the_same_pictures(album: Album) -> None:
+    rows, kinds = torch.tensor([0, 1, 1]), torch.tensor([0, 12, 13])
+    first, second = (album.cut(rows, kinds, AlbumConfig(), torch.Generator().manual_seed(3)) for _ in range(2))
+    other = album.cut(rows, kinds, AlbumConfig(), torch.Generator().manual_seed(4))
+    torch.testing.assert_close(first.x, second.x, rtol=0, atol=0)
+    assert (other.x - first.x).abs().mean() > 0.01

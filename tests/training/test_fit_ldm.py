@@ -1,0 +1,216 @@
+"""A base that learns from pictures, and LDLA that learns on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reage.nets.diffusion import Base, build_base, tiny
+from reage.nets.tokens import build_tokenizer
+from reage.prompts import NEUTRAL, all_prompts
+from reage.training.album import KINDS, Album
+from reage.training.autoencoder import AutoencoderRecipe, measure_deviation, train_autoencoder
+from reage.training.denoiser import DenoiserRecipe, draw_mixed, train_denoiser
+from reage.training.latents import Latents, caption, draw_latents, encode_album, zone_rows
+from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
+from reage.training.loop import Schedule
+from reage.types import ZONES, Face
+
+STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
+RECIPE = LdlaRecipe(schedule=STEPS, weights=LdlaWeights(score=1.0, cycle=1.0))
+
+
+@pytest.fixture(scope="module")
+def album(face: Face) -> Album:
+    """A face and its mirror image, every zone of which has a score of its own."""
+    scores = np.linspace(0.05, 0.95, len(ZONES), dtype=np.float32)
+    scores = np.stack([scores, scores[::-1]])
+    scores[1, 0] = np.nan
+    mirrored = face.to_crop(face.landmarks)[[3, 2, 1, 0, 4]] * [-1, 1] + [len(face.crop) - 1, 0]
+    return Album(
+        crops=np.stack([face.crop, face.crop[:, ::-1]]),
+        landmarks=np.stack([face.to_crop(face.landmarks), mirrored]).astype(np.float32),
+        years=np.array([30.0, 70.0], np.float32),
+        scores=scores,
+    )
+
+
+@pytest.fixture
+def base() -> Base:
+    torch.manual_seed(0)
+    return build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
+
+
+@pytest.fixture(scope="module")
+def latents(album: Album) -> Latents:
+    torch.manual_seed(0)
+    return encode_album(build_base(tiny(), build_tokenizer(all_prompts())), album, 1)
+
+
+def state_of(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+def changed(net: torch.nn.Module, before: dict[str, torch.Tensor]) -> bool:
+    return any(not torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_autoencoder_learns_and_its_latents_are_scaled(base: Base, album: Album) -> None:
+    told: list[float] = []
+    recipe = AutoencoderRecipe(schedule=replace(STEPS, steps=12), rate=3e-3, num_measured=8)
+    train_autoencoder(recipe, base, album, watch=lambda step, losses: told.append(losses["autoencoder"]))
+    assert len(told) == 12
+    assert np.mean(told[-3:]) < 0.9 * np.mean(told[:3])
+    assert measure_deviation(base.vae, recipe, album) * base.vae.config.scaling_factor == pytest.approx(1.0)
+
+
+def test_latents_are_those_of_pictures_that_show_something(latents: Latents, album: Album) -> None:
+    hidden = int(np.isnan(album.scores).sum())
+    assert len(latents) == 2 * len(KINDS) - hidden
+    zones = zone_rows(latents)
+    assert not np.isnan(latents.scores[zones]).any()
+    assert set(latents.kinds.tolist()) == set(range(len(KINDS)))
+    assert set(latents.years.tolist()) == {30.0, 70.0}
+
+
+def test_captions_say_what_a_picture_shows() -> None:
+    forehead, face, skin = KINDS.index("forehead"), len(ZONES), len(ZONES) + 1
+    assert caption(forehead, 0.4, 50, True) == "photo of the face of a person with forehead wrinkle score 40"
+    assert caption(forehead, 0.4, 50, False) == "close-up photo of the forehead, wrinkle score 40"
+    assert caption(face, np.nan, 71.2, True) == "photo of the face of a 71 year old person"
+    assert caption(face, np.nan, 71.2, False) == "A photo of a old"
+    assert caption(skin, np.nan, 71.2, True) == NEUTRAL
+
+
+def test_denoiser_learns_with_its_texts(base: Base, latents: Latents) -> None:
+    unet, text = state_of(base.unet), state_of(base.text_encoder)
+    told: list[float] = []
+    recipe = DenoiserRecipe(schedule=replace(STEPS, steps=12), rate=2e-3)
+    train_denoiser(recipe, base, latents, watch=lambda step, losses: told.append(losses["denoiser"]))
+    assert np.mean(told[-3:]) < np.mean(told[:3])
+    assert changed(base.unet, unet)
+    assert changed(base.text_encoder, text)
+
+
+def test_batches_keep_the_share_of_zones(latents: Latents) -> None:
+    zones = zone_rows(latents)
+    others = np.setdiff1d(np.arange(len(latents)), zones)
+    recipe = DenoiserRecipe(schedule=replace(STEPS, batch=400), zones=0.7)
+    batch = draw_mixed(latents, (zones, others), recipe, torch.Generator().manual_seed(0))
+    assert len(batch.values) == 400
+    assert (batch.kinds < len(ZONES)).float().mean() == pytest.approx(0.7, abs=0.08)
+    assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONES)).sum()
+
+
+# LDLA
+
+
+def take_step(net: Ldla, latents: Latents, recipe: LdlaRecipe, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    batch = draw_latents(latents, zone_rows(latents), recipe.schedule.batch, generator)
+    return net(batch, draw_order(batch, recipe, generator), recipe)
+
+
+def make_net(base: Base) -> Ldla:
+    from reage.nets.score_net import tiny_score_net
+
+    base.unet.requires_grad_(True)
+    net = Ldla(base, tiny_score_net(base.latent_channels))
+    net.num_steps.fill_(100)  # the quiet start is over
+    return net
+
+
+def reached(part: torch.nn.Module) -> bool:
+    return any(weight.grad is not None and bool(weight.grad.abs().sum() > 0) for weight in part.parameters())
+
+
+@pytest.mark.parametrize("name", ["zone", "full", "score", "cycle"])
+def test_each_loss_reaches_the_denoiser_alone(name: str, base: Base, latents: Latents) -> None:
+    only = LdlaWeights(**{one: float(one == name) for one in ("zone", "full", "score", "cycle")})
+    if name in ("score", "cycle"):
+        only = replace(only, zone=1e-9)  # its estimate is what the score net learns from
+    net = make_net(base)
+    loss = take_step(net, latents, replace(RECIPE, weights=only))
+    (loss - 0.0).backward()
+    assert reached(net.unet)
+    assert reached(net.score_net)
+    assert net.seen[name] > 0
+    assert not reached(base.text_encoder)
+    assert not reached(base.vae)
+
+
+def test_the_score_net_learns_from_real_latents_alone(base: Base, latents: Latents) -> None:
+    """What the denoiser is told about scores leaves the net that reads them as it is."""
+    grads = []
+    for weight in (0.0, 50.0):
+        net = make_net(base)
+        torch.manual_seed(1)
+        for module in net.score_net.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+        recipe = replace(RECIPE, weights=LdlaWeights(score=weight, cycle=0.0))
+        take_step(net, latents, recipe).backward()
+        grads.append(
+            torch.cat([weight.grad.flatten() for weight in net.score_net.parameters() if weight.grad is not None])
+        )
+    torch.testing.assert_close(*grads)
+
+
+def test_score_and_cycle_begin_quietly(base: Base, latents: Latents) -> None:
+    net, recipe = make_net(base), replace(RECIPE, weights=LdlaWeights(zone=1e-9, full=0.0, score=1.0, cycle=1.0))
+    recipe = replace(recipe, schedule=replace(STEPS, steps=1000))
+    net.num_steps.fill_(0)
+    first = take_step(net, latents, recipe)
+    assert first.item() == pytest.approx(net.seen["honest"], abs=1e-6)
+    net.num_steps.fill_(900)
+    assert take_step(net, latents, recipe).item() > net.seen["honest"] + 0.5 * net.seen["cycle"]
+
+
+def test_targets_are_scores_and_half_of_them_near(latents: Latents) -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch = draw_latents(latents, zone_rows(latents), 500, generator)
+    draw = draw_order(batch, RECIPE, generator)
+    assert 0 <= draw.targets.min() <= draw.targets.max() <= 1
+    assert ((draw.targets - batch.scores).abs() <= RECIPE.reach).float().mean() > 0.6
+    assert RECIPE.steps[0] <= draw.steps.min() <= draw.steps.max() <= RECIPE.steps[1]
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, base: Base, latents: Latents) -> None:
+    text, vae = state_of(base.text_encoder), state_of(base.vae)
+    recipe = replace(RECIPE, lora_rank=rank)
+    told: list[dict[str, float]] = []
+    train_ldla(recipe, base, latents, watch=lambda step, losses: told.append(dict(losses)))
+    assert [set(one) for one in told] == [{"zone", "full", "score", "cycle", "honest", "loss"}] * 3
+    assert not changed(base.text_encoder, text)
+    assert not changed(base.vae, vae)
+    tensors = trained_tensors(base, recipe)
+    assert all("lora_" in name for name in tensors) == bool(rank)
+    assert describe(recipe, base, (1.0,) * len(ZONES))["base"] == "ldm-tiny"
+
+
+def test_a_stopped_run_goes_on_where_it_was(album: Album, latents: Latents, tmp_path: Path) -> None:
+    def run(stop_at: int | None, checkpoint: Path | None) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        base = build_base(tiny(), build_tokenizer(all_prompts()))
+
+        def watch(step: int, losses: object) -> None:
+            if step == stop_at:
+                raise KeyboardInterrupt
+
+        recipe = replace(RECIPE, schedule=replace(STEPS, steps=4, checkpoint_seconds=0.0))
+        if stop_at:
+            with pytest.raises(KeyboardInterrupt):
+                train_ldla(recipe, base, latents, checkpoint, watch)
+        else:
+            train_ldla(recipe, base, latents, checkpoint, watch)
+        return state_of(base.unet)
+
+    run(3, tmp_path / "run.checkpoint")
+    resumed = run(None, tmp_path / "run.checkpoint")
+    straight = run(None, None)
+    assert all(torch.equal(value, straight[name]) for name, value in resumed.items())
