@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
+from runs import show, to_markdown
 
 from reage.evaluation.faces import Faces
 from reage.evaluation.headline import headline
@@ -101,18 +102,13 @@ def main() -> None:
     recipe = replace(recipe, refine=replace(recipe.refine, steps=given.steps, mean_decay=0.98))
     deck = Deck(load_arrays(given.lessons, Lessons), recipe.deck)
     start = start_from(given.start, deck, recipe)
-    lines = [
-        "# What each loss of AMGAN's second stage does",
-        "",
+    note = (
         f"{given.steps} steps from the same first stage ({recipe.learn.steps}), one loss left out each time; judged "
         "on held-out people as in `reage evaluate` (years, identity and backdrop: colour portraits of 35 to 60; zone "
         f"slope: mean of twelve zones asked for 0 and 1, {given.zone_subjects} people). Made by "
-        "`python benchmarks/amgan_ablation.py`.",
-        "",
-        "| losses | " + " | ".join(COLUMNS) + " |",
-        "|---" * (len(COLUMNS) + 1) + "|",
-    ]
-    console = Console(stderr=True)
+        "`python benchmarks/amgan_ablation.py`."
+    )
+    console, rows = Console(stderr=True), []
     with tempfile.TemporaryDirectory() as folder:
         for left_out in ("", *LOSSES):
             name = f"without {left_out}" if left_out else "all"
@@ -121,14 +117,10 @@ def main() -> None:
             course = Course(replace(recipe, refining=weights), deck)
             course.net.load_state_dict(start)
             course.refine()
-            lines.append(
-                f"| {name} | "
-                + " | ".join(judge(course, given.shards, Path(folder) / name, given.zone_subjects))
-                + " |"
-            )
-            print(lines[-1])
-    if given.write:
-        given.write.write_text("\n".join(lines) + "\n")
+            rows.append([name, *judge(course, given.shards, Path(folder) / name, given.zone_subjects)])
+            console.print(*rows[-1], sep=" | ")
+    columns = ("losses", *COLUMNS)
+    show(to_markdown("What each loss of AMGAN's second stage does", note, columns, rows), given.write)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks share: clocks, the memory of a process, and runs of a benchmark in a process of its own."""
+"""What the benchmarks share: clocks, memory, tables, and runs of a benchmark in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -26,3 +27,16 @@ def peak_mb() -> float:
 def run_apart(file: str, *arguments: str) -> str:
     """What a benchmark's file prints, run with these arguments in a process of its own."""
     return subprocess.run([sys.executable, file, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def to_markdown(title: str, note: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A page with one table, each row of as many cells as there are columns."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join([f"# {title}", "", note, "", *("| " + " | ".join(line) + " |" for line in lines), ""])
+
+
+def show(page: str, path: Path | None) -> None:
+    """Prints a page, and writes it where that is asked for."""
+    print(page)
+    if path:
+        path.write_text(page)

@@ -21,7 +21,7 @@ from reage.cli import app
 from reage.cli.order import parse_sweep
 from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
 from reage.images import Image, geometry, load_image, save_image
-from reage.types import ZONES, Pixels
+from reage.types import ZONE_PRESETS, ZONES, Pixels
 
 IDENTITY = ("--engine", "identity")
 FACE_ROWS, FACE_COLUMNS = slice(80, 160), slice(90, 165)
@@ -102,8 +102,9 @@ def test_json_is_all_there_is_on_stdout(desk: Path) -> None:
     assert Path("out.webp").is_file()
 
 
-def test_zones_alone_are_an_order(desk: Path) -> None:
-    done = call("age", "photos/me.png", "--zones", "all=0.9")
+@pytest.mark.parametrize("zones", ["all=0.9", *ZONE_PRESETS])
+def test_zones_alone_are_an_order(zones: str, desk: Path) -> None:
+    done = call("age", "photos/me.png", "--zones", zones, *IDENTITY)
     assert done.exit_code == 0, done.output
     assert Path("me-aged.png").is_file()
 
@@ -326,6 +327,10 @@ def test_unusable_picture_is_refused(desk: Path, command: tuple[object, ...], na
         ("--zones", "forehead=much"),
         ("--zones", "forehead=1.5"),
         ("--zones", ""),
+        ("--to", 70, "--guidance", 3),
+        ("--to", 70, "--engine", "ldla", "--guidance", 50),
+        ("--to", 70, "--engine", "ldla", "--base", "nowhere"),
+        ("--to", 70, "--weights", "none.safetensors"),
         ("--sweep", "20-80"),
         ("--sweep", "20:80:x"),
         ("--sweep", "80:20:10"),

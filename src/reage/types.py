@@ -51,7 +51,18 @@ _UPPER = ZONES[:7]
 ZONE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"all": ZONES, "upper": _UPPER, "lower": tuple(zone for zone in ZONES if zone not in _UPPER), **_PAIRS}
 )
-"""Names that stand for several zones: the presets, and a paired zone without its side."""
+"""Names that stand for several zones, and a paired zone without its side."""
+
+ZONE_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "older": {"all": 0.9},
+        "younger": {"all": 0.1},
+        "upper": {"upper": 0.9},
+        "lower": {"lower": 0.9},
+        "mixed": {"upper": 0.9, "lower": 0.1},
+    }
+)
+"""Orders that LDLA shows (arXiv 2507.21600); the sixth, the original, is the photo itself."""
 
 
 def expand_zones(scores: Mapping[str, float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ import torch
 from reage.matte import Parser
 from reage.signs import OTHER_SIDE
 from reage.squares import cut_squares
-from reage.training.album import KINDS, PICTURE_PX, Album, AlbumConfig, make_album
+from reage.training.album import KINDS, Album, AlbumConfig, make_album
 from reage.training.augment import AugmentConfig
 from reage.training.stored import load_arrays, save_arrays
 from reage.types import ZONES, Face
@@ -42,8 +42,8 @@ def test_an_album_survives_a_file(album: Album, tmp_path: Path) -> None:
 def test_pictures_are_squares_with_their_scores(album: Album) -> None:
     kinds = torch.arange(len(KINDS)).repeat(8)
     cut = album.cut(torch.zeros_like(kinds), kinds, STILL, torch.Generator().manual_seed(0))
-    assert cut.x.shape == (len(kinds), 3, PICTURE_PX, PICTURE_PX)
-    squares = cut_squares(album.crops[0], album.landmarks[0], ZONES, PICTURE_PX)
+    assert cut.x.shape == (len(kinds), 3, 128, 128)
+    squares = cut_squares(album.crops[0], album.landmarks[0], ZONES, 128)
     scores = torch.from_numpy(album.scores[0])
     for x, kind, score in zip(cut.x, kinds.tolist(), cut.scores, strict=True):
         if kind >= len(ZONES):

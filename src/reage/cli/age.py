@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from reage.cli.order import Order, parse_faces, parse_sweep, parse_zones
+from reage.cli.order import Diffusion, Order, parse_faces, parse_sweep, parse_zones
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import PlanError
 from reage.types import Plan
+
+_DIFFUSION = "Latent diffusion"
 
 
 def age(
@@ -21,7 +23,10 @@ def age(
     ] = Plan.age_from,
     zones: Annotated[
         str | None,
-        typer.Option(metavar="NAME=SCORE,...", help="Zone scores from 0, smooth, to 1, marked; see `reage zones`."),
+        typer.Option(
+            metavar="NAME=SCORE,...",
+            help="Zone scores from 0, smooth, to 1, marked, see `reage zones`; or older, younger, upper, lower, mixed.",
+        ),
     ] = None,
     strength: Annotated[float, typer.Option(metavar="SHARE", help="Share of the change, 0 to 1.5.")] = Plan.strength,
     face: Annotated[str, typer.Option(metavar="all|largest|N", help="Which faces; N is from `reage find`.")] = "all",
@@ -41,6 +46,37 @@ def age(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="For engines that draw random numbers.")] = Plan.seed,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of the engine; the shipped ones by default.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Of ldla: Stable Diffusion 1.x or 2.x to use as it is: a folder, a file, or its name on the hub.",
+            rich_help_panel=_DIFFUSION,
+        ),
+    ] = None,
+    noise_strength: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Of ldla, γ_n: how much of a zone is drawn anew, above 0 to 1 (0.4).",
+            rich_help_panel=_DIFFUSION,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of ldla, γ_inf: denoising steps (20).", rich_help_panel=_DIFFUSION),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIMES",
+            help="Of ldla, γ_g: how strongly the score is followed, 0 to 20 (5).",
+            rich_help_panel=_DIFFUSION,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, or a torch device such as cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -62,6 +98,8 @@ def age(
         engine=engine,
         device=device,
         as_json=as_json,
+        weights=weights,
+        diffusion=Diffusion(base=base, noise_strength=noise_strength, steps=steps, guidance=guidance),
     )
     if ages:
         run.age_sweep(order, ages)

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reage.errors import EngineError, PlanError
-from reage.types import Plan
+from reage.types import ZONE_PRESETS, Plan
 
 if TYPE_CHECKING:
+    from reage.engines import Engine
     from reage.pipeline import Reager
 
 LARGEST_SWEEP = 100
 """Most pictures that one sweep makes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diffusion:
+    """What `reage age` was told about latent diffusion; None where it was told nothing.
+
+    Args:
+        base: latent diffusion model to use as it is.
+        noise_strength: γ_n.
+        steps: γ_inf.
+        guidance: γ_g.
+    """
+
+    base: str | None = None
+    noise_strength: float | None = None
+    steps: int | None = None
+    guidance: float | None = None
+
+    def load(self, engine: str, weights: Path | None, device: str) -> Engine | None:
+        """The `ldla` engine with these settings; None when nothing was set.
+
+        Raises:
+            EngineError: when another engine was asked for, or a setting is out of its range.
+        """
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        if not given:
+            return None
+        if engine != "ldla":
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla.")
+        from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+
+        base = given.pop("base", None)
+        config = LdlaConfig(zones=DenoiseConfig(**given))
+        return LdlaEngine.load(weights, device, base=base, config=config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +65,8 @@ class Order:
         engine: name of the engine.
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
+        weights: of the engine; None for the shipped ones.
+        diffusion: settings of the `ldla` engine.
     """
 
     source: Path
@@ -38,6 +76,8 @@ class Order:
     engine: str
     device: str
     as_json: bool
+    weights: Path | None = None
+    diffusion: Diffusion = field(default_factory=Diffusion)
 
     def load_artist(self) -> Reager:
         """The loaded engine with its finder and meter.
@@ -45,10 +85,12 @@ class Order:
         Raises:
             EngineError: when there is no such engine or device.
         """
+        from reage.engines import load_engine
         from reage.pipeline import Reager
 
         _check_device(self.device)
-        return Reager(self.engine, device=self.device)
+        engine = self.diffusion.load(self.engine, self.weights, self.device)
+        return Reager(engine or load_engine(self.engine, weights=self.weights, device=self.device), device=self.device)
 
 
 def parse_faces(text: str) -> str | int:
@@ -65,16 +107,20 @@ def parse_faces(text: str) -> str | int:
 
 
 def parse_zones(text: str | None) -> dict[str, float]:
-    """'crows_feet=0.9,forehead=0.2' as names and scores; `Plan` checks both.
+    """'crows_feet=0.9,forehead=0.2', or a preset, as names and scores; `Plan` checks both.
 
     Raises:
         PlanError: when a part is not NAME=SCORE.
     """
+    if text in ZONE_PRESETS:
+        return dict(ZONE_PRESETS[text])
     scores: dict[str, float] = {}
     for part in text.split(",") if text is not None else ():
         name, _, score = part.partition("=")
         scores[name.strip()] = _to_number(
-            score, f"--zones has '{part}'", "NAME=SCORE, as in crows_feet=0.9,forehead=0.2"
+            score,
+            f"--zones has '{part}'",
+            f"NAME=SCORE, as in crows_feet=0.9,forehead=0.2, or one of {', '.join(ZONE_PRESETS)}",
         )
     return scores
 

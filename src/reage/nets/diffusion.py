@@ -99,6 +99,11 @@ class Base:
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     @property
+    def picture_px(self) -> int:
+        """Side of the pictures it has learned from."""
+        return int(self.unet.config.sample_size) * self.factor
+
+    @property
     def latent_channels(self) -> int:
         """Of the latents."""
         return int(self.vae.config.latent_channels)
@@ -136,7 +141,7 @@ class Base:
     def to(self, device: str | torch.device) -> Base:
         """The same base, its nets moved there."""
         for part in (self.vae, self.unet, self.text_encoder):
-            part.to(device)
+            part.to(device, memory_format=torch.channels_last)  # in which convolutions are fastest
         return self
 
     @property
@@ -197,7 +202,8 @@ def load_base(name: str | Path = "ldm-small", device: str = "cpu", half: bool | 
     base.weights_hash = hash_base(place)
     precise = half is False or torch.device(device).type == "cpu"
     for part in (base.vae, base.unet, base.text_encoder):
-        (part.float() if precise else part.half()).to(device).eval().requires_grad_(False)
+        (part.float() if precise else part.half()).eval().requires_grad_(False)
+    base.to(device)
     if torch.device(device).type == "cuda" and torch.cuda.get_device_properties(device).total_memory < _LEAST_MEMORY:
         base.unet.set_attention_slice("auto")
     return base

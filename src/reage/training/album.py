@@ -25,7 +25,6 @@ from reage.training.augment import AugmentConfig, relight
 from reage.types import ZONES, Pixels, Plane
 from reage.zone_scores import ZoneScorer
 
-PICTURE_PX = 128
 SKIN = "skin"
 KINDS = (*ZONES, FACE, SKIN)
 """A zone; a whole face; a piece of a face of twice the size."""
@@ -37,12 +36,14 @@ class AlbumConfig:
     """How pictures are drawn.
 
     Args:
+        picture_px: side of the pictures.
         light: accidents of light; none of place.
         size: largest relative change of size.
         shift: largest shift, share of the side.
         turn_degrees: largest rotation to either side.
     """
 
+    picture_px: int = 128
     light: AugmentConfig = AugmentConfig(exposure=0.05, gamma=0.1, contrast=0.1, saturation=0.2, tint=0.01, lamp=0.0)
     size: float = 0.04
     shift: float = 0.03
@@ -103,12 +104,13 @@ class Album:
         crop, points = self.crops[row], self.landmarks[row]
         if mirrored:
             crop, points = crop[:, ::-1], points[_MIRRORED_POINTS] * [-1, 1] + [len(crop) - 1, 0]
-        name, side = (FACE, 2 * PICTURE_PX) if KINDS[kind] == SKIN else (KINDS[kind], PICTURE_PX)
+        px = config.picture_px
+        name, side = (FACE, 2 * px) if KINDS[kind] == SKIN else (KINDS[kind], px)
         matrix = square_from_crop(name, points, len(crop), side)
-        spare = (side - PICTURE_PX) / 2
+        spare = (side - px) / 2
         matrix = _jolt(side, accident, config) @ np.vstack([matrix, [0, 0, 1]])
         matrix[:, 2] -= spare + spare * accident[4:]
-        return geometry.warp(np.ascontiguousarray(crop), matrix, PICTURE_PX, PICTURE_PX)
+        return geometry.warp(np.ascontiguousarray(crop), matrix, px, px)
 
     def _score(self, row: int, kind: int, mirrored: bool) -> float:
         if kind >= len(ZONES):

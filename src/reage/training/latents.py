@@ -62,11 +62,11 @@ def encode_album(
     track: Callable[[range], Iterable[int]] = iter,
 ) -> Latents:
     """Every kind of picture of every portrait, each in so many versions; zones that are hidden are left out."""
-    generator = Generator().manual_seed(seed)
+    generator, config = Generator().manual_seed(seed), AlbumConfig(picture_px=base.picture_px)
     kinds = torch.arange(len(KINDS)).repeat(versions)
     found: list[LatentBatch] = []
     for row in track(range(len(album))):
-        cut = album.cut(torch.full_like(kinds, row), kinds, AlbumConfig(), generator)
+        cut = album.cut(torch.full_like(kinds, row), kinds, config, generator)
         kept = (cut.kinds >= len(ZONES)) | ~cut.scores.isnan()
         with torch.autocast(base.device.type, torch.bfloat16):
             values = base.encode(cut.x[kept].to(base.device)).cpu()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reage.engines.base import Condition
 from reage.engines.ldla.denoise import DenoiseConfig, denoise, draw_noise
+from reage.errors import EngineError
 from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.matte import colourfulness
@@ -40,15 +41,11 @@ class LdlaConfig:
         zones: noise, steps and guidance of the zones.
         refiner: the same of the pass that blends; None leaves it out.
         skipped_below: a zone whose score changes by less stays as it is.
-        square_px: side of the squares.
-        face_px: side of the face that is blended.
     """
 
     zones: DenoiseConfig = field(default_factory=DenoiseConfig)
     refiner: DenoiseConfig | None = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0)
     skipped_below: float = 0.03
-    square_px: int = 128
-    face_px: int = 256
 
 
 @dataclass(frozen=True)
@@ -81,15 +78,39 @@ class LdlaEngine:
         self._gains = gains
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
-        """Reads the base that the weights were trained for, and the weights into it."""
+    def load(
+        cls,
+        weights: str | Path | None = None,
+        device: str = "cpu",
+        *,
+        base: str | Path | None = None,
+        config: LdlaConfig | None = None,
+    ) -> Self:
+        """Reads the weights into the base that they were trained for.
+
+        Args:
+            weights: of the denoiser; the shipped ones by default.
+            device: of torch.
+            base: used as it is, without weights: what it makes of the prompts is what it has learned elsewhere.
+            config: how the engine works.
+
+        Raises:
+            EngineError: when both weights and a base are given.
+            WeightsError: when one of them cannot be used.
+        """
+        if base is not None:
+            if weights is not None:
+                raise EngineError("Weights of ldla name the base they were trained for; give weights or a base.")
+            loaded = load_base(base, device)
+            return cls(loaded, dict.fromkeys(ZONES, 1.0), loaded.weights_hash, config)
         path = find_weights(weights or cls.name)
-        tensors, config = load_torch_weights(path)
+        tensors, stored = load_torch_weights(path)
         with made_for(path, "LDLA"):
-            base = load_base(config["base"], device)
-            gains = dict(zip(ZONES, config["gains"], strict=True))
-            _take_in(base, tensors, int(config["lora_rank"]))
-        return cls(base, gains, weights_hash(path))
+            name, gains, rank = stored["base"], dict(zip(ZONES, stored["gains"], strict=True)), stored["lora_rank"]
+        loaded = load_base(name, device)
+        with made_for(path, f"LDLA on {name}"):
+            _take_in(loaded, tensors, int(rank))
+        return cls(loaded, gains, weights_hash(path), config)
 
     @torch.inference_mode()
     def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
@@ -120,7 +141,7 @@ class LdlaEngine:
 
     def _change_zones(self, face: Face, orders: list[_Order], seed: int) -> NDArray[np.float32]:
         """(K, P, P, 3) change of each square, levels."""
-        base, side = self._base, self.config.square_px
+        base, side = self._base, self._base.picture_px
         zones = [order.zone for order in orders]
         squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, side)
         latents = base.encode(to_net(squares).to(base.device))
@@ -142,7 +163,7 @@ class LdlaEngine:
 
     def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
-        base, side, landmarks = self._base, self.config.face_px, face.to_crop(face.landmarks)
+        base, side, landmarks = self._base, 2 * self._base.picture_px, face.to_crop(face.landmarks)
         square = cut_squares(_to_pixels(face.crop + change), landmarks, [FACE], side)
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)

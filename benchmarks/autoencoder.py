@@ -1,0 +1,130 @@
+"""What an autoencoder keeps of a face: the same minutes of training for several shapes, judged on held-out people.
+
+    python benchmarks/autoencoder.py shards/ album.npz                  the table on the screen
+    python benchmarks/autoencoder.py shards/ album.npz --minutes 5 --write benchmarks/autoencoder.md
+    python benchmarks/autoencoder.py shards/ --base ldm-small           of a base that is there
+
+`album.npz` is what `reage training fit ldm-small` makes first. Zones are judged where they are in the face: each one's
+square is encoded, decoded and pasted back, and the scores of the face are read before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from runs import show, to_markdown
+
+from reage.evaluation.subjects import face_of
+from reage.images.tensors import to_net
+from reage.matte import Parser
+from reage.nets.diffusion import AutoencoderConfig, Base, build_base, load_base, small
+from reage.nets.tokens import build_tokenizer
+from reage.portraits import Portraits, read_shards
+from reage.prompts import all_prompts
+from reage.squares import FACE, cut_squares, paste_squares
+from reage.training.album import Album
+from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
+from reage.training.stored import load_arrays
+from reage.types import ZONES, Pixels
+from reage.zone_scores import ZoneScorer
+from reage.zones import zone_masks
+
+SHAPES = {
+    "1/4, 4 channels": AutoencoderConfig(widths=(32, 64, 64), latent_channels=4),
+    "1/4, 8 channels": AutoencoderConfig(widths=(32, 64, 64), latent_channels=8),
+    "1/8, 16 channels": AutoencoderConfig(widths=(32, 64, 64, 64), latent_channels=16),
+}
+COLUMNS = ("autoencoder", "M parameters", "steps", "zones, PSNR dB", "face, PSNR dB", "zones-a moved", "zones-b moved")
+NUM_FACES = 48
+
+
+def train_for(minutes: float, config: AutoencoderConfig, album: Album) -> tuple[Base, int]:
+    """A base whose autoencoder has learned that long, along a whole schedule, and the number of its steps."""
+    base = build_base(replace(small(), autoencoder=config), build_tokenizer(all_prompts()))
+    recipe = AutoencoderRecipe()
+    started = time.monotonic()
+    train_autoencoder(replace(recipe, schedule=replace(recipe.schedule, steps=10)), base, album)
+    steps = int(minutes * 60 / (time.monotonic() - started) * 10)
+    base = build_base(replace(small(), autoencoder=config), build_tokenizer(all_prompts()))
+    schedule = replace(recipe.schedule, steps=steps, mean_decay=0.99)
+    train_autoencoder(replace(recipe, schedule=schedule), base, album)
+    return base, steps
+
+
+@torch.inference_mode()
+def judge(base: Base, portraits: Portraits, num_faces: int) -> list[str]:
+    """The cells that are measured."""
+    parser, scorers = Parser.load(), [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
+    errors, moved = [], []
+    for row in np.linspace(0, len(portraits) - 1, num_faces).astype(int):
+        face = face_of(portraits, row, parser)
+        points, names = face.to_crop(face.landmarks), [*ZONES, FACE]
+        squares = cut_squares(face.crop, points, names, base.picture_px)
+        change = through(base, squares) - squares
+        errors.append((change**2).mean((1, 2, 3)))
+        pasted = paste_squares(change[:-1], points, ZONES, zone_masks(face), len(face.crop))
+        after = replace(face, crop=np.clip(np.rint(face.crop + pasted), 0, 255).astype(np.uint8))
+        moved.append([gap_between(scorer.measure(face), scorer.measure(after)) for scorer in scorers])
+    noise = np.array(errors)
+    signal = [f"{10 * np.log10(255**2 / part.mean()):.1f}" for part in (noise[:, :-1], noise[:, -1])]
+    return [
+        *signal,
+        *(f"{np.nanmean(np.abs(one)):.3f}, mean {np.nanmean(one):+.3f}" for one in np.moveaxis(np.array(moved), 1, 0)),
+    ]
+
+
+def through(base: Base, squares: Pixels) -> np.ndarray:
+    """(K, P, P, 3) encoded and decoded, levels."""
+    decoded = base.decode(base.encode(to_net(squares)))
+    return ((decoded.permute(0, 2, 3, 1).numpy() + 1) * 127.5).clip(0, 255).astype(np.float32)
+
+
+def gap_between(before: dict[str, float], after: dict[str, float]) -> list[float]:
+    """By how much each zone's score has moved."""
+    return [after.get(zone, np.nan) - before.get(zone, np.nan) for zone in ZONES]
+
+
+def main() -> None:
+    """Trains and judges."""
+    given = read_arguments()
+    portraits = read_shards(given.shards, "val")
+    rows = []
+    if given.base:
+        base = load_base(given.base)
+        rows.append(
+            [given.base, f"{base.num_parameters['autoencoder'] / 1e6:.2f}", "-", *judge(base, portraits, given.faces)]
+        )
+    else:
+        album = load_arrays(given.album, Album)
+        for name, config in SHAPES.items():
+            base, steps = train_for(given.minutes, config, album)
+            size = f"{base.num_parameters['autoencoder'] / 1e6:.2f}"
+            rows.append([name, size, str(steps), *judge(base, portraits, given.faces)])
+            Console(stderr=True).print(rows[-1])
+    note = (
+        f"{given.faces} held-out portraits; PSNR of squares of {base.picture_px} px that went through; by how much the "
+        "scores of zones moved, mean of the absolute and of the signed change. Made by `python "
+        "benchmarks/autoencoder.py`" + (f", {given.minutes:g} minutes of training each." if not given.base else ".")
+    )
+    show(to_markdown("What an autoencoder keeps of a face", note, COLUMNS, rows), given.write)
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("album", type=Path, nargs="?")
+    parser.add_argument("--base")
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--faces", type=int, default=NUM_FACES)
+    parser.add_argument("--write", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""LDLA's engine on a tiny base with random weights: what holds whatever a base has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+from reage.engines.ldla.denoise import denoise, draw_noise
+from reage.errors import EngineError, WeightsError
+from reage.nets.diffusion import Base, build_base, load_base, save_base, tiny
+from reage.nets.tokens import build_tokenizer
+from reage.prompts import all_prompts
+from reage.training.ldla import LdlaRecipe, add_lora, describe, trained_tensors
+from reage.types import ZONES, Face, Plan, Reading
+from reage.weights import save_weights
+from reage.zones import zone_masks
+
+QUICK = DenoiseConfig(steps=2)
+CONFIG = LdlaConfig(zones=QUICK, refiner=None)
+BLENDED = LdlaConfig(zones=QUICK, refiner=replace(QUICK, noise_strength=0.1))
+READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5, zones=dict.fromkeys(ZONES, 0.4))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny base on the disk."""
+    torch.manual_seed(0)
+    base = build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
+    for weight in base.unet.parameters():
+        weight.data.mul_(1.5)  # so that a text makes a difference that eight bits show
+    path = tmp_path_factory.mktemp("bases") / "ldm-tiny"
+    save_base(path, base)
+    return path
+
+
+@pytest.fixture(scope="module")
+def base(folder: Path) -> Base:
+    return load_base(folder)
+
+
+@pytest.fixture(scope="module")
+def small_face(face: Face, cut_face: Callable[..., Face]) -> Face:
+    """The demo face in a crop of 192 px."""
+    eyes = face.landmarks[:4].mean(0)
+    return cut_face(face.crop, tuple(face.to_crop(eyes[None])[0]), len(face.crop) / 4.2, side_px=192)
+
+
+def engine_on(base: Base, config: LdlaConfig = CONFIG, gain: float = 1.0) -> LdlaEngine:
+    return LdlaEngine(base, dict.fromkeys(ZONES, gain), "0" * 12, config)
+
+
+def order(**zones: float) -> Plan:
+    return Plan(age=40.0, age_from=40.0, zones={name.replace("__", "."): score for name, score in zones.items()})
+
+
+@pytest.mark.parametrize("config", [CONFIG, BLENDED])
+def test_only_the_zones_that_were_asked_for_change(config: LdlaConfig, base: Base, small_face: Face) -> None:
+    aged = engine_on(base, config, gain=30.0).render(small_face, READING, order(forehead=1.0, crows_feet__left=0.9))
+    changed = np.abs(aged.crop.astype(int) - small_face.crop).max(-1) > 0
+    masks = zone_masks(small_face)
+    assert changed[masks["forehead"] > 0.9].mean() > 0.2
+    assert changed[masks["crows_feet.left"] > 0.9].mean() > 0.2
+    assert not changed[(masks["forehead"] == 0) & (masks["crows_feet.left"] == 0)].any()
+
+
+@pytest.mark.parametrize("score", [0.4, 0.42, 0.375])
+def test_a_score_that_is_there_changes_nothing(score: float, base: Base, small_face: Face) -> None:
+    aged = engine_on(base).render(small_face, READING, order(all=score))
+    np.testing.assert_array_equal(aged.crop, small_face.crop)
+
+
+def test_a_score_said_with_the_same_number_changes_nothing(base: Base, small_face: Face) -> None:
+    """The change is between two prompts, so what noise alone would do is not in it."""
+    reading = replace(READING, zones=dict.fromkeys(ZONES, 0.404))
+    eager = replace(CONFIG, skipped_below=0.0)
+    aged = engine_on(base, eager, gain=30.0).render(small_face, reading, order(all=0.396))
+    np.testing.assert_array_equal(aged.crop, small_face.crop)
+
+
+def test_a_zone_does_not_depend_on_those_beside_it(base: Base, small_face: Face) -> None:
+    alone = engine_on(base, gain=30.0).render(small_face, READING, order(forehead=1.0)).crop.astype(int)
+    together = (
+        engine_on(base, gain=30.0).render(small_face, READING, order(forehead=1.0, upper_lip=0.0)).crop.astype(int)
+    )
+    lip = zone_masks(small_face)["upper_lip"] > 0
+    assert np.abs(alone - together)[~lip].max() <= 1  # a batch rounds otherwise
+    assert np.abs(alone - together)[lip].max() > 1
+
+
+def test_the_seed_decides_on_the_noise(base: Base, small_face: Face) -> None:
+    plan = order(all=0.9)
+    engine = engine_on(base, gain=30.0)
+    first, again = (engine.render(small_face, READING, plan).crop for _ in range(2))
+    other = engine.render(small_face, READING, replace(plan, seed=1)).crop
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_noise_of_a_place_is_its_own_whatever_else_is_drawn(base: Base) -> None:
+    noise = draw_noise(base, 3, 12, 8)
+    assert noise.shape == (12, base.latent_channels, 8, 8)
+    assert len({float(one.sum()) for one in noise}) == 12
+    torch.testing.assert_close(draw_noise(base, 3, 12, 8), noise, rtol=0, atol=0)
+
+
+def test_grey_stays_grey(base: Base, small_face: Face) -> None:
+    grey = replace(small_face, crop=np.repeat(small_face.crop.mean(-1, keepdims=True), 3, -1).astype(np.uint8))
+    aged = engine_on(base, gain=30.0).render(grey, READING, order(all=0.9)).crop.astype(int)
+    assert np.ptp(aged, axis=-1).max() == 0
+    assert (aged != grey.crop).any()
+
+
+def test_guidance_and_steps_count(base: Base) -> None:
+    latents, noise = torch.zeros(1, base.latent_channels, 8, 8), draw_noise(base, 0, 1, 8)
+    text, silence = base.embed(["forehead"]), base.embed([""])
+    made = [
+        denoise(base, latents, noise, text, silence, config)
+        for config in (QUICK, replace(QUICK, guidance=1.0), replace(QUICK, steps=4), replace(QUICK, noise_strength=0.6))
+    ]
+    assert all((one - made[0]).abs().max() > 1e-4 for one in made[1:])
+
+
+def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
+    latents = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    text = base.embed(["forehead"])
+    faint = DenoiseConfig(noise_strength=0.002, steps=2, guidance=1.0)
+    made = denoise(base, latents, draw_noise(base, 0, 1, 8), text, base.embed([""]), faint)
+    assert (made - latents).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("noise_strength", 0.0, "noise strength is 0"),
+        ("noise_strength", 1.2, "noise strength is 1.2"),
+        ("steps", 0, "0 denoising steps"),
+        ("steps", 900, "1 to 400"),
+        ("guidance", -1.0, "guidance is -1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(setting: str, value: float, words: str) -> None:
+    with pytest.raises(EngineError, match=words):
+        DenoiseConfig(**{setting: value})  # type: ignore[arg-type]
+
+
+# Weights
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_weights_go_into_the_base_they_name(rank: int, folder: Path, small_face: Face, tmp_path: Path) -> None:
+    trained, recipe = load_base(folder), LdlaRecipe(lora_rank=rank)
+    if rank:
+        add_lora(trained, rank)
+    torch.manual_seed(1)
+    for name, weight in trained.unet.named_parameters():
+        if not rank or "lora_B" in name:
+            weight.data.add_(0.05 * torch.randn_like(weight))
+    path = tmp_path / "mine.safetensors"
+    save_weights(path, trained_tensors(trained, recipe), describe(recipe, trained, (2.0,) * len(ZONES)), half=False)
+    loaded = LdlaEngine.load(path, config=CONFIG)
+    made = loaded.render(small_face, READING, order(forehead=0.9))
+    wanted = LdlaEngine(trained, dict.fromkeys(ZONES, 2.0), "", CONFIG).render(small_face, READING, order(forehead=0.9))
+    np.testing.assert_array_equal(made.crop, wanted.crop)
+    assert len(loaded.weights_hash) == 12
+
+
+def test_a_base_works_without_weights(folder: Path, small_face: Face) -> None:
+    engine = LdlaEngine.load(base=folder, config=CONFIG)
+    assert len(engine.weights_hash) == 12
+    assert engine.render(small_face, READING, order(forehead=0.9)).crop.shape == small_face.crop.shape
+
+
+def test_weights_that_do_not_fit_are_refused_in_a_sentence(folder: Path, base: Base, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_weights(path, {"conv_in.weight": torch.zeros(3)}, describe(LdlaRecipe(), base, (1.0,) * len(ZONES)))
+    with pytest.raises(WeightsError, match="not made for LDLA"):
+        LdlaEngine.load(path)
+    save_weights(
+        path, {"conv_in.weight": torch.zeros(3)}, {"base": "ldm-lost", "gains": [1.0] * len(ZONES), "lora_rank": 0}
+    )
+    with pytest.raises(WeightsError, match="ldm-lost"):
+        LdlaEngine.load(path)
+    with pytest.raises(EngineError, match="weights or a base"):
+        LdlaEngine.load(path, base=folder)
