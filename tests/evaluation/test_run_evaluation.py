@@ -130,9 +130,12 @@ def test_a_stopped_run_goes_on(shards: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_say_the_same_as_one(shards: Path, tmp_path: Path) -> None:
-    order = Order(engine="prototype", faces=shards, targets=(70.0,), zone_subjects=1, zone_scores=(1.0,))
+    order = Order(
+        engine="prototype", faces=shards, targets=(70.0,), num_subjects=2, zone_subjects=1, zone_scores=(1.0,)
+    )
     one, two = (run(order, tmp_path / str(workers), workers=workers).rows for workers in (1, 2))
     assert one["file"].tolist() == two["file"].tolist()
+    assert len(set(one["file"].tolist())) == 2
     assert (one["kind"] == "zone").sum() == len(ZONES)
     np.testing.assert_allclose(one["years"], two["years"], atol=0.01)
     np.testing.assert_array_equal(one["changed"], two["changed"])

@@ -15,6 +15,7 @@ from reage.prompts import NEUTRAL, all_prompts
 from reage.training.album import KINDS, Album
 from reage.training.autoencoder import AutoencoderRecipe, measure_deviation, train_autoencoder
 from reage.training.denoiser import DenoiserRecipe, draw_mixed, train_denoiser
+from reage.training.draw import FROM_NOTHING, draw_faces
 from reage.training.latents import Latents, caption, draw_latents, encode_album, zone_rows
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
 from reage.training.loop import Schedule
@@ -104,6 +105,15 @@ def test_batches_keep_the_share_of_zones(latents: Latents) -> None:
     assert len(batch.values) == 400
     assert (batch.kinds < len(ZONES)).float().mean() == pytest.approx(0.7, abs=0.08)
     assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONES)).sum()
+
+
+def test_a_base_draws_by_itself(base: Base) -> None:
+    quick = replace(FROM_NOTHING, steps=2)
+    sheet = draw_faces(base, ["A photo of a child", "A photo of a old"], 3, config=quick)
+    side = base.picture_px
+    assert sheet.shape == (2 * side, 3 * side, 3)
+    np.testing.assert_array_equal(draw_faces(base, ["A photo of a child", "A photo of a old"], 3, config=quick), sheet)
+    assert (draw_faces(base, ["A photo of a child"], 3, seed=1, config=quick) != sheet[:side]).any()
 
 
 # LDLA

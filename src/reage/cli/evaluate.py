@@ -36,6 +36,7 @@ def evaluate(
         str | None, typer.Option(help="Ages asked for: 20,30,40 or 20:80:10; 20 to 80 by default.", show_default=False)
     ] = None,
     target: Annotated[float | None, typer.Option(help="The age asked for in --pairs.", show_default=False)] = None,
+    count: Annotated[int, typer.Option(min=0, help="Judge on so many of them, spread over all; 0 for all.")] = 0,
     zone_faces: Annotated[int, typer.Option(min=0, help="On so many faces zones are ordered one by one.")] = 24,
     weights: Annotated[
         Path | None, typer.Option(help="Weights file of the engine; the shipped one by default.")
@@ -72,6 +73,7 @@ def evaluate(
         after=pairs[1] if pairs else None,
         weights=weights,
         targets=ages,
+        num_subjects=count,
         zone_subjects=zone_faces,
         matcher=matcher,
         matcher_kind=matcher_kind,

@@ -112,7 +112,7 @@ def parse_zones(text: str | None) -> dict[str, float]:
     Raises:
         PlanError: when a part is not NAME=SCORE.
     """
-    if text in ZONE_PRESETS:
+    if text is not None and text in ZONE_PRESETS:
         return dict(ZONE_PRESETS[text])
     scores: dict[str, float] = {}
     for part in text.split(",") if text is not None else ():

@@ -72,6 +72,25 @@ def curve(
     typer.echo(output)
 
 
+@training.command(epilog="Example: reage training draw ldm-small -o faces.png")
+def draw(
+    base: Annotated[str, typer.Argument(metavar="NAME|DIR", help="A latent diffusion base.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write.")] = Path("faces.png"),
+    count: Annotated[int, typer.Option("-n", min=1, max=16, help="Faces of each age group.")] = 6,
+    seed: Annotated[int, typer.Option(help="Decides on the noise.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, or a torch device such as cuda.")] = "cpu",
+) -> None:
+    """Let a base draw faces of the six age groups by itself, a row for each."""
+    from reage.images import Image, save_image
+    from reage.nets.diffusion import load_base
+    from reage.prompts import AGE_LABELS, label_prompt
+    from reage.training.draw import draw_faces
+
+    pixels = draw_faces(load_base(base, device), [label_prompt(label) for label in AGE_LABELS], count, seed)
+    save_image(Image(pixels=pixels), output)
+    typer.echo(output)
+
+
 @training.command(epilog="Example: reage training calibrate --shards shards/ -o reference.json")
 def calibrate(
     shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],

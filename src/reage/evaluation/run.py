@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import reage
 from reage.engines import load_engine
@@ -49,6 +51,7 @@ class Order:
         weights: file for the engine; None for the shipped ones.
         targets: ages asked for, years; of pairs the one age.
         zone_scores: scores each zone is asked for.
+        num_subjects: so many of the subjects, spread over all; 0 for all.
         zone_subjects: at least so many subjects get zone orders, spread over all; 0 for none.
         matcher: ONNX file of a second net for identity.
         matcher_kind: how that net wants its faces.
@@ -61,6 +64,7 @@ class Order:
     weights: Path | None = None
     targets: tuple[float, ...] = TARGETS
     zone_scores: tuple[float, ...] = ZONE_SCORES
+    num_subjects: int = 0
     zone_subjects: int = 24
     matcher: Path | None = None
     matcher_kind: Literal["arcface", "adaface"] = "arcface"
@@ -123,14 +127,16 @@ def _load_engine(order: Order, judges: Judges) -> tuple[Subjects, Maker]:
     engine = load_engine(order.engine, weights=order.weights)
     subjects: Subjects
     if has_shards(order.faces):
-        subjects = PortraitSubjects(read_shards(order.faces, split="val"), Parser.load())
+        portraits = read_shards(order.faces, split="val")
+        subjects = PortraitSubjects(portraits.pick(_spread(len(portraits), order.num_subjects)), Parser.load())
     else:
         photos = list_images(order.faces)
         if not photos:
             raise ReageError(
                 f"There are no photos and no portraits-*.parquet files in {order.faces}; give one of both."
             )
-        subjects = PhotoSubjects(photos, Finder.load(), dense_landmarks=engine.dense_landmarks)
+        chosen = [photos[place] for place in _spread(len(photos), order.num_subjects)]
+        subjects = PhotoSubjects(chosen, Finder.load(), dense_landmarks=engine.dense_landmarks)
     every = max(1, len(subjects) // order.zone_subjects) if order.zone_subjects else 0
     maker = EngineMaker(
         engine=engine,
@@ -141,6 +147,11 @@ def _load_engine(order: Order, judges: Judges) -> tuple[Subjects, Maker]:
         zone_every=every,
     )
     return subjects, maker
+
+
+def _spread(num: int, most: int) -> NDArray[np.int64]:
+    """So many places among `num`, evenly chosen; all of them for 0."""
+    return np.linspace(0, num - 1, min(num, most or num)).astype(np.int64)
 
 
 def _load_pairs(order: Order) -> tuple[Subjects, Maker]:

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import reage
 from reage.errors import ReageError
 from reage.portraits import Portraits, read_shards
-from reage.training.journal import make_folder, watch_loss, watch_losses
-from reage.types import ZONES
+from reage.training.journal import make_folder, watch_loss
+from reage.training.run import DEFAULT_BASE, Run, Weights
 from reage.weights import save_weights
 
 if TYPE_CHECKING:
     from reage.nets.diffusion import Base
-    from reage.training.album import Album
-    from reage.training.latents import Latents
     from reage.training.zones import ZoneRecipe
-
-Weights = tuple[dict[str, Any], dict[str, object]]
-"""Tensors by name, and the config that is stored beside them."""
-
-DEFAULT_BASE = "ldm-small"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """Where a run keeps what is not its weights.
-
-    Args:
-        checkpoint: file that a stopped run is resumed from; a recipe of several stages names one for each after it.
-        journal: folder for the losses of a recipe that learns in steps, see `reage.training.journal`; None keeps none.
-        base: of recipes that go on from one, see `reage.nets.diffusion.load_base`.
-    """
-
-    checkpoint: Path
-    journal: Path | None = None
-    base: str = DEFAULT_BASE
 
 
 def parts(portraits: Portraits, run: Run) -> Weights:
@@ -98,69 +75,17 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
 
 
 def ldm_small(portraits: Portraits, run: Run) -> Base:
-    """The base of the `ldla` engine; 90 minutes on two cores. Needs the weights `parts` and `zones-a`."""
-    import torch
+    """The base of the `ldla` engine; an hour and a half on two cores. Needs the weights `parts` and `zones-a`."""
+    from reage.training.diffusion import fit_base
 
-    from reage.nets.diffusion import build_base, load_base, require_diffusion, save_base, small
-    from reage.nets.tokens import build_tokenizer
-    from reage.prompts import all_prompts
-    from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
-    from reage.training.denoiser import DenoiserRecipe, train_denoiser
-
-    require_diffusion()
-    first, second, album = AutoencoderRecipe(), DenoiserRecipe(), _open_album(portraits, run)
-    half_way = run.checkpoint.with_suffix(".autoencoder")
-    torch.manual_seed(first.seed)
-    if not half_way.exists():
-        base = build_base(small(), build_tokenizer(all_prompts()), "ldm-small")
-        watch = watch_losses(run.journal)
-        train_autoencoder(first, base, album, run.checkpoint.with_suffix(".first"), watch)
-        save_base(half_way, base)
-    base = load_base(half_way)
-    watch = watch_losses(run.journal, first.schedule.steps)
-    train_denoiser(second, base, _open_latents(base, album, run), run.checkpoint.with_suffix(".second"), watch)
-    base.provenance = {"autoencoder": asdict(first), "denoiser": asdict(second), "seed": first.seed}
-    return base
+    return fit_base(portraits, run)
 
 
 def ldla(portraits: Portraits, run: Run) -> Weights:
-    """The `ldla` engine; half an hour on two cores. Needs its base, `ldm-small` by default."""
-    from reage.nets.diffusion import load_base
-    from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensors
+    """The `ldla` engine; half an hour on two cores. Needs its base, `ldm-small` by default, and what that needs."""
+    from reage.training.diffusion import fit_ldla
 
-    recipe, base, album = LdlaRecipe(), load_base(run.base), _open_album(portraits, run)
-    train_ldla(recipe, base, _open_latents(base, album, run), run.checkpoint, watch_losses(run.journal))
-    return trained_tensors(base, recipe), describe(recipe, base, (1.0,) * len(ZONES))
-
-
-def _open_album(portraits: Portraits, run: Run) -> Album:
-    """Training people with the scores of their zones, made once."""
-    from rich.progress import track
-
-    from reage.matte import Parser
-    from reage.training.album import Album, make_album
-    from reage.training.stored import load_arrays, save_arrays
-    from reage.zone_scores import ZoneScorer
-
-    stored = run.checkpoint.with_suffix(".album.npz")
-    if not stored.exists():
-        training = portraits.pick(portraits.split == "train")
-        parts = ZoneScorer.load("zones-a"), Parser.load()
-        save_arrays(stored, make_album(training, *parts, lambda rows: track(rows, "portraits")))
-    return load_arrays(stored, Album)
-
-
-def _open_latents(base: Base, album: Album, run: Run) -> Latents:
-    """The album's pictures as this base encodes them, made once."""
-    from rich.progress import track
-
-    from reage.training.latents import Latents, encode_album
-    from reage.training.stored import load_arrays, save_arrays
-
-    stored = run.checkpoint.with_suffix(".latents.npz")
-    if not stored.exists():
-        save_arrays(stored, encode_album(base, album, 2, track=lambda rows: track(rows, "latents")))
-    return load_arrays(stored, Latents)
+    return fit_ldla(portraits, run)
 
 
 def age_a(portraits: Portraits, run: Run) -> Weights:

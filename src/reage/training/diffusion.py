@@ -1,0 +1,81 @@
+"""The recipes of latent diffusion: from portraits to a base of our own, and from any base to LDLA."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from reage.engines.ldla import LdlaConfig, LdlaEngine
+from reage.evaluation.subjects import face_of
+from reage.matte import Parser
+from reage.measure import Meter
+from reage.nets.diffusion import Base, build_base, load_base, require_diffusion, save_base, small
+from reage.nets.tokens import build_tokenizer
+from reage.portraits import Portraits
+from reage.prompts import all_prompts
+from reage.training.album import Album, make_album
+from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
+from reage.training.denoiser import DenoiserRecipe, train_denoiser
+from reage.training.journal import watch_losses
+from reage.training.latents import Latents, encode_album
+from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensors
+from reage.training.run import DEFAULT_BASE, Run, Weights
+from reage.training.stored import load_arrays, save_arrays
+from reage.training.zone_gains import measure_zone_gains
+from reage.types import ZONES
+from reage.zone_scores import ZoneScorer
+
+NUM_VERSIONS = 2
+"""Of each picture, in other light and place."""
+NUM_MEASURED = 12
+"""Faces on which the gains of zones are measured."""
+
+
+def fit_base(portraits: Portraits, run: Run) -> Base:
+    """The autoencoder, then the denoiser with the text encoder; each stage is resumed where it was stopped."""
+    require_diffusion()
+    first, second, training = AutoencoderRecipe(), DenoiserRecipe(), portraits.pick(portraits.split == "train")
+    album, half_way = open_album(training, run), run.checkpoint.with_suffix(".autoencoder")
+    if not half_way.exists():
+        torch.manual_seed(first.seed)
+        base = build_base(small(), build_tokenizer(all_prompts()), DEFAULT_BASE)
+        train_autoencoder(first, base, album, run.checkpoint.with_suffix(".first"), watch_losses(run.journal))
+        save_base(half_way, base)
+    base = load_base(half_way)
+    watch = watch_losses(run.journal, first.schedule.steps)
+    train_denoiser(second, base, open_latents(base, album, run), run.checkpoint.with_suffix(".second"), watch)
+    base.provenance = {"autoencoder": asdict(first), "denoiser": asdict(second), "seed": first.seed}
+    return base
+
+
+def fit_ldla(portraits: Portraits, run: Run) -> Weights:
+    """The denoiser of `run.base`, or LoRA matrices for it, and the gains of its zones."""
+    recipe, base, training = LdlaRecipe(), load_base(run.base), portraits.pick(portraits.split == "train")
+    album = open_album(training, run)
+    train_ldla(recipe, base, open_latents(base, album, run), run.checkpoint, watch_losses(run.journal))
+    engine, parser = LdlaEngine(base, dict.fromkeys(ZONES, 1.0), "", LdlaConfig(refiner=None)), Parser.load()
+    rows = np.linspace(0, len(training) - 1, min(NUM_MEASURED, len(training))).astype(int)
+    faces = [face_of(training, row, parser) for row in rows]
+    readers = Meter.load("age-a"), ZoneScorer.load("zones-a")
+    gains = measure_zone_gains(engine, faces, *readers, lambda faces: track(faces, "gains"))
+    return trained_tensors(base, recipe), describe(recipe, base, gains)
+
+
+def open_album(training: Portraits, run: Run) -> Album:
+    """Training people with the scores of their zones, made once."""
+    stored = run.checkpoint.with_suffix(".album.npz")
+    if not stored.exists():
+        parts = ZoneScorer.load("zones-a"), Parser.load()
+        save_arrays(stored, make_album(training, *parts, lambda rows: track(rows, "portraits")))
+    return load_arrays(stored, Album)
+
+
+def open_latents(base: Base, album: Album, run: Run) -> Latents:
+    """The album's pictures as this base encodes them, made once."""
+    stored = run.checkpoint.with_suffix(".latents.npz")
+    if not stored.exists():
+        save_arrays(stored, encode_album(base, album, NUM_VERSIONS, track=lambda rows: track(rows, "latents")))
+    return load_arrays(stored, Latents)
