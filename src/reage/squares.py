@@ -51,6 +51,13 @@ SQUARES: Mapping[str, Square] = MappingProxyType(
 )
 """The zones' are those of LDLA (arXiv 2507.21600) with their margin, around the centres of `reage.zones`."""
 
+_LEAST_FACE_PX = 288
+
+
+def fine_face_px(picture_px: int) -> int:
+    """Side of a whole face in which skin is about as fine as in the squares of zones, for a net of such pictures."""
+    return max(_LEAST_FACE_PX, 2 * picture_px)
+
 
 def square_from_crop(name: str, landmarks: Plane, crop_px: int, square_px: int) -> Matrix:
     """(2, 3) matrix from a crop with these five landmarks (5, 2) crop px into one of `SQUARES`."""

@@ -42,8 +42,8 @@ def test_an_album_survives_a_file(album: Album, tmp_path: Path) -> None:
 def test_pictures_are_squares_with_their_scores(album: Album) -> None:
     kinds = torch.arange(len(KINDS)).repeat(8)
     cut = album.cut(torch.zeros_like(kinds), kinds, STILL, torch.Generator().manual_seed(0))
-    assert cut.x.shape == (len(kinds), 3, 128, 128)
-    squares = cut_squares(album.crops[0], album.landmarks[0], ZONES, 128)
+    assert cut.x.shape == (len(kinds), 3, 96, 96)
+    squares = cut_squares(album.crops[0], album.landmarks[0], ZONES, 96)
     scores = torch.from_numpy(album.scores[0])
     for x, kind, score in zip(cut.x, kinds.tolist(), cut.scores, strict=True):
         if kind >= len(ZONES):

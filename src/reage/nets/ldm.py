@@ -52,7 +52,7 @@ class DenoiserConfig:
     layers: int = 1
     heads: int = 4
     groups: int = 32
-    side: int = 32
+    side: int = 24
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,14 +20,14 @@ from reage.images.tensors import to_net
 from reage.matte import Parser
 from reage.portraits import Portraits
 from reage.signs import OTHER_SIDE
-from reage.squares import FACE, square_from_crop
+from reage.squares import FACE, fine_face_px, square_from_crop
 from reage.training.augment import AugmentConfig, relight
 from reage.types import ZONES, Pixels, Plane
 from reage.zone_scores import ZoneScorer
 
 SKIN = "skin"
 KINDS = (*ZONES, FACE, SKIN)
-"""A zone; a whole face; a piece of a face of twice the size."""
+"""A zone; a whole face; a piece of a finer one."""
 _MIRRORED_POINTS = [3, 2, 1, 0, 4]
 
 
@@ -43,7 +43,7 @@ class AlbumConfig:
         turn_degrees: largest rotation to either side.
     """
 
-    picture_px: int = 128
+    picture_px: int = 96
     light: AugmentConfig = AugmentConfig(exposure=0.05, gamma=0.1, contrast=0.1, saturation=0.2, tint=0.01, lamp=0.0)
     size: float = 0.04
     shift: float = 0.03
@@ -105,7 +105,7 @@ class Album:
         if mirrored:
             crop, points = crop[:, ::-1], points[_MIRRORED_POINTS] * [-1, 1] + [len(crop) - 1, 0]
         px = config.picture_px
-        name, side = (FACE, 2 * px) if KINDS[kind] == SKIN else (KINDS[kind], px)
+        name, side = (FACE, fine_face_px(px)) if KINDS[kind] == SKIN else (KINDS[kind], px)
         matrix = square_from_crop(name, points, len(crop), side)
         spare = (side - px) / 2
         matrix = _jolt(side, accident, config) @ np.vstack([matrix, [0, 0, 1]])

@@ -34,7 +34,7 @@ class AutoencoderRecipe:
     """
 
     seed: int = 0
-    schedule: Schedule = Schedule(steps=3000, batch=12, weight_decay=0.0, mean_decay=0.998, largest_gradient=1.0)
+    schedule: Schedule = Schedule(steps=1800, batch=16, weight_decay=0.0, mean_decay=0.995, largest_gradient=1.0)
     album: AlbumConfig = field(default_factory=AlbumConfig)
     rate: float = 1.5e-3
     detail: float = 1.0

@@ -21,7 +21,7 @@ from reage.matte import colourfulness
 from reage.nets.diffusion import Base, load_base
 from reage.plan import typical_score
 from reage.prompts import NEUTRAL, whole_prompt
-from reage.squares import FACE, cut_squares, paste_squares, square_from_crop
+from reage.squares import FACE, cut_squares, fine_face_px, paste_squares, square_from_crop
 from reage.types import ZONES, Aged, Face, Pixels, Plan, Plane, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
 from reage.zones import zone_masks
@@ -163,7 +163,7 @@ class LdlaEngine:
 
     def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
-        base, side, landmarks = self._base, 2 * self._base.picture_px, face.to_crop(face.landmarks)
+        base, side, landmarks = self._base, fine_face_px(self._base.picture_px), face.to_crop(face.landmarks)
         square = cut_squares(_to_pixels(face.crop + change), landmarks, [FACE], side)
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)
