@@ -52,7 +52,7 @@ def start_from(path: Path | None, deck: Deck, recipe: AmganRecipe) -> dict[str, 
     return state
 
 
-def judge(course: Course, shards: Path, folder: Path, zone_subjects: int) -> list[str]:
+def judge(course: Course, given: argparse.Namespace, folder: Path) -> list[str]:
     """The cells of a row."""
     folder.mkdir()
     weights = folder / "amgan.safetensors"
@@ -61,11 +61,12 @@ def judge(course: Course, shards: Path, folder: Path, zone_subjects: int) -> lis
     )
     order = Order(
         engine="amgan",
-        faces=shards,
+        faces=given.shards,
         weights=weights,
         targets=TARGETS,
         zone_scores=(0.0, 1.0),
-        zone_subjects=zone_subjects,
+        num_subjects=given.people,
+        zone_subjects=given.zone_people,
     )
     rows = run(order, folder, workers=torch.get_num_threads()).rows
     faces, reference = Faces(rows), load_reference()
@@ -94,7 +95,8 @@ def main() -> None:
     parser.add_argument("shards", type=Path)
     parser.add_argument("lessons", type=Path)
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--zone-subjects", type=int, default=10)
+    parser.add_argument("--people", type=int, default=150, help="held-out portraits that judge, spread over all")
+    parser.add_argument("--zone-people", type=int, default=10, help="of whom zones are ordered one by one")
     parser.add_argument("--start", type=Path, help="nets after the first stage")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
@@ -104,8 +106,8 @@ def main() -> None:
     start = start_from(given.start, deck, recipe)
     note = (
         f"{given.steps} steps from the same first stage ({recipe.learn.steps}), one loss left out each time; judged "
-        "on held-out people as in `reage evaluate` (years, identity and backdrop: colour portraits of 35 to 60; zone "
-        f"slope: mean of twelve zones asked for 0 and 1, {given.zone_subjects} people). Made by "
+        f"on {given.people} held-out portraits as in `reage evaluate` (years, identity and backdrop: colour portraits of 35 to 60; zone "
+        f"slope: mean of twelve zones asked for 0 and 1, {given.zone_people} people). Made by "
         "`python benchmarks/amgan_ablation.py`."
     )
     console, rows = Console(stderr=True), []
@@ -117,7 +119,7 @@ def main() -> None:
             course = Course(replace(recipe, refining=weights), deck)
             course.net.load_state_dict(start)
             course.refine()
-            rows.append([name, *judge(course, given.shards, Path(folder) / name, given.zone_subjects)])
+            rows.append([name, *judge(course, given, Path(folder) / name)])
             console.print(*rows[-1], sep=" | ")
     columns = ("losses", *COLUMNS)
     show(to_markdown("What each loss of AMGAN's second stage does", note, columns, rows), given.write)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +182,47 @@ def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> 
         assert name in net.seen
 
 
+def test_a_zone_may_go_any_length_of_the_teachers_way_and_nowhere_else(lessons: Lessons) -> None:
+    orders = Deck(lessons, DeckConfig()).draw_orders(4, torch.Generator().manual_seed(0))
+    way = orders.ways - orders.x
+    tint = 0.1 * torch.tensor([0.114, 0.0, -0.299])[:, None, None]  # of no light
+
+    def far(change: torch.Tensor) -> float:
+        return float(Amgan._off_the_way(orders, orders.x + change))
+
+    assert far(0.5 * way) == pytest.approx(far(2 * way), abs=2e-3)
+    assert far(way) < 0.1 * far(-way)
+    for astray in (tint, 0.02 * torch.ones(3, 1, 1), 0.05 * torch.randn(way.shape)):
+        assert far(way + astray) > far(way) + 0.005
+
+
+def test_a_run_stopped_in_its_second_stage_does_not_learn_the_first_again(lessons: Lessons, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, refine=replace(STEPS, checkpoint_seconds=0.0))
+    seen: list[tuple[str, int]] = []
+
+    def watch(stage: str, step: int, net: Amgan, mean: nn.Module) -> None:
+        seen.append((stage, step))
+        if seen.count(("refine", 2)) == 1 and (stage, step) == ("refine", 2):
+            raise KeyboardInterrupt
+
+    deck, checkpoint = Deck(lessons, recipe.deck), tmp_path / "amgan.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        train_amgan(recipe, deck, checkpoint, watch)
+    resumed = train_amgan(recipe, deck, checkpoint, watch)
+    assert seen == [
+        ("learn", 1),
+        ("learn", 2),
+        ("learn", 3),
+        ("refine", 1),
+        ("refine", 2),
+        ("refine", 2),
+        ("refine", 3),
+    ]
+    straight = train_amgan(recipe, deck)
+    for mine, other in zip(resumed.generator.parameters(), straight.generator.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+
+
 def test_a_run_of_both_stages_can_be_had_again(lessons: Lessons, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
     watcher = Watcher(tmp_path / "journal", RECIPE, Deck(lessons, RECIPE.deck), steps_per_sheet=3)
@@ -236,17 +275,7 @@ if crew().is_main_process:
 """
 
 
-@pytest.mark.parametrize("num_processes", [2])
-def test_two_processes_train_as_one(lessons: Lessons, tmp_path: Path, num_processes: int) -> None:
+def test_two_processes_train_as_one(lessons: Lessons, tmp_path: Path, check_two_train_as_one: Callable) -> None:
     """Each has half the batch, and the losses and weights are those of one process with all of it."""
     save_arrays(tmp_path / "lessons.npz", lessons)
-    (tmp_path / "launched.py").write_text(LAUNCHED)
-    command = [str(tmp_path / "launched.py"), str(tmp_path / "lessons.npz")]
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(num_processes)]
-    said = [
-        subprocess.run([sys.executable, *how, *command], capture_output=True, text=True, check=True).stdout.split()
-        for how in ([], launch)
-    ]
-    one, several = ([float(word) for word in words] for words in said)
-    assert (one[0], several[0]) == (1, num_processes)
-    np.testing.assert_allclose(several[1:], one[1:], rtol=1e-4)
+    check_two_train_as_one(LAUNCHED, tmp_path / "lessons.npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from reage.training.draw import FROM_NOTHING, draw_faces
 from reage.training.latents import Latents, caption, draw_latents, encode_album, zone_rows
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
 from reage.training.loop import Schedule
+from reage.training.stored import save_arrays
 from reage.types import ZONES, Face
 
 STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
@@ -224,3 +226,35 @@ def test_a_stopped_run_goes_on_where_it_was(album: Album, latents: Latents, tmp_
     resumed = run(None, tmp_path / "run.checkpoint")
     straight = run(None, None)
     assert all(torch.equal(value, straight[name]) for name, value in resumed.items())
+
+
+LAUNCHED = """
+import sys
+from pathlib import Path
+
+import torch
+
+from reage.nets.diffusion import build_base, tiny
+from reage.nets.tokens import build_tokenizer
+from reage.prompts import all_prompts
+from reage.training.latents import Latents
+from reage.training.ldla import LdlaRecipe, LdlaWeights, train_ldla
+from reage.training.loop import Schedule, crew
+from reage.training.stored import load_arrays
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+base = build_base(tiny(), build_tokenizer(all_prompts()))
+steps = Schedule(steps=3, batch=4, weight_decay=0.0, half=False)
+recipe = LdlaRecipe(schedule=steps, weights=LdlaWeights(cycle=1.0), quiet=0.1)
+losses = []
+latents = load_arrays(Path(sys.argv[1]), Latents)
+net = train_ldla(recipe, base, latents, watch=lambda step, seen: losses.append(seen["loss"]))
+if crew().is_main_process:
+    print(crew().num_processes, *losses, sum(weight.abs().sum().item() for weight in net.unet.parameters()))
+"""
+
+
+def test_two_processes_train_as_one(latents: Latents, tmp_path: Path, check_two_train_as_one: Callable) -> None:
+    save_arrays(tmp_path / "latents.npz", latents)
+    check_two_train_as_one(LAUNCHED, tmp_path / "latents.npz")

@@ -47,7 +47,7 @@ class LossWeights:
         cycle: back to the source.
         age: read by an estimator on grey copies.
         zones: scores that `zones-a` reads, of orders that no teacher can show.
-        way: of those orders' light to the teacher's way there: how far it is gone is free.
+        way: of those orders' light and colour to the teacher's way there: how far it is gone is free.
         penalty: of the critic's gradient.
     """
 
@@ -80,7 +80,7 @@ def refining() -> LossWeights:
         cycle=4.0,
         age=0.4,
         zones=12.0,
-        way=20.0,
+        way=30.0,
     )
 
 
@@ -225,14 +225,15 @@ class Amgan(nn.Module):
 
     @staticmethod
     def _off_the_way(orders: Orders, aged: Tensor) -> Tensor:
-        """Change of light in each zone that is not the teacher's, times whatever factor fits best."""
-        light = to_light(orders.x)
-        change, way = (to_light(one.float()) - light for one in (aged, orders.ways))
+        """Change in each zone that is not the teacher's, times whatever factor fits its light best."""
+        change, way = (one.float() - orders.x for one in (aged, orders.ways))
+        light, way_light = to_light(change), to_light(way)
         shares = orders.zones / orders.zones.sum((2, 3), keepdim=True).clamp(min=1e-3)
-        both, square = ((shares * way * other).sum((2, 3), keepdim=True) for other in (change, way))
+        both, square = ((shares * way_light * other).sum((2, 3), keepdim=True) for other in (light, way_light))
         factor = (both / (square + 1e-5)).clamp(min=0).detach()
         asked = (orders.zones.amax((2, 3)) > 0).sum().clamp(min=1)
-        return (shares * (change - factor * way).abs()).sum() / asked
+        astray = (change[:, None] - factor[:, :, None] * way[:, None]).abs().mean(2)
+        return (shares * astray).sum() / asked
 
     def _cycle(self, batch: Batch, aged: Tensor) -> Tensor:
         back = torch.cat([batch.planes[:, 1:2], batch.planes[:, :1], batch.planes[:, 2:]], 1)

@@ -192,9 +192,9 @@ class Ldla(nn.Module):
 
     def _honest(self, batch: LatentBatch, estimates: Tensor, clear: Tensor) -> Tensor:
         """What the net that reads scores learns: the scores of real latents, and of clear estimates of them."""
-        latents = torch.cat([batch.values, estimates[clear]])
-        kinds, scores = (torch.cat([one, one[clear]]) for one in (batch.kinds, batch.scores))
-        return F.mse_loss(self.score_net(latents, kinds), scores)
+        read = self.score_net(torch.cat([batch.values, estimates]), batch.kinds.repeat(2))
+        real, estimated = (read - batch.scores.repeat(2)).square().chunk(2)
+        return real.mean() + (clear * estimated).mean()
 
 
 def train_ldla(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from reage.errors import EngineError
 from reage.nets.diffusion import Base
+from reage.prompts import whole_prompt
+from reage.types import ZONES, Plane
+
+_LEVELS = 127.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,15 @@ class DenoiseConfig:
             raise EngineError(f"{self.steps} denoising steps are asked for; at this noise strength, give 1 to {most}.")
         if not 0 <= self.guidance <= 20:
             raise EngineError(f"The guidance is {self.guidance:g}; it must be a number from 0 to 20.")
+
+
+@dataclass(frozen=True)
+class ZoneOrder:
+    """A zone, the score it has, and the one it is to have."""
+
+    zone: str
+    now: float
+    asked: float
 
 
 def draw_noise(base: Base, seed: int, num: int, side: int) -> Tensor:
@@ -68,3 +83,32 @@ def denoise(base: Base, latents: Tensor, noise: Tensor, text: Tensor, silence: T
         unguided, guided = base.predict(now.repeat(2, 1, 1, 1), step.expand(2 * num), texts).chunk(2)
         now = scheduler.step(unguided + config.guidance * (guided - unguided), step, now).prev_sample
     return now
+
+
+def redraw(
+    base: Base, x: Tensor, orders: Sequence[ZoneOrder], seed: int, config: DenoiseConfig
+) -> tuple[Tensor, Tensor]:
+    """Squares of zones drawn anew from the same noise, once as asked for and once as they are.
+
+    Args:
+        base: that draws.
+        x: (K, 3, P, P) the squares.
+        orders: what is asked of each.
+        seed: of the noise.
+        config: how far, how finely and how strongly.
+
+    Returns:
+        (K, 3, P, P) twice: with the scores asked for, and with those there are.
+    """
+    latents = base.encode(x).repeat(2, 1, 1, 1)
+    noise = draw_noise(base, seed, len(ZONES), latents.shape[-1])[[ZONES.index(order.zone) for order in orders]]
+    asked = [whole_prompt(order.zone, order.asked) for order in orders]
+    present = [whole_prompt(order.zone, order.now) for order in orders]
+    text, silence = base.embed([*asked, *present]), base.embed([""])
+    aged, still = base.decode(denoise(base, latents, noise.repeat(2, 1, 1, 1), text, silence, config)).chunk(2)
+    return aged, still
+
+
+def to_levels(x: Tensor) -> Plane:
+    """(B, 3, P, P) in about [-1, 1] -> (B, P, P, 3) in levels, 0 being mid-grey, not rounded."""
+    return np.ascontiguousarray((x.clamp(-1.2, 1.2) * _LEVELS).permute(0, 2, 3, 1).float().cpu().numpy())

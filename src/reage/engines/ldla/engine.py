@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reage.engines.base import Condition
-from reage.engines.ldla.denoise import DenoiseConfig, denoise, draw_noise
+from reage.engines.ldla.denoise import DenoiseConfig, ZoneOrder, denoise, draw_noise, redraw, to_levels
 from reage.errors import EngineError
 from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.matte import colourfulness
 from reage.nets.diffusion import Base, load_base
 from reage.plan import typical_score
-from reage.prompts import NEUTRAL, whole_prompt
+from reage.prompts import NEUTRAL
 from reage.squares import FACE, cut_squares, fine_face_px, paste_squares, square_from_crop
-from reage.types import ZONES, Aged, Face, Pixels, Plan, Plane, Reading
+from reage.types import ZONES, Aged, Face, Pixels, Plan, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
 from reage.zones import zone_masks
 
-_LEVELS = 127.5
 _SHADED = ("under_eye", "nasolabial", "lip_corners")
 """Zones whose age is also in broad light and shade; of the others only what is finer is changed."""
 _COARSE = 0.12
@@ -46,15 +45,6 @@ class LdlaConfig:
     zones: DenoiseConfig = field(default_factory=DenoiseConfig)
     refiner: DenoiseConfig | None = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0)
     skipped_below: float = 0.03
-
-
-@dataclass(frozen=True)
-class _Order:
-    """A zone, the score it has, and the one it is to have."""
-
-    zone: str
-    now: float
-    asked: float
 
 
 class LdlaEngine:
@@ -130,33 +120,21 @@ class LdlaEngine:
         change = light + colourfulness(face) * (change - light)
         return Aged(crop=_to_pixels(face.crop + change))
 
-    def _find_orders(self, reading: Reading, plan: Plan) -> list[_Order]:
+    def _find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
         assert plan.age_from is not None
         orders = []
         for zone, asked in plan.zones.items():
             now = reading.zones.get(zone, typical_score(zone, plan.age_from))
             if abs(asked - now) >= self.config.skipped_below:
-                orders.append(_Order(zone, now, asked))
+                orders.append(ZoneOrder(zone, now, asked))
         return orders
 
-    def _change_zones(self, face: Face, orders: list[_Order], seed: int) -> NDArray[np.float32]:
+    def _change_zones(self, face: Face, orders: list[ZoneOrder], seed: int) -> NDArray[np.float32]:
         """(K, P, P, 3) change of each square, levels."""
-        base, side = self._base, self._base.picture_px
         zones = [order.zone for order in orders]
-        squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, side)
-        latents = base.encode(to_net(squares).to(base.device))
-        noise = draw_noise(base, seed, len(ZONES), side // base.factor)[[ZONES.index(zone) for zone in zones]]
-        asked = [whole_prompt(order.zone, order.asked) for order in orders]
-        present = [whole_prompt(order.zone, order.now) for order in orders]
-        both = denoise(
-            base,
-            latents.repeat(2, 1, 1, 1),
-            noise.repeat(2, 1, 1, 1),
-            base.embed([*asked, *present]),
-            base.embed([""]),
-            self.config.zones,
-        )
-        aged, still = (_to_levels(part) for part in base.decode(both).chunk(2))
+        squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, self._base.picture_px)
+        x = to_net(squares).to(self._base.device)
+        aged, still = (to_levels(part) for part in redraw(self._base, x, orders, seed, self.config.zones))
         return np.stack(
             [self._gains[zone] * _without_shade(one, zone) for one, zone in zip(aged - still, zones, strict=True)]
         )
@@ -168,7 +146,7 @@ class LdlaEngine:
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)
         blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([""]), config)
-        added = _to_levels(base.decode(blended)) - _to_levels(base.decode(latents))
+        added = to_levels(base.decode(blended)) - to_levels(base.decode(latents))
         crop_from_square = geometry.invert(square_from_crop(FACE, landmarks, len(face.crop), side))
         return geometry.warp(added[0], crop_from_square, len(face.crop), len(face.crop), edge="zero")
 
@@ -189,11 +167,6 @@ def _without_shade(change: NDArray[np.float32], zone: str) -> NDArray[np.float32
     if zone.split(".")[0] in _SHADED:
         return change
     return change - np.stack([geometry.blur(plane, _COARSE * len(change)) for plane in np.moveaxis(change, -1, 0)], -1)
-
-
-def _to_levels(x: Tensor) -> Plane:
-    levels: Plane = (x.clamp(-1.2, 1.2) * _LEVELS).permute(0, 2, 3, 1).float().cpu().numpy()
-    return np.ascontiguousarray(levels)
 
 
 def _to_pixels(levels: NDArray[np.floating]) -> Pixels:
