@@ -106,8 +106,8 @@ def main() -> None:
     start = start_from(given.start, deck, recipe)
     note = (
         f"{given.steps} steps from the same first stage ({recipe.learn.steps}), one loss left out each time; judged "
-        f"on {given.people} held-out portraits as in `reage evaluate` (years, identity and backdrop: colour portraits of 35 to 60; zone "
-        f"slope: mean of twelve zones asked for 0 and 1, {given.zone_people} people). Made by "
+        f"on {given.people} held-out portraits as in `reage evaluate` (years, identity and backdrop: colour portraits "
+        f"of 35 to 60; zone slope: mean of twelve zones asked for 0 and 1, {given.zone_people} people). Made by "
         "`python benchmarks/amgan_ablation.py`."
     )
     console, rows = Console(stderr=True), []
