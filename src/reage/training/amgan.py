@@ -79,8 +79,8 @@ def refining() -> LossWeights:
         place=0.2,
         cycle=4.0,
         age=0.4,
-        zones=12.0,
-        way=30.0,
+        zones=6.0,
+        way=10.0,
     )
 
 
@@ -105,7 +105,7 @@ class AmganRecipe:
     net: AmganConfig = field(default_factory=cpu)
     teacher_shape: float = 0.6
     learn: Schedule = Schedule(steps=1500, batch=6, weight_decay=0.0, mean_decay=0.998)
-    refine: Schedule = Schedule(steps=1500, batch=3, weight_decay=0.0, mean_decay=0.995, largest_gradient=50.0)
+    refine: Schedule = Schedule(steps=1000, batch=3, weight_decay=0.0, mean_decay=0.995, largest_gradient=50.0)
     refining: LossWeights = field(default_factory=refining)
     deck: DeckConfig = field(default_factory=DeckConfig)
     learn_rate: float = 1e-3

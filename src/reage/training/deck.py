@@ -41,7 +41,7 @@ class DeckConfig:
     own_age: float = 0.12
     zoned: float = 0.4
     unscored: float = 0.15
-    one_zone: float = 0.6
+    one_zone: float = 0.5
     any_score: float = 0.3
 
 

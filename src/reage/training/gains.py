@@ -12,7 +12,7 @@ from reage.training.deck import Deck, read_scores
 from reage.types import ZONES
 
 NUM_FACES = 48
-MOST = 3.5
+MOST = 2.5
 """Largest gain: beyond, a map is unlike any that the net has seen."""
 
 SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 80.0), 70.0
