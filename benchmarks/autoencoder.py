@@ -28,7 +28,7 @@ from reage.nets.tokens import build_tokenizer
 from reage.portraits import Portraits, read_shards
 from reage.prompts import all_prompts
 from reage.squares import FACE, cut_squares, paste_squares
-from reage.training.album import Album
+from reage.training.album import Album, AlbumConfig
 from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from reage.training.stored import load_arrays
 from reage.types import ZONES, Pixels
@@ -37,21 +37,28 @@ from reage.zones import zone_masks
 
 SHAPES = {
     "1/4, 4 channels": AutoencoderConfig(widths=(32, 64, 64), latent_channels=4),
-    "1/4, 8 channels": AutoencoderConfig(widths=(32, 64, 64), latent_channels=8),
+    "1/4, 4 channels, narrow": AutoencoderConfig(widths=(16, 32, 64), latent_channels=4),
     "1/8, 16 channels": AutoencoderConfig(widths=(32, 64, 64, 64), latent_channels=16),
 }
 COLUMNS = ("autoencoder", "M parameters", "steps", "zones, PSNR dB", "face, PSNR dB", "zones-a moved", "zones-b moved")
 NUM_FACES = 48
+PICTURE_PX = AlbumConfig().picture_px
+
+
+def build(config: AutoencoderConfig) -> Base:
+    """An untrained base with such an autoencoder, for pictures of `PICTURE_PX`."""
+    sizes = small()
+    side = PICTURE_PX >> (len(config.widths) - 1)
+    sizes = replace(sizes, autoencoder=config, denoiser=replace(sizes.denoiser, side=side))
+    return build_base(sizes, build_tokenizer(all_prompts()))
 
 
 def train_for(minutes: float, config: AutoencoderConfig, album: Album) -> tuple[Base, int]:
     """A base whose autoencoder has learned that long, along a whole schedule, and the number of its steps."""
-    base = build_base(replace(small(), autoencoder=config), build_tokenizer(all_prompts()))
-    recipe = AutoencoderRecipe()
+    recipe, base = AutoencoderRecipe(), build(config)
     started = time.monotonic()
-    train_autoencoder(replace(recipe, schedule=replace(recipe.schedule, steps=10)), base, album)
-    steps = int(minutes * 60 / (time.monotonic() - started) * 10)
-    base = build_base(replace(small(), autoencoder=config), build_tokenizer(all_prompts()))
+    train_autoencoder(replace(recipe, schedule=replace(recipe.schedule, steps=10), num_measured=16), base, album)
+    steps, base = int(minutes * 60 / (time.monotonic() - started) * 10), build(config)
     schedule = replace(recipe.schedule, steps=steps, mean_decay=0.99)
     train_autoencoder(replace(recipe, schedule=schedule), base, album)
     return base, steps
