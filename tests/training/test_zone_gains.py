@@ -26,5 +26,5 @@ def test_an_engine_that_ages_zones_gets_less_and_both_sides_the_same(
 ) -> None:
     gains = dict(zip(ZONES, measure_zone_gains(load_engine("amgan"), [face], *readers), strict=True))
     assert all(1 <= gain <= MOST for gain in gains.values())
-    assert gains["under_eye.left"] < MOST
-    assert gains["under_eye.left"] == gains["under_eye.right"]
+    assert min(gains.values()) < 0.9 * MOST
+    assert all(gain == gains[zone.replace("left", "right")] for zone, gain in gains.items())

@@ -9,6 +9,7 @@ import numpy as np
 
 from reage.composite import composite
 from reage.engines import Engine
+from reage.evaluation.subjects import in_own_crop
 from reage.measure import Meter
 from reage.plan import complete
 from reage.signs import OTHER_SIDE
@@ -38,7 +39,7 @@ def measure_zone_gains(
         track: wraps the faces in a progress bar.
     """
     rises = []
-    for face in track(faces):
+    for face in map(in_own_crop, track(faces)):
         reading = replace(reader.measure(face), zones=scorer.measure(face))
         scores = []
         for score in (0.0, 1.0):
