@@ -61,19 +61,19 @@ def age(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Of ldla, γ_n: how much of a zone is drawn anew, above 0 to 1 (0.4).",
+            help="Of ldla, γ_n: how much of a zone is drawn anew, above 0 to 1.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of ldla, γ_inf: denoising steps (20).", rich_help_panel=_DIFFUSION),
+        typer.Option(metavar="N", help="Of ldla, γ_inf: denoising steps.", rich_help_panel=_DIFFUSION),
     ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(
             metavar="TIMES",
-            help="Of ldla, γ_g: how strongly the score is followed, 0 to 20 (5).",
+            help="Of ldla, γ_g: how strongly the score is followed, 0 to 20.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
