@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 
-_SHIPPED = Path(__file__).parent / "weights_data"
+SHIPPED = Path(__file__).parent / "weights_data"
+"""The folder of shipped weights."""
 _CONFIG_KEY = "config"
 
 
@@ -109,12 +110,12 @@ def find_weights(name: str | Path) -> Path:
     Raises:
         WeightsError: when there is neither.
     """
-    shipped = _SHIPPED / f"{name}.safetensors"
+    shipped = SHIPPED / f"{name}.safetensors"
     if shipped.is_file():
         return shipped
     if Path(name).is_file():
         return Path(name)
-    names = ", ".join(sorted(file.stem for file in _SHIPPED.glob("*.safetensors"))) or "none"
+    names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors"))) or "none"
     raise WeightsError(f"There are no weights '{name}'; use shipped ones ({names}) or the path of a .safetensors file.")
 
 

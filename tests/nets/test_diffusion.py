@@ -177,7 +177,7 @@ def test_diffusers_reads_it_too(saved: Path) -> None:
 
 
 def test_a_shipped_base_is_found_by_its_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reage.nets.base_folder._SHIPPED", saved.parent)
+    monkeypatch.setattr("reage.nets.base_folder.SHIPPED", saved.parent)
     assert load_base("made").name == "made"
     assert base_hash("made") == base_hash(saved)
     with pytest.raises(WeightsError, match=re.escape("use a shipped one (made)")):

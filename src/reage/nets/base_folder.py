@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reage.errors import WeightsError
+from reage.weights import SHIPPED
 
-_SHIPPED = Path(__file__).parents[1] / "weights_data"
 INDEX, PROVENANCE = "model_index.json", "reage.json"
 _WEIGHTS = (
     "text_encoder/model.safetensors",
@@ -43,14 +43,14 @@ def find_base(name: str | Path) -> Path:
     Raises:
         WeightsError: when there is no such base, it lacks a part or cannot be fetched.
     """
-    for folder in (_SHIPPED / name, Path(name)):
+    for folder in (SHIPPED / name, Path(name)):
         if (folder / INDEX).is_file() or (folder == Path(name) and folder.is_dir()):
             return _check_whole(folder)
     if Path(name).is_file() and Path(name).suffix == ".safetensors":
         return Path(name)
     if isinstance(name, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return _check_whole(_fetch(name))
-    shipped = ", ".join(sorted(index.parent.name for index in _SHIPPED.glob(f"*/{INDEX}"))) or "none"
+    shipped = ", ".join(sorted(index.parent.name for index in SHIPPED.glob(f"*/{INDEX}"))) or "none"
     raise WeightsError(
         f"There is no diffusion base '{name}'; use a shipped one ({shipped}), a folder in diffusers' layout, "
         "a .safetensors checkpoint of Stable Diffusion 1.x or 2.x-base, or OWNER/NAME on the hub."
