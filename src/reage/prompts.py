@@ -33,6 +33,9 @@ AGE_LABELS = MappingProxyType(
 NEUTRAL = "photo of a person, natural skin texture"
 """Asks for nothing but a likely picture; what the refiner is asked with."""
 
+NOTHING = ""
+"""What guidance leads away from."""
+
 
 def whole_prompt(zone: str, score: float) -> str:
     """P_full with the score a zone has, P_target with the one it is to have: the two share a template."""

@@ -41,13 +41,13 @@ def fit(
         Path | None, typer.Option(help="Folder for the losses of this run, to watch it by.", show_default=False)
     ] = None,
     base: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|DIR",
             help="Of ldla: latent diffusion to go on from; ldm-small, a folder or file of Stable Diffusion 1.x or"
             " 2.x, or its name on the hub.",
         ),
-    ] = "ldm-small",
+    ] = None,
 ) -> None:
     """Run a recipe and write its weights; a run that was stopped goes on where it was.
 
@@ -55,8 +55,9 @@ def fit(
     """
     require_pyarrow()
     from reage.training.recipes import train
+    from reage.training.run import DEFAULT_BASE
 
-    typer.echo(train(recipe, shards, output, journal, base))
+    typer.echo(train(recipe, shards, output, journal, base or DEFAULT_BASE))
 
 
 @training.command(epilog="Example: reage training curve runs/age-a -o curve.svg")

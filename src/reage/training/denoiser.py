@@ -14,7 +14,8 @@ from torch import Generator, Tensor, nn
 
 from reage.nets.diffusion import Base
 from reage.nets.tokens import tokenize
-from reage.training.latents import NOTHING, LatentBatch, Latents, caption, draw_latents, zone_rows
+from reage.prompts import NOTHING
+from reage.training.latents import LatentBatch, Latents, add_noise, caption, draw_latents, zone_rows
 from reage.training.loop import Schedule, crew, fit, share_of
 
 
@@ -51,8 +52,7 @@ class Denoiser(nn.Module):
         """Mean squared error of the noise found in (B, c, h, w) latents at steps (B,)."""
         ids = tokenize(self._tokenizer, captions, self._max_tokens).to(values.device)
         text = self.text_encoder(ids)[0]
-        signal = self.signal[steps][:, None, None, None]
-        noisy = signal * values + (1 - signal**2).sqrt() * noise
+        noisy = add_noise(values, noise, self.signal[steps])
         return F.mse_loss(self.unet(noisy, steps, encoder_hidden_states=text).sample.float(), noise)
 
 

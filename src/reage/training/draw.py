@@ -10,6 +10,7 @@ import torch
 from reage.engines.ldla.denoise import DenoiseConfig, denoise, draw_noise
 from reage.images.tensors import from_net
 from reage.nets.diffusion import Base
+from reage.prompts import NOTHING
 from reage.types import Pixels
 
 FROM_NOTHING = DenoiseConfig(noise_strength=1.0, steps=30, guidance=3.0)
@@ -32,7 +33,7 @@ def draw_faces(
         (R P, num_each P, 3) for R prompts and pictures of P px.
     """
     noise = draw_noise(base, seed, num_each, base.picture_px // base.factor)
-    silence = base.embed([""])
+    silence = base.embed([NOTHING])
     rows = []
     for prompt in prompts:
         text = base.embed([prompt]).expand(num_each, -1, -1)

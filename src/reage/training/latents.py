@@ -19,9 +19,6 @@ from reage.prompts import NEUTRAL, face_prompt, label_of, label_prompt, whole_pr
 from reage.training.album import KINDS, SKIN, Album, AlbumConfig
 from reage.types import ZONES
 
-NOTHING = ""
-"""The prompt that guidance leads away from."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Latents:
@@ -88,6 +85,12 @@ def draw_latents(latents: Latents, rows: NDArray[np.int64], num: int, generator:
         scores=torch.from_numpy(latents.scores[chosen]),
         years=torch.from_numpy(latents.years[chosen]),
     )
+
+
+def add_noise(values: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
+    """Latents (B, c, h, w) of which a share (B,) of the amplitude is left, and noise in place of the rest."""
+    signal = signal[:, None, None, None]
+    return signal * values + (1 - signal**2).sqrt() * noise
 
 
 def caption(kind: int, score: float, years: float, coin: bool) -> str:

@@ -17,8 +17,8 @@ from torch import Generator, Tensor, nn
 
 from reage.nets.diffusion import Base
 from reage.nets.score_net import ScoreNetConfig, build_score_net
-from reage.prompts import whole_prompt, zone_prompt
-from reage.training.latents import NOTHING, LatentBatch, Latents, draw_latents, zone_rows
+from reage.prompts import NOTHING, whole_prompt, zone_prompt
+from reage.training.latents import LatentBatch, Latents, add_noise, draw_latents, zone_rows
 from reage.training.loop import Schedule, crew, fit, share_of
 from reage.types import ZONES
 
@@ -124,7 +124,7 @@ class Ldla(nn.Module):
         """What a step lowers."""
         weights, ramp = recipe.weights, self._ramp(recipe)
         whole, close, target = self._say(batch, draw)
-        noisy = self._blend(batch.values, draw.noise, draw.steps)
+        noisy = add_noise(batch.values, draw.noise, self.signal[draw.steps])
         losses, back = self._noise_losses(noisy, draw, whole, close, weights)
         if weights.score or weights.cycle:
             made = self._clear(noisy, self._predict(noisy, draw.steps, target), draw.steps)
@@ -163,10 +163,6 @@ class Ldla(nn.Module):
         noise: Tensor = self.unet(noisy, steps, encoder_hidden_states=text).sample
         return noise.float()
 
-    def _blend(self, values: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-        signal = self.signal[steps][:, None, None, None]
-        return signal * values + (1 - signal**2).sqrt() * noise
-
     def _clear(self, noisy: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """The latents in one step, if that is the noise."""
         signal = self.signal[steps][:, None, None, None]
@@ -187,7 +183,7 @@ class Ldla(nn.Module):
         return losses, self._clear(noisy, parts[used[-1]], draw.steps)
 
     def _cycle(self, values: Tensor, made: Tensor, draw: Draw, whole: Tensor) -> Tensor:
-        noisy = self._blend(made, draw.noise_back, draw.steps)
+        noisy = add_noise(made, draw.noise_back, self.signal[draw.steps])
         return (self._clear(noisy, self._predict(noisy, draw.steps, whole), draw.steps) - values).abs().mean()
 
     def _honest(self, batch: LatentBatch, estimates: Tensor, clear: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from reage.errors import EngineError
 from reage.nets.diffusion import Base
-from reage.prompts import whole_prompt
+from reage.prompts import NOTHING, whole_prompt
 from reage.types import ZONES, Plane
 
 _LEVELS = 127.5
@@ -104,7 +104,7 @@ def redraw(
     noise = draw_noise(base, seed, len(ZONES), latents.shape[-1])[[ZONES.index(order.zone) for order in orders]]
     asked = [whole_prompt(order.zone, order.asked) for order in orders]
     present = [whole_prompt(order.zone, order.now) for order in orders]
-    text, silence = base.embed([*asked, *present]), base.embed([""])
+    text, silence = base.embed([*asked, *present]), base.embed([NOTHING])
     aged, still = base.decode(denoise(base, latents, noise.repeat(2, 1, 1, 1), text, silence, config)).chunk(2)
     return aged, still
 

@@ -20,7 +20,7 @@ from reage.images.tensors import to_net
 from reage.matte import colourfulness
 from reage.nets.diffusion import Base, load_base
 from reage.plan import typical_score
-from reage.prompts import NEUTRAL
+from reage.prompts import NEUTRAL, NOTHING
 from reage.squares import FACE, cut_squares, fine_face_px, paste_squares, square_from_crop
 from reage.types import ZONES, Aged, Face, Pixels, Plan, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
@@ -145,7 +145,7 @@ class LdlaEngine:
         square = cut_squares(_to_pixels(face.crop + change), landmarks, [FACE], side)
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)
-        blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([""]), config)
+        blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([NOTHING]), config)
         added = to_levels(base.decode(blended)) - to_levels(base.decode(latents))
         crop_from_square = geometry.invert(square_from_crop(FACE, landmarks, len(face.crop), side))
         return geometry.warp(added[0], crop_from_square, len(face.crop), len(face.crop), edge="zero")
