@@ -21,7 +21,8 @@ from rich.console import Console
 from runs import show, timed, to_markdown
 
 from reage.evaluation.subjects import face_of
-from reage.images.tensors import to_net
+from reage.images.regions import to_pixels
+from reage.images.tensors import to_levels, to_net
 from reage.matte import Parser
 from reage.nets.diffusion import AutoencoderConfig, Base, build_base, load_base, small
 from reage.nets.tokens import build_tokenizer
@@ -81,7 +82,7 @@ def judge(base: Base, portraits: Portraits, num_faces: int) -> list[str]:
         change = through(base, squares) - squares
         errors.append((change**2).mean((1, 2, 3)))
         pasted = paste_squares(change[:-1], points, ZONES, zone_masks(face), len(face.crop))
-        after = replace(face, crop=np.clip(np.rint(face.crop + pasted), 0, 255).astype(np.uint8))
+        after = replace(face, crop=to_pixels(face.crop + pasted))
         moved.append([gap_between(scorer.measure(face), scorer.measure(after)) for scorer in scorers])
     noise = np.array(errors)
     signal = [f"{10 * np.log10(255**2 / part.mean()):.1f}" for part in (noise[:, :-1], noise[:, -1])]
@@ -93,8 +94,7 @@ def judge(base: Base, portraits: Portraits, num_faces: int) -> list[str]:
 
 def through(base: Base, squares: Pixels) -> np.ndarray:
     """(K, P, P, 3) encoded and decoded, levels."""
-    decoded = base.decode(base.encode(to_net(squares)))
-    return ((decoded.permute(0, 2, 3, 1).numpy() + 1) * 127.5).clip(0, 255).astype(np.float32)
+    return to_levels(base.decode(base.encode(to_net(squares)))).clip(0, 255)
 
 
 def gap_between(before: dict[str, float], after: dict[str, float]) -> list[float]:

@@ -34,10 +34,11 @@ def make_photo(side_px: int, path: Path) -> None:
     import skimage.data
 
     from reage.images import geometry
+    from reage.images.regions import to_pixels
 
     photo = geometry.resize(skimage.data.astronaut(), side_px, side_px).astype(np.float32)
     photo += np.random.default_rng(0).normal(0, 3, (side_px, side_px, 1)).astype(np.float32)
-    np.save(path, np.clip(np.rint(photo), 0, 255).astype(np.uint8))
+    np.save(path, to_pixels(photo))
 
 
 def measure(path: Path) -> dict[str, Any]:

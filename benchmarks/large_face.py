@@ -37,6 +37,7 @@ def make_photo(side_px: int, path: Path) -> None:
 
     from reage.find import Finder
     from reage.images import geometry
+    from reage.images.regions import to_pixels
 
     photo = skimage.data.astronaut()
     (face,) = Finder.load().find(photo)
@@ -46,7 +47,7 @@ def make_photo(side_px: int, path: Path) -> None:
     matrix[:, 2] += larger[:, 2]
     crop = geometry.warp(photo, matrix, side_px, side_px).astype(np.float32)
     crop += np.random.default_rng(0).normal(0, NOISE_LEVELS, (side_px, side_px, 1)).astype(np.float32)
-    np.save(path, np.clip(np.rint(crop), 0, 255).astype(np.uint8))
+    np.save(path, to_pixels(crop))
 
 
 def measure(path: Path, engine: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
+from reage.images.regions import to_pixels
 from reage.types import Aged, Face, Matrix, Pixels, Plane
 
 _BAND_PX = 2**17
@@ -57,7 +58,7 @@ def blend(face: Face, parts: Sequence[tuple[Aged, Plane]]) -> Aged:
     for aged, mask in parts:
         source = face.crop if aged.shift is None else _moved(face.crop, aged.shift)
         crop = crop + mask[..., None] * (aged.crop.astype(np.float32) - source)
-    return Aged(crop=_to_uint8(crop), shift=shift if moved_anywhere else None)
+    return Aged(crop=to_pixels(crop), shift=shift if moved_anywhere else None)
 
 
 def _moved(pixels: geometry.AnyPixels, shift: Plane) -> Plane:
@@ -93,7 +94,7 @@ def _add(
     changes = geometry.warp_bands(change, part_from_crop, bands, right - left)
     for band, part, added in zip(bands, parts, changes, strict=True):
         added += part
-        result[top + band.start : top + band.stop, left:right] = _to_uint8(added)
+        result[top + band.start : top + band.stop, left:right] = to_pixels(added)
     return result
 
 
@@ -126,7 +127,3 @@ def _move_part(
         places[..., 1] -= first  # a whole number, so nothing is rounded: every height of band gives the same pixels
         sampled = geometry.sample(around[first : band.stop + top - y0 + reach], places)
         yield np.where(still[..., None], part, sampled)
-
-
-def _to_uint8(values: Plane) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

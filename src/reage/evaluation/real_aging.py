@@ -22,6 +22,7 @@ from reage.evaluation.reference import Reference
 from reage.evaluation.subjects import face_of
 from reage.evaluation.tables import Cell, Figure, Table
 from reage.images import geometry
+from reage.images.regions import to_pixels
 from reage.matte import Parser
 from reage.pipeline import render
 from reage.plan import complete
@@ -70,7 +71,7 @@ def make_alike(first: Pixels, second: Pixels, first_scale: float, second_scale: 
 def _dull(crop: Pixels, scale: float) -> Pixels:
     side = len(crop)
     small = max(2, round(side * scale))
-    grey = np.clip(np.rint(crop @ _LUMA), 0, 255).astype(np.uint8)
+    grey = to_pixels(crop @ _LUMA)
     grey = geometry.resize(geometry.resize(grey, small, small), side, side)
     return np.repeat(grey[..., None], 3, -1)
 

@@ -1,12 +1,19 @@
-"""Colours as people see them, and regions of one colour."""
+"""Colours as files keep them and as people see them, and regions of one colour."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.types import Pixels, Plane
+
+
+def to_pixels(levels: NDArray[Any]) -> Pixels:
+    """Levels 0 to 255, rounded, those outside clipped."""
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
 def to_lab(pixels: Pixels) -> Plane:

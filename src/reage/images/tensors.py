@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from reage.types import Pixels
+from reage.types import Pixels, Plane
 
 _HALF_RANGE = 127.5
 
@@ -25,6 +25,11 @@ def to_net(crops: Pixels) -> torch.Tensor:
     assert crops.shape[-1] == 3, crops.shape
     batch = torch.tensor(np.ascontiguousarray(crops if crops.ndim == 4 else crops[None]))
     return rearrange(batch, "b h w c -> b c h w").float() / _HALF_RANGE - 1
+
+
+def to_levels(x: torch.Tensor) -> Plane:
+    """(B, 3, H, W) in about [-1, 1] -> (B, H, W, 3) float32 levels, not rounded, a little beyond 0 to 255."""
+    return rearrange((x.clamp(-1.2, 1.2) + 1) * _HALF_RANGE, "b c h w -> b h w c").float().contiguous().cpu().numpy()
 
 
 def from_net(aged: torch.Tensor) -> Pixels:

@@ -181,7 +181,7 @@ def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "b
 # Load
 
 
-def load_base(name: str | Path = "ldm-small", device: str = "cpu", half: bool | None = None) -> Base:
+def load_base(name: str | Path, device: str = "cpu", half: bool | None = None) -> Base:
     """A trained base that predicts the noise, in evaluation mode, frozen; nothing that filters pictures comes along.
 
     Args:

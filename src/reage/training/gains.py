@@ -6,30 +6,25 @@ import torch
 from torch import Tensor
 
 from reage.nets.amgan import apply_change
-from reage.signs import OTHER_SIDE
 from reage.training.amgan import Amgan
 from reage.training.deck import Deck, read_scores
+from reage.training.zone_gains import to_gains
 from reage.types import ZONES
 
 NUM_FACES = 48
-MOST = 2.5
-"""Largest gain: beyond, a map is unlike any that the net has seen."""
-
 SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 80.0), 70.0
 STRENGTHS = tuple(1 + 0.05 * step for step in range(17))
 
 
 @torch.no_grad()
 def measure_gains(net: Amgan, deck: Deck, num_faces: int = NUM_FACES) -> tuple[float, ...]:
-    """One number for each of `ZONES`, 1 to `MOST`: by how much its scores fall short of what is asked.
+    """One number for each of `ZONES`, by how much its scores fall short of what is asked; see `to_gains`.
 
     Each zone of some training faces is asked for 0 and for 1, and read by the scorer that the net has learned from;
     both sides of the face get the same.
     """
     rows = _spread(torch.arange(len(deck)), num_faces)
-    slopes = torch.stack([_slope(net, deck, rows, zone) for zone in range(len(ZONES))])
-    slopes = (slopes + slopes[list(OTHER_SIDE)]) / 2
-    return tuple((1 / slopes.clamp(min=1 / MOST)).clamp(min=1.0).tolist())
+    return to_gains(torch.stack([_slope(net, deck, rows, zone) for zone in range(len(ZONES))]).numpy())
 
 
 def _slope(net: Amgan, deck: Deck, rows: Tensor, zone: int) -> Tensor:

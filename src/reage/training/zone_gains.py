@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reage.composite import composite
 from reage.engines import Engine
@@ -17,7 +18,7 @@ from reage.types import ZONES, Face, Plan
 from reage.zone_scores import ZoneScorer
 
 MOST = 2.5
-"""Largest gain: beyond, a change is more visible than what it shows."""
+"""Largest gain: beyond, a change is more visible than what it shows, and a map unlike any that a net has seen."""
 
 
 def measure_zone_gains(
@@ -46,6 +47,10 @@ def measure_zone_gains(
             aged = engine.render(face, reading, complete(Plan(zones={"all": score}), reading))
             scores.append(scorer.measure(replace(face, crop=composite(face.crop, face, aged))))
         rises.append([scores[1].get(zone, np.nan) - scores[0].get(zone, np.nan) for zone in ZONES])
-    slopes = np.nanmean(rises, axis=0)
+    return to_gains(np.nanmean(rises, axis=0))
+
+
+def to_gains(slopes: NDArray[np.floating]) -> tuple[float, ...]:
+    """Mean rises (12,) of the zones that were asked to rise by 1 -> as many gains, 1 to `MOST`, alike on both sides."""
     slopes = (slopes + slopes[list(OTHER_SIDE)]) / 2
     return tuple(np.maximum(1 / np.maximum(slopes, 1 / MOST), 1.0).tolist())

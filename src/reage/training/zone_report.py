@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.evaluation.metrics import rank_correlation
 from reage.images import geometry
+from reage.images.regions import to_pixels
 from reage.portraits import Portraits
 from reage.signs import make_view
 from reage.training.zones import Parse, Values
@@ -24,7 +24,7 @@ _RETAKEN = 3
 
 
 def _soften(crop: Pixels) -> Pixels:
-    return _to_pixels(geometry.blur(crop.astype(np.float32), 0.01 * len(crop) / 4.2))
+    return to_pixels(geometry.blur(crop.astype(np.float32), 0.01 * len(crop) / 4.2))
 
 
 def _shrink(crop: Pixels) -> Pixels:
@@ -33,15 +33,11 @@ def _shrink(crop: Pixels) -> Pixels:
 
 
 def _relight(crop: Pixels) -> Pixels:
-    return _to_pixels(255 * (crop.astype(np.float32) / 255) ** 1.25 * 0.95)
+    return to_pixels(255 * (crop.astype(np.float32) / 255) ** 1.25 * 0.95)
 
 
 def _to_grey(crop: Pixels) -> Pixels:
-    return np.repeat(_to_pixels(crop @ np.array([0.299, 0.587, 0.114], np.float32))[..., None], 3, -1)
-
-
-def _to_pixels(levels: NDArray[Any]) -> Pixels:
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.repeat(to_pixels(crop @ np.array([0.299, 0.587, 0.114], np.float32))[..., None], 3, -1)
 
 
 RETAKES: Mapping[str, Callable[[Pixels], Pixels]] = MappingProxyType(

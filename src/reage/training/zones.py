@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from reage.evaluation.metrics import rank_correlation
 from reage.images import geometry
+from reage.images.regions import to_pixels
 from reage.matte import Parts
 from reage.plan import TYPICAL_AGES
 from reage.portraits import Portraits
@@ -109,7 +110,7 @@ def worsen(crop: Pixels, random: np.random.Generator) -> Pixels:
     light = geometry.blur(light, random.uniform(0.2, 1.2) * side / 384)
     light = 255 * np.clip(light / 255, 0, 1) ** np.exp(random.uniform(-0.3, 0.3)) * random.uniform(0.85, 1.1)
     noise = random.normal(0, 1, light.shape) * random.uniform(0, 4)
-    return np.clip(np.rint(light + noise), 0, 255).astype(np.uint8)
+    return to_pixels(light + noise)
 
 
 def fit_signs(

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from reage.errors import EngineError
 from reage.nets.diffusion import Base
 from reage.prompts import NOTHING, whole_prompt
-from reage.types import ZONES, Plane
-
-_LEVELS = 127.5
+from reage.types import ZONES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +75,19 @@ def denoise(base: Base, latents: Tensor, noise: Tensor, text: Tensor, silence: T
     scheduler.set_timesteps(max(config.steps, round(config.steps / config.noise_strength)))
     steps = scheduler.timesteps[-config.steps :].to(latents.device)
     now = scheduler.add_noise(latents, noise, steps[:1].expand(num))
-    texts = torch.cat([silence.expand(num, -1, -1), text])
+    texts = torch.cat([text, silence.expand(num, -1, -1)])
     for step in steps:
-        unguided, guided = base.predict(now.repeat(2, 1, 1, 1), step.expand(2 * num), texts).chunk(2)
-        now = scheduler.step(unguided + config.guidance * (guided - unguided), step, now).prev_sample
+        now = scheduler.step(_find_noise(base, now, step, texts, config.guidance), step, now).prev_sample
     return now
+
+
+def _find_noise(base: Base, now: Tensor, step: Tensor, texts: Tensor, guidance: float) -> Tensor:
+    """The noise in (B, c, h, w) latents under B prompts, led away from B empty ones where that is asked for."""
+    num = len(now)
+    if guidance == 1:
+        return base.predict(now, step.expand(num), texts[:num])
+    guided, unguided = base.predict(now.repeat(2, 1, 1, 1), step.expand(2 * num), texts).chunk(2)
+    return unguided + guidance * (guided - unguided)
 
 
 def redraw(
@@ -107,8 +112,3 @@ def redraw(
     text, silence = base.embed([*asked, *present]), base.embed([NOTHING])
     aged, still = base.decode(denoise(base, latents, noise.repeat(2, 1, 1, 1), text, silence, config)).chunk(2)
     return aged, still
-
-
-def to_levels(x: Tensor) -> Plane:
-    """(B, 3, P, P) in about [-1, 1] -> (B, P, P, 3) in levels, 0 being mid-grey, not rounded."""
-    return np.ascontiguousarray((x.clamp(-1.2, 1.2) * _LEVELS).permute(0, 2, 3, 1).float().cpu().numpy())

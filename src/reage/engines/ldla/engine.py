@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reage.engines.base import Condition
-from reage.engines.ldla.denoise import DenoiseConfig, ZoneOrder, denoise, draw_noise, redraw, to_levels
+from reage.engines.ldla.denoise import DenoiseConfig, ZoneOrder, denoise, draw_noise, redraw
 from reage.errors import EngineError
 from reage.images import geometry
-from reage.images.tensors import to_net
+from reage.images.regions import to_pixels
+from reage.images.tensors import to_levels, to_net
 from reage.matte import colourfulness
 from reage.nets.diffusion import Base, load_base
 from reage.plan import typical_score
 from reage.prompts import NEUTRAL, NOTHING
 from reage.squares import FACE, cut_squares, fine_face_px, paste_squares, square_from_crop
-from reage.types import ZONES, Aged, Face, Pixels, Plan, Reading
+from reage.types import ZONES, Aged, Face, Plan, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
 from reage.zones import zone_masks
 
@@ -118,7 +119,7 @@ class LdlaEngine:
             change = change + reach[..., None] * self._blend(face, change, plan.seed, self.config.refiner)
         light = change.mean(-1, keepdims=True)
         change = light + colourfulness(face) * (change - light)
-        return Aged(crop=_to_pixels(face.crop + change))
+        return Aged(crop=to_pixels(face.crop + change))
 
     def _find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
         assert plan.age_from is not None
@@ -142,7 +143,7 @@ class LdlaEngine:
     def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
         base, side, landmarks = self._base, fine_face_px(self._base.picture_px), face.to_crop(face.landmarks)
-        square = cut_squares(_to_pixels(face.crop + change), landmarks, [FACE], side)
+        square = cut_squares(to_pixels(face.crop + change), landmarks, [FACE], side)
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)
         blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([NOTHING]), config)
@@ -167,7 +168,3 @@ def _without_shade(change: NDArray[np.float32], zone: str) -> NDArray[np.float32
     if zone.split(".")[0] in _SHADED:
         return change
     return change - np.stack([geometry.blur(plane, _COARSE * len(change)) for plane in np.moveaxis(change, -1, 0)], -1)
-
-
-def _to_pixels(levels: NDArray[np.floating]) -> Pixels:
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from reage.engines.prototype.frame import UNIT_PX
 from reage.images import geometry
+from reage.images.regions import to_pixels
 from reage.types import Pixels, Plane
 
 LOG_FLOOR = 0.04
@@ -31,7 +32,7 @@ def to_log(pixels: Pixels) -> Plane:
 
 def from_log(values: Plane) -> Pixels:
     """Log intensity (H, W, 3) -> RGB uint8."""
-    return np.clip(np.rint((np.exp(values) - LOG_FLOOR) * 255), 0, 255).astype(np.uint8)
+    return to_pixels((np.exp(values) - LOG_FLOOR) * 255)
 
 
 def log_luminance(pixels: Pixels) -> Plane:
