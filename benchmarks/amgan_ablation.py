@@ -16,18 +16,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
+from judged import COLUMNS, judge
 from rich.console import Console
 from runs import show, to_markdown
 
-from reage.evaluation.faces import Faces
-from reage.evaluation.headline import headline
-from reage.evaluation.opinions import realism
-from reage.evaluation.reference import load_reference
-from reage.evaluation.run import Order, run
-from reage.evaluation.tables import Figure
-from reage.evaluation.zone_orders import zone_responses
 from reage.nets.amgan import GeneratorConfig
 from reage.training.amgan import AmganRecipe, Course, describe
 from reage.training.deck import Deck
@@ -36,8 +29,6 @@ from reage.training.stored import load_arrays
 from reage.weights import save_weights
 
 LOSSES = ("realism", "map", "place", "cycle", "age", "zones", "way")
-TARGETS = (30.0, 70.0, 75.0)
-COLUMNS = ("years at 75", "identity at 75", "years at 30", "identity at 30", "zone slope", "backdrop", "KID x 1000")
 
 
 def start_from(path: Path | None, deck: Deck, recipe: AmganRecipe) -> dict[str, torch.Tensor]:
@@ -50,43 +41,6 @@ def start_from(path: Path | None, deck: Deck, recipe: AmganRecipe) -> dict[str, 
     if path:
         torch.save(state, path)
     return state
-
-
-def judge(course: Course, given: argparse.Namespace, folder: Path) -> list[str]:
-    """The cells of a row."""
-    folder.mkdir()
-    weights = folder / "amgan.safetensors"
-    save_weights(
-        weights, dict(course.net.generator.state_dict()), describe(course.recipe, GeneratorConfig().gains, 1.0)
-    )
-    order = Order(
-        engine="amgan",
-        faces=given.shards,
-        weights=weights,
-        targets=TARGETS,
-        zone_scores=(0.0, 1.0),
-        num_subjects=given.people,
-        zone_subjects=given.zone_people,
-    )
-    rows = run(order, folder, workers=torch.get_num_threads()).rows
-    faces, reference = Faces(rows), load_reference()
-    lines = headline(faces, reference).rows
-    cells = [
-        str(lines[name][1])
-        for name in (
-            "years gained at 75",
-            "identity distance at 75, median",
-            "years gained at 30",
-            "identity distance at 30, median",
-        )
-    ]
-    zones, sets = zone_responses(faces, reference), realism(faces)
-    assert zones
-    assert sets
-    slopes = [row[1].value for row in zones.rows.values() if isinstance(row[1], Figure)]
-    backdrop = lines["backdrop changed visibly, worst target"][1]
-    moved = next(iter(sets.rows.values()))[0]
-    return [*cells, f"{np.mean(slopes):.2f}", str(backdrop), str(moved)]
 
 
 def main() -> None:
@@ -115,11 +69,15 @@ def main() -> None:
         for left_out in ("", *LOSSES):
             name = f"without {left_out}" if left_out else "all"
             console.print(name)
-            weights = replace(recipe.refining, **{left_out: 0.0}) if left_out else recipe.refining
-            course = Course(replace(recipe, refining=weights), deck)
+            losses = replace(recipe.refining, **{left_out: 0.0}) if left_out else recipe.refining
+            course = Course(replace(recipe, refining=losses), deck)
             course.net.load_state_dict(start)
             course.refine()
-            rows.append([name, *judge(course, given, Path(folder) / name)])
+            weights = Path(folder) / f"{name}.safetensors"
+            story = describe(course.recipe, GeneratorConfig().gains, 1.0)
+            save_weights(weights, dict(course.net.generator.state_dict()), story)
+            cells = judge("amgan", weights, given.shards, Path(folder) / name, given.people, given.zone_people)
+            rows.append([name, *cells])
             console.print(*rows[-1], sep=" | ")
     columns = ("losses", *COLUMNS)
     show(to_markdown("What each loss of AMGAN's second stage does", note, columns, rows), given.write)

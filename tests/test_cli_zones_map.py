@@ -1,4 +1,4 @@
-"""`reage zones --map`: the aging maps it draws, what it prints with them, what it refuses."""
+"""`reage zones --map` and `--by`: the maps and sheets it draws, what it prints with them, what it refuses."""
 
 from __future__ import annotations
 
@@ -115,9 +115,23 @@ def test_without_map_the_zones_are_drawn_as_ever(me: Path) -> None:
     assert story["output"] == "me-zones.png"
 
 
+def test_a_sheet_shows_what_an_engine_makes_of_each_zone(me: Path) -> None:
+    done = call("zones", me, "--by", "prototype")
+    assert (done.exit_code, done.stdout.strip()) == (0, "me-prototype.png"), done.output
+    sheet = load_image("me-prototype.png").pixels.astype(int)
+    height, width, _ = sheet.shape
+    assert height > width > 5 * 256
+    rows = np.array_split(sheet[36:, -5 * 261 :], len(ZONES))
+    youngest, oldest = (slice(0, 256), slice(4 * 261, 4 * 261 + 256))
+    assert sum(np.abs(row[:250, youngest] - row[:250, oldest]).max() > 10 for row in rows) >= 10  # hair hides a zone
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--by", "prototype"),
+        ("me.png", "--by", "nobody"),
+        ("me.png", "--by", "prototype", "--map"),
         ("--map",),
         ("--map", "--to", 70),
         ("--map", "-o", "map.png"),

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from reage.cli.console import print_json, print_table
+from reage.cli.console import print_json, print_table, stderr_console
 from reage.cli.order import parse_zones
 from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
 from reage.errors import ImageError, PlanError, WeightsError
 from reage.types import ZONE_GROUPS, ZONES, Plan
 
 if TYPE_CHECKING:
+    from reage.engines import Engine
     from reage.images import Image
     from reage.types import Face, Pixels
+
+_SHOWN_SCORES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_CELL_PX = 256
+_INNER = (0.22, 0.82, 0.2, 0.8)
+"""Top, bottom, left and right of the face, shares of a crop."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -84,13 +90,17 @@ def zones(
         str | None,
         typer.Option("--zones", metavar="NAME=SCORE,...", help="Also the map with these zone scores; with --map."),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="Draw instead what this engine makes of each zone at 0, 0.25, .. 1."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="OUT",
-            help="The drawing; NAME-zones.png, or NAME-map.png, in the current folder by default.",
+            help="The drawing; NAME-zones.png, NAME-map.png or NAME-ENGINE.png in the current folder by default.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -101,13 +111,19 @@ def zones(
         "groups": {name: list(members) for name, members in ZONE_GROUPS.items()},
     }
     plan = _parse_map_order(photo, as_maps, to, scores)
+    if by is not None and (photo is None or as_maps):
+        raise PlanError(f"--by draws what {by} makes of one photo; write reage zones me.jpg --by {by}, without --map.")
     if photo is None and output is not None:
         raise ImageError(f"There is nothing to draw on '{output}'; name a photo too, as in reage zones me.jpg.")
     if photo is not None:
-        output = output or Path(f"{photo.stem}-{'map' if as_maps else 'zones'}.png")
+        output = output or Path(f"{photo.stem}-{by or ('map' if as_maps else 'zones')}.png")
         story |= {"input": str(photo), "output": str(output)}
-        _, faces = _find_faces(photo, output, parsed=as_maps)
-        if as_maps:
+        artist = load_engine(by) if by else None
+        dense = artist is not None and artist.dense_landmarks
+        _, faces = _find_faces(photo, output, dense=dense, parsed=as_maps or by is not None)
+        if artist:
+            _save_drawing(_draw_orders(faces, artist), output)
+        elif as_maps:
             levels = _read_levels(faces, plan)
             _save_drawing(_draw_aging_maps(faces, levels), output)
             story["faces"] = [_levels_story(*read) for read in zip(faces, levels, strict=True)]
@@ -156,6 +172,37 @@ def _draw_zone_maps(faces: list[Face]) -> Pixels:
 
     maps = [draw_zones(face.crop, zone_masks(face)) for face in faces]
     return draw_strip(maps, [f"face {number}" for number in range(1, len(maps) + 1)], height_px=maps[0].shape[0])
+
+
+def _draw_orders(faces: list[Face], engine: Engine) -> Pixels:
+    """The largest face, each zone by itself (down) at each of `_SHOWN_SCORES` (across)."""
+    from rich.progress import track
+
+    from reage.composite import composite
+    from reage.evaluation.subjects import in_own_crop
+    from reage.find import choose_faces
+    from reage.images import draw_sheet
+    from reage.measure import Meter
+    from reage.pipeline import render
+    from reage.plan import complete
+    from reage.zone_scores import ZoneScorer
+
+    (face,) = choose_faces(faces, "largest")
+    whole = in_own_crop(face)
+    reading = replace(Meter.load().measure(face), zones=ZoneScorer.load().measure(face))
+    rows, labels = [], []
+    for zone in track(ZONES, "zones", console=stderr_console()):
+        plans = [complete(Plan(zones={zone: score}), reading) for score in _SHOWN_SCORES]
+        made = [render(engine, face, reading, plan) for plan in plans]
+        rows.append([_inner(composite(face.crop, whole, aged)) for aged in made])
+        labels.append(f"{zone} ({reading.zones[zone]:.2f})" if zone in reading.zones else f"{zone} (hidden)")
+    return draw_sheet(rows, [f"{score:g}" for score in _SHOWN_SCORES], labels, cell_px=_CELL_PX)
+
+
+def _inner(crop: Pixels) -> Pixels:
+    """What the face fills of a crop."""
+    top, bottom, left, right = (round(share * len(crop)) for share in _INNER)
+    return crop[top:bottom, left:right]
 
 
 def _read_levels(faces: list[Face], plan: Plan | None) -> list[dict[str, Plan]]:

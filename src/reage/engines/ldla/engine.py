@@ -65,7 +65,7 @@ class LdlaEngine:
     def __init__(self, base: Base, gains: Mapping[str, float], digest: str, config: LdlaConfig | None = None) -> None:
         self.weights_hash = digest
         self.config = config or LdlaConfig()
-        self._base = base
+        self.base = base
         self._gains = gains
 
     @classmethod
@@ -106,13 +106,13 @@ class LdlaEngine:
     @torch.inference_mode()
     def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
         """The crop with the zones as the plan wants them; all else keeps every bit."""
-        orders = self._find_orders(reading, plan)
+        orders = self.find_orders(reading, plan)
         if not orders or plan.strength == 0:
             return Aged(crop=face.crop.copy())
         skin = face.skin * (1 - face.hair)
         masks = {zone: mask * skin for zone, mask in zone_masks(face).items()}
         zones = [order.zone for order in orders]
-        changes = plan.strength * self._change_zones(face, orders, plan.seed)
+        changes = plan.strength * self.change_zones(face, orders, plan.seed)
         change = paste_squares(changes, face.to_crop(face.landmarks), zones, masks, len(face.crop))
         reach = np.minimum(np.sum([masks[zone] for zone in zones], axis=0), 1)
         if self.config.refiner is not None:
@@ -121,7 +121,8 @@ class LdlaEngine:
         change = light + colourfulness(face) * (change - light)
         return Aged(crop=to_pixels(face.crop + change))
 
-    def _find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
+    def find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
+        """What is asked of each zone that the plan names, those left out that it would hardly change."""
         assert plan.age_from is not None
         orders = []
         for zone, asked in plan.zones.items():
@@ -130,19 +131,19 @@ class LdlaEngine:
                 orders.append(ZoneOrder(zone, now, asked))
         return orders
 
-    def _change_zones(self, face: Face, orders: list[ZoneOrder], seed: int) -> NDArray[np.float32]:
-        """(K, P, P, 3) change of each square, levels."""
+    def change_zones(self, face: Face, orders: list[ZoneOrder], seed: int) -> NDArray[np.float32]:
+        """(K, P, P, 3) change of each zone's square, levels."""
         zones = [order.zone for order in orders]
-        squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, self._base.picture_px)
-        x = to_net(squares).to(self._base.device)
-        aged, still = (to_levels(part) for part in redraw(self._base, x, orders, seed, self.config.zones))
+        squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, self.base.picture_px)
+        x = to_net(squares).to(self.base.device)
+        aged, still = (to_levels(part) for part in redraw(self.base, x, orders, seed, self.config.zones))
         return np.stack(
             [self._gains[zone] * _without_shade(one, zone) for one, zone in zip(aged - still, zones, strict=True)]
         )
 
     def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
-        base, side, landmarks = self._base, fine_face_px(self._base.picture_px), face.to_crop(face.landmarks)
+        base, side, landmarks = self.base, fine_face_px(self.base.picture_px), face.to_crop(face.landmarks)
         square = cut_squares(to_pixels(face.crop + change), landmarks, [FACE], side)
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)

@@ -1,0 +1,71 @@
+"""What the ablations share: an engine's weights judged as `reage evaluate` does, as the cells of a table's row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reage.evaluation.faces import Faces
+from reage.evaluation.headline import headline
+from reage.evaluation.opinions import realism
+from reage.evaluation.reference import load_reference
+from reage.evaluation.run import Order, run
+from reage.evaluation.tables import Figure
+from reage.evaluation.zone_orders import zone_responses
+
+TARGETS = (30.0, 70.0, 75.0)
+COLUMNS = (
+    "years at 75",
+    "identity at 75",
+    "years at 30",
+    "identity at 30",
+    "zone slope",
+    "right direction",
+    "backdrop",
+    "KID x 1000",
+)
+
+
+def judge(engine: str, weights: Path, shards: Path, folder: Path, people: int, zone_people: int) -> list[str]:
+    """The cells of `COLUMNS`.
+
+    Args:
+        engine: name of it.
+        weights: file for it.
+        shards: of portraits, of which held-out ones count.
+        folder: for what is measured; made here.
+        people: portraits that judge, spread over all.
+        zone_people: of whom zones are ordered one by one.
+    """
+    order = Order(
+        engine=engine,
+        faces=shards,
+        weights=weights,
+        targets=TARGETS,
+        zone_scores=(0.0, 1.0),
+        num_subjects=people,
+        zone_subjects=zone_people,
+    )
+    faces, reference = Faces(run(order, folder, workers=torch.get_num_threads()).rows), load_reference()
+    lines = headline(faces, reference).rows
+    cells = [
+        str(lines[name][1])
+        for name in (
+            "years gained at 75",
+            "identity distance at 75, median",
+            "years gained at 30",
+            "identity distance at 30, median",
+        )
+    ]
+    zones, sets = zone_responses(faces, reference), realism(faces)
+    assert zones
+    assert sets
+    slopes, right = (
+        np.mean([row[column].value for row in zones.rows.values() if isinstance(row[column], Figure)])
+        for column in (1, 4)
+    )
+    backdrop = lines["backdrop changed visibly, worst target"][1]
+    moved = next(iter(sets.rows.values()))[0]
+    return [*cells, f"{slopes:.2f}", f"{right:.0%}", str(backdrop), str(moved)]
