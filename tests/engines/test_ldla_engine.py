@@ -181,10 +181,17 @@ def test_weights_that_do_not_fit_are_refused_in_a_sentence(folder: Path, base: B
     save_weights(path, {"conv_in.weight": torch.zeros(3)}, describe(LdlaRecipe(), base, (1.0,) * len(ZONES)))
     with pytest.raises(WeightsError, match="not made for LDLA"):
         LdlaEngine.load(path)
-    save_weights(
-        path, {"conv_in.weight": torch.zeros(3)}, {"base": "ldm-lost", "gains": [1.0] * len(ZONES), "lora_rank": 0}
-    )
+    lost = describe(LdlaRecipe(), base, (1.0,) * len(ZONES)) | {"base": "ldm-lost"}
+    save_weights(path, {"conv_in.weight": torch.zeros(3)}, lost)
     with pytest.raises(WeightsError, match="ldm-lost"):
         LdlaEngine.load(path)
     with pytest.raises(EngineError, match="weights or a base"):
         LdlaEngine.load(path, base=folder)
+
+
+def test_a_base_that_is_no_longer_the_same_is_refused(folder: Path, base: Base, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    changed = describe(LdlaRecipe(), base, (1.0,) * len(ZONES)) | {"base_hash": "0" * 12}
+    save_weights(path, trained_tensors(base, LdlaRecipe()), changed)
+    with pytest.raises(WeightsError, match=f"with the weights {'0' * 12}; it now has {base.weights_hash}"):
+        LdlaEngine.load(path)

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from reage.engines.base import Condition
 from reage.engines.ldla.denoise import DenoiseConfig, ZoneOrder, denoise, draw_noise, redraw
-from reage.errors import EngineError
+from reage.errors import EngineError, WeightsError
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
 from reage.matte import colourfulness
 from reage.nets.diffusion import Base, load_base
-from reage.plan import typical_score
+from reage.plan import expected_score, typical_score
 from reage.prompts import NEUTRAL, NOTHING
 from reage.squares import FACE, cut_squares, fine_face_px, paste_squares, square_from_crop
 from reage.types import ZONES, Aged, Face, Plan, Reading
@@ -98,7 +98,13 @@ class LdlaEngine:
         tensors, stored = load_torch_weights(path)
         with made_for(path, "LDLA"):
             name, gains, rank = stored["base"], dict(zip(ZONES, stored["gains"], strict=True)), stored["lora_rank"]
+            known_hash = stored["base_hash"]
         loaded = load_base(name, device)
+        if loaded.weights_hash != known_hash:
+            raise WeightsError(
+                f"{path} was trained on the base {name} as it was with the weights {known_hash}; it now has "
+                f"{loaded.weights_hash}. Get that base, or train on this one with reage training fit ldla."
+            )
         with made_for(path, f"LDLA on {name}"):
             _take_in(loaded, tensors, int(rank))
         return cls(loaded, gains, weights_hash(path), config)
@@ -122,11 +128,13 @@ class LdlaEngine:
         return Aged(crop=to_pixels(face.crop + change))
 
     def find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
-        """What is asked of each zone that the plan names, those left out that it would hardly change."""
+        """What is asked of each zone, by name or with the age; those that would hardly change are left out."""
+        assert plan.age is not None
         assert plan.age_from is not None
         orders = []
-        for zone, asked in plan.zones.items():
+        for zone in ZONES:
             now = reading.zones.get(zone, typical_score(zone, plan.age_from))
+            asked = plan.zones.get(zone, expected_score(zone, now, plan.age_from, plan.age))
             if abs(asked - now) >= self.config.skipped_below:
                 orders.append(ZoneOrder(zone, now, asked))
         return orders
