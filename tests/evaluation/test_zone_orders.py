@@ -46,10 +46,11 @@ def with_orders(make_rows: Callable) -> Callable[..., Faces]:
 def test_slope_and_error_of_zones_that_half_obey(with_orders: Callable, reference: Reference) -> None:
     table = zone_responses(with_orders(0.5), reference)
     assert table is not None
-    people, slope, explained, error, direction, noise, leak = table.rows["glabella"]
+    people, slope, explained, error, direction, rising, noise, leak = table.rows["glabella"]
     assert (people, slope.value, explained.value) == ("6", pytest.approx(0.5), pytest.approx(1))
     assert error.value == pytest.approx((0.25 + 0 + 0.25) / 3)
-    assert (direction.value, noise.value, leak.value) == (1, pytest.approx(0.1), pytest.approx(0.25))
+    assert (direction.value, rising.value) == (1, 1)
+    assert (noise.value, leak.value) == (pytest.approx(0.1), pytest.approx(0.25))
 
 
 def test_disobedient_zones_have_no_direction(with_orders: Callable, reference: Reference) -> None:
@@ -57,6 +58,7 @@ def test_disobedient_zones_have_no_direction(with_orders: Callable, reference: R
     assert table is not None
     assert table.rows["forehead"][1].value == pytest.approx(-1)
     assert table.rows["forehead"][4].value == 0
+    assert table.rows["forehead"][5].value == 0
 
 
 def test_cross_talk_is_what_the_others_do(with_orders: Callable) -> None:

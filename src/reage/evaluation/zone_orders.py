@@ -18,6 +18,8 @@ from reage.evaluation.control import (
     zone_errors,
 )
 from reage.evaluation.faces import Faces, Values, figure
+from reage.evaluation.metrics import steps_up
+from reage.evaluation.progression import TOLERANCE_SCORE
 from reage.evaluation.reference import Reference
 from reage.evaluation.rows import Rows
 from reage.evaluation.tables import Cell, Figure, Table
@@ -61,6 +63,7 @@ def zone_responses(faces: Faces, reference: Reference) -> Table | None:
         table[zone] = [
             str(len(set(people.tolist()))),
             *_responses(orders["score"][own][seen], measured[seen], source[seen], people),
+            _rising(orders.pick(own), place),
             Figure(value=reference.zones_apart.get(zone, math.nan)),
             figure(leak, people, style=".1%"),
         ]
@@ -74,13 +77,15 @@ def zone_responses(faces: Faces, reference: Reference) -> Table | None:
             "R²",
             "mean error",
             "right direction",
+            "never falls as the order rises",
             "both scorers apart on real faces",
             "change outside the zone",
         ),
         rows=table,
         note=(
             f"Each zone was asked for the scores {', '.join(f'{score:g}' for score in np.unique(orders['score']))} in "
-            "turn. Errors below what both scorers differ by on real faces are noise."
+            f"turn; a fall by up to {TOLERANCE_SCORE} is none. Errors below what both scorers differ by on real faces "
+            "are noise."
         ),
     )
 
@@ -97,6 +102,18 @@ def _responses(wanted: Values, measured: Values, source: Values, people: NDArray
         figure(places, people, over(lambda at: float(zone_errors(measured[at, None], wanted[at, None])[0]))),
         figure(places, people, over(lambda at: direction_accuracy(source[at], wanted[at], measured[at])), style=".0%"),
     ]
+
+
+def _rising(orders: Rows, place: int) -> Figure:
+    """Share of the faces whose zone's measured score never falls from one order to the next higher one."""
+    rises, people = [], []
+    for file in np.unique(orders["file"]):
+        own = orders["file"] == file
+        measured = orders["zones"][own, place][np.argsort(orders["score"][own])]
+        if len(measured) > 1 and not np.isnan(measured).any():
+            rises.append(float(steps_up(measured, TOLERANCE_SCORE)))
+            people.append(orders["person"][own][0])
+    return figure(np.array(rises), np.array(people), style=".0%")
 
 
 def cross_talk_table(rows: Rows) -> Table | None:
