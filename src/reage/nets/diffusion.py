@@ -130,8 +130,11 @@ class Base:
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Prompts -> text (B, L, C), filled up or cut to the longest prompt."""
-        ids = tokenize(self.tokenizer, prompts, self.max_tokens)
-        return self.text_encoder(ids.to(self.text_encoder.device))[0].float()
+        return self.text_encoder(self.token_ids(prompts).to(self.text_encoder.device))[0].float()
+
+    def token_ids(self, prompts: Sequence[str]) -> Tensor:
+        """Prompts -> ids (B, L) int64 on the CPU."""
+        return tokenize(self.tokenizer, prompts, self.max_tokens)
 
     def predict(self, latents: Tensor, steps: Tensor, text: Tensor) -> Tensor:
         """Noisy latents, steps (B,), text -> the noise in them, of the latents' shape."""

@@ -93,6 +93,12 @@ def add_noise(values: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
     return signal * values + (1 - signal**2).sqrt() * noise
 
 
+def find_clear(noisy: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
+    """The latents (B, c, h, w) in one step, if that is the noise; the other way round than `add_noise`."""
+    signal = signal[:, None, None, None]
+    return (noisy - (1 - signal**2).sqrt() * noise) / signal
+
+
 def caption(kind: int, score: float, years: float, coin: bool) -> str:
     """What a picture shows; a zone is called by one template or the other, and a face by its age or its label."""
     name = KINDS[kind]

@@ -18,7 +18,7 @@ from torch import Generator, Tensor, nn
 from reage.nets.diffusion import Base
 from reage.nets.score_net import ScoreNetConfig, build_score_net
 from reage.prompts import NOTHING, whole_prompt, zone_prompt
-from reage.training.latents import LatentBatch, Latents, add_noise, draw_latents, zone_rows
+from reage.training.latents import LatentBatch, Latents, add_noise, draw_latents, find_clear, zone_rows
 from reage.training.loop import Schedule, crew, fit, share_of
 from reage.types import ZONES
 
@@ -127,7 +127,7 @@ class Ldla(nn.Module):
         noisy = add_noise(batch.values, draw.noise, self.signal[draw.steps])
         losses, back = self._noise_losses(noisy, draw, whole, close, weights)
         if weights.score or weights.cycle:
-            made = self._clear(noisy, self._predict(noisy, draw.steps, target), draw.steps)
+            made = find_clear(noisy, self._predict(noisy, draw.steps, target), self.signal[draw.steps])
             frozen = {name: value.detach() for name, value in self.score_net.named_parameters()}
             read = torch.func.functional_call(self.score_net, frozen, (made, batch.kinds))
             losses["score"] = F.mse_loss(read, draw.targets)
@@ -163,11 +163,6 @@ class Ldla(nn.Module):
         noise: Tensor = self.unet(noisy, steps, encoder_hidden_states=text).sample
         return noise.float()
 
-    def _clear(self, noisy: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-        """The latents in one step, if that is the noise."""
-        signal = self.signal[steps][:, None, None, None]
-        return (noisy - (1 - signal**2).sqrt() * noise) / signal
-
     def _noise_losses(
         self, noisy: Tensor, draw: Draw, whole: Tensor, close: Tensor, weights: LdlaWeights
     ) -> tuple[dict[str, Tensor], Tensor]:
@@ -180,11 +175,12 @@ class Ldla(nn.Module):
         )
         parts = dict(zip(used, found.chunk(num), strict=True))
         losses = {name: F.mse_loss(part, draw.noise) for name, part in parts.items()}
-        return losses, self._clear(noisy, parts[used[-1]], draw.steps)
+        return losses, find_clear(noisy, parts[used[-1]], self.signal[draw.steps])
 
     def _cycle(self, values: Tensor, made: Tensor, draw: Draw, whole: Tensor) -> Tensor:
-        noisy = add_noise(made, draw.noise_back, self.signal[draw.steps])
-        return (self._clear(noisy, self._predict(noisy, draw.steps, whole), draw.steps) - values).abs().mean()
+        signal = self.signal[draw.steps]
+        noisy = add_noise(made, draw.noise_back, signal)
+        return (find_clear(noisy, self._predict(noisy, draw.steps, whole), signal) - values).abs().mean()
 
     def _honest(self, batch: LatentBatch, estimates: Tensor, clear: Tensor) -> Tensor:
         """What the net that reads scores learns: the scores of real latents, and of clear estimates of them."""
