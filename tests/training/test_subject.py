@@ -1,0 +1,68 @@
+"""The photos of one person: whose they may be, and what is cut out of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+
+from reage.errors import FaceNotFound, ImageError
+from reage.find import Finder
+from reage.images import Image, save_image
+from reage.measure import SAME_PERSON_DISTANCE, Identifier
+from reage.training.subject import MOST, check_one_person, gather_photos
+from reage.types import Pixels
+
+
+@pytest.fixture(scope="module")
+def identifier() -> Identifier:
+    return Identifier.load()
+
+
+def save(pixels: Pixels, path: Path) -> Path:
+    save_image(Image(pixels=pixels), path, altered=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The demo person, lighter and mirrored, and a cup of coffee."""
+    folder, person = tmp_path_factory.mktemp("photos"), skimage.data.astronaut()[:256, 96:352]
+    return [
+        save(person.copy(), folder / "a.png"),
+        save(np.clip(person * 1.1, 0, 255).astype(np.uint8)[:, ::-1].copy(), folder / "b.png"),
+        save(skimage.data.coffee(), folder / "c.png"),
+    ]
+
+
+def test_faces_of_one_person_are_cut_out(photos: list[Path], identifier: Identifier) -> None:
+    found = gather_photos(photos, Finder(), identifier, 96)
+    assert found.squares.shape == (2, 96, 96, 3)
+    assert [path.name for path in found.files] == ["a.png", "b.png"]
+    assert [path.name for path in found.without_face] == ["c.png"]
+    assert found.identity.shape == (128,)
+    assert found.advice.startswith("There are only 2 photos")
+
+
+def test_photos_without_any_face_are_refused(photos: list[Path], identifier: Identifier) -> None:
+    with pytest.raises(FaceNotFound, match="No face was found in 1 photos"):
+        gather_photos(photos[2:], Finder(), identifier, 96)
+
+
+def test_too_many_photos_are_refused_before_one_is_read(identifier: Identifier) -> None:
+    with pytest.raises(ImageError, match="There are 31 photos"):
+        gather_photos([Path("missing.png")] * (MOST + 1), Finder(), identifier, 96)
+
+
+def test_two_people_are_refused_with_their_distance() -> None:
+    identities = np.zeros((4, 128), np.float32)
+    identities[3, 0] = SAME_PERSON_DISTANCE + 0.1
+    files = [Path(f"{name}.jpg") for name in "abcd"]
+    with pytest.raises(
+        ImageError, match=r"a.jpg and d.jpg show two people: they are 0.63 apart.*b.jpg 0.00, c.jpg 0.00"
+    ):
+        check_one_person(identities, files)
+    identities[3, 0] = SAME_PERSON_DISTANCE - 0.1
+    check_one_person(identities, files)
