@@ -92,6 +92,28 @@ def draw(
     typer.echo(output)
 
 
+@training.command(epilog="Example: reage training regularization --shards shards/ -o others/ --without B001298")
+def regularization(
+    shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the pictures and captions.csv.")],
+    count: Annotated[int, typer.Option("-n", min=1, help="Pictures, spread evenly over the age groups.")] = 612,
+    without: Annotated[str, typer.Option(metavar="PERSON,...", help="People to leave out: the subject.")] = "",
+    side: Annotated[int, typer.Option(min=64, max=1024, help="Side of the pictures, px.")] = 512,
+    seed: Annotated[int, typer.Option(help="Decides who is chosen.")] = 0,
+) -> None:
+    """Write a set of other people, each captioned with the age group it shows, to fine-tune a person beside."""
+    require_pyarrow()
+    from rich.progress import track
+
+    from reage.portraits import read_shards
+    from reage.training.regularization import choose_rows, write_set
+
+    portraits = read_shards(shards, "train")
+    chosen = choose_rows(portraits, count, set(without.split(",")), seed)
+    write_set(portraits, chosen, output, side, lambda rows: track(rows, "pictures", console=stderr_console()))
+    typer.echo(f"{', '.join(f'{len(rows)} {label}' for label, rows in chosen.items())}: {output}")
+
+
 @training.command(epilog="Example: reage training calibrate --shards shards/ -o reference.json")
 def calibrate(
     shards: Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")],
