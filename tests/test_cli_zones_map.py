@@ -116,9 +116,9 @@ def test_without_map_the_zones_are_drawn_as_ever(me: Path) -> None:
 
 
 def test_a_sheet_shows_what_an_engine_makes_of_each_zone(me: Path) -> None:
-    done = call("zones", me, "--by", "prototype")
-    assert (done.exit_code, done.stdout.strip()) == (0, "me-prototype.png"), done.output
-    sheet = load_image("me-prototype.png").pixels.astype(int)
+    done = call("zones", me, "--by", "amgan")
+    assert (done.exit_code, done.stdout.strip()) == (0, "me-amgan.png"), done.output
+    sheet = load_image("me-amgan.png").pixels.astype(int)
     height, width, _ = sheet.shape
     assert height > width > 5 * 256
     rows = np.array_split(sheet[36:, -5 * 261 :], len(ZONES))

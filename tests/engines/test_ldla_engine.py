@@ -17,8 +17,10 @@ from reage.nets.diffusion import Base, build_base, load_base, save_base, tiny
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
 from reage.training.ldla import LdlaRecipe, add_lora, describe, trained_tensors
+from reage.training.run import DEFAULT_BASE
 from reage.types import ZONES, Face, Plan, Reading
 from reage.weights import save_weights
+from reage.zone_scores import ZoneScorer
 from reage.zones import zone_masks
 
 QUICK = DenoiseConfig(steps=2)
@@ -195,3 +197,19 @@ def test_a_base_that_is_no_longer_the_same_is_refused(folder: Path, base: Base, 
     save_weights(path, trained_tensors(base, LdlaRecipe()), changed)
     with pytest.raises(WeightsError, match=f"with the weights {'0' * 12}; it now has {base.weights_hash}"):
         LdlaEngine.load(path)
+
+
+def test_the_shipped_base_moves_zones_as_told(face: Face) -> None:
+    """By the scorer that judges; in a few steps."""
+    engine = LdlaEngine.load(
+        base=DEFAULT_BASE, config=LdlaConfig(zones=DenoiseConfig(steps=6, guidance=9.0), refiner=None)
+    )
+    scorer = ZoneScorer.load("zones-b")
+    reading = replace(READING, zones=scorer.measure(face))
+    scores = []
+    for wanted in (0.0, 1.0):
+        aged = engine.render(face, reading, order(under_eye=wanted))
+        scores.append(scorer.measure(replace(face, crop=aged.crop)))
+    assert scores[1]["under_eye.left"] > scores[0]["under_eye.left"] + 0.1
+    assert scores[1]["under_eye.right"] > scores[0]["under_eye.right"] + 0.1
+    assert scores[1]["upper_lip"] == pytest.approx(scores[0]["upper_lip"], abs=0.05)

@@ -268,7 +268,7 @@ def test_a_base_for_inpainting_is_refused(base: Base, folder: Path) -> None:
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    for call in (load_base, lambda: build_base(tiny(), build_tokenizer([PROMPT]))):
+    for call in (lambda: load_base("ldm-small"), lambda: build_base(tiny(), build_tokenizer([PROMPT]))):
         with pytest.raises(WeightsError, match=re.escape("pip install 'reage[diffusion]'")):
             call()
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from reage.nets.diffusion import Base, build_base, tiny
+from reage.nets.score_net import build_score_net, tiny_score_net
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import NEUTRAL, all_prompts
 from reage.training.album import KINDS, Album
@@ -24,7 +25,7 @@ from reage.training.stored import save_arrays
 from reage.types import ZONES, Face
 
 STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
-RECIPE = LdlaRecipe(schedule=STEPS, weights=LdlaWeights(score=1.0, cycle=1.0))
+RECIPE = LdlaRecipe(schedule=STEPS, reading=STEPS, honest_batch=4, weights=LdlaWeights(score=1.0, cycle=1.0))
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +125,13 @@ def test_a_base_draws_by_itself(base: Base) -> None:
 def take_step(net: Ldla, latents: Latents, recipe: LdlaRecipe, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     batch = draw_latents(latents, zone_rows(latents), recipe.schedule.batch, generator)
-    return net(batch, draw_order(batch, recipe, generator), recipe)
+    real = draw_latents(latents, zone_rows(latents), recipe.honest_batch, generator)
+    return net(batch, draw_order(batch, recipe, generator), real, recipe)
 
 
 def make_net(base: Base) -> Ldla:
-    from reage.nets.score_net import tiny_score_net
-
     base.unet.requires_grad_(True)
-    net = Ldla(base, tiny_score_net(base.latent_channels))
+    net = Ldla(base, build_score_net(tiny_score_net(base.latent_channels)))
     net.num_steps.fill_(100)  # the quiet start is over
     return net
 
@@ -246,7 +246,7 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 base = build_base(tiny(), build_tokenizer(all_prompts()))
 steps = Schedule(steps=3, batch=4, weight_decay=0.0, half=False)
-recipe = LdlaRecipe(schedule=steps, weights=LdlaWeights(cycle=1.0), quiet=0.1)
+recipe = LdlaRecipe(schedule=steps, reading=steps, honest_batch=4, weights=LdlaWeights(cycle=1.0), quiet=0.1)
 losses = []
 latents = load_arrays(Path(sys.argv[1]), Latents)
 net = train_ldla(recipe, base, latents, watch=lambda step, seen: losses.append(seen["loss"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,24 +14,26 @@ import reage
 from reage.cli import app
 from reage.engines import load_engine
 from reage.errors import ImageError, ReageError
+from reage.nets.base_folder import INDEX, PROVENANCE
 from reage.portraits import Portrait, write_shards
 from reage.training.recipes import RECIPES, train
 from reage.training.split import split_of
 from reage.types import Face, Plan, Reading
-from reage.weights import load_weights
+from reage.weights import SHIPPED, find_weights, load_weights
 
 
 def test_every_shipped_file_has_its_recipe() -> None:
-    shipped = {path.stem for path in (Path(reage.__file__).parent / "weights_data").glob("*.safetensors")}
-    assert shipped == set(RECIPES)
+    folders = {index.parent.name for index in SHIPPED.glob(f"*/{INDEX}")}
+    assert {path.stem for path in SHIPPED.glob("*.safetensors")} | folders == set(RECIPES)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_weights_say_how_they_came_about(name: str) -> None:
-    _, config = load_weights(Path(reage.__file__).parent / "weights_data" / f"{name}.safetensors")
-    assert config["name"] == name
-    assert len(config["commit"]) >= 7
-    assert config["version"]
+    folder = SHIPPED / name
+    told = json.loads((folder / PROVENANCE).read_text()) if folder.is_dir() else load_weights(find_weights(name))[1]
+    assert told["name"] == name
+    assert len(told["commit"]) >= 7
+    assert told["version"]
 
 
 @pytest.mark.parametrize("name", ["magic", "", "Parts"])

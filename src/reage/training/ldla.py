@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,7 @@ class LdlaWeights:
 
     zone: float = 1.0
     full: float = 1.0
-    score: float = 1.0
+    score: float = 0.1
     cycle: float = 0.1
 
 
@@ -51,7 +52,10 @@ class LdlaRecipe:
         schedule: length and batch.
         weights: of the losses.
         rate: highest learning rate of the denoiser.
-        score_rate: of the net that reads scores.
+        reading: length and batch of the net that reads scores, before the rest is trained.
+        reading_rate: its highest learning rate then.
+        score_rate: the same beside the rest.
+        honest_batch: real latents it goes on learning from, at every step.
         lora_rank: of the matrices added to attention layers; 0 trains the whole denoiser.
         silent: share of zones shown without a prompt.
         steps: least and greatest noise step, of 1000.
@@ -62,17 +66,20 @@ class LdlaRecipe:
     """
 
     seed: int = 0
-    schedule: Schedule = Schedule(steps=800, batch=8, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
+    schedule: Schedule = Schedule(steps=500, batch=8, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
     weights: LdlaWeights = field(default_factory=LdlaWeights)
     rate: float = 1e-4
-    score_rate: float = 5e-4
+    reading: Schedule = Schedule(steps=1000, batch=64, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
+    reading_rate: float = 1e-3
+    score_rate: float = 1e-4
+    honest_batch: int = 32
     lora_rank: int = 0
     silent: float = 0.1
     steps: tuple[int, int] = (20, 600)
     honest_below: int = 400
     near: float = 0.5
     reach: float = 0.3
-    quiet: float = 0.15
+    quiet: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -106,12 +113,12 @@ class Ldla(nn.Module):
 
     Args:
         base: frozen but for its denoiser.
-        config: of the net that reads scores.
+        score_net: reads the scores of latents.
     """
 
-    def __init__(self, base: Base, config: ScoreNetConfig) -> None:
+    def __init__(self, base: Base, score_net: nn.Module) -> None:
         super().__init__()
-        self.unet, self.score_net = base.unet, build_score_net(config)
+        self.unet, self.score_net = base.unet, score_net
         self.signal: Tensor
         self.num_steps: Tensor
         self.register_buffer("signal", base.scheduler.alphas_cumprod.sqrt(), persistent=False)
@@ -120,8 +127,8 @@ class Ldla(nn.Module):
         self.seen: dict[str, float] = {}
         """Each loss of the last step, without its weight."""
 
-    def forward(self, batch: LatentBatch, draw: Draw, recipe: LdlaRecipe) -> Tensor:
-        """What a step lowers."""
+    def forward(self, batch: LatentBatch, draw: Draw, real: LatentBatch, recipe: LdlaRecipe) -> Tensor:
+        """What a step lowers; `real` is for the net that reads scores alone."""
         weights, ramp = recipe.weights, self._ramp(recipe)
         whole, close, target = self._say(batch, draw)
         noisy = add_noise(batch.values, draw.noise, self.signal[draw.steps])
@@ -133,7 +140,7 @@ class Ldla(nn.Module):
             losses["score"] = F.mse_loss(read, draw.targets)
         if weights.cycle:
             losses["cycle"] = self._cycle(batch.values, made, draw, whole)
-        honest = self._honest(batch, back.detach(), draw.steps < recipe.honest_below)
+        honest = self._honest(batch, back.detach(), draw.steps < recipe.honest_below, real)
         self.seen = {name: loss.item() for name, loss in losses.items()} | {"honest": honest.item()}
         shares = {"zone": 1.0, "full": 1.0, "score": ramp, "cycle": ramp}
         self.num_steps += 1
@@ -182,11 +189,38 @@ class Ldla(nn.Module):
         noisy = add_noise(made, draw.noise_back, signal)
         return (find_clear(noisy, self._predict(noisy, draw.steps, whole), signal) - values).abs().mean()
 
-    def _honest(self, batch: LatentBatch, estimates: Tensor, clear: Tensor) -> Tensor:
-        """What the net that reads scores learns: the scores of real latents, and of clear estimates of them."""
-        read = self.score_net(torch.cat([batch.values, estimates]), batch.kinds.repeat(2))
-        real, estimated = (read - batch.scores.repeat(2)).square().chunk(2)
-        return real.mean() + (clear * estimated).mean()
+    def _honest(self, batch: LatentBatch, estimates: Tensor, clear: Tensor, real: LatentBatch) -> Tensor:
+        """What the net that reads scores learns: the scores of real latents, and of clear estimates of others."""
+        estimated = (self.score_net(estimates, batch.kinds) - batch.scores).square()
+        return reading_error(self.score_net, real) + (clear * estimated).mean()
+
+
+def reading_error(score_net: nn.Module, batch: LatentBatch) -> Tensor:
+    """Mean squared error of the scores that are read off latents."""
+    return F.mse_loss(score_net(batch.values, batch.kinds).float(), batch.scores)
+
+
+def learn_to_read(recipe: LdlaRecipe, latents: Latents, channels: int, checkpoint: Path | None = None) -> nn.Module:
+    """A net that reads the scores of latents of so many channels, trained before anything is to please it."""
+    device, zones = crew().device, zone_rows(latents)
+    net = build_score_net(ScoreNetConfig(latent_channels=channels)).to(device)
+
+    def loss_of(generator: Generator) -> Tensor:
+        return reading_error(net, own_part(draw_latents(latents, zones, recipe.reading.batch, generator), device))
+
+    return fit(
+        net, loss_of, [(net, recipe.reading_rate)], recipe.reading, seed=recipe.seed, checkpoint=checkpoint
+    ).requires_grad_(True)
+
+
+Rows = TypeVar("Rows", LatentBatch, Draw)
+
+
+def own_part(rows: Rows, device: torch.device) -> Rows:
+    """This process's share of a batch, where it computes."""
+    values = vars(rows)
+    own = share_of(len(next(iter(values.values()))))
+    return type(rows)(**{name: value[own].to(device) for name, value in values.items()})
 
 
 def train_ldla(
@@ -211,16 +245,15 @@ def train_ldla(
     base.unet.requires_grad_(not recipe.lora_rank)
     if recipe.lora_rank:
         add_lora(base, recipe.lora_rank)
-    net = Ldla(base, ScoreNetConfig(latent_channels=base.latent_channels))
-    net.to(device)
+    early = checkpoint.with_suffix(".reading") if checkpoint else None
+    net = Ldla(base, learn_to_read(recipe, latents, base.latent_channels, early)).to(device)
     zones = zone_rows(latents)
 
     def loss_of(generator: Generator) -> Tensor:
         batch = draw_latents(latents, zones, recipe.schedule.batch, generator)
         draw = draw_order(batch, recipe, generator)
-        own = share_of(recipe.schedule.batch)
-        parts = [type(one)(*(getattr(one, name)[own].to(device) for name in vars(one))) for one in (batch, draw)]
-        return net(*parts, recipe)
+        real = draw_latents(latents, zones, recipe.honest_batch, generator)
+        return net(own_part(batch, device), own_part(draw, device), own_part(real, device), recipe)
 
     def tell(step: int, loss: float, mean: nn.Module) -> None:
         if watch:

@@ -1,0 +1,263 @@
+"""What the engine `ldla` costs on `ldm-small`, and what each way to put its zones back does to a face.
+
+    python benchmarks/ldla.py speed                                      seconds and memory by the number of zones
+    python benchmarks/ldla.py strength shards/                           noise and guidance, on training people
+    python benchmarks/ldla.py paste shards/                              ways to put back, on held-out people
+    python benchmarks/ldla.py paste shards/ --write benchmarks/ldla_paste.md
+
+Ways to put back: the decoded pictures or their change alone; within hard borders, soft ones, or blended band by band
+(a Laplacian pyramid: the broader, the softer); and soft with the refiner. All zones are asked for 0.9. A seam is what
+the steps between neighbouring pixels across the zones' borders have grown by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+from runs import peak_mb, run_apart, show, timed, to_markdown
+
+SCORE = 0.9
+FINE_PX = 2.0
+LEVELS = 5
+ROUNDS = 5
+NUM_FACES = 8
+STYLES = ("+.2f", ".2f", ".2f", ".3f")
+STRENGTHS = ((0.4, 5.0), (0.5, 8.0), (0.6, 8.0))
+CHOSEN = {"1 zone": ("crows_feet.left",), "12 zones": ("all",)}
+
+
+def speed() -> str:
+    """The table of seconds and memory, as Markdown."""
+    rows = []
+    for name, zones in CHOSEN.items():
+        for refined in (True, False):
+            found = json.loads(run_apart(__file__, "measure", *zones, *([] if refined else ["--unrefined"])))
+            rows.append(
+                [
+                    f"{name}{'' if refined else ', no refiner'}",
+                    f"{found['seconds']:.2f}",
+                    f"{found['step']:.3f}",
+                    f"{found['mb']:.0f}",
+                ]
+            )
+    note = (
+        f"The demo face in a crop of 512 px, 20 steps a zone, medians of {ROUNDS} rounds on {os.cpu_count()} CPU "
+        "cores; each row has a process of its own, whose peak memory is all of it. Made by `python benchmarks/ldla.py "
+        "speed`."
+    )
+    columns = ("order", "render, s", "of which a denoising step of the zones, s", "peak MB of the process")
+    return to_markdown("What ldla costs", note, columns, rows)
+
+
+def measure(zones: list[str], refined: bool) -> dict[str, float]:
+    """Median seconds of a rendering and of one of its steps, and the memory of this process."""
+    import skimage.data
+
+    from reage import Plan, Reager
+    from reage.engines.ldla import LdlaConfig, LdlaEngine
+    from reage.pipeline import render
+    from reage.plan import complete
+    from reage.training.run import DEFAULT_BASE
+
+    artist = Reager("identity")
+    (face,) = artist.find(skimage.data.astronaut())
+    reading = artist.measure(face)
+    plan = complete(Plan(zones=dict.fromkeys(zones, SCORE)), reading)
+    config = LdlaConfig() if refined else LdlaConfig(refiner=None)
+    fewer = replace(config, refiner=None, zones=replace(config.zones, steps=config.zones.steps // 2))
+    seconds, half = [], []
+    for chosen, kept in ((config, seconds), (fewer, half)):
+        engine = LdlaEngine.load(base=DEFAULT_BASE, config=chosen)
+        render(engine, face, reading, plan)
+        kept += [timed(lambda engine=engine: render(engine, face, reading, plan))[1] for _ in range(ROUNDS)]
+    steps = config.zones.steps - fewer.zones.steps
+    whole = statistics.median(seconds)
+    return {
+        "seconds": whole,
+        "step": (whole - statistics.median(half)) / steps if not refined else float("nan"),
+        "mb": peak_mb(),
+    }
+
+
+def ways(engine: Any, face: Any, reading: Any, plan: Any) -> dict[str, np.ndarray]:
+    """Way -> the face's crop put together so, before it is rounded."""
+    from reage.engines.ldla.denoise import redraw
+    from reage.images.tensors import to_levels, to_net
+    from reage.squares import cut_squares, paste_squares
+    from reage.zones import zone_masks
+
+    points, skin = face.to_crop(face.landmarks), face.skin * (1 - face.hair)
+    soft = {zone: mask * skin for zone, mask in zone_masks(face).items()}
+    hard = {zone: (mask > 0.5).astype(np.float32) for zone, mask in soft.items()}
+    everywhere = {zone: mask / np.maximum(sum(soft.values()), 0.02) for zone, mask in soft.items()}
+    orders = engine.find_orders(reading, plan)
+    zones = [order.zone for order in orders]
+    squares = cut_squares(face.crop, points, zones, engine.base.picture_px)
+    still = to_levels(redraw(engine.base, to_net(squares), orders, plan.seed, engine.config.zones)[1])
+    photo = face.crop.astype(np.float32)
+
+    def put(change: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
+        return photo + paste_squares(change, points, zones, masks, len(photo))
+
+    change = engine.change_zones(face, orders, plan.seed)
+    picture = change + still - squares
+    blended = blend_bands(photo, put(change, everywhere), sum(hard.values()))
+    return {
+        "pictures, hard borders": put(picture, hard),
+        "pictures, soft borders": put(picture, soft),
+        "change, hard borders": put(change, hard),
+        "change, soft borders": put(change, soft),
+        "change, pyramid": blended,
+        "change, soft borders, refiner": engine.render(face, reading, plan).crop.astype(np.float32),
+    }
+
+
+def blend_bands(photo: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Both pictures (S, S, 3) joined along a mask (S, S), each band as softly as it is broad (Burt & Adelson 1983)."""
+    from reage.images import geometry
+
+    def blur(picture: np.ndarray, sigma_px: float) -> np.ndarray:
+        return np.stack([geometry.blur(plane, sigma_px) for plane in np.moveaxis(picture, -1, 0)], -1)
+
+    joined, rest = np.zeros_like(photo), other - photo
+    for level in range(LEVELS):
+        sigma_px = 2.0**level
+        broad = blur(rest, sigma_px) if level < LEVELS - 1 else np.zeros_like(rest)
+        joined += geometry.blur(mask, sigma_px)[..., None] * (rest - broad)
+        rest = broad
+    return photo + joined
+
+
+def judge(faces: list[Any], engine: Any, judges: Any) -> dict[str, list[list[float]]]:
+    """Way -> of each face: seam, detail kept, share of the rise that was asked for, distance in identity."""
+    from reage.images.regions import to_pixels
+    from reage.measure import identity_distance
+    from reage.plan import complete
+    from reage.types import Plan
+    from reage.zones import zone_masks
+
+    found: dict[str, list[list[float]]] = {}
+    for face in track(faces):
+        scores, points = judges.scorer.measure(face), face.to_crop(face.landmarks)
+        reading = replace(judges.reader.measure(face), zones=judges.zone_reader.measure(face))
+        plan = complete(Plan(zones={"all": SCORE}), reading)
+        inside = sum(zone_masks(face).values()) * face.skin * (1 - face.hair) > 0.5
+        for way, crop in ways(engine, face, reading, plan).items():
+            aged = replace(face, crop=to_pixels(crop))
+            rises = {zone: after - scores[zone] for zone, after in judges.scorer.measure(aged).items()}
+            old, new = (light(one.crop) for one in (face, aged))
+            who, who_now = (judges.identifier.embed(one.crop, points) for one in (face, aged))
+            found.setdefault(way, []).append(
+                [
+                    seam(old, new, inside),
+                    detail_kept(old, new, inside),
+                    sum(rises.values()) / sum(SCORE - scores[zone] for zone in rises),
+                    float(identity_distance(who, who_now)),
+                ]
+            )
+    return found
+
+
+def light(crop: np.ndarray) -> np.ndarray:
+    """(S, S, 3) -> (S, S) levels."""
+    return crop.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def seam(old: np.ndarray, new: np.ndarray, inside: np.ndarray) -> float:
+    """By how many levels the steps across the border of a region (S, S) have grown."""
+    grown = []
+    for axis in (0, 1):
+        growth = np.abs(np.diff(new, axis=axis)) - np.abs(np.diff(old, axis=axis))
+        grown.append(growth[np.diff(inside.astype(np.int8), axis=axis) != 0])
+    return float(np.concatenate(grown).mean())
+
+
+def detail_kept(old: np.ndarray, new: np.ndarray, inside: np.ndarray) -> float:
+    """Correlation of what is finer than `FINE_PX`, before and after, within a region."""
+    from reage.images import geometry
+
+    fine = [(one - geometry.blur(one, FINE_PX))[inside] for one in (old, new)]
+    return float(np.corrcoef(*fine)[0, 1])
+
+
+def paste(shards: Path, num_faces: int) -> str:
+    """The table of ways, as Markdown."""
+    import torch
+    from responses import read_faces
+
+    from reage.engines.ldla import LdlaEngine
+    from reage.evaluation.judges import Judges
+    from reage.training.run import DEFAULT_BASE
+
+    faces = read_faces(shards, "val", num_faces)
+    with torch.inference_mode():
+        found = judge(faces, LdlaEngine.load(base=DEFAULT_BASE), Judges.load())
+    table = []
+    for way, own in found.items():
+        values = (*np.mean(own, 0)[:3], np.median(own, 0)[3])
+        table.append([way, *(f"{value:{style}}" for value, style in zip(values, STYLES, strict=True))])
+    note = (
+        f"{num_faces} held-out portraits, all zones asked for {SCORE}. Seam: by how many "
+        "levels steps between neighbouring pixels across the zones' borders have grown. Detail: correlation of "
+        f"what is finer than {FINE_PX:g} px, before and after. Rise: by `zones-b`, as a share of what was asked for. "
+        "Made by `python benchmarks/ldla.py paste`."
+    )
+    columns = ("way", "seam, levels", "detail kept", "rise", "distance in identity, median")
+    return to_markdown("Ways to put zones back", note, columns, table)
+
+
+def strength(shards: Path, num_faces: int) -> str:
+    """The table of noise and guidance, as Markdown: on training people, by the scorer whose scores the base learned."""
+    from responses import COLUMNS, read_faces, respond
+
+    from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+    from reage.nets.diffusion import load_base
+    from reage.training.run import DEFAULT_BASE
+    from reage.types import ZONES
+    from reage.zone_scores import ZoneScorer
+
+    faces, scorer, rows = read_faces(shards, "train", num_faces), ZoneScorer.load("zones-a"), []
+    base = load_base(DEFAULT_BASE)
+    for noise, guidance in STRENGTHS:
+        config = LdlaConfig(zones=DenoiseConfig(noise_strength=noise, guidance=guidance), refiner=None)
+        engine = LdlaEngine(base, dict.fromkeys(ZONES, 1.0), "", config)
+        rows.append([f"{noise:g}", f"{guidance:g}", *respond(engine, faces, scorer)])
+    note = (
+        f"{num_faces} training portraits, all zones asked for 0 and for 1 and read by `zones-a`; the base alone, "
+        "no refiner. Made by `python benchmarks/ldla.py strength`."
+    )
+    return to_markdown("Noise and guidance of ldla", note, ("noise strength", "guidance", *COLUMNS), rows)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="What ldla costs, and how its zones are put back.")
+    parts = parser.add_subparsers(dest="part", required=True)
+    one = parts.add_parser("speed")
+    one.add_argument("--write", type=Path, help="also write the table to this file")
+    for name in ("strength", "paste"):
+        one = parts.add_parser(name)
+        one.add_argument("shards", type=Path)
+        one.add_argument("--faces", type=int, default=NUM_FACES)
+        one.add_argument("--write", type=Path, help="also write the table to this file")
+    one = parts.add_parser("measure")
+    one.add_argument("zones", nargs="+")
+    one.add_argument("--unrefined", action="store_true")
+    given = parser.parse_args()
+    if given.part == "measure":
+        print(json.dumps(measure(given.zones, not given.unrefined)))
+    else:
+        made = {"strength": strength, "paste": paste}
+        show(speed() if given.part == "speed" else made[given.part](given.shards, given.faces), given.write)
+
+
+if __name__ == "__main__":
+    main()
