@@ -223,6 +223,14 @@ def own_part(rows: Rows, device: torch.device) -> Rows:
     return type(rows)(**{name: value[own].to(device) for name, value in values.items()})
 
 
+def _reader(recipe: LdlaRecipe, base: Base, latents: Latents, checkpoint: Path | None) -> nn.Module:
+    """The net that reads scores; untrained where the checkpoint of the whole run holds it already."""
+    if checkpoint and checkpoint.is_file():
+        return build_score_net(ScoreNetConfig(latent_channels=base.latent_channels))
+    early = checkpoint.with_suffix(".reading") if checkpoint else None
+    return learn_to_read(recipe, latents, base.latent_channels, early)
+
+
 def train_ldla(
     recipe: LdlaRecipe,
     base: Base,
@@ -245,8 +253,7 @@ def train_ldla(
     base.unet.requires_grad_(not recipe.lora_rank)
     if recipe.lora_rank:
         add_lora(base, recipe.lora_rank)
-    early = checkpoint.with_suffix(".reading") if checkpoint else None
-    net = Ldla(base, learn_to_read(recipe, latents, base.latent_channels, early)).to(device)
+    net = Ldla(base, _reader(recipe, base, latents, checkpoint)).to(device)
     zones = zone_rows(latents)
 
     def loss_of(generator: Generator) -> Tensor:
