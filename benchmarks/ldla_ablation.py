@@ -2,10 +2,10 @@
 
 Every row is judged on the same held-out people, all zones asked for 0 and for 1, without gains and refiner.
 
-    python benchmarks/ldla_ablation.py shards/ latents.npz              the table on the screen
-    python benchmarks/ldla_ablation.py shards/ latents.npz --write benchmarks/ldla_ablation.md
+    python benchmarks/ldla_ablation.py shards/ pairs.npz              the table on the screen
+    python benchmarks/ldla_ablation.py shards/ pairs.npz --write benchmarks/ldla_ablation.md
 
-`latents.npz` is what `reage training fit ldla` makes of its base first.
+`pairs.npz` is what `reage training fit ldla` makes with its base first.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from runs import show, to_markdown
 
 from reage.engines.ldla import LdlaConfig, LdlaEngine
 from reage.nets.diffusion import load_base
-from reage.training.latents import Latents
 from reage.training.ldla import LdlaRecipe, train_ldla
+from reage.training.pairs import Pairs
 from reage.training.run import DEFAULT_BASE
 from reage.training.stored import load_arrays
 from reage.types import ZONES
 from reage.zone_scores import ZoneScorer
 
-LOSSES = ("full", "score", "cycle")
+LOSSES = ("full", "score", "cycle", "pair")
 NO_GAINS = dict.fromkeys(ZONES, 1.0)
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="What each loss of LDLA does.")
     parser.add_argument("shards", type=Path)
-    parser.add_argument("latents", type=Path)
+    parser.add_argument("pairs", type=Path)
     parser.add_argument("--base", default=DEFAULT_BASE)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--people", type=int, default=16, help="held-out portraits that judge, spread over all")
@@ -49,7 +49,7 @@ def main() -> None:
         losses = replace(recipe.weights, **{left_out: 0.0}) if left_out else recipe.weights
         base = load_base(given.base)
         if left_out is not None:
-            train_ldla(replace(recipe, weights=losses), base, load_arrays(given.latents, Latents))
+            train_ldla(replace(recipe, weights=losses), base, load_arrays(given.pairs, Pairs))
         engine = LdlaEngine(base, NO_GAINS, "", LdlaConfig(refiner=None))
         rows.append([name, *respond(engine, faces, scorer)])
         Console(stderr=True).print(*rows[-1], sep=" | ")

@@ -10,19 +10,26 @@ import numpy as np
 import pytest
 import torch
 
+from reage.matte import Parser
+from reage.measure import Meter
 from reage.nets.diffusion import Base, build_base, tiny
 from reage.nets.score_net import build_score_net, tiny_score_net
 from reage.nets.tokens import build_tokenizer
+from reage.portraits import Portrait, Portraits
 from reage.prompts import NEUTRAL, all_prompts
-from reage.training.album import KINDS, Album
+from reage.squares import FACE
+from reage.training.album import KINDS, SKIN, Album
 from reage.training.autoencoder import AutoencoderRecipe, measure_deviation, train_autoencoder
-from reage.training.denoiser import DenoiserRecipe, draw_mixed, train_denoiser
+from reage.training.denoiser import DenoiserRecipe, draw_mixed, split_rows, train_denoiser
 from reage.training.draw import FROM_NOTHING, draw_faces
-from reage.training.latents import Latents, caption, draw_latents, encode_album, zone_rows
+from reage.training.latents import Latents, caption, encode_album, zone_rows
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
+from reage.training.lessons import Teacher
 from reage.training.loop import Schedule
+from reage.training.pairs import Pairs, draw_pairs, encode_pairs, smooth_album
 from reage.training.stored import save_arrays
-from reage.types import ZONES, Face
+from reage.types import ZONES, Aged, Face, Plan, Reading
+from reage.zone_scores import ZoneScorer
 
 STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
 RECIPE = LdlaRecipe(schedule=STEPS, reading=STEPS, honest_batch=4, weights=LdlaWeights(score=1.0, cycle=1.0))
@@ -100,14 +107,22 @@ def test_denoiser_learns_with_its_texts(base: Base, latents: Latents) -> None:
     assert changed(base.text_encoder, text)
 
 
-def test_batches_keep_the_share_of_zones(latents: Latents) -> None:
-    zones = zone_rows(latents)
-    others = np.setdiff1d(np.arange(len(latents)), zones)
-    recipe = DenoiserRecipe(schedule=replace(STEPS, batch=400), zones=0.7)
-    batch = draw_mixed(latents, (zones, others), recipe, torch.Generator().manual_seed(0))
+def test_batches_keep_the_shares_of_zones_faces_and_skin(latents: Latents) -> None:
+    recipe = DenoiserRecipe(schedule=replace(STEPS, batch=400), shares=(0.7, 0.2, 0.1))
+    batch = draw_mixed(latents, split_rows(latents), recipe, torch.Generator().manual_seed(0))
     assert len(batch.values) == 400
-    assert (batch.kinds < len(ZONES)).float().mean() == pytest.approx(0.7, abs=0.08)
+    nums = [(batch.kinds < len(ZONES)), batch.kinds == KINDS.index(FACE), batch.kinds == KINDS.index(SKIN)]
+    assert [float(num.float().mean()) for num in nums] == pytest.approx(recipe.shares, abs=0.08)
     assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONES)).sum()
+
+
+def test_faces_of_rare_labels_are_drawn_as_often_as_others(album: Album, base: Base) -> None:
+    years = np.array([30.0, *[70.0] * 4], np.float32)
+    many = replace(album, **{name: getattr(album, name)[[0, 1, 1, 1, 1]] for name in ("crops", "landmarks", "scores")})
+    latents = encode_album(base, replace(many, years=years), 1, faces=2)
+    drawn = {evenly: latents.years[split_rows(latents, evenly)[1]] for evenly in (False, True)}
+    assert [(drawn[False] == age).sum() for age in (30, 70)] == [3, 12]
+    assert [(drawn[True] == age).sum() for age in (30, 70)] == [12, 12]
 
 
 def test_a_base_draws_by_itself(base: Base) -> None:
@@ -122,10 +137,57 @@ def test_a_base_draws_by_itself(base: Base) -> None:
 # LDLA
 
 
-def take_step(net: Ldla, latents: Latents, recipe: LdlaRecipe, seed: int = 0) -> torch.Tensor:
+@pytest.fixture(scope="module")
+def pairs(album: Album) -> Pairs:
+    torch.manual_seed(0)
+    darker = replace(album, crops=album.crops // 2, scores=album.scores / 2)
+    return encode_pairs(build_base(tiny(), build_tokenizer(all_prompts())), album, [darker, album])
+
+
+def test_a_pair_shows_one_place_twice(pairs: Pairs, album: Album) -> None:
+    num = int((~np.isnan(album.scores)).sum())
+    assert len(pairs) == 2 * num
+    assert (np.bincount(pairs.kinds) > 0).all()
+    same = (pairs.values[:, 0] == pairs.values[:, 1]).all((1, 2, 3))
+    assert same.sum() == num  # where the smoother album is the album
+    np.testing.assert_array_equal(pairs.scores[same, 0], pairs.scores[same, 1])
+    np.testing.assert_allclose(pairs.scores[~same, 0], 2 * pairs.scores[~same, 1])
+
+
+def test_either_of_a_pair_comes_first(pairs: Pairs) -> None:
+    batch = draw_pairs(pairs, 200, torch.Generator().manual_seed(0))
+    older = batch.scores > batch.partner_scores
+    assert 0.2 < older.float().mean() < 0.5  # half of the half that differ
+    again = draw_pairs(pairs, 200, torch.Generator().manual_seed(0))
+    assert torch.equal(batch.values, again.values)
+    assert torch.equal(batch.partners, again.partners)
+
+
+class Ironer:
+    """An engine that halves what it is given, where a score is to fall."""
+
+    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+        assert all(plan.zones[zone] <= score for zone, score in reading.zones.items())
+        return Aged(crop=face.crop // 2)
+
+
+def test_smooth_albums_ask_for_less_everywhere(
+    face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
+) -> None:
+    portraits = to_columns([make_portrait(face.crop, person=name, age_years=40.0, sex="F") for name in "AB"])
+    teacher = Teacher(
+        engine=Ironer(), reader=Meter.load("age-a"), scorer=ZoneScorer.load("zones-a"), parser=Parser.load()
+    )
+    smooth = smooth_album(portraits, teacher, 0)
+    assert smooth.crops.shape == portraits.crops.shape
+    assert smooth.crops.mean() < portraits.crops.mean()
+    assert not np.isnan(smooth.scores).all()
+
+
+def take_step(net: Ldla, pairs: Pairs, recipe: LdlaRecipe, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    batch = draw_latents(latents, zone_rows(latents), recipe.schedule.batch, generator)
-    real = draw_latents(latents, zone_rows(latents), recipe.honest_batch, generator)
+    batch = draw_pairs(pairs, recipe.schedule.batch, generator)
+    real = draw_pairs(pairs, recipe.honest_batch, generator)
     return net(batch, draw_order(batch, recipe, generator), real, recipe)
 
 
@@ -140,13 +202,13 @@ def reached(part: torch.nn.Module) -> bool:
     return any(weight.grad is not None and bool(weight.grad.abs().sum() > 0) for weight in part.parameters())
 
 
-@pytest.mark.parametrize("name", ["zone", "full", "score", "cycle"])
-def test_each_loss_reaches_the_denoiser_alone(name: str, base: Base, latents: Latents) -> None:
-    only = LdlaWeights(**{one: float(one == name) for one in ("zone", "full", "score", "cycle")})
-    if name in ("score", "cycle"):
+@pytest.mark.parametrize("name", ["zone", "full", "score", "cycle", "pair"])
+def test_each_loss_reaches_the_denoiser_alone(name: str, base: Base, pairs: Pairs) -> None:
+    only = LdlaWeights(**{one: float(one == name) for one in ("zone", "full", "score", "cycle", "pair")})
+    if name in ("score", "cycle", "pair"):
         only = replace(only, zone=1e-9)  # its estimate is what the score net learns from
     net = make_net(base)
-    loss = take_step(net, latents, replace(RECIPE, weights=only))
+    loss = take_step(net, pairs, replace(RECIPE, weights=only))
     (loss - 0.0).backward()
     assert reached(net.unet)
     assert reached(net.score_net)
@@ -155,7 +217,7 @@ def test_each_loss_reaches_the_denoiser_alone(name: str, base: Base, latents: La
     assert not reached(base.vae)
 
 
-def test_the_score_net_learns_from_real_latents_alone(base: Base, latents: Latents) -> None:
+def test_the_score_net_learns_from_pictures_alone(base: Base, pairs: Pairs) -> None:
     """What the denoiser is told about scores leaves the net that reads them as it is."""
     grads = []
     for weight in (0.0, 50.0):
@@ -164,40 +226,46 @@ def test_the_score_net_learns_from_real_latents_alone(base: Base, latents: Laten
         for module in net.score_net.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
-        recipe = replace(RECIPE, weights=LdlaWeights(score=weight, cycle=0.0))
-        take_step(net, latents, recipe).backward()
+        recipe = replace(RECIPE, weights=LdlaWeights(score=weight, cycle=0.0, pair=weight))
+        take_step(net, pairs, recipe).backward()
         grads.append(
             torch.cat([weight.grad.flatten() for weight in net.score_net.parameters() if weight.grad is not None])
         )
     torch.testing.assert_close(*grads)
 
 
-def test_score_and_cycle_begin_quietly(base: Base, latents: Latents) -> None:
-    net, recipe = make_net(base), replace(RECIPE, weights=LdlaWeights(zone=1e-9, full=0.0, score=1.0, cycle=1.0))
+def test_score_and_cycle_begin_quietly(base: Base, pairs: Pairs) -> None:
+    net, recipe = (
+        make_net(base),
+        replace(RECIPE, weights=LdlaWeights(zone=1e-9, full=0.0, score=1.0, cycle=1.0, pair=0.0)),
+    )
     recipe = replace(recipe, schedule=replace(STEPS, steps=1000))
     net.num_steps.fill_(0)
-    first = take_step(net, latents, recipe)
+    first = take_step(net, pairs, recipe)
     assert first.item() == pytest.approx(net.seen["honest"], abs=1e-6)
     net.num_steps.fill_(900)
-    assert take_step(net, latents, recipe).item() > net.seen["honest"] + 0.5 * net.seen["cycle"]
+    assert take_step(net, pairs, recipe).item() > net.seen["honest"] + 0.5 * net.seen["cycle"]
 
 
-def test_targets_are_scores_and_half_of_them_near(latents: Latents) -> None:
+def test_targets_are_those_of_the_pair_near_or_anywhere(pairs: Pairs) -> None:
     generator = torch.Generator().manual_seed(0)
-    batch = draw_latents(latents, zone_rows(latents), 500, generator)
+    batch = draw_pairs(pairs, 500, generator)
     draw = draw_order(batch, RECIPE, generator)
-    assert 0 <= draw.targets.min() <= draw.targets.max() <= 1
-    assert ((draw.targets - batch.scores).abs() <= RECIPE.reach).float().mean() > 0.6
+    assert draw.paired.float().mean() == pytest.approx(RECIPE.paired, abs=0.07)
+    assert torch.equal(draw.targets[draw.paired], batch.partner_scores[draw.paired])
+    free = ~draw.paired
+    assert 0 <= draw.targets[free].min() <= draw.targets[free].max() <= 1
+    assert ((draw.targets - batch.scores).abs() <= RECIPE.reach)[free].float().mean() > 0.5
     assert RECIPE.steps[0] <= draw.steps.min() <= draw.steps.max() <= RECIPE.steps[1]
 
 
 @pytest.mark.parametrize("rank", [0, 2])
-def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, base: Base, latents: Latents) -> None:
+def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, base: Base, pairs: Pairs) -> None:
     text, vae = state_of(base.text_encoder), state_of(base.vae)
     recipe = replace(RECIPE, lora_rank=rank)
     told: list[dict[str, float]] = []
-    train_ldla(recipe, base, latents, watch=lambda step, losses: told.append(dict(losses)))
-    assert [set(one) for one in told] == [{"zone", "full", "score", "cycle", "honest", "loss"}] * 3
+    train_ldla(recipe, base, pairs, watch=lambda step, losses: told.append(dict(losses)))
+    assert [set(one) for one in told] == [{"zone", "full", "score", "cycle", "pair", "honest", "loss"}] * 3
     assert not changed(base.text_encoder, text)
     assert not changed(base.vae, vae)
     tensors = trained_tensors(base, recipe)
@@ -205,7 +273,7 @@ def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, b
     assert describe(recipe, base, (1.0,) * len(ZONES))["base"] == "ldm-tiny"
 
 
-def test_a_stopped_run_goes_on_where_it_was(album: Album, latents: Latents, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_where_it_was(album: Album, pairs: Pairs, tmp_path: Path) -> None:
     def run(stop_at: int | None, checkpoint: Path | None) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
         base = build_base(tiny(), build_tokenizer(all_prompts()))
@@ -217,9 +285,9 @@ def test_a_stopped_run_goes_on_where_it_was(album: Album, latents: Latents, tmp_
         recipe = replace(RECIPE, schedule=replace(STEPS, steps=4, checkpoint_seconds=0.0))
         if stop_at:
             with pytest.raises(KeyboardInterrupt):
-                train_ldla(recipe, base, latents, checkpoint, watch)
+                train_ldla(recipe, base, pairs, checkpoint, watch)
         else:
-            train_ldla(recipe, base, latents, checkpoint, watch)
+            train_ldla(recipe, base, pairs, checkpoint, watch)
         return state_of(base.unet)
 
     run(3, tmp_path / "run.checkpoint")
@@ -237,9 +305,9 @@ import torch
 from reage.nets.diffusion import build_base, tiny
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
-from reage.training.latents import Latents
 from reage.training.ldla import LdlaRecipe, LdlaWeights, train_ldla
 from reage.training.loop import Schedule, crew
+from reage.training.pairs import Pairs
 from reage.training.stored import load_arrays
 
 torch.set_num_threads(1)
@@ -248,13 +316,13 @@ base = build_base(tiny(), build_tokenizer(all_prompts()))
 steps = Schedule(steps=3, batch=4, weight_decay=0.0, half=False)
 recipe = LdlaRecipe(schedule=steps, reading=steps, honest_batch=4, weights=LdlaWeights(cycle=1.0), quiet=0.1)
 losses = []
-latents = load_arrays(Path(sys.argv[1]), Latents)
-net = train_ldla(recipe, base, latents, watch=lambda step, seen: losses.append(seen["loss"]))
+pairs = load_arrays(Path(sys.argv[1]), Pairs)
+net = train_ldla(recipe, base, pairs, watch=lambda step, seen: losses.append(seen["loss"]))
 if crew().is_main_process:
     print(crew().num_processes, *losses, sum(weight.abs().sum().item() for weight in net.unet.parameters()))
 """
 
 
-def test_two_processes_train_as_one(latents: Latents, tmp_path: Path, check_two_train_as_one: Callable) -> None:
-    save_arrays(tmp_path / "latents.npz", latents)
-    check_two_train_as_one(LAUNCHED, tmp_path / "latents.npz")
+def test_two_processes_train_as_one(pairs: Pairs, tmp_path: Path, check_two_train_as_one: Callable) -> None:
+    save_arrays(tmp_path / "pairs.npz", pairs)
+    check_two_train_as_one(LAUNCHED, tmp_path / "pairs.npz")

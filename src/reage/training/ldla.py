@@ -1,8 +1,9 @@
 """Trains LDLA (arXiv 2507.21600): the denoiser of a base learns to give a zone any score and to find the way back.
 
-Four losses: the noise under P_zone and under P_full, the score that is read off what P_target makes of the latents in
-one step, and the way back from there under P_full. The base's autoencoder and text encoder stay as they are. The
-score is read by a net that learns from real latents alone, so that neither can flatter the other.
+The paper's four losses: the noise under P_zone and under P_full, the score that is read off what P_target makes of the
+latents in one step, and the way back from there under P_full. One of ours: where P_target names the score of the other
+picture of a pair, what it makes is held to that picture. The base's autoencoder and text encoder stay as they are. The
+score is read by a net that learns from latents of pictures alone, so that neither can flatter the other.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from torch import Generator, Tensor, nn
 from reage.nets.diffusion import Base
 from reage.nets.score_net import ScoreNetConfig, build_score_net
 from reage.prompts import NOTHING, whole_prompt, zone_prompt
-from reage.training.latents import LatentBatch, Latents, add_noise, draw_latents, find_clear, zone_rows
+from reage.training.latents import add_noise, find_clear
 from reage.training.loop import Schedule, crew, fit, share_of
+from reage.training.pairs import PairBatch, Pairs, draw_pairs
 from reage.types import ZONES
 
 LORA_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -35,12 +37,14 @@ class LdlaWeights:
         full: of the noise under P_full.
         score: of the score that is read.
         cycle: of the way back.
+        pair: of the distance to the other picture of a pair.
     """
 
     zone: float = 1.0
     full: float = 1.0
     score: float = 0.1
     cycle: float = 0.1
+    pair: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +59,13 @@ class LdlaRecipe:
         reading: length and batch of the net that reads scores, before the rest is trained.
         reading_rate: its highest learning rate then.
         score_rate: the same beside the rest.
-        honest_batch: real latents it goes on learning from, at every step.
+        honest_batch: pictures it goes on learning from, at every step.
         lora_rank: of the matrices added to attention layers; 0 trains the whole denoiser.
         silent: share of zones shown without a prompt.
         steps: least and greatest noise step, of 1000.
         honest_below: noise step below which the net that reads scores also learns from one-step estimates.
-        near: share of targets near the score there is.
+        paired: share of targets that are the score of the other picture of the pair.
+        near: share of the others that are near the score there is.
         reach: how near.
         quiet: share of the run before score and cycle count, then as long again until they count in full.
     """
@@ -77,6 +82,7 @@ class LdlaRecipe:
     silent: float = 0.1
     steps: tuple[int, int] = (20, 600)
     honest_below: int = 400
+    paired: float = 0.6
     near: float = 0.5
     reach: float = 0.3
     quiet: float = 0.05
@@ -87,20 +93,23 @@ class Draw:
     """What chance decides about a batch, (B, ...) each."""
 
     targets: Tensor
+    paired: Tensor
     steps: Tensor
     noise: Tensor
     noise_back: Tensor
     silent: Tensor
 
 
-def draw_order(batch: LatentBatch, recipe: LdlaRecipe, generator: Generator) -> Draw:
-    """Targets, half of them near the score there is, noise steps and noise."""
+def draw_order(batch: PairBatch, recipe: LdlaRecipe, generator: Generator) -> Draw:
+    """Targets, of their pair, near the score there is or anywhere, noise steps and noise."""
     num = len(batch.values)
-    anywhere, by, coin, place, quiet = torch.rand(5, num, generator=generator)
+    anywhere, by, coin, of_pair, place, quiet = torch.rand(6, num, generator=generator)
     near = (batch.scores + recipe.reach * (2 * by - 1)).clamp(0, 1)
+    free, paired = torch.where(coin < recipe.near, near, anywhere), of_pair < recipe.paired
     first, last = recipe.steps
     return Draw(
-        targets=torch.where(coin < recipe.near, near, anywhere),
+        targets=torch.where(paired, batch.partner_scores, free),
+        paired=paired,
         steps=first + (place * (last - first + 1)).long(),
         noise=torch.randn(batch.values.shape, generator=generator),
         noise_back=torch.randn(batch.values.shape, generator=generator),
@@ -127,32 +136,35 @@ class Ldla(nn.Module):
         self.seen: dict[str, float] = {}
         """Each loss of the last step, without its weight."""
 
-    def forward(self, batch: LatentBatch, draw: Draw, real: LatentBatch, recipe: LdlaRecipe) -> Tensor:
+    def forward(self, batch: PairBatch, draw: Draw, real: PairBatch, recipe: LdlaRecipe) -> Tensor:
         """What a step lowers; `real` is for the net that reads scores alone."""
         weights, ramp = recipe.weights, self._ramp(recipe)
         whole, close, target = self._say(batch, draw)
         noisy = add_noise(batch.values, draw.noise, self.signal[draw.steps])
         losses, back = self._noise_losses(noisy, draw, whole, close, weights)
-        if weights.score or weights.cycle:
+        if weights.score or weights.cycle or weights.pair:
             made = find_clear(noisy, self._predict(noisy, draw.steps, target), self.signal[draw.steps])
+        if weights.score:
             frozen = {name: value.detach() for name, value in self.score_net.named_parameters()}
             read = torch.func.functional_call(self.score_net, frozen, (made, batch.kinds))
             losses["score"] = F.mse_loss(read, draw.targets)
         if weights.cycle:
             losses["cycle"] = self._cycle(batch.values, made, draw, whole)
+        if weights.pair:
+            away = (made - batch.partners).abs().mean((1, 2, 3))
+            losses["pair"] = (draw.paired * away).mean()
         honest = self._honest(batch, back.detach(), draw.steps < recipe.honest_below, real)
         self.seen = {name: loss.item() for name, loss in losses.items()} | {"honest": honest.item()}
-        shares = {"zone": 1.0, "full": 1.0, "score": ramp, "cycle": ramp}
+        shares = {"score": ramp, "cycle": ramp}
         self.num_steps += 1
-        return (
-            torch.stack([getattr(weights, name) * shares[name] * loss for name, loss in losses.items()]).sum() + honest
-        )
+        weighted = [getattr(weights, name) * shares.get(name, 1.0) * loss for name, loss in losses.items()]
+        return torch.stack(weighted).sum() + honest
 
     def _ramp(self, recipe: LdlaRecipe) -> float:
         quiet = recipe.quiet * recipe.schedule.steps
         return float(((self.num_steps - quiet) / max(1.0, quiet)).clamp(0, 1))
 
-    def _say(self, batch: LatentBatch, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+    def _say(self, batch: PairBatch, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """P_full and P_zone, now and then neither, and P_target, as text."""
         wanted = list(
             zip(batch.kinds.tolist(), batch.scores.tolist(), draw.targets.tolist(), draw.silent.tolist(), strict=True)
@@ -189,31 +201,31 @@ class Ldla(nn.Module):
         noisy = add_noise(made, draw.noise_back, signal)
         return (find_clear(noisy, self._predict(noisy, draw.steps, whole), signal) - values).abs().mean()
 
-    def _honest(self, batch: LatentBatch, estimates: Tensor, clear: Tensor, real: LatentBatch) -> Tensor:
-        """What the net that reads scores learns: the scores of real latents, and of clear estimates of others."""
+    def _honest(self, batch: PairBatch, estimates: Tensor, clear: Tensor, real: PairBatch) -> Tensor:
+        """What the net that reads scores learns: the scores of pictures, and of clear estimates of others."""
         estimated = (self.score_net(estimates, batch.kinds) - batch.scores).square()
         return reading_error(self.score_net, real) + (clear * estimated).mean()
 
 
-def reading_error(score_net: nn.Module, batch: LatentBatch) -> Tensor:
+def reading_error(score_net: nn.Module, batch: PairBatch) -> Tensor:
     """Mean squared error of the scores that are read off latents."""
     return F.mse_loss(score_net(batch.values, batch.kinds).float(), batch.scores)
 
 
-def learn_to_read(recipe: LdlaRecipe, latents: Latents, channels: int, checkpoint: Path | None = None) -> nn.Module:
+def learn_to_read(recipe: LdlaRecipe, pairs: Pairs, channels: int, checkpoint: Path | None = None) -> nn.Module:
     """A net that reads the scores of latents of so many channels, trained before anything is to please it."""
-    device, zones = crew().device, zone_rows(latents)
+    device = crew().device
     net = build_score_net(ScoreNetConfig(latent_channels=channels)).to(device)
 
     def loss_of(generator: Generator) -> Tensor:
-        return reading_error(net, own_part(draw_latents(latents, zones, recipe.reading.batch, generator), device))
+        return reading_error(net, own_part(draw_pairs(pairs, recipe.reading.batch, generator), device))
 
     return fit(
         net, loss_of, [(net, recipe.reading_rate)], recipe.reading, seed=recipe.seed, checkpoint=checkpoint
     ).requires_grad_(True)
 
 
-Rows = TypeVar("Rows", LatentBatch, Draw)
+Rows = TypeVar("Rows", PairBatch, Draw)
 
 
 def own_part(rows: Rows, device: torch.device) -> Rows:
@@ -223,18 +235,18 @@ def own_part(rows: Rows, device: torch.device) -> Rows:
     return type(rows)(**{name: value[own].to(device) for name, value in values.items()})
 
 
-def _reader(recipe: LdlaRecipe, base: Base, latents: Latents, checkpoint: Path | None) -> nn.Module:
+def _reader(recipe: LdlaRecipe, base: Base, pairs: Pairs, checkpoint: Path | None) -> nn.Module:
     """The net that reads scores; untrained where the checkpoint of the whole run holds it already."""
     if checkpoint and checkpoint.is_file():
         return build_score_net(ScoreNetConfig(latent_channels=base.latent_channels))
     early = checkpoint.with_suffix(".reading") if checkpoint else None
-    return learn_to_read(recipe, latents, base.latent_channels, early)
+    return learn_to_read(recipe, pairs, base.latent_channels, early)
 
 
 def train_ldla(
     recipe: LdlaRecipe,
     base: Base,
-    latents: Latents,
+    pairs: Pairs,
     checkpoint: Path | None = None,
     watch: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Ldla:
@@ -242,8 +254,8 @@ def train_ldla(
 
     Args:
         recipe: of the run.
-        base: whose autoencoder made the latents.
-        latents: of training people.
+        base: whose autoencoder made the pairs.
+        pairs: of training people.
         checkpoint: file a stopped run is resumed from.
         watch: is told the number of each step that was made, and its losses.
     """
@@ -253,13 +265,12 @@ def train_ldla(
     base.unet.requires_grad_(not recipe.lora_rank)
     if recipe.lora_rank:
         add_lora(base, recipe.lora_rank)
-    net = Ldla(base, _reader(recipe, base, latents, checkpoint)).to(device)
-    zones = zone_rows(latents)
+    net = Ldla(base, _reader(recipe, base, pairs, checkpoint)).to(device)
 
     def loss_of(generator: Generator) -> Tensor:
-        batch = draw_latents(latents, zones, recipe.schedule.batch, generator)
+        batch = draw_pairs(pairs, recipe.schedule.batch, generator)
         draw = draw_order(batch, recipe, generator)
-        real = draw_latents(latents, zones, recipe.honest_batch, generator)
+        real = draw_pairs(pairs, recipe.honest_batch, generator)
         return net(own_part(batch, device), own_part(draw, device), own_part(real, device), recipe)
 
     def tell(step: int, loss: float, mean: nn.Module) -> None:
