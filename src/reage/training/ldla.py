@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from reage.nets import lora
 from reage.nets.diffusion import Base
 from reage.nets.score_net import ScoreNetConfig, build_score_net
 from reage.prompts import NOTHING, whole_prompt, zone_prompt
@@ -293,8 +294,7 @@ def add_lora(base: Base, rank: int) -> None:
 
 def trained_tensors(base: Base, recipe: LdlaRecipe) -> dict[str, Tensor]:
     """What a weights file has to hold: the whole denoiser, or the matrices that were added."""
-    state = base.unet.state_dict()
-    return {name: value for name, value in state.items() if not recipe.lora_rank or "lora_" in name}
+    return lora.trained_tensors(base.unet, recipe.lora_rank)
 
 
 def describe(recipe: LdlaRecipe, base: Base, gains: tuple[float, ...]) -> dict[str, object]:

@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from reage.engines.base import Condition
 from reage.engines.ldla.denoise import DenoiseConfig, ZoneOrder, denoise, draw_noise, redraw
@@ -20,6 +19,7 @@ from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
 from reage.matte import colourfulness
 from reage.nets.diffusion import Base, load_base
+from reage.nets.lora import take_in
 from reage.plan import expected_score, typical_score
 from reage.prompts import NEUTRAL, NOTHING
 from reage.squares import FACE, cut_squares, fine_face_px, paste_squares, square_from_crop
@@ -106,7 +106,7 @@ class LdlaEngine:
                 f"{loaded.weights_hash}. Get that base, or train on this one with reage training fit ldla."
             )
         with made_for(path, f"LDLA on {name}"):
-            _take_in(loaded, tensors, int(rank))
+            take_in(loaded.unet, tensors, int(rank))
         return cls(loaded, gains, weights_hash(path), config)
 
     @torch.inference_mode()
@@ -159,18 +159,6 @@ class LdlaEngine:
         added = to_levels(base.decode(blended)) - to_levels(base.decode(latents))
         crop_from_square = geometry.invert(square_from_crop(FACE, landmarks, len(face.crop), side))
         return geometry.warp(added[0], crop_from_square, len(face.crop), len(face.crop), edge="zero")
-
-
-def _take_in(base: Base, tensors: Mapping[str, Tensor], lora_rank: int) -> None:
-    """Puts a trained denoiser, or the matrices to be added to one, into a base."""
-    if lora_rank:
-        from peft import LoraConfig
-
-        layers = sorted({name.split(".lora_")[0] for name in tensors})
-        base.unet.add_adapter(LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=layers))
-    missing, unknown = base.unet.load_state_dict(tensors, strict=False)
-    if unknown or (missing and not lora_rank):
-        raise KeyError(f"{len(missing)} tensors are missing, {len(unknown)} are unknown")
 
 
 def _without_shade(change: NDArray[np.float32], zone: str) -> NDArray[np.float32]:
