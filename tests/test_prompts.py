@@ -12,6 +12,7 @@ from reage.prompts import (
     face_prompt,
     label_of,
     label_prompt,
+    person_prompt,
     whole_prompt,
     zone_prompt,
 )
@@ -55,3 +56,8 @@ def test_a_tokenizer_learns_from_everything_that_is_said() -> None:
     assert NEUTRAL in known
     assert face_prompt(41.6) == "photo of the face of a 42 year old person"
     assert {face_prompt(7), zone_prompt("upper_lip", 0.5), *map(label_prompt, AGE_LABELS)} <= set(known)
+
+
+def test_a_person_is_called_by_a_rare_word() -> None:
+    assert person_prompt("sks", "person") == "photo of a sks person"
+    assert person_prompt("sks", "person", "elderly") == "photo of a sks person as elderly"

@@ -62,6 +62,17 @@ def label_of(age_years: float) -> str:
     return [label for label, youngest in AGE_LABELS.items() if age_years >= youngest][-1]
 
 
+def person_prompt(word: str, class_word: str, label: str = "") -> str:
+    """The caption of one person, and with an age group what is asked for: `photo of a sks person as elderly`.
+
+    Args:
+        word: rare one that stands for the person.
+        class_word: what else the person is, such as `person`.
+        label: one of `AGE_LABELS`; "" for the person as in their photos.
+    """
+    return f"photo of a {word} {class_word}" + (f" as {label}" if label else "")
+
+
 def all_prompts() -> list[str]:
     """Every sentence that can be said: what a tokenizer must know."""
     zones = [prompt(zone, n / 100) for zone in ZONES for n in range(101) for prompt in (whole_prompt, zone_prompt)]

@@ -90,8 +90,8 @@ def load_torch_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[
 
 
 @contextmanager
-def made_for(path: str | Path, what: str) -> Iterator[None]:
-    """Turns whatever goes wrong while weights are put to use into one sentence.
+def made_for(path: str | Path, what: str, advice: str = "use the shipped ones") -> Iterator[None]:
+    """Turns whatever goes wrong while weights are put to use into one sentence, which ends with the advice.
 
     Raises:
         WeightsError: when the tensors or the config of the file do not fit.
@@ -99,9 +99,7 @@ def made_for(path: str | Path, what: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"The weights in {path} are not made for {what} of this version; use the shipped ones."
-        ) from error
+        raise WeightsError(f"The weights in {path} are not made for {what} of this version; {advice}.") from error
 
 
 def find_weights(name: str | Path) -> Path:
