@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
-from reage.engines.ldla.denoise import denoise, draw_noise
 from reage.errors import EngineError, WeightsError
+from reage.nets.denoise import denoise, draw_noise
 from reage.nets.diffusion import Base, build_base, load_base, save_base, tiny
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from reage.engines.base import Condition
-from reage.engines.ldla.denoise import DenoiseConfig, ZoneOrder, denoise, draw_noise, redraw
+from reage.engines.ldla.denoise import ZoneOrder, redraw
 from reage.errors import EngineError, WeightsError
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
 from reage.matte import colourfulness
+from reage.nets.denoise import DenoiseConfig, denoise, draw_noise
 from reage.nets.diffusion import Base, load_base
 from reage.nets.lora import take_in
 from reage.plan import expected_score, typical_score
