@@ -12,7 +12,7 @@ from reage.errors import FaceNotFound, ImageError
 from reage.find import Finder
 from reage.images import Image, save_image
 from reage.measure import SAME_PERSON_DISTANCE, Identifier
-from reage.training.subject import MOST, check_one_person, gather_photos
+from reage.training.subject import MOST, SubjectPhotos, check_one_person, gather_photos
 from reage.types import Pixels
 
 
@@ -51,9 +51,17 @@ def test_photos_without_any_face_are_refused(photos: list[Path], identifier: Ide
         gather_photos(photos[2:], Finder(), identifier, 96)
 
 
-def test_too_many_photos_are_refused_before_one_is_read(identifier: Identifier) -> None:
-    with pytest.raises(ImageError, match="There are 31 photos"):
-        gather_photos([Path("missing.png")] * (MOST + 1), Finder(), identifier, 96)
+@pytest.mark.parametrize(("num", "words"), [(1, "There are only 1 "), (2, "There are only 2 "), (3, ""), (30, "")])
+def test_few_photos_are_advised_against(num: int, words: str) -> None:
+    photos = SubjectPhotos(np.zeros((num, 8, 8, 3), np.uint8), (Path("a.png"),) * num, np.zeros(128, np.float32), ())
+    assert photos.advice.startswith(words)
+    assert bool(photos.advice) == bool(words)
+
+
+def test_many_photos_are_advised_against() -> None:
+    num = MOST + 1
+    photos = SubjectPhotos(np.zeros((num, 8, 8, 3), np.uint8), (Path("a.png"),) * num, np.zeros(128, np.float32), ())
+    assert photos.advice == "There are 31 photos with a face; more than 30 bring nothing new."
 
 
 def test_two_people_are_refused_with_their_distance() -> None:

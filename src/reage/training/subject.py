@@ -42,6 +42,8 @@ class SubjectPhotos:
             return (
                 f"There are only {len(self.files)} photos with a face; with {FEWEST} or more the person is kept better."
             )
+        if len(self.files) > MOST:
+            return f"There are {len(self.files)} photos with a face; more than {MOST} bring nothing new."
         return ""
 
 
@@ -55,18 +57,16 @@ def gather_photos(
     """The largest face of each photo, if all are one person's.
 
     Args:
-        photos: at most `MOST`.
+        photos: `FEWEST` to `MOST`; other numbers get an advice.
         finder: of faces.
         identifier: tells who a face shows.
         square_px: side of what is cut out.
         track: wraps the photos in a progress bar.
 
     Raises:
-        ImageError: when a photo cannot be read, there are too many, or two of them show different people.
+        ImageError: when a photo cannot be read, or two of them show different people.
         FaceNotFound: when no photo has a face.
     """
-    if len(photos) > MOST:
-        raise ImageError(f"There are {len(photos)} photos; choose {FEWEST} to {MOST} of one person.")
     squares, identities, files, without_face = [], [], [], []
     for photo in track(photos):
         faces = finder.find(load_image(photo).pixels)
