@@ -16,6 +16,7 @@ from reage.cli.age import age
 from reage.cli.evaluate import evaluate
 from reage.cli.look import engines, find, zones
 from reage.cli.measure import compare, measure
+from reage.cli.personal import personalize
 from reage.cli.training import training
 from reage.errors import ReageError
 
@@ -46,6 +47,7 @@ app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
 app.command(epilog="Example: reage measure me.jpg --to 70")(measure)
 app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
 app.command(epilog="Example: reage evaluate --engine amgan --faces shards/ -o report/")(evaluate)
+app.command(epilog="Example: reage personalize photos/ --out mia.safetensors --regularization others/")(personalize)
 app.add_typer(training)
 
 

@@ -25,3 +25,13 @@ def require_evaluate() -> None:
     """
     if any(find_spec(name) is None for name in ("pyarrow", "torchmetrics", "jinja2", "matplotlib")):
         raise ReageError("Evaluations need more packages; run `pip install 'reage[evaluate]'`.")
+
+
+def require_personal() -> None:
+    """Learning a person needs what diffusion and training need.
+
+    Raises:
+        ReageError: when one of them is not installed.
+    """
+    if any(find_spec(name) is None for name in ("accelerate", "diffusers", "peft", "pyarrow", "transformers")):
+        raise ReageError("Learning a person needs more packages; run `pip install 'reage[train,diffusion]'`.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +11,7 @@ import reage
 from reage.errors import ReageError
 from reage.portraits import Portraits, read_shards
 from reage.training.journal import make_folder, watch_loss
-from reage.training.run import DEFAULT_BASE, Run, Weights
+from reage.training.run import DEFAULT_BASE, Run, Weights, find_commit
 from reage.weights import save_weights
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ def train(
     portraits = read_shards(shards)
     if run.journal:
         make_folder(run.journal)
-    origin = {"name": name, "commit": _commit(), "version": reage.__version__}
+    origin = {"name": name, "commit": find_commit(), "version": reage.__version__}
     made = RECIPES[name](portraits, run)
     if isinstance(made, tuple):
         tensors, config = made
@@ -174,13 +173,3 @@ def train(
 
     save_base(path.with_suffix(""), made, {**made.provenance, **origin})
     return path.with_suffix("")
-
-
-def _commit() -> str:
-    """The commit of the code that runs, "" outside a checkout."""
-    try:
-        folder = Path(__file__).parent
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()

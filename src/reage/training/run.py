@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,13 @@ class Run:
     checkpoint: Path
     journal: Path | None = None
     base: str = DEFAULT_BASE
+
+
+def find_commit() -> str:
+    """The commit of the code that runs, "" outside a checkout."""
+    try:
+        folder = Path(__file__).parent
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()

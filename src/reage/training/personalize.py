@@ -1,0 +1,182 @@
+"""A person learned from photos: pictures under their captions, the run, and a sheet of what the base draws then."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import reage
+from reage.errors import ReageError
+from reage.images import draw_sheet
+from reage.images.tensors import to_net
+from reage.nets.denoise import draw_pictures
+from reage.nets.diffusion import Base
+from reage.nets.personal import Person, add_word
+from reage.prompts import AGE_LABELS, person_prompt
+from reage.training.loop import crew
+from reage.training.personal import PRESETS, WHOLE_RATE, Captioned, IdentityLoss, PersonalRecipe, train_personal
+from reage.training.run import find_commit
+from reage.training.subject import SubjectPhotos
+from reage.types import Pixels
+
+_TOGETHER = 8  # pictures that are encoded
+_CELL_PX = 192
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Others:
+    """Other people, see `reage.training.regularization`: squares (N, P, P, 3) and their N captions."""
+
+    squares: Pixels
+    captions: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalOrder:
+    """What is to be learned of a person.
+
+    Args:
+        word: rare one that is to stand for the person.
+        class_word: what else the person is.
+        preset: name of the settings that the recipe came from.
+        recipe: of the run.
+    """
+
+    word: str
+    class_word: str
+    preset: str
+    recipe: PersonalRecipe
+
+
+def choose_recipe(
+    preset: str,
+    *,
+    identity: IdentityLoss | None = None,
+    whole: bool = False,
+    steps: int | None = None,
+    seed: int = 0,
+) -> PersonalRecipe:
+    """The recipe of a preset, changed where something else is asked for.
+
+    Args:
+        preset: one of `reage.training.personal.PRESETS`.
+        identity: another loss on identity.
+        whole: train whole nets, at the published rate.
+        steps: another length.
+        seed: of the run.
+
+    Raises:
+        ReageError: when there is no such preset, or its loss needs a net that is not there.
+    """
+    if preset not in PRESETS:
+        raise ReageError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
+    recipe = replace(PRESETS[preset], seed=seed)
+    if identity is not None:
+        recipe = replace(recipe, identity=identity)
+    if recipe.identity == "biometric":
+        raise ReageError(
+            "The biometric loss needs a face net that passes gradients and judges nothing, which reage does not have; "
+            "choose --identity-loss none, contrastive or cosine."
+        )
+    if whole and recipe.lora_rank:
+        recipe = replace(recipe, lora_rank=0, rate=WHOLE_RATE)
+    return recipe if steps is None else replace(recipe, schedule=replace(recipe.schedule, steps=steps))
+
+
+def learn_person(
+    order: PersonalOrder,
+    base: Base,
+    photos: SubjectPhotos,
+    others: Others | None = None,
+    checkpoint: Path | None = None,
+    watch: Watch | None = None,
+    track: Callable[[range], Iterable[int]] = iter,
+) -> Person:
+    """Trains a base in place until it draws the person of the photos under a rare word.
+
+    Args:
+        order: what is to be learned, and how.
+        base: to be trained; its autoencoder stays as it is.
+        photos: of the person.
+        others: other people, which keep the base from forgetting; None for none.
+        checkpoint: file that a stopped run is resumed from, see `name_checkpoint`.
+        watch: is told the number of each step that was made, and its losses.
+        track: wraps the encoding of pictures in a progress bar.
+    """
+    recipe, prompt = order.recipe, person_prompt(order.word, order.class_word)
+    base.to(crew().device)
+    add_word(base, order.word, recipe.seed)
+    person = encode_pictures(base, photos.squares, [prompt] * len(photos.squares), track)
+    prior = encode_pictures(base, others.squares, others.captions, track) if others and recipe.prior_weight else None
+    train_personal(recipe, base, person, prior, checkpoint=checkpoint, watch=watch)
+    return Person(
+        word=order.word,
+        class_word=order.class_word,
+        identity=photos.identity,
+        lora_rank=recipe.lora_rank,
+        provenance={
+            "preset": order.preset,
+            "recipe": asdict(recipe),
+            "identity_loss": recipe.identity,
+            "seed": recipe.seed,
+            "steps": recipe.schedule.steps,
+            "num_photos": len(photos.files),
+            "num_others": len(others.squares) if others else 0,
+            "commit": find_commit(),
+            "version": reage.__version__,
+        },
+    )
+
+
+@torch.no_grad()
+def encode_pictures(
+    base: Base, squares: Pixels, captions: Sequence[str], track: Callable[[range], Iterable[int]] = iter
+) -> Captioned:
+    """Latents of pictures (N, P, P, 3) and of their mirror images, 2 N, and the captions of both."""
+    values: list[Tensor] = []
+    prompts: list[str] = []
+    for start in track(range(0, len(squares), _TOGETHER)):
+        batch, said = squares[start : start + _TOGETHER], captions[start : start + _TOGETHER]
+        for side in (batch, batch[:, :, ::-1]):
+            values.append(base.encode(to_net(side).to(base.device)).cpu())
+            prompts += said
+    return Captioned(torch.cat(values), prompts)
+
+
+def name_checkpoint(out: Path, order: PersonalOrder, base: Base, photos: SubjectPhotos, others: Others | None) -> Path:
+    """The checkpoint of this very order beside its file: a run of other settings or photos does not go on from it."""
+    settings = [asdict(order), base.weights_hash, list(others.captions) if others else []]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for squares in (photos.squares, others.squares if others else None):
+        digest.update(b"" if squares is None else squares.tobytes())
+    return out.with_suffix(f".{digest.hexdigest()[:8]}.checkpoint")
+
+
+def draw_labels(base: Base, person: Person, num_each: int = 6, seed: int = 0) -> Pixels:
+    """A sheet of the person as the base draws them now: a row for their own age, and one for each age group."""
+    labels = ("", *AGE_LABELS)
+    rows = [list(draw_pictures(base, person.prompt(label), num_each, seed)) for label in labels]
+    names = [label or f"{person.word} {person.class_word}" for label in labels]
+    return draw_sheet(rows, [str(number) for number in range(1, num_each + 1)], names, cell_px=_CELL_PX)
+
+
+def peak_memory_mb() -> dict[str, float]:
+    """The most memory that this process ever held, by where; empty where the system does not say."""
+    held = {}
+    if find_spec("resource"):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        held["main"] = peak / (1e6 if sys.platform == "darwin" else 1e3)
+    if torch.cuda.is_available():
+        held["gpu"] = torch.cuda.max_memory_allocated() / 1e6
+    return held
