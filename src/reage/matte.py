@@ -138,3 +138,9 @@ def colourfulness(face: Face) -> float:
     """0 for a black-and-white photo, which must stay one, to 1 for skin with any colour."""
     chroma = np.ptp(face.crop.astype(np.float32), axis=-1)
     return float(np.clip((chroma * face.skin).sum() / (face.skin.sum() + 1) / 24 - 0.25, 0, 1))
+
+
+def in_colours_of(face: Face, change: Plane) -> Plane:
+    """A change of the crop (S, S, 3), its colours taken back as far as the photo has none."""
+    light = change.mean(-1, keepdims=True)
+    return (light + colourfulness(face) * (change - light)).astype(np.float32)

@@ -61,6 +61,7 @@ def test_presets_can_be_changed() -> None:
     assert choose_recipe("tbiom-cosine", seed=4) == replace(PRESETS["tbiom-cosine"], seed=4)
     whole = choose_recipe("default", whole=True, identity="none", steps=7)
     assert (whole.lora_rank, whole.rate, whole.identity, whole.schedule.steps) == (0, WHOLE_RATE, "none", 7)
+    assert choose_recipe("default", whole=True, rate=1e-5).rate == 1e-5
 
 
 @pytest.mark.parametrize(("preset", "identity"), [("ijcb-biometric", None), ("default", "biometric")])

@@ -53,7 +53,16 @@ def age(
         str | None,
         typer.Option(
             metavar="NAME|DIR",
-            help="Of ldla: Stable Diffusion 1.x or 2.x to use as it is: a folder, a file, or its name on the hub.",
+            help="Of ldla: Stable Diffusion 1.x or 2.x to use as it is: a folder, a file, or its name on the hub. Of"
+            " personal: where the base of the person is now.",
+            rich_help_panel=_DIFFUSION,
+        ),
+    ] = None,
+    person: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of personal: who is in the photo, made by `reage personalize`.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
@@ -61,19 +70,19 @@ def age(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Of ldla, γ_n: how much of a zone is drawn anew, above 0 to 1.",
+            help="γ_n: how much of a zone, or of a person's face, is drawn anew, above 0 to 1.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of ldla, γ_inf: denoising steps.", rich_help_panel=_DIFFUSION),
+        typer.Option(metavar="N", help="γ_inf: denoising steps.", rich_help_panel=_DIFFUSION),
     ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(
             metavar="TIMES",
-            help="Of ldla, γ_g: how strongly the score is followed, 0 to 20.",
+            help="γ_g: how strongly the score or age is followed, 0 to 20.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
@@ -99,7 +108,7 @@ def age(
         device=device,
         as_json=as_json,
         weights=weights,
-        diffusion=Diffusion(base=base, noise_strength=noise_strength, steps=steps, guidance=guidance),
+        diffusion=Diffusion(base=base, person=person, noise_strength=noise_strength, steps=steps, guidance=guidance),
     )
     if ages:
         run.age_sweep(order, ages)

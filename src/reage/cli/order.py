@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reage.errors import EngineError, PlanError
 from reage.types import ZONE_PRESETS, Plan
@@ -23,34 +24,52 @@ class Diffusion:
     """What `reage age` was told about latent diffusion; None where it was told nothing.
 
     Args:
-        base: latent diffusion model to use as it is.
+        base: latent diffusion model to use as it is; of a person, where it is now.
+        person: file of the person.
         noise_strength: γ_n.
         steps: γ_inf.
         guidance: γ_g.
     """
 
     base: str | None = None
+    person: Path | None = None
     noise_strength: float | None = None
     steps: int | None = None
     guidance: float | None = None
 
     def load(self, engine: str, weights: Path | None, device: str) -> Engine | None:
-        """The `ldla` engine with these settings; None when nothing was set.
+        """The `ldla` or `personal` engine with these settings; None when nothing was set for another engine.
 
         Raises:
-            EngineError: when another engine was asked for, or a setting is out of its range.
+            EngineError: when another engine was asked for, or a setting is missing or out of its range.
         """
         given = {name: value for name, value in asdict(self).items() if value is not None}
-        if not given:
+        base, person = given.pop("base", None), given.pop("person", None)
+        if engine == "personal":
+            return _load_personal(person, weights, device, base, given)
+        if person:
+            raise EngineError(f"The engine '{engine}' knows no person; use --engine personal.")
+        if not given and base is None:
             return None
         if engine != "ldla":
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla.")
+            options = ", ".join(f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value)
+            raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla, or personal.")
         from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
 
-        base = given.pop("base", None)
         config = LdlaConfig(zones=DenoiseConfig(**given))
         return LdlaEngine.load(weights, device, base=base, config=config)
+
+
+def _load_personal(
+    person: Path | None, weights: Path | None, device: str, base: str | None, given: Mapping[str, Any]
+) -> Engine:
+    if person is None or weights is not None:
+        raise EngineError(
+            "The engine 'personal' has no weights but a person's; add --person FILE, made by `reage personalize`."
+        )
+    from reage.engines.personal import REDRAWN, PersonalEngine
+
+    return PersonalEngine.load(person, device, base=base, config=replace(REDRAWN, **given))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +85,7 @@ class Order:
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
         weights: of the engine; None for the shipped ones.
-        diffusion: settings of the `ldla` engine.
+        diffusion: settings of the `ldla` and `personal` engines.
     """
 
     source: Path

@@ -43,6 +43,10 @@ def personalize(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Of training; 800 in all presets.", show_default=False)
     ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0, help="Highest learning rate; 1e-4 of matrices and 1e-6 of whole nets.", show_default=False),
+    ] = None,
     regularization: Annotated[
         Path | None,
         typer.Option(
@@ -73,7 +77,7 @@ def personalize(
         peak_memory_mb,
     )
 
-    recipe = choose_recipe(preset, identity=identity_loss, whole=full, steps=steps, seed=seed)
+    recipe = choose_recipe(preset, identity=identity_loss, whole=full, steps=steps, rate=rate, seed=seed)
     sheet = _check_places(photos, out)
     start, loaded = time.perf_counter(), load_base(base)
     check_word(loaded, token, class_word)

@@ -63,6 +63,7 @@ def choose_recipe(
     identity: IdentityLoss | None = None,
     whole: bool = False,
     steps: int | None = None,
+    rate: float | None = None,
     seed: int = 0,
 ) -> PersonalRecipe:
     """The recipe of a preset, changed where something else is asked for.
@@ -72,6 +73,7 @@ def choose_recipe(
         identity: another loss on identity.
         whole: train whole nets, at the published rate.
         steps: another length.
+        rate: another learning rate.
         seed: of the run.
 
     Raises:
@@ -89,7 +91,9 @@ def choose_recipe(
         )
     if whole and recipe.lora_rank:
         recipe = replace(recipe, lora_rank=0, rate=WHOLE_RATE)
-    return recipe if steps is None else replace(recipe, schedule=replace(recipe.schedule, steps=steps))
+    if steps is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, steps=steps))
+    return recipe if rate is None else replace(recipe, rate=rate)
 
 
 def learn_person(

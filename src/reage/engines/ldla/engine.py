@@ -17,7 +17,7 @@ from reage.errors import EngineError, WeightsError
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
-from reage.matte import colourfulness
+from reage.matte import in_colours_of
 from reage.nets.denoise import DenoiseConfig, denoise, draw_noise
 from reage.nets.diffusion import Base, load_base
 from reage.nets.lora import take_in
@@ -124,9 +124,7 @@ class LdlaEngine:
         reach = np.minimum(np.sum([masks[zone] for zone in zones], axis=0), 1)
         if self.config.refiner is not None:
             change = change + reach[..., None] * self._blend(face, change, plan.seed, self.config.refiner)
-        light = change.mean(-1, keepdims=True)
-        change = light + colourfulness(face) * (change - light)
-        return Aged(crop=to_pixels(face.crop + change))
+        return Aged(crop=to_pixels(face.crop + in_colours_of(face, change)))
 
     def find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
         """What is asked of each zone, by name or with the age; those that would hardly change are left out."""
