@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 import reage
 from reage.cli.age import age
 from reage.cli.evaluate import evaluate
+from reage.cli.imagine import imagine
 from reage.cli.look import engines, find, zones
 from reage.cli.measure import compare, measure
 from reage.cli.personal import personalize
@@ -48,6 +49,7 @@ app.command(epilog="Example: reage measure me.jpg --to 70")(measure)
 app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
 app.command(epilog="Example: reage evaluate --engine amgan --faces shards/ -o report/")(evaluate)
 app.command(epilog="Example: reage personalize photos/ --out mia.safetensors --regularization others/")(personalize)
+app.command(epilog="Example: reage imagine mia.safetensors --as elderly -n 8")(imagine)
 app.add_typer(training)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reage.errors import EngineError, PlanError
+from reage.prompts import AGE_LABELS, label_of
 from reage.types import ZONE_PRESETS, Plan
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Order:
         from reage.engines import load_engine
         from reage.pipeline import Reager
 
-        _check_device(self.device)
+        check_device(self.device)
         engine = self.diffusion.load(self.engine, self.weights, self.device)
         return Reager(engine or load_engine(self.engine, weights=self.weights, device=self.device), device=self.device)
 
@@ -179,6 +180,18 @@ def parse_targets(text: str) -> tuple[float, ...]:
     return tuple(sorted({Plan(age=age).age or age for age in ages}))
 
 
+def parse_label(text: str) -> str:
+    """'elderly', or an age in years, as one of `AGE_LABELS`.
+
+    Raises:
+        PlanError: when it is neither.
+    """
+    if text in AGE_LABELS:
+        return text
+    age = _to_number(text, f"--as is '{text}'", f"an age from 1 to 100, or one of {', '.join(AGE_LABELS)}")
+    return label_of(Plan(age=age).age or age)
+
+
 def _to_number(text: str, found: str, allowed: str) -> float:
     try:
         number = float(text)
@@ -189,7 +202,12 @@ def _to_number(text: str, found: str, allowed: str) -> float:
     return number
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Whether torch can compute there.
+
+    Raises:
+        EngineError: when it cannot.
+    """
     if device == "cpu":
         return
     import torch

@@ -36,4 +36,7 @@ def take_in(part: Any, tensors: Mapping[str, Tensor], lora_rank: int) -> None:
     missing, unknown = part.load_state_dict(tensors, strict=False)
     if unknown or (missing and not lora_rank):
         raise KeyError(f"{len(missing)} tensors are missing, {len(unknown)} are unknown")
-    part.to(first.device, first.dtype).eval().requires_grad_(False)
+    for name, weight in part.named_parameters():
+        if "lora_" in name:
+            weight.data = weight.data.to(first)
+    part.eval().requires_grad_(False)
