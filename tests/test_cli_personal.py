@@ -62,15 +62,15 @@ def test_a_person_is_learned_and_shown(photos: Path, base: Path, others: Path, d
     )
     assert done.exit_code == 0, done.output
     story = json.loads(done.stdout)
-    assert (story["output"], story["sheet"], story["photos"]) == ("mia.safetensors", "mia.jpg", ["me.png"])
+    assert (story["output"], story["sheet"], story["photos"]) == ("mia.safetensors", "mia-sheet.jpg", ["me.png"])
     assert (story["without_face"], story["steps"], story["seed"], story["num_others"]) == (["wall.png"], 2, 3, 2)
     assert set(story["losses"]) == {"person", "others", "identity", "loss"}
     assert story["peak_memory_mb"]["main"] > 50
     assert story["base_hash"]
     assert "No face was found in wall.png." in done.stderr
     assert "There are only 1 photos with a face" in done.stderr
-    assert {path.name for path in desk.iterdir()} == {"mia.jpg", "mia.safetensors", "others", "runs"}
-    assert load_image("mia.jpg").pixels.shape[0] > (len(AGE_LABELS) + 1) * 192
+    assert {path.name for path in desk.iterdir()} == {"mia-sheet.jpg", "mia.safetensors", "others", "runs"}
+    assert load_image("mia-sheet.jpg").pixels.shape[0] > (len(AGE_LABELS) + 1) * 192
     assert load_person("mia.safetensors")[1].prompt("old") == "photo of a ohwx woman as old"
 
 
@@ -80,7 +80,7 @@ def test_a_person_is_told_what_was_made(photos: Path, base: Path, desk: Path) ->
     first, *files = done.stdout.splitlines()
     assert first.startswith("1 photos, 1 steps in ")
     assert first.endswith(" GB of memory")
-    assert files == ["mia.safetensors", "mia.jpg"]
+    assert files == ["mia.safetensors", "mia-sheet.jpg"]
     assert "without --regularization the base may take every face for this one" in done.stderr
     assert load_person("mia.safetensors")[1].lora_rank == 0
 

@@ -123,7 +123,7 @@ def _check_places(photos: Path, out: Path) -> Path:
         raise WeightsError(f"A person cannot be written to '{out}'; give --out a name that ends in .safetensors.")
     if out.is_dir():
         raise WeightsError(f"'{out}' is a folder; give --out the name of a file.")
-    sheet = out.with_suffix(".jpg")
+    sheet = out.with_name(f"{out.stem}-sheet.jpg")
     check_output(sheet)
     if sheet.resolve().parent == photos.resolve():
         raise ImageError(f"'{sheet}' would lie among the photos and be learned from next time; choose another folder.")
