@@ -27,12 +27,14 @@ class Diffusion:
         noise_strength: γ_n.
         steps: γ_inf.
         guidance: γ_g.
+        refine: whether a second pass blends the zones.
     """
 
     base: str | None = None
     noise_strength: float | None = None
     steps: int | None = None
     guidance: float | None = None
+    refine: bool | None = None
 
     def load(self, engine: str, weights: Path | None, device: str) -> Engine | None:
         """The `ldla` engine with these settings; None when nothing was set.
@@ -46,10 +48,10 @@ class Diffusion:
         if engine != "ldla":
             options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla.")
-        from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+        from reage.engines.ldla import REFINER, DenoiseConfig, LdlaConfig, LdlaEngine
 
-        base = given.pop("base", None)
-        config = LdlaConfig(zones=DenoiseConfig(**given))
+        base, refiner = given.pop("base", None), REFINER if given.pop("refine", False) else None
+        config = LdlaConfig(zones=DenoiseConfig(**given), refiner=refiner)
         return LdlaEngine.load(weights, device, base=base, config=config)
 
 
