@@ -1,7 +1,7 @@
-"""What the engine `ldla` costs on `ldm-small`, and what each way to put its zones back does to a face.
+"""What the engine `ldla` costs, what noise and guidance do, and what each way to put its zones back does to a face.
 
     python benchmarks/ldla.py speed                                      seconds and memory by the number of zones
-    python benchmarks/ldla.py strength shards/                           noise and guidance, on training people
+    python benchmarks/ldla.py strength shards/                           noise, guidance, steps, on training people
     python benchmarks/ldla.py paste shards/                              ways to put back, on held-out people
     python benchmarks/ldla.py paste shards/ --write benchmarks/ldla_paste.md
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 from runs import peak_mb, run_apart, show, timed, to_markdown
 
@@ -28,9 +29,10 @@ SCORE = 0.9
 FINE_PX = 2.0
 LEVELS = 5
 ROUNDS = 5
+STEPS = 20
 NUM_FACES = 8
 STYLES = ("+.2f", ".2f", ".2f", ".3f")
-STRENGTHS = ((0.4, 5.0), (0.5, 8.0), (0.6, 8.0))
+STRENGTHS = ((0.4, 1.0, 10), (0.4, 3.0, 10), (0.4, 3.0, 20), (0.4, 5.0, 10), (0.3, 3.0, 10), (0.5, 3.0, 10))
 CHOSEN = {"1 zone": ("crows_feet.left",), "12 zones": ("all",)}
 
 
@@ -44,12 +46,12 @@ def speed() -> str:
                 [
                     f"{name}{'' if refined else ', no refiner'}",
                     f"{found['seconds']:.2f}",
-                    f"{found['step']:.3f}",
+                    "" if refined else f"{found['step']:.3f}",
                     f"{found['mb']:.0f}",
                 ]
             )
     note = (
-        f"The demo face in a crop of 512 px, 20 steps a zone, medians of {ROUNDS} rounds on {os.cpu_count()} CPU "
+        f"The demo face in a crop of 512 px, {STEPS} steps a zone, medians of {ROUNDS} rounds on {os.cpu_count()} CPU "
         "cores; each row has a process of its own, whose peak memory is all of it. Made by `python benchmarks/ldla.py "
         "speed`."
     )
@@ -62,20 +64,19 @@ def measure(zones: list[str], refined: bool) -> dict[str, float]:
     import skimage.data
 
     from reage import Plan, Reager
-    from reage.engines.ldla import LdlaConfig, LdlaEngine
+    from reage.engines.ldla import REFINER, DenoiseConfig, LdlaConfig, LdlaEngine
     from reage.pipeline import render
     from reage.plan import complete
-    from reage.training.run import DEFAULT_BASE
 
     artist = Reager("identity")
     (face,) = artist.find(skimage.data.astronaut())
     reading = artist.measure(face)
     plan = complete(Plan(zones=dict.fromkeys(zones, SCORE)), reading)
-    config = LdlaConfig() if refined else LdlaConfig(refiner=None)
+    config = LdlaConfig(zones=DenoiseConfig(steps=STEPS), refiner=REFINER if refined else None)
     fewer = replace(config, refiner=None, zones=replace(config.zones, steps=config.zones.steps // 2))
     seconds, half = [], []
     for chosen, kept in ((config, seconds), (fewer, half)):
-        engine = LdlaEngine.load(base=DEFAULT_BASE, config=chosen)
+        engine = LdlaEngine.load(config=chosen)
         render(engine, face, reading, plan)
         kept += [timed(lambda engine=engine: render(engine, face, reading, plan))[1] for _ in range(ROUNDS)]
     steps = config.zones.steps - fewer.zones.steps
@@ -193,13 +194,12 @@ def paste(shards: Path, num_faces: int) -> str:
     import torch
     from responses import read_faces
 
-    from reage.engines.ldla import LdlaEngine
+    from reage.engines.ldla import REFINER, LdlaConfig, LdlaEngine
     from reage.evaluation.judges import Judges
-    from reage.training.run import DEFAULT_BASE
 
     faces = read_faces(shards, "val", num_faces)
     with torch.inference_mode():
-        found = judge(faces, LdlaEngine.load(base=DEFAULT_BASE), Judges.load())
+        found = judge(faces, LdlaEngine.load(config=LdlaConfig(refiner=REFINER)), Judges.load())
     table = []
     for way, own in found.items():
         values = (*np.mean(own, 0)[:3], np.median(own, 0)[3])
@@ -215,26 +215,28 @@ def paste(shards: Path, num_faces: int) -> str:
 
 
 def strength(shards: Path, num_faces: int) -> str:
-    """The table of noise and guidance, as Markdown: on training people, by the scorer whose scores the base learned."""
+    """The table of noise, guidance and steps, as Markdown: on training people, by the scorer that was learned from."""
     from responses import COLUMNS, read_faces, respond
 
     from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
     from reage.nets.diffusion import load_base
     from reage.training.run import DEFAULT_BASE
-    from reage.types import ZONES
     from reage.zone_scores import ZoneScorer
 
     faces, scorer, rows = read_faces(shards, "train", num_faces), ZoneScorer.load("zones-a"), []
-    base = load_base(DEFAULT_BASE)
-    for noise, guidance in STRENGTHS:
-        config = LdlaConfig(zones=DenoiseConfig(noise_strength=noise, guidance=guidance), refiner=None)
-        engine = LdlaEngine(base, dict.fromkeys(ZONES, 1.0), "", config)
-        rows.append([f"{noise:g}", f"{guidance:g}", *respond(engine, faces, scorer)])
+    trained, alone = LdlaEngine.load().base, load_base(DEFAULT_BASE)
+    for name, base, settings in (("base alone", alone, STRENGTHS[1:2]), ("ldla", trained, STRENGTHS)):
+        for noise, guidance, steps in settings:
+            config = LdlaConfig(zones=DenoiseConfig(noise_strength=noise, guidance=guidance, steps=steps), refiner=None)
+            engine = LdlaEngine(base, "", config)
+            rows.append([name, f"{noise:g}", f"{guidance:g}", str(steps), *respond(engine, faces, scorer)])
+            Console(stderr=True).print(*rows[-1], sep=" | ")
     note = (
-        f"{num_faces} training portraits, all zones asked for 0 and for 1 and read by `zones-a`; the base alone, "
-        "no refiner. Made by `python benchmarks/ldla.py strength`."
+        f"{num_faces} training portraits, all zones asked for 0 and for 1 and read by `zones-a`; no refiner. "
+        "Made by `python benchmarks/ldla.py strength`."
     )
-    return to_markdown("Noise and guidance of ldla", note, ("noise strength", "guidance", *COLUMNS), rows)
+    columns = ("weights", "noise strength", "guidance", "steps", *COLUMNS)
+    return to_markdown("Noise, guidance and steps of ldla", note, columns, rows)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What each loss of LDLA does: the same steps from the same base, with one loss left out each time.
 
-Every row is judged on the same held-out people, all zones asked for 0 and for 1, without gains and refiner.
+Every row is judged on the same held-out people, all zones asked for 0 and for 1, without the refiner.
 
     python benchmarks/ldla_ablation.py shards/ pairs.npz              the table on the screen
     python benchmarks/ldla_ablation.py shards/ pairs.npz --write benchmarks/ldla_ablation.md
@@ -19,16 +19,14 @@ from rich.console import Console
 from runs import show, to_markdown
 
 from reage.engines.ldla import LdlaConfig, LdlaEngine
-from reage.nets.diffusion import load_base
 from reage.training.ldla import LdlaRecipe, train_ldla
 from reage.training.pairs import Pairs
-from reage.training.run import DEFAULT_BASE
 from reage.training.stored import load_arrays
-from reage.types import ZONES
+from reage.weights import find_weights
 from reage.zone_scores import ZoneScorer
 
 LOSSES = ("full", "score", "cycle", "pair")
-NO_GAINS = dict.fromkeys(ZONES, 1.0)
+READING_STEPS = 300
 
 
 def main() -> None:
@@ -36,25 +34,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What each loss of LDLA does.")
     parser.add_argument("shards", type=Path)
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("--base", default=DEFAULT_BASE)
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--people", type=int, default=16, help="held-out portraits that judge, spread over all")
+    parser.add_argument("--start", type=Path, default=find_weights("ldla"))
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--people", type=int, default=8, help="held-out portraits that judge, spread over all")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
     recipe = LdlaRecipe()
-    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=given.steps, mean_decay=0.97))
+    recipe = replace(
+        recipe,
+        schedule=replace(recipe.schedule, steps=given.steps, mean_decay=0.97),
+        pairing=replace(recipe.pairing, steps=0),
+        reading=replace(recipe.reading, steps=READING_STEPS),
+    )
     faces, scorer, rows = read_faces(given.shards, "val", given.people), ZoneScorer.load("zones-b"), []
     for left_out in (None, "", *LOSSES):
-        name = {None: "the base alone", "": "all losses"}.get(left_out, f"without {left_out}")
+        name = {None: "as they were", "": "all losses"}.get(left_out, f"without {left_out}")
         losses = replace(recipe.weights, **{left_out: 0.0}) if left_out else recipe.weights
-        base = load_base(given.base)
+        engine = LdlaEngine.load(given.start, config=LdlaConfig(refiner=None))
         if left_out is not None:
-            train_ldla(replace(recipe, weights=losses), base, load_arrays(given.pairs, Pairs))
-        engine = LdlaEngine(base, NO_GAINS, "", LdlaConfig(refiner=None))
+            train_ldla(replace(recipe, weights=losses), engine.base, load_arrays(given.pairs, Pairs))
+        engine = LdlaEngine(engine.base, "", engine.config)
         rows.append([name, *respond(engine, faces, scorer)])
         Console(stderr=True).print(*rows[-1], sep=" | ")
     note = (
-        f"{given.steps} steps from the same base, one loss left out each time, no gains, no refiner; {given.people} "
+        f"{given.steps} steps from the same weights, one loss left out each time, no refiner; {given.people} "
         "held-out portraits, all zones asked for 0 and for 1 and read by `zones-b`. Made by `python "
         "benchmarks/ldla_ablation.py`."
     )

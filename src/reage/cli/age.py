@@ -86,6 +86,12 @@ def age(
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine", help="Of ldla: a second pass over the face that blends its zones.", rich_help_panel=_DIFFUSION
+        ),
+    ] = False,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, or a torch device such as cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -108,7 +114,14 @@ def age(
         device=device,
         as_json=as_json,
         weights=weights,
-        diffusion=Diffusion(base=base, person=person, noise_strength=noise_strength, steps=steps, guidance=guidance),
+        diffusion=Diffusion(
+            base=base,
+            person=person,
+            noise_strength=noise_strength,
+            steps=steps,
+            guidance=guidance,
+            refine=refine or None,
+        ),
     )
     if ages:
         run.age_sweep(order, ages)

@@ -30,6 +30,7 @@ class Diffusion:
         noise_strength: γ_n.
         steps: γ_inf.
         guidance: γ_g.
+        refine: whether a second pass blends the zones.
     """
 
     base: str | None = None
@@ -37,6 +38,7 @@ class Diffusion:
     noise_strength: float | None = None
     steps: int | None = None
     guidance: float | None = None
+    refine: bool | None = None
 
     def load(self, engine: str, weights: Path | None, device: str) -> Engine | None:
         """The `ldla` or `personal` engine with these settings; None when nothing was set for another engine.
@@ -55,9 +57,10 @@ class Diffusion:
         if engine != "ldla":
             options = ", ".join(f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value)
             raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla, or personal.")
-        from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+        from reage.engines.ldla import REFINER, DenoiseConfig, LdlaConfig, LdlaEngine
 
-        config = LdlaConfig(zones=DenoiseConfig(**given))
+        refiner = REFINER if given.pop("refine", False) else None
+        config = LdlaConfig(zones=DenoiseConfig(**given), refiner=refiner)
         return LdlaEngine.load(weights, device, base=base, config=config)
 
 
@@ -68,6 +71,8 @@ def _load_personal(
         raise EngineError(
             "The engine 'personal' has no weights but a person's; add --person FILE, made by `reage personalize`."
         )
+    if "refine" in given:
+        raise EngineError("The engine 'personal' has no --refine; use --engine ldla.")
     from reage.engines.personal import REDRAWN, PersonalEngine
 
     return PersonalEngine.load(person, device, base=base, config=replace(REDRAWN, **given))

@@ -13,6 +13,7 @@ ENGINES = MappingProxyType(
     {
         "prototype": "reage.engines.prototype:PrototypeEngine",
         "amgan": "reage.engines.amgan:AmganEngine",
+        "ldla": "reage.engines.ldla:LdlaEngine",
         "identity": "reage.engines.identity:IdentityEngine",
     }
 )

@@ -29,8 +29,8 @@ class DenoiseConfig:
     """
 
     noise_strength: float = 0.4
-    steps: int = 20
-    guidance: float = 5.0
+    steps: int = 10
+    guidance: float = 3.0
 
     def __post_init__(self) -> None:
         if not 0 < self.noise_strength <= 1:

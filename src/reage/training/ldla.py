@@ -9,7 +9,7 @@ score is read by a net that learns from latents of pictures alone, so that neith
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,9 +43,9 @@ class LdlaWeights:
 
     zone: float = 1.0
     full: float = 1.0
-    score: float = 0.1
+    score: float = 0.2
     cycle: float = 0.1
-    pair: float = 1.0
+    pair: float = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,8 @@ class LdlaRecipe:
         reading_rate: its highest learning rate then.
         score_rate: the same beside the rest.
         honest_batch: pictures it goes on learning from, at every step.
+        pairing: length and batch of the stage before the paper's losses, see `pairs_alone`.
+        pairing_rate: highest learning rate of the denoiser in it.
         lora_rank: of the matrices added to attention layers; 0 trains the whole denoiser.
         silent: share of zones shown without a prompt.
         steps: least and greatest noise step, of 1000.
@@ -72,16 +74,18 @@ class LdlaRecipe:
     """
 
     seed: int = 0
-    schedule: Schedule = Schedule(steps=500, batch=8, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
+    schedule: Schedule = Schedule(steps=800, batch=8, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
     weights: LdlaWeights = field(default_factory=LdlaWeights)
     rate: float = 1e-4
     reading: Schedule = Schedule(steps=1000, batch=64, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
     reading_rate: float = 1e-3
     score_rate: float = 1e-4
     honest_batch: int = 32
+    pairing: Schedule = Schedule(steps=1400, batch=16, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
+    pairing_rate: float = 2e-4
     lora_rank: int = 0
     silent: float = 0.1
-    steps: tuple[int, int] = (20, 600)
+    steps: tuple[int, int] = (20, 500)
     honest_below: int = 400
     paired: float = 0.6
     near: float = 0.5
@@ -236,14 +240,6 @@ def own_part(rows: Rows, device: torch.device) -> Rows:
     return type(rows)(**{name: value[own].to(device) for name, value in values.items()})
 
 
-def _reader(recipe: LdlaRecipe, base: Base, pairs: Pairs, checkpoint: Path | None) -> nn.Module:
-    """The net that reads scores; untrained where the checkpoint of the whole run holds it already."""
-    if checkpoint and checkpoint.is_file():
-        return build_score_net(ScoreNetConfig(latent_channels=base.latent_channels))
-    early = checkpoint.with_suffix(".reading") if checkpoint else None
-    return learn_to_read(recipe, pairs, base.latent_channels, early)
-
-
 def train_ldla(
     recipe: LdlaRecipe,
     base: Base,
@@ -261,12 +257,46 @@ def train_ldla(
         watch: is told the number of each step that was made, and its losses.
     """
     torch.manual_seed(recipe.seed)
-    device = crew().device
+    device, resumed = crew().device, bool(checkpoint and checkpoint.is_file())
     base.to(device)
     base.unet.requires_grad_(not recipe.lora_rank)
     if recipe.lora_rank:
         add_lora(base, recipe.lora_rank)
-    net = Ldla(base, _reader(recipe, base, pairs, checkpoint)).to(device)
+    channels = base.latent_channels
+    early = checkpoint.with_suffix(".reading") if checkpoint else None
+    reader = (
+        build_score_net(ScoreNetConfig(latent_channels=channels))
+        if resumed
+        else learn_to_read(recipe, pairs, channels, early)
+    )
+    net = Ldla(base, reader).to(device)
+    if not resumed:
+        _learn(net, pairs_alone(recipe), pairs, checkpoint.with_suffix(".pairing") if checkpoint else None, watch)
+
+    def later(step: int, losses: Mapping[str, float]) -> None:
+        if watch:
+            watch(recipe.pairing.steps + step, losses)
+
+    _learn(net, recipe, pairs, checkpoint, later)
+    return net.requires_grad_(False)
+
+
+def pairs_alone(recipe: LdlaRecipe) -> LdlaRecipe:
+    """The recipe of what comes first: each zone is turned into its partner, and noise is found under P_full."""
+    weights = LdlaWeights(zone=0.0, score=0.0, cycle=0.0, pair=recipe.weights.pair)
+    return replace(recipe, schedule=recipe.pairing, rate=recipe.pairing_rate, weights=weights, paired=1.0)
+
+
+def _learn(
+    net: Ldla,
+    recipe: LdlaRecipe,
+    pairs: Pairs,
+    checkpoint: Path | None,
+    watch: Callable[[int, Mapping[str, float]], None] | None,
+) -> None:
+    """A stage: the net has the running mean of its weights in the end."""
+    device = crew().device
+    net.num_steps.zero_()
 
     def loss_of(generator: Generator) -> Tensor:
         batch = draw_pairs(pairs, recipe.schedule.batch, generator)
@@ -281,8 +311,6 @@ def train_ldla(
     rates: list[tuple[nn.Module, float]] = [(net.unet, recipe.rate), (net.score_net, recipe.score_rate)]
     mean = fit(net, loss_of, rates, recipe.schedule, seed=recipe.seed, checkpoint=checkpoint, watch=tell)
     net.load_state_dict(mean.state_dict())
-    net.eval().requires_grad_(False)
-    return net
 
 
 def add_lora(base: Base, rank: int) -> None:
@@ -297,13 +325,12 @@ def trained_tensors(base: Base, recipe: LdlaRecipe) -> dict[str, Tensor]:
     return lora.trained_tensors(base.unet, recipe.lora_rank)
 
 
-def describe(recipe: LdlaRecipe, base: Base, gains: tuple[float, ...]) -> dict[str, object]:
+def describe(recipe: LdlaRecipe, base: Base) -> dict[str, object]:
     """What the weights file says about the weights."""
     return {
         "base": base.name,
         "base_hash": base.weights_hash,
         "lora_rank": recipe.lora_rank,
-        "gains": gains,
         "recipe": asdict(recipe),
         "seed": recipe.seed,
     }

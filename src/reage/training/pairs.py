@@ -1,7 +1,7 @@
-"""Pairs of one zone at two scores: a photo, and the same photo with smoother skin, made by an engine of ours.
+"""Zones that differ in their skin alone: a photo, and the same photo younger and older, made by an engine of ours.
 
 Convention:
-    of the two, the photo is first; latents (M, 2, c, h, w).
+    V versions of a zone, of which the photo is the first; latents (M, V, c, h, w).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from reage.training.album import Album, AlbumConfig
 from reage.training.lessons import Teacher
 from reage.types import ZONES, Pixels, Plan
 
-ENDS = 0.5
-"""Share of zones that are asked for 0; the others for anything between that and the score there is."""
+AGES = (20.0, 80.0)
+"""Years at which a photo is shown beside itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,9 @@ class Pairs:
     """What there is to learn.
 
     Args:
-        values: (M, 2, c, h, w) float16 latents of a photo's zone and of its smoother self.
+        values: (M, V, c, h, w) float16 latents of a photo's zone and of its other versions.
         kinds: (M,) int64 places in `reage.types.ZONES`.
-        scores: (M, 2) float32 as measured.
+        scores: (M, V) float32 as measured.
     """
 
     values: NDArray[np.float16]
@@ -48,7 +48,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """A few of them, (B, ...) each: one of the two, and the other one, its partner."""
+    """A few of them, (B, ...) each: two versions of a zone, the second the first one's partner."""
 
     values: Tensor
     kinds: Tensor
@@ -58,71 +58,61 @@ class PairBatch:
 
 
 def draw_pairs(pairs: Pairs, num: int, generator: Generator) -> PairBatch:
-    """A batch; in half of it the photo comes first."""
+    """A batch: of each zone two different versions, in either order."""
+    num_versions = pairs.scores.shape[1]
     rows = torch.randint(len(pairs), (num,), generator=generator).numpy()
-    first = torch.randint(2, (num,), generator=generator).numpy()
+    first, by = (torch.randint(most, (num,), generator=generator).numpy() for most in (num_versions, num_versions - 1))
+    second = (first + 1 + by) % num_versions
     return PairBatch(
         values=torch.from_numpy(pairs.values[rows, first]).float(),
         kinds=torch.from_numpy(pairs.kinds[rows]),
         scores=torch.from_numpy(pairs.scores[rows, first]),
-        partners=torch.from_numpy(pairs.values[rows, 1 - first]).float(),
-        partner_scores=torch.from_numpy(pairs.scores[rows, 1 - first]),
+        partners=torch.from_numpy(pairs.values[rows, second]).float(),
+        partner_scores=torch.from_numpy(pairs.scores[rows, second]),
     )
 
 
 @torch.no_grad()
-def encode_pairs(
-    base: Base, album: Album, smoother: Sequence[Album], track: Callable[[range], Iterable[int]] = iter
-) -> Pairs:
-    """Every zone of every portrait beside each smoother one, both in the same place and light.
+def encode_pairs(base: Base, albums: Sequence[Album], track: Callable[[range], Iterable[int]] = iter) -> Pairs:
+    """Every zone of every portrait in all its versions, in the same place and light.
 
-    Zones that are hidden in one of the two are left out.
+    Zones that are hidden in one of them are left out.
 
     Args:
         base: that encodes.
-        album: of photos.
-        smoother: the same, row by row, as `smooth_album` has made them; place and light are drawn anew for each.
+        albums: of the photos, and then of each version, row by row the same.
         track: wraps the rows in a progress bar.
     """
     zones, config, found = torch.arange(len(ZONES)), AlbumConfig(picture_px=base.picture_px), []
-    for row in track(range(len(album))):
+    for row in track(range(len(albums[0]))):
         rows = torch.full_like(zones, row)
-        for version, smooth in enumerate(smoother):
-            seed = version * len(album) + row
-            cut = [one.cut(rows, zones, config, Generator().manual_seed(seed)) for one in (album, smooth)]
-            scores = torch.stack([one.scores for one in cut], 1)
-            shown = ~scores.isnan().any(1)
-            with torch.autocast(base.device.type, torch.bfloat16):
-                values = base.encode(torch.cat([one.x[shown] for one in cut]).to(base.device)).cpu()
-            found.append((torch.stack(values.chunk(2), 1).half().numpy(), zones[shown].numpy(), scores[shown].numpy()))
+        cut = [album.cut(rows, zones, config, Generator().manual_seed(row)) for album in albums]
+        scores = torch.stack([one.scores for one in cut], 1)
+        shown = ~scores.isnan().any(1)
+        with torch.autocast(base.device.type, torch.bfloat16):
+            values = base.encode(torch.cat([one.x[shown] for one in cut]).to(base.device)).cpu()
+        values = torch.stack(values.chunk(len(cut)), 1).half()
+        found.append((values.numpy(), zones[shown].numpy(), scores[shown].numpy()))
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     return Pairs(values=columns[0], kinds=columns[1], scores=columns[2])
 
 
-def smooth_album(
-    portraits: Portraits, teacher: Teacher, seed: int, track: Callable[[range], Iterable[int]] = iter
+def age_album(
+    portraits: Portraits, teacher: Teacher, age_years: float, track: Callable[[range], Iterable[int]] = iter
 ) -> Album:
-    """The portraits with the skin of every zone younger by as much as chance has it, and the scores they have then.
-
-    Younger, since smoothing is what our engines do well: the lines of the older picture are then those of a photo.
+    """The portraits at an age, in light alone, and the scores that their zones have then.
 
     Args:
         portraits: of training people.
-        teacher: an engine that ages zones, with what reads ages and scores.
-        seed: of the scores that are asked for.
+        teacher: an engine that ages faces without changing their shape, with what reads ages and scores.
+        age_years: the age.
         track: wraps the rows in a progress bar.
     """
     crops, scores = [], []
     for row in track(range(len(portraits))):
         face = in_own_crop(face_of(portraits, row, teacher.parser))
         reading = replace(teacher.reader.measure(face), zones=teacher.scorer.measure(face))
-        shares = _draw_shares(np.random.default_rng((seed, row)))
-        asked = {
-            zone: reading.zones[zone] * share
-            for zone, share in zip(ZONES, shares, strict=True)
-            if zone in reading.zones
-        }
-        aged = teacher.engine.render(face, reading, complete(Plan(zones=asked), reading))
+        aged = teacher.engine.render(face, reading, complete(Plan(age=age_years), reading))
         crops.append(_keep_colour(face.crop, composite(face.crop, face, aged)))
         measured = teacher.scorer.measure(replace(face, crop=crops[-1]))
         scores.append([measured.get(zone, np.nan) for zone in ZONES])
@@ -138,8 +128,3 @@ def _keep_colour(crop: Pixels, aged: Pixels) -> Pixels:
     """The crop with the light of an aged one: of colour, deep folds would keep streaks."""
     change = aged.astype(np.float32) - crop
     return to_pixels(crop + change.mean(-1, keepdims=True))
-
-
-def _draw_shares(rng: np.random.Generator) -> list[float]:
-    """(12,) in [0, 1], of which `ENDS` are 0."""
-    return np.where(rng.random(len(ZONES)) < ENDS, 0.0, rng.random(len(ZONES))).tolist()

@@ -128,6 +128,7 @@ RECIPES: MappingProxyType[str, Callable[[Portraits, Run], Weights | Base]] = Map
         "age-a": age_a,
         "age-b": age_b,
         "amgan": amgan,
+        "ldla": ldla,
         "ldm-small": ldm_small,
         "parts": parts,
         "prototype": prototype,

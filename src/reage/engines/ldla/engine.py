@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -17,7 +16,6 @@ from reage.errors import EngineError, WeightsError
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
-from reage.matte import in_colours_of
 from reage.nets.denoise import DenoiseConfig, denoise, draw_noise
 from reage.nets.diffusion import Base, load_base
 from reage.nets.lora import take_in
@@ -34,18 +32,22 @@ _COARSE = 0.12
 """Sigma of what is broad, shares of a square's side."""
 
 
+REFINER = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0)
+"""A second pass over the face that changes little."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LdlaConfig:
     """How the engine works.
 
     Args:
         zones: noise, steps and guidance of the zones.
-        refiner: the same of the pass that blends; None leaves it out.
+        refiner: the same of a pass that blends, such as `REFINER`; None leaves it out.
         skipped_below: a zone whose score changes by less stays as it is.
     """
 
     zones: DenoiseConfig = field(default_factory=DenoiseConfig)
-    refiner: DenoiseConfig | None = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0)
+    refiner: DenoiseConfig | None = None
     skipped_below: float = 0.03
 
 
@@ -53,21 +55,21 @@ class LdlaEngine:
     """Ages the zones of a face, all in one batch; needs only the five landmarks.
 
     Each zone's noise is the same for every score, and the change is that between what the noise becomes when the
-    asked score is named, and when the present one is: what noise alone would change is in neither.
+    asked score is named, and when the present one is: what noise alone would change is in neither. Light alone is
+    changed; of colour, folds that are smoothed would keep streaks.
     """
 
     name = "ldla"
-    summary = "latent diffusion: each zone by its own score and text, then a pass that blends"
+    summary = "latent diffusion: the skin of each zone by a prompt that names its score"
     accepts: frozenset[Condition] = frozenset({"zones"})
     dense_landmarks = False
     zone_driven = True
     ages = (20.0, 85.0)
 
-    def __init__(self, base: Base, gains: Mapping[str, float], digest: str, config: LdlaConfig | None = None) -> None:
+    def __init__(self, base: Base, digest: str, config: LdlaConfig | None = None) -> None:
         self.weights_hash = digest
         self.config = config or LdlaConfig()
         self.base = base
-        self._gains = gains
 
     @classmethod
     def load(
@@ -94,12 +96,11 @@ class LdlaEngine:
             if weights is not None:
                 raise EngineError("Weights of ldla name the base they were trained for; give weights or a base.")
             loaded = load_base(base, device)
-            return cls(loaded, dict.fromkeys(ZONES, 1.0), loaded.weights_hash, config)
+            return cls(loaded, loaded.weights_hash, config)
         path = find_weights(weights or cls.name)
         tensors, stored = load_torch_weights(path)
         with made_for(path, "LDLA"):
-            name, gains, rank = stored["base"], dict(zip(ZONES, stored["gains"], strict=True)), stored["lora_rank"]
-            known_hash = stored["base_hash"]
+            name, known_hash, rank = stored["base"], stored["base_hash"], stored["lora_rank"]
         loaded = load_base(name, device)
         if loaded.weights_hash != known_hash:
             raise WeightsError(
@@ -108,7 +109,7 @@ class LdlaEngine:
             )
         with made_for(path, f"LDLA on {name}"):
             take_in(loaded.unet, tensors, int(rank))
-        return cls(loaded, gains, weights_hash(path), config)
+        return cls(loaded, weights_hash(path), config)
 
     @torch.inference_mode()
     def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
@@ -124,7 +125,7 @@ class LdlaEngine:
         reach = np.minimum(np.sum([masks[zone] for zone in zones], axis=0), 1)
         if self.config.refiner is not None:
             change = change + reach[..., None] * self._blend(face, change, plan.seed, self.config.refiner)
-        return Aged(crop=to_pixels(face.crop + in_colours_of(face, change)))
+        return Aged(crop=to_pixels(face.crop + change.mean(-1, keepdims=True)))
 
     def find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
         """What is asked of each zone, by name or with the age; those that would hardly change are left out."""
@@ -144,9 +145,7 @@ class LdlaEngine:
         squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, self.base.picture_px)
         x = to_net(squares).to(self.base.device)
         aged, still = (to_levels(part) for part in redraw(self.base, x, orders, seed, self.config.zones))
-        return np.stack(
-            [self._gains[zone] * _without_shade(one, zone) for one, zone in zip(aged - still, zones, strict=True)]
-        )
+        return np.stack([_without_shade(one, zone) for one, zone in zip(aged - still, zones, strict=True)])
 
     def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
