@@ -32,7 +32,17 @@ ROUNDS = 5
 STEPS = 20
 NUM_FACES = 8
 STYLES = ("+.2f", ".2f", ".2f", ".3f")
-STRENGTHS = ((0.4, 1.0, 10), (0.4, 3.0, 10), (0.4, 3.0, 20), (0.4, 5.0, 10), (0.3, 3.0, 10), (0.5, 3.0, 10))
+STRENGTHS = (
+    (0.4, 1.0, 10),
+    (0.4, 3.0, 10),
+    (0.4, 3.0, 20),
+    (0.4, 5.0, 10),
+    (0.5, 3.0, 10),
+    (0.3, 3.0, 10),
+    (0.25, 4.0, 10),
+    (0.2, 3.0, 10),
+    (0.2, 5.0, 10),
+)
 CHOSEN = {"1 zone": ("crows_feet.left",), "12 zones": ("all",)}
 
 
@@ -106,7 +116,7 @@ def ways(engine: Any, face: Any, reading: Any, plan: Any) -> dict[str, np.ndarra
     photo = face.crop.astype(np.float32)
 
     def put(change: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
-        return photo + paste_squares(change, points, zones, masks, len(photo))
+        return photo + paste_squares(change, points, zones, masks, len(photo)).mean(-1, keepdims=True)
 
     change = engine.change_zones(face, orders, plan.seed)
     picture = change + still - squares
@@ -205,7 +215,7 @@ def paste(shards: Path, num_faces: int) -> str:
         values = (*np.mean(own, 0)[:3], np.median(own, 0)[3])
         table.append([way, *(f"{value:{style}}" for value, style in zip(values, STYLES, strict=True))])
     note = (
-        f"{num_faces} held-out portraits, all zones asked for {SCORE}. Seam: by how many "
+        f"{num_faces} held-out portraits, all zones asked for {SCORE}, light alone. Seam: by how many "
         "levels steps between neighbouring pixels across the zones' borders have grown. Detail: correlation of "
         f"what is finer than {FINE_PX:g} px, before and after. Rise: by `zones-b`, as a share of what was asked for. "
         "Made by `python benchmarks/ldla.py paste`."
