@@ -30,13 +30,12 @@ from reage.training.amgan import (
 )
 from reage.training.augment import AugmentConfig
 from reage.training.deck import Deck, DeckConfig, read_scores
-from reage.training.gains import measure_gains
+from reage.training.gains import MOST, measure_gains
 from reage.training.lessons import AGES, MAP_PX, Lessons, Teacher, make_lessons, make_map_weights
 from reage.training.loop import Schedule
 from reage.training.samples import AGES as AGES_SHOWN
 from reage.training.samples import NUM_FACES, Watcher
 from reage.training.stored import load_arrays, save_arrays
-from reage.training.zone_gains import MOST
 from reage.types import ZONES, Face
 from reage.zone_scores import ZoneScorer
 from reage.zones import make_aging_map

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reage.nets.amgan import apply_change
+from reage.signs import OTHER_SIDE
 from reage.training.amgan import Amgan
 from reage.training.deck import Deck, read_scores
-from reage.training.zone_gains import to_gains
 from reage.types import ZONES
 
 NUM_FACES = 48
 SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 80.0), 70.0
 STRENGTHS = tuple(1 + 0.05 * step for step in range(17))
+MOST = 2.5
+"""Largest gain: beyond, a change is more visible than what it shows, and a map unlike any that a net has seen."""
 
 
 @torch.no_grad()
@@ -25,6 +29,12 @@ def measure_gains(net: Amgan, deck: Deck, num_faces: int = NUM_FACES) -> tuple[f
     """
     rows = _spread(torch.arange(len(deck)), num_faces)
     return to_gains(torch.stack([_slope(net, deck, rows, zone) for zone in range(len(ZONES))]).numpy())
+
+
+def to_gains(slopes: NDArray[np.floating]) -> tuple[float, ...]:
+    """Mean rises (12,) of the zones that were asked to rise by 1 -> as many gains, 1 to `MOST`, alike on both sides."""
+    slopes = (slopes + slopes[list(OTHER_SIDE)]) / 2
+    return tuple(np.maximum(1 / np.maximum(slopes, 1 / MOST), 1.0).tolist())
 
 
 def _slope(net: Amgan, deck: Deck, rows: Tensor, zone: int) -> Tensor:
