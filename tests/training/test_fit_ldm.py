@@ -25,7 +25,7 @@ from reage.training.latents import Latents, caption, encode_album, zone_rows
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
 from reage.training.lessons import Teacher
 from reage.training.loop import Schedule
-from reage.training.pairs import Pairs, age_album, draw_pairs, encode_pairs
+from reage.training.pairs import Pairs, Version, age_album, draw_pairs, encode_pairs
 from reage.training.stored import save_arrays
 from reage.types import ZONES, Aged, Face, Plan, Reading
 from reage.zone_scores import ZoneScorer
@@ -169,7 +169,7 @@ def test_aged_albums_differ_in_light_alone(
     teacher = Teacher(
         engine=Reddener(), reader=Meter.load("age-a"), scorer=ZoneScorer.load("zones-a"), parser=Parser.load()
     )
-    aged = age_album(portraits, teacher, 20.0)
+    aged = age_album(portraits, teacher, Version(20.0, -0.5))
     change = aged.crops.astype(int) - portraits.crops
     assert change.mean() < -1
     assert np.median(np.ptp(change, axis=-1)) == 0

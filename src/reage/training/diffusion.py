@@ -21,7 +21,7 @@ from reage.training.journal import watch_losses
 from reage.training.latents import Latents, encode_album
 from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensors
 from reage.training.lessons import Teacher
-from reage.training.pairs import AGES, Pairs, age_album, encode_pairs
+from reage.training.pairs import VERSIONS, Pairs, Version, age_album, encode_pairs
 from reage.training.run import DEFAULT_BASE, Run, Weights
 from reage.training.stored import load_arrays, save_arrays
 from reage.zone_scores import ZoneScorer
@@ -77,18 +77,18 @@ def open_pairs(base: Base, training: Portraits, album: Album, run: Run) -> Pairs
     """The album's zones beside younger and older ones, as this base encodes them, made once."""
     stored = run.checkpoint.with_suffix(".pairs.npz")
     if not stored.exists():
-        albums = [album, *(_open_aged(training, run, age) for age in AGES)]
+        albums = [album, *(_open_aged(training, run, version) for version in VERSIONS)]
         save_arrays(stored, encode_pairs(base, albums, lambda rows: track(rows, "pairs")))
     return load_arrays(stored, Pairs)
 
 
-def _open_aged(training: Portraits, run: Run, age_years: float) -> Album:
-    stored = run.checkpoint.with_suffix(f".{age_years:.0f}.npz")
+def _open_aged(training: Portraits, run: Run, version: Version) -> Album:
+    stored = run.checkpoint.with_suffix(f".{version.age_years:.0f}.npz")
     if not stored.exists():
         prototype = PrototypeEngine.load()
         prototype.strengths = replace(prototype.strengths, shape=0.0)
         readers = Meter.load("age-a"), ZoneScorer.load("zones-a")
         teacher = Teacher(engine=prototype, reader=readers[0], scorer=readers[1], parser=Parser.load())
-        label = f"at {age_years:.0f}"
-        save_arrays(stored, age_album(training, teacher, age_years, lambda rows: track(rows, label)))
+        label = f"at {version.age_years:.0f}"
+        save_arrays(stored, age_album(training, teacher, version, lambda rows: track(rows, label)))
     return load_arrays(stored, Album)

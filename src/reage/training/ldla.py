@@ -85,7 +85,7 @@ class LdlaRecipe:
     pairing_rate: float = 2e-4
     lora_rank: int = 0
     silent: float = 0.1
-    steps: tuple[int, int] = (20, 500)
+    steps: tuple[int, int] = (20, 400)
     honest_below: int = 400
     paired: float = 0.6
     near: float = 0.5

@@ -22,10 +22,24 @@ from reage.plan import complete
 from reage.portraits import Portraits
 from reage.training.album import Album, AlbumConfig
 from reage.training.lessons import Teacher
+from reage.training.lines import redraw_lines
 from reage.types import ZONES, Pixels, Plan
 
-AGES = (20.0, 80.0)
-"""Years at which a photo is shown beside itself."""
+
+@dataclass(frozen=True)
+class Version:
+    """How a photo is shown beside itself.
+
+    Args:
+        age_years: that the teacher makes it.
+        lines: what then becomes of its lines, see `reage.training.lines`.
+    """
+
+    age_years: float
+    lines: float
+
+
+VERSIONS = (Version(20.0, -0.9), Version(80.0, 1.7))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,22 +112,23 @@ def encode_pairs(base: Base, albums: Sequence[Album], track: Callable[[range], I
 
 
 def age_album(
-    portraits: Portraits, teacher: Teacher, age_years: float, track: Callable[[range], Iterable[int]] = iter
+    portraits: Portraits, teacher: Teacher, version: Version, track: Callable[[range], Iterable[int]] = iter
 ) -> Album:
-    """The portraits at an age, in light alone, and the scores that their zones have then.
+    """The portraits younger or older, in light alone, and the scores that their zones have then.
 
     Args:
         portraits: of training people.
         teacher: an engine that ages faces without changing their shape, with what reads ages and scores.
-        age_years: the age.
+        version: how much so.
         track: wraps the rows in a progress bar.
     """
     crops, scores = [], []
     for row in track(range(len(portraits))):
         face = in_own_crop(face_of(portraits, row, teacher.parser))
         reading = replace(teacher.reader.measure(face), zones=teacher.scorer.measure(face))
-        aged = teacher.engine.render(face, reading, complete(Plan(age=age_years), reading))
-        crops.append(_keep_colour(face.crop, composite(face.crop, face, aged)))
+        aged = teacher.engine.render(face, reading, complete(Plan(age=version.age_years), reading))
+        light = _keep_colour(face.crop, composite(face.crop, face, aged))
+        crops.append(redraw_lines(light, face, version.lines))
         measured = teacher.scorer.measure(replace(face, crop=crops[-1]))
         scores.append([measured.get(zone, np.nan) for zone in ZONES])
     return Album(
