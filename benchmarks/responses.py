@@ -38,12 +38,12 @@ def respond(engine: Engine, faces: Sequence[Face], scorer: ZoneScorer) -> list[s
     measured, before, apart, seconds = [], [], [], []
     for face in track(faces, "responses"):
         reading = replace(reader.measure(face), zones=own_scorer.measure(face))
-        before.append(_scores(scorer, face))
+        before.append(scores_of(scorer, face))
         for score in (0.0, 1.0):
             plan = complete(Plan(zones={"all": score}), reading)
             made, took = timed(lambda plan=plan, reading=reading, face=face: engine.render(face, reading, plan))
             aged = replace(face, crop=composite(face.crop, face, made))
-            measured.append(_scores(scorer, aged))
+            measured.append(scores_of(scorer, aged))
             seconds.append(took)
         points = face.to_crop(face.landmarks)
         apart.append(identity_distance(*(identifier.embed(one.crop, points) for one in (face, aged))))
@@ -58,6 +58,7 @@ def respond(engine: Engine, faces: Sequence[Face], scorer: ZoneScorer) -> list[s
     return [f"{slope:.2f}", f"{right:.0%}", f"{np.median(apart):.3f}", f"{np.mean(seconds):.1f}"]
 
 
-def _scores(scorer: ZoneScorer, face: Face) -> list[float]:
+def scores_of(scorer: ZoneScorer, face: Face) -> list[float]:
+    """(12,) scores of a face, NaN where a zone is hidden."""
     found = scorer.measure(face)
     return [found.get(zone, np.nan) for zone in ZONES]

@@ -90,10 +90,26 @@ def test_pairs_name_their_program(photos: Path, photo: Pixels, tmp_path: Path) -
     assert list(json.loads(out)["tables"]["by target"]["rows"]["pictures"]) == ["65"]
 
 
+def test_drawn_people_are_judged_by_their_photos(photo: Pixels, tmp_path: Path) -> None:
+    for folder in (tmp_path / "photos" / "mia", tmp_path / "drawn" / "mia" / "youngadults"):
+        folder.mkdir(parents=True)
+        save_image(Image(pixels=photo), folder / "1.png")
+    arguments = ("evaluate", "--protocol", "identity-preserving", "--pairs", tmp_path / "photos", tmp_path / "drawn")
+    code, out, err = run(*arguments, "-o", tmp_path / "report", "--json")
+    assert code == 0, err
+    assert list(json.loads(out)["rows"]) == ["all", "youngadults", "between photos"]
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == json.loads(out)
+    code, out, err = run(*arguments, "-o", tmp_path / "report")
+    assert code == 0, err
+    assert out.strip().splitlines()[-1] == str(tmp_path / "report" / "report.md")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ((), "Say whom to judge on"),
+        (("--protocol", "identity-preserving"), "--pairs PHOTOS DRAWN"),
+        (("--protocol", "identity-preserving", "--pairs", "a", "b"), "The folder 'a' cannot be read"),
         (("--faces", "a", "--pairs", "a", "b"), "Say whom to judge on"),
         (("--pairs", "a", "b"), "Pairs have one age each"),
         (("--faces", "a", "--target", 65), "--target belongs to --pairs"),

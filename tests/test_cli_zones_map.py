@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from reage.cli import app
 from reage.images import Image, geometry, load_image, save_image
-from reage.types import ZONES, Pixels
+from reage.types import ZONE_PRESETS, ZONES, Pixels
 from reage.zones import FACE_SHAPE, ZONE_SHAPES, template_points
 
 SIDE = 512
@@ -126,10 +126,23 @@ def test_a_sheet_shows_what_an_engine_makes_of_each_zone(me: Path) -> None:
     assert sum(np.abs(row[:250, youngest] - row[:250, oldest]).max() > 10 for row in rows) >= 10  # hair hides a zone
 
 
+def test_a_strip_shows_what_an_engine_makes_of_each_preset(me: Path) -> None:
+    done = call("zones", me, "--by", "amgan", "--presets")
+    assert (done.exit_code, done.stdout.strip()) == (0, "me-amgan-presets.png"), done.output
+    strip = load_image("me-amgan-presets.png").pixels.astype(int)
+    step = (strip.shape[1] + 4) // (1 + len(ZONE_PRESETS))
+    original, *made = (strip[-256:, start : start + step - 4] for start in range(0, strip.shape[1], step))
+    changed = [np.abs(one - original).max(-1) > 10 for one in made]
+    assert all(one.any() for one in changed)
+    places = dict(zip(ZONE_PRESETS, (np.argwhere(one)[:, 0].mean() for one in changed), strict=True))
+    assert places["upper"] < places["lower"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("--by", "prototype"),
+        ("me.png", "--presets"),
         ("me.png", "--by", "nobody"),
         ("me.png", "--by", "prototype", "--map"),
         ("--map",),

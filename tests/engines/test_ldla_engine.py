@@ -198,8 +198,25 @@ def test_a_base_that_is_no_longer_the_same_is_refused(folder: Path, base: Base, 
     path = tmp_path / "mine.safetensors"
     changed = describe(LdlaRecipe(), base) | {"base_hash": "0" * 12}
     save_weights(path, trained_tensors(base, LdlaRecipe()), changed)
-    with pytest.raises(WeightsError, match=f"with the weights {'0' * 12}; it now has {base.weights_hash}"):
+    with pytest.raises(WeightsError, match=f"with the weights {'0' * 12}; it now has {base.frame_hash}"):
         LdlaEngine.load(path)
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_only_matrices_need_the_denoiser_that_they_were_trained_on(rank: int, base: Base, tmp_path: Path) -> None:
+    place, path = tmp_path / "base", tmp_path / "mine.safetensors"
+    save_base(place, base)
+    recipe, trained, later = LdlaRecipe(lora_rank=rank), load_base(place), load_base(place)
+    if rank:
+        add_lora(trained, rank)
+    save_weights(path, trained_tensors(trained, recipe), describe(recipe, trained), half=False)
+    later.unet.conv_in.bias.data += 1
+    save_base(place, later)
+    if rank:
+        with pytest.raises(WeightsError, match=f"it now has {load_base(place).weights_hash}"):
+            LdlaEngine.load(path)
+    else:
+        assert torch.equal(LdlaEngine.load(path).base.unet.conv_in.bias, base.unet.conv_in.bias)
 
 
 def test_the_shipped_weights_move_zones_as_told(face: Face) -> None:

@@ -48,6 +48,10 @@ def evaluate(
     inception: Annotated[
         Path | None, typer.Option(help="TorchScript file of Inception-v3, for the KID and FID of papers.")
     ] = None,
+    protocol: Annotated[
+        Literal["aging", "identity-preserving"],
+        typer.Option(help="identity-preserving: --pairs are PERSON/ of photos and PERSON/LABEL/ of drawn pictures."),
+    ] = "aging",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one on each core.", show_default=False)] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("report"),
     as_json: AsJson = False,
@@ -55,9 +59,14 @@ def evaluate(
     """Judge an engine: age, identity, background, zones, realism, beside what real people do.
 
     Of shards only the people held out from training count. A run that was stopped goes on where it was. The folder gets
-    report.html, report.json, report.md and rows.parquet.
+    report.html, report.json, report.md and rows.parquet; of identity-preserving only .json and .md.
     """
     require_evaluate()
+    if protocol == "identity-preserving":
+        if pairs is None:
+            raise ReageError("Say what is judged: --pairs PHOTOS DRAWN, with PHOTOS/mia/1.jpg and DRAWN/mia/old/1.png.")
+        _judge_drawn(*pairs, output, as_json)
+        return
     from reage.evaluation.run import TARGETS, Order
 
     if (faces is None) == (pairs is None):
@@ -80,6 +89,35 @@ def evaluate(
         inception=inception,
     )
     _report(order, _run(order, output, workers or os.cpu_count() or 1), output, as_json)
+
+
+def _judge_drawn(originals: Path, drawn: Path, output: Path, as_json: bool) -> None:
+    import json
+
+    from rich.progress import track
+
+    from reage.cli.console import print_json, print_table, stderr_console
+    from reage.evaluation.drawn import judge_drawn, read_drawn
+    from reage.evaluation.judges import Judges
+    from reage.files import replace_file
+
+    judges = Judges.load()
+    seen = read_drawn(originals, drawn, judges, lambda rows: track(rows, "pictures", console=stderr_console()))
+    table = judge_drawn(seen, judges.names["age"])
+    story = table.to_json()
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("report.json", json.dumps(story, indent=1, allow_nan=False)),
+        ("report.md", table.to_markdown()),
+    ):
+        with replace_file(output / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+    if as_json:
+        print_json(story)
+        return
+    head, *rows = table.to_lines()
+    print_table(head, rows)
+    typer.echo(output / "report.md")
 
 
 def _run(order: Order, output: Path, workers: int) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +14,12 @@ from reage.cli.console import print_json, print_table, stderr_console
 from reage.cli.order import parse_zones
 from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
 from reage.errors import ImageError, PlanError, WeightsError
-from reage.types import ZONE_GROUPS, ZONES, Plan
+from reage.types import ZONE_GROUPS, ZONE_PRESETS, ZONES, Plan
 
 if TYPE_CHECKING:
     from reage.engines import Engine
     from reage.images import Image
-    from reage.types import Face, Pixels
+    from reage.types import Face, Pixels, Reading
 
 _SHOWN_SCORES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _CELL_PX = 256
@@ -94,6 +95,9 @@ def zones(
         str | None,
         typer.Option(metavar="ENGINE", help="Draw instead what this engine makes of each zone at 0, 0.25, .. 1."),
     ] = None,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="Draw what it makes of older, younger and the other presets; with --by.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -113,16 +117,19 @@ def zones(
     plan = _parse_map_order(photo, as_maps, to, scores)
     if by is not None and (photo is None or as_maps):
         raise PlanError(f"--by draws what {by} makes of one photo; write reage zones me.jpg --by {by}, without --map.")
+    if presets and by is None:
+        raise PlanError("--presets draws what an engine makes of them; write reage zones me.jpg --by ldla --presets.")
     if photo is None and output is not None:
         raise ImageError(f"There is nothing to draw on '{output}'; name a photo too, as in reage zones me.jpg.")
     if photo is not None:
-        output = output or Path(f"{photo.stem}-{by or ('map' if as_maps else 'zones')}.png")
+        shown = f"{by}-presets" if presets else by or ("map" if as_maps else "zones")
+        output = output or Path(f"{photo.stem}-{shown}.png")
         story |= {"input": str(photo), "output": str(output)}
         artist = load_engine(by) if by else None
         dense = artist is not None and artist.dense_landmarks
         _, faces = _find_faces(photo, output, dense=dense, parsed=as_maps or by is not None)
         if artist:
-            _save_drawing(_draw_orders(faces, artist), output)
+            _save_drawing((_draw_presets if presets else _draw_orders)(faces, artist), output)
         elif as_maps:
             levels = _read_levels(faces, plan)
             _save_drawing(_draw_aging_maps(faces, levels), output)
@@ -178,10 +185,33 @@ def _draw_orders(faces: list[Face], engine: Engine) -> Pixels:
     """The largest face, each zone by itself (down) at each of `_SHOWN_SCORES` (across)."""
     from rich.progress import track
 
+    from reage.images import draw_sheet
+
+    reading, draw = _begin_orders(faces, engine)
+    rows, labels = [], []
+    for zone in track(ZONES, "zones", console=stderr_console()):
+        rows.append([draw({zone: score}) for score in _SHOWN_SCORES])
+        labels.append(f"{zone} ({reading.zones[zone]:.2f})" if zone in reading.zones else f"{zone} (hidden)")
+    return draw_sheet(rows, [f"{score:g}" for score in _SHOWN_SCORES], labels, cell_px=_CELL_PX)
+
+
+def _draw_presets(faces: list[Face], engine: Engine) -> Pixels:
+    """The largest face as it is, and by each preset."""
+    from rich.progress import track
+
+    from reage.images import draw_strip
+
+    _, draw = _begin_orders(faces, engine)
+    orders = {"original": {}, **ZONE_PRESETS}
+    made = [draw(scores) for scores in track(orders.values(), "presets", console=stderr_console())]
+    return draw_strip(made, list(orders), height_px=_CELL_PX)
+
+
+def _begin_orders(faces: list[Face], engine: Engine) -> tuple[Reading, Callable[[Mapping[str, float]], Pixels]]:
+    """What is read off the largest face, and what draws it with scores of zones."""
     from reage.composite import composite
     from reage.evaluation.subjects import in_own_crop
     from reage.find import choose_faces
-    from reage.images import draw_sheet
     from reage.measure import Meter
     from reage.pipeline import render
     from reage.plan import complete
@@ -190,13 +220,14 @@ def _draw_orders(faces: list[Face], engine: Engine) -> Pixels:
     (face,) = choose_faces(faces, "largest")
     whole = in_own_crop(face)
     reading = replace(Meter.load().measure(face), zones=ZoneScorer.load().measure(face))
-    rows, labels = [], []
-    for zone in track(ZONES, "zones", console=stderr_console()):
-        plans = [complete(Plan(zones={zone: score}), reading) for score in _SHOWN_SCORES]
-        made = [render(engine, face, reading, plan) for plan in plans]
-        rows.append([_inner(composite(face.crop, whole, aged)) for aged in made])
-        labels.append(f"{zone} ({reading.zones[zone]:.2f})" if zone in reading.zones else f"{zone} (hidden)")
-    return draw_sheet(rows, [f"{score:g}" for score in _SHOWN_SCORES], labels, cell_px=_CELL_PX)
+
+    def draw(scores: Mapping[str, float]) -> Pixels:
+        if not scores:
+            return _inner(face.crop)
+        aged = render(engine, face, reading, complete(Plan(zones=scores), reading))
+        return _inner(composite(face.crop, whole, aged))
+
+    return reading, draw
 
 
 def _inner(crop: Pixels) -> Pixels:

@@ -15,11 +15,8 @@ from reage.errors import WeightsError
 from reage.weights import SHIPPED
 
 INDEX, PROVENANCE = "model_index.json", "reage.json"
-_WEIGHTS = (
-    "text_encoder/model.safetensors",
-    "unet/diffusion_pytorch_model.safetensors",
-    "vae/diffusion_pytorch_model.safetensors",
-)
+_DENOISER = "unet/diffusion_pytorch_model.safetensors"
+_WEIGHTS = ("text_encoder/model.safetensors", _DENOISER, "vae/diffusion_pytorch_model.safetensors")
 _NEEDED = (
     INDEX,
     *_WEIGHTS,
@@ -81,10 +78,14 @@ def _fetch(name: str) -> Path:
         ) from error
 
 
-def hash_base(place: Path) -> str:
-    """12 hexadecimal digits that change when a weight in the folder or the checkpoint does."""
+def hash_base(place: Path, *, denoiser: bool = True) -> str:
+    """12 hexadecimal digits that change when a weight in the folder or the checkpoint does.
+
+    Without the denoiser, those of a folder stay when its weights alone change.
+    """
     digest = hashlib.sha256()
-    for path in [place] if place.is_file() else [place / name for name in _WEIGHTS]:
+    names = [name for name in _WEIGHTS if denoiser or name != _DENOISER]
+    for path in [place] if place.is_file() else [place / name for name in names]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]

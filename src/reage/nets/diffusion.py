@@ -76,6 +76,7 @@ class Base:
         scheduler: betas and sampling by DDIM.
         name: what it was loaded as, or is to be called.
         weights_hash: 12 hexadecimal digits of what was loaded, see `base_hash`; "" for one that was built.
+        frame_hash: the same of all but the denoiser, for weights that replace it.
         provenance: recipe, seed and commit it came about with, as far as known.
     """
 
@@ -86,6 +87,7 @@ class Base:
     scheduler: DDIMScheduler
     name: str
     weights_hash: str = ""
+    frame_hash: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -202,7 +204,7 @@ def load_base(name: str | Path, device: str = "cpu", half: bool | None = None) -
     with quiet("transformers"), quiet("diffusers"), _made_for_a_base(place):
         base = _read_file(place, str(name)) if place.is_file() else _read_folder(place, str(name))
     _check_parts(base)
-    base.weights_hash = hash_base(place)
+    base.weights_hash, base.frame_hash = hash_base(place), hash_base(place, denoiser=False)
     precise = half is False or torch.device(device).type == "cpu"
     for part in (base.vae, base.unet, base.text_encoder):
         (part.float() if precise else part.half()).eval().requires_grad_(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from torch import Generator, Tensor
 
 from reage.nets.diffusion import Base
 from reage.training.album import KINDS, Album, AlbumConfig
+from reage.training.journal import Watch
 from reage.training.loop import Schedule, crew, fit, share_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def train_autoencoder(
     base: Base,
     album: Album,
     checkpoint: Path | None = None,
-    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Trains `base.vae` in place, and scales its latents to unit deviation.
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from torch.utils.tensorboard import SummaryWriter
 
+Watch = Callable[[int, Mapping[str, float]], None]
+"""Is told the number of each step that was made, and its losses by name."""
+
 CURVE = "curve.jsonl"
 STEPS_PER_RECORD = 10
 """How often `watch_loss` records."""
@@ -120,7 +123,7 @@ def watch_loss(folder: Path | None) -> Callable[[int, float, object], None] | No
     return (lambda step, loss, mean: told(step, {"loss": loss})) if told else None
 
 
-def watch_losses(folder: Path | None, steps_before: int = 0) -> Callable[[int, Mapping[str, float]], None] | None:
+def watch_losses(folder: Path | None, steps_before: int = 0) -> Watch | None:
     """The same for what tells several losses by name, or for a stage before which some steps were made."""
     if folder is None:
         return None

@@ -8,7 +8,7 @@ score is read by a net that learns from latents of pictures alone, so that neith
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from reage.nets import lora
 from reage.nets.diffusion import Base
 from reage.nets.score_net import ScoreNetConfig, build_score_net
 from reage.prompts import NOTHING, whole_prompt, zone_prompt
+from reage.training.journal import Watch
 from reage.training.latents import add_noise, find_clear
 from reage.training.loop import Schedule, crew, fit, share_of
 from reage.training.pairs import PairBatch, Pairs, draw_pairs
@@ -245,7 +246,7 @@ def train_ldla(
     base: Base,
     pairs: Pairs,
     checkpoint: Path | None = None,
-    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+    watch: Watch | None = None,
 ) -> Ldla:
     """Trains `base.unet` in place, whole or by LoRA.
 
@@ -292,7 +293,7 @@ def _learn(
     recipe: LdlaRecipe,
     pairs: Pairs,
     checkpoint: Path | None,
-    watch: Callable[[int, Mapping[str, float]], None] | None,
+    watch: Watch | None,
 ) -> None:
     """A stage: the net has the running mean of its weights in the end."""
     device = crew().device
@@ -329,7 +330,7 @@ def describe(recipe: LdlaRecipe, base: Base) -> dict[str, object]:
     """What the weights file says about the weights."""
     return {
         "base": base.name,
-        "base_hash": base.weights_hash,
+        "base_hash": base.weights_hash if recipe.lora_rank else base.frame_hash,
         "lora_rank": recipe.lora_rank,
         "recipe": asdict(recipe),
         "seed": recipe.seed,

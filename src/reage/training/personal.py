@@ -20,6 +20,7 @@ from torch import Generator, Tensor, nn
 from reage.errors import ReageError
 from reage.nets.diffusion import Base
 from reage.training.identity_losses import biometric_loss, contrastive_loss, cosine_loss
+from reage.training.journal import Watch
 from reage.training.latents import add_noise, find_clear
 from reage.training.ldla import LORA_LAYERS
 from reage.training.loop import Schedule, crew, fit, share_of
@@ -151,7 +152,7 @@ def train_personal(
     others: Captioned | None = None,
     embed: Embed | None = None,
     checkpoint: Path | None = None,
-    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+    watch: Watch | None = None,
 ) -> Personal:
     """Trains `base.unet` and `base.text_encoder` in place, by LoRA or whole.
 

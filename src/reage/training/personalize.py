@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from reage.nets.denoise import draw_pictures
 from reage.nets.diffusion import Base
 from reage.nets.personal import Person, add_word
 from reage.prompts import AGE_LABELS, person_prompt
+from reage.training.journal import Watch
 from reage.training.loop import crew
 from reage.training.personal import PRESETS, WHOLE_RATE, Captioned, IdentityLoss, PersonalRecipe, train_personal
 from reage.training.run import find_commit
@@ -29,7 +30,6 @@ from reage.types import Pixels
 
 _TOGETHER = 8  # pictures that are encoded
 _CELL_PX = 192
-Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,10 +102,11 @@ class LdlaEngine:
         with made_for(path, "LDLA"):
             name, known_hash, rank = stored["base"], stored["base_hash"], stored["lora_rank"]
         loaded = load_base(name, device)
-        if loaded.weights_hash != known_hash:
+        found_hash = loaded.weights_hash if int(rank) else loaded.frame_hash
+        if found_hash != known_hash:
             raise WeightsError(
                 f"{path} was trained on the base {name} as it was with the weights {known_hash}; it now has "
-                f"{loaded.weights_hash}. Get that base, or train on this one with reage training fit ldla."
+                f"{found_hash}. Get that base, or train on this one with reage training fit ldla."
             )
         with made_for(path, f"LDLA on {name}"):
             take_in(loaded.unet, tensors, int(rank))

@@ -1,0 +1,102 @@
+"""How far a zone can be moved, step by step: by the pictures that ldla learns from, and by what is left of them.
+
+The pictures are training people at the least and the greatest score; of them, only what lies in the zones; of that,
+only what the autoencoder keeps; and what the engine makes when it is asked for 0 and 1, of all zones and of one.
+
+    python benchmarks/ldla_ceiling.py shards/ --write benchmarks/ldla_ceiling.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from responses import scores_of
+from rich.progress import track
+from runs import show, to_markdown
+
+from reage.composite import composite
+from reage.engines.ldla import LdlaEngine
+from reage.evaluation.subjects import face_of, in_own_crop
+from reage.images.regions import to_pixels
+from reage.images.tensors import to_levels, to_net
+from reage.measure import Meter
+from reage.plan import complete
+from reage.portraits import read_shards
+from reage.squares import cut_squares, paste_squares
+from reage.training.diffusion import load_teacher
+from reage.training.pairs import VERSIONS, age_album
+from reage.types import ZONES, Face, Pixels, Plan, Reading
+from reage.zone_scores import ZoneScorer
+from reage.zones import zone_masks
+
+STAGES = ("the pictures", "in the zones", "through the autoencoder", "the engine, all zones", "the engine, one zone")
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="How far a zone can be moved.")
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("--faces", type=int, default=8)
+    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    given = parser.parse_args()
+    portraits = read_shards(given.shards, "train")
+    portraits = portraits.pick(np.linspace(0, len(portraits) - 1, given.faces).astype(int))
+    teacher, engine, judge = load_teacher(), LdlaEngine.load(), ZoneScorer.load("zones-b")
+    albums = [age_album(portraits, teacher, version) for version in VERSIONS]
+    reader, rises = Meter.load("age-a"), {stage: [] for stage in STAGES}
+    for row in track(range(len(portraits)), "faces"):
+        face = in_own_crop(face_of(portraits, row, teacher.parser))
+        reading = replace(reader.measure(face), zones=teacher.scorer.measure(face))
+        with torch.inference_mode():
+            made = versions_of(face, reading, engine, [album.crops[row] for album in albums])
+        for stage, (low, high) in made.items():
+            rises[stage].append(judged(judge, face, high) - judged(judge, face, low))
+    rows = []
+    for stage, own in rises.items():
+        means = np.nanmean(own, 0)
+        rows.append([stage, *(f"{mean:.2f}" for mean in means), f"{means.mean():.2f}"])
+    note = (
+        f"{given.faces} training portraits; the rise of each zone's score from the younger to the older picture by "
+        "`zones-b`. Made by `python benchmarks/ldla_ceiling.py`."
+    )
+    show(to_markdown("How far a zone can be moved", note, ("what is judged", *ZONES, "mean"), rows), given.write)
+
+
+def versions_of(
+    face: Face, reading: Reading, engine: LdlaEngine, crops: list[Pixels]
+) -> dict[str, tuple[Pixels | list[Pixels], Pixels | list[Pixels]]]:
+    """Stage -> the crop at least and greatest score; one for each zone where they are asked for singly."""
+    points, skin = face.to_crop(face.landmarks), face.skin * (1 - face.hair)
+    masks = {zone: mask * skin for zone, mask in zone_masks(face).items()}
+    squares = [cut_squares(crop, points, list(ZONES), engine.base.picture_px) for crop in (face.crop, *crops)]
+    seen = [to_levels(engine.base.decode(engine.base.encode(to_net(one)))) for one in squares]
+
+    def put(change: np.ndarray) -> Pixels:
+        pasted = paste_squares(change, points, list(ZONES), masks, len(face.crop))
+        return to_pixels(face.crop + pasted.mean(-1, keepdims=True))
+
+    def ask(zone: str, score: float) -> Pixels:
+        plan = complete(Plan(zones={zone: score}), reading)
+        return composite(face.crop, face, engine.render(face, reading, plan))
+
+    low, high = (put(one.astype(np.float32) - squares[0]) for one in squares[1:])
+    seen_low, seen_high = (put(one - seen[0]) for one in seen[1:])
+    singly = [[ask(zone, score) for zone in ZONES] for score in (0.0, 1.0)]
+    together = (ask("all", 0.0), ask("all", 1.0))
+    pairs = ((crops[0], crops[1]), (low, high), (seen_low, seen_high), together, (singly[0], singly[1]))
+    return dict(zip(STAGES, pairs, strict=True))
+
+
+def judged(judge: ZoneScorer, face: Face, made: Pixels | list[Pixels]) -> np.ndarray:
+    """(12,) scores of a crop; of several, each zone's in its own."""
+    if isinstance(made, list):
+        return np.array([scores_of(judge, replace(face, crop=crop))[place] for place, crop in enumerate(made)])
+    return np.array(scores_of(judge, replace(face, crop=made)))
+
+
+if __name__ == "__main__":
+    main()
