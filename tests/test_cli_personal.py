@@ -90,8 +90,6 @@ def test_a_person_is_told_what_was_made(photos: Path, base: Path, desk: Path) ->
     [
         (("-o", "mia.pt"), "ends in .safetensors"),
         (("-o", "missing/mia.safetensors"), "folder 'missing' is not there"),
-        (("--preset", "ijcb-biometric"), "choose --identity-loss none, contrastive or cosine"),
-        (("--identity-loss", "biometric"), "choose --identity-loss none, contrastive or cosine"),
         (("--preset", "best"), "no preset 'best'"),
         (("--base", "nowhere"), "no diffusion base 'nowhere'"),
         (("--token", "person"), "'person' is an ordinary word"),

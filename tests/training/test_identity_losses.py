@@ -9,7 +9,11 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from reage.training.identity_losses import TEMPERATURE, biometric_loss, contrastive_loss, cosine_loss
+from reage.images.tensors import to_net
+from reage.measure import SAME_PERSON_DISTANCE, Identifier, identity_distance
+from reage.squares import FACE, cut_squares
+from reage.training.identity_losses import TEMPERATURE, biometric_loss, contrastive_loss, cosine_loss, load_embed
+from reage.types import Face
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -72,3 +76,15 @@ def test_biometric_does_not_depend_on_length() -> None:
     one, other = draw(3, 8), draw(3, 8, seed=1)
     longer = biometric_loss(5 * one, 0.1 * other, torch.ones(3))
     torch.testing.assert_close(longer, biometric_loss(one, other, torch.ones(3)))
+
+
+def test_the_face_net_sees_in_a_square_whom_it_sees_in_a_photo(face: Face) -> None:
+    points = face.to_crop(face.landmarks)
+    x = to_net(cut_squares(face.crop, points, [FACE], 384)).requires_grad_(True)
+    seen = load_embed(torch.device("cpu"))(x)
+    who = Identifier.load().embed(face.crop, points)
+    assert identity_distance(seen[0].detach().numpy(), who) < 0.6 * SAME_PERSON_DISTANCE
+    (gradient,) = torch.autograd.grad(seen.square().sum(), x)
+    inner = gradient[..., 96:288, 96:288].abs().mean()
+    assert inner > 0
+    assert gradient[..., :24].abs().max() == 0, "dlib does not look at the border of the square"

@@ -64,11 +64,13 @@ def test_presets_can_be_changed() -> None:
     assert choose_recipe("default", whole=True, rate=1e-5).rate == 1e-5
 
 
-@pytest.mark.parametrize(("preset", "identity"), [("ijcb-biometric", None), ("default", "biometric")])
-def test_the_biometric_loss_is_refused(preset: str, identity: object) -> None:
-    with pytest.raises(ReageError, match="choose --identity-loss none, contrastive or cosine"):
-        choose_recipe(preset, identity=identity)  # type: ignore[arg-type]
-    choose_recipe("ijcb-biometric", identity="cosine")
+def test_a_person_is_learned_by_the_face_net_too(base: Base) -> None:
+    seen: list[float] = []
+    order = make_order(steps=2, identity="biometric", visible_below=1000)
+    learn_person(order, base, PHOTOS, OTHERS, watch=lambda step, losses: seen.append(losses["identity"]))
+    assert len(seen) == 2
+    assert min(seen) > 0
+    assert choose_recipe("ijcb-biometric").identity == "biometric"
 
 
 def test_unknown_presets_are_refused() -> None:

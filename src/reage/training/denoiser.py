@@ -50,7 +50,7 @@ class DenoiserRecipe:
 
 
 FACES = DenoiserRecipe(
-    schedule=Schedule(steps=2000, batch=32, weight_decay=0.01, mean_decay=0.999, largest_gradient=1.0),
+    schedule=Schedule(steps=1500, batch=32, weight_decay=0.01, mean_decay=0.999, largest_gradient=1.0),
     shares=(0.5, 0.4, 0.1),
     labels=0.7,
     evenly=True,

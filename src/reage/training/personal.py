@@ -7,7 +7,7 @@ identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,15 +19,13 @@ from torch import Generator, Tensor, nn
 
 from reage.errors import ReageError
 from reage.nets.diffusion import Base
-from reage.training.identity_losses import biometric_loss, contrastive_loss, cosine_loss
+from reage.training.identity_losses import Embed, biometric_loss, contrastive_loss, cosine_loss
 from reage.training.journal import Watch
 from reage.training.latents import add_noise, find_clear
 from reage.training.ldla import LORA_LAYERS
 from reage.training.loop import Schedule, crew, fit, share_of
 
 IdentityLoss = Literal["none", "biometric", "contrastive", "cosine"]
-Embed = Callable[[Tensor], Tensor]
-"""Pictures (B, 3, P, P) in [-1, 1] -> identities (B, D), with gradients."""
 
 WHOLE_RATE = 1e-6
 """Published learning rate of whole nets; at ten times as much they follow prompts less."""

@@ -21,6 +21,7 @@ from reage.nets.denoise import draw_pictures
 from reage.nets.diffusion import Base
 from reage.nets.personal import Person, add_word
 from reage.prompts import AGE_LABELS, person_prompt
+from reage.training.identity_losses import load_embed
 from reage.training.journal import Watch
 from reage.training.loop import crew
 from reage.training.personal import PRESETS, WHOLE_RATE, Captioned, IdentityLoss, PersonalRecipe, train_personal
@@ -77,18 +78,13 @@ def choose_recipe(
         seed: of the run.
 
     Raises:
-        ReageError: when there is no such preset, or its loss needs a net that is not there.
+        ReageError: when there is no such preset.
     """
     if preset not in PRESETS:
         raise ReageError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
     recipe = replace(PRESETS[preset], seed=seed)
     if identity is not None:
         recipe = replace(recipe, identity=identity)
-    if recipe.identity == "biometric":
-        raise ReageError(
-            "The biometric loss needs a face net that passes gradients and judges nothing, which reage does not have; "
-            "choose --identity-loss none, contrastive or cosine."
-        )
     if whole and recipe.lora_rank:
         recipe = replace(recipe, lora_rank=0, rate=WHOLE_RATE)
     if steps is not None:
@@ -121,7 +117,8 @@ def learn_person(
     add_word(base, order.word, recipe.seed)
     person = encode_pictures(base, photos.squares, [prompt] * len(photos.squares), track)
     prior = encode_pictures(base, others.squares, others.captions, track) if others and recipe.prior_weight else None
-    train_personal(recipe, base, person, prior, checkpoint=checkpoint, watch=watch)
+    embed = load_embed(base.device) if recipe.identity == "biometric" else None
+    train_personal(recipe, base, person, prior, embed, checkpoint, watch)
     return Person(
         word=order.word,
         class_word=order.class_word,
