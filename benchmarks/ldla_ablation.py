@@ -19,7 +19,7 @@ from responses import COLUMNS, read_faces, respond
 from rich.console import Console
 from runs import show, to_markdown
 
-from reage.engines.ldla import LdlaConfig, LdlaEngine
+from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
 from reage.nets.diffusion import load_base
 from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensors
 from reage.training.pairs import Pairs
@@ -30,6 +30,7 @@ from reage.zone_scores import ZoneScorer
 
 LOSSES = ("full", "score", "cycle", "pair")
 READING_STEPS = 300
+SETTINGS = DenoiseConfig(noise_strength=0.1, guidance=7.0)
 
 
 def main() -> None:
@@ -54,14 +55,15 @@ def main() -> None:
     for left_out in (None, "", *LOSSES):
         name = {None: "none: pairs alone", "": "all"}.get(left_out, f"without {left_out}")
         losses = replace(recipe.weights, **{left_out: 0.0}) if left_out else recipe.weights
-        engine = LdlaEngine.load(start, config=LdlaConfig(refiner=None))
+        engine = LdlaEngine.load(start, config=LdlaConfig(zones=SETTINGS, refiner=None))
         if left_out is not None:
             train_ldla(replace(recipe, weights=losses), engine.base, pairs)
         rows.append([name, *respond(engine, faces, scorer)])
         Console(stderr=True).print(*rows[-1], sep=" | ")
     note = (
         f"{given.steps} steps from the weights that the pairs alone have taught, one loss left out each time, no "
-        f"refiner; {given.people} held-out portraits, all zones asked for 0 and for 1 and read by `zones-b`. Made by "
+        f"refiner; {given.people} held-out portraits, all zones asked for 0 and for 1 (noise "
+        f"{SETTINGS.noise_strength:g}, guidance {SETTINGS.guidance:g}) and read by `zones-b`. Made by "
         "`python benchmarks/ldla_ablation.py`."
     )
     show(to_markdown("What each loss of LDLA does", note, ("losses", *COLUMNS), rows), given.write)
