@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import cv2
 import numpy as np
 
 from reage.images import geometry
@@ -33,19 +30,14 @@ def redraw_lines(crop: Pixels, face: Face, share: float) -> Pixels:
     """
     light = crop.astype(np.float32).mean(-1)
     smooth = geometry.blur(light, _GRAIN * len(crop))
-    closed = _reach(cv2.MORPH_CLOSE, smooth)
-    dark = np.max([one - smooth for one in closed], axis=0)
-    if share > 0:
-        change = -share * dark / (1 + dark / _DEEP)
-    else:
-        opened = _reach(cv2.MORPH_OPEN, smooth)
-        change = -share * (dark - np.max([smooth - one for one in opened], axis=0))
+    dark = _lines_of(smooth)
+    change = -share * dark / (1 + dark / _DEEP) if share > 0 else -share * (dark - _lines_of(-smooth))
     skin = np.minimum(np.sum(list(zone_masks(face).values()), axis=0), 1) * face.skin * (1 - face.hair)
     return to_pixels(crop + (skin * change)[..., None])
 
 
-def _reach(operation: int, light: Plane) -> Iterable[Plane]:
-    for radius in _RADII:
-        side = 2 * round(radius * len(light)) + 1
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-        yield cv2.morphologyEx(light, operation, disc)
+def _lines_of(light: Plane) -> Plane:
+    """(S, S) how much darker than beside it each place of a line is."""
+    radii = [radius * len(light) for radius in _RADII]
+    closed = [geometry.grow(geometry.grow(light, radius), -radius) for radius in radii]
+    return np.asarray(np.max(closed, axis=0) - light)
