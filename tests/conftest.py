@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
+import torch
 
 from reage.find import Finder, align
 from reage.images import geometry
+from reage.nets.diffusion import build_base, save_base, tiny
+from reage.nets.tokens import build_tokenizer
 from reage.portraits import Portrait, Portraits
+from reage.prompts import all_prompts
 from reage.training.split import split_of
 from reage.types import Face, Pixels, Plane, Reading
 from reage.zones import FIVE_POINTS
@@ -131,3 +136,19 @@ def to_columns() -> Callable[[Sequence[Portrait]], Portraits]:
         return Portraits(**{n: c.astype(np.float32) if c.dtype == np.float64 else c for n, c in columns.items()})
 
     return stack
+
+
+@pytest.fixture(scope="session")
+def save_tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a tiny base with random weights into a new folder; those of its denoiser are times `gain`."""
+
+    def save(gain: float = 1.0) -> Path:
+        torch.manual_seed(0)
+        base = build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
+        for weight in base.unet.parameters():
+            weight.data.mul_(gain)
+        path = tmp_path_factory.mktemp("bases") / "ldm-tiny"
+        save_base(path, base)
+        return path
+
+    return save

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
-import torch
 from typer.testing import CliRunner
 
 from reage.cli import app
 from reage.images import Image, load_image, save_image
-from reage.nets.diffusion import build_base, save_base, tiny
 from reage.nets.personal import load_person
-from reage.nets.tokens import build_tokenizer
-from reage.prompts import AGE_LABELS, all_prompts
+from reage.prompts import AGE_LABELS
 
 
 def call(*arguments: object):
@@ -24,11 +22,8 @@ def call(*arguments: object):
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("bases") / "ldm-tiny"
-    save_base(path, build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny"))
-    return path
+def base(save_tiny_base: Callable[..., Path]) -> Path:
+    return save_tiny_base()
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,9 @@ from reage.types import Pixels, Plane
 RULES = QualityRules(least_sharpness=0.15)
 """Less sharp than photos must be: `ldm-small`'s autoencoder alone takes real faces of 96 px from 0.4 to 0.2."""
 
+REJECTED, SHEET = "rejected", "sheet.jpg"
+"""Where pictures that do not hold lie beside those that do, and the sheet of all."""
+
 _CELL_PX = 224
 _COLUMNS = 4
 

@@ -14,9 +14,7 @@ import torch
 from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
 from reage.errors import EngineError, WeightsError
 from reage.nets.denoise import denoise, draw_noise
-from reage.nets.diffusion import Base, build_base, load_base, save_base, tiny
-from reage.nets.tokens import build_tokenizer
-from reage.prompts import all_prompts
+from reage.nets.diffusion import Base, load_base, save_base
 from reage.training.ldla import LdlaRecipe, add_lora, describe, trained_tensors
 from reage.types import ZONES, Face, Plan, Reading
 from reage.weights import save_weights
@@ -30,15 +28,9 @@ READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5, zones=dict
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(save_tiny_base: Callable[..., Path]) -> Path:
     """A tiny base on the disk."""
-    torch.manual_seed(0)
-    base = build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
-    for weight in base.unet.parameters():
-        weight.data.mul_(1.5)  # so that a text makes a difference that eight bits show
-    path = tmp_path_factory.mktemp("bases") / "ldm-tiny"
-    save_base(path, base)
-    return path
+    return save_tiny_base(gain=1.5)  # so that a text makes a difference that eight bits show
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,9 @@ from reage.cli import app
 from reage.engines.personal import REDRAWN, PersonalEngine
 from reage.errors import WeightsError
 from reage.images import Image, load_image, save_image
-from reage.nets.diffusion import build_base, load_base, save_base, tiny
+from reage.nets.diffusion import load_base
 from reage.nets.personal import Person, add_word, save_person
-from reage.nets.tokens import build_tokenizer
 from reage.pipeline import Reager
-from reage.prompts import all_prompts
 from reage.training.personal import add_personal_lora
 from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Face, Pixels, Plan, Reading
 from reage.zones import zone_masks
@@ -30,14 +28,8 @@ READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5)
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    made = build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
-    for weight in made.unet.parameters():
-        weight.data.mul_(1.5)  # so that a text makes a difference that eight bits show
-    path = tmp_path_factory.mktemp("bases") / "ldm-tiny"
-    save_base(path, made)
-    return path
+def base(save_tiny_base: Callable[..., Path]) -> Path:
+    return save_tiny_base(gain=1.5)  # so that a text makes a difference that eight bits show
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,9 @@ import pytest
 import torch
 
 from reage.errors import ReageError
-from reage.nets.diffusion import Base, build_base, load_base, save_base, tiny
+from reage.nets.diffusion import Base, load_base
 from reage.nets.personal import load_person, save_person
-from reage.nets.tokens import build_tokenizer
-from reage.prompts import all_prompts, label_prompt
+from reage.prompts import label_prompt
 from reage.training.personal import PRESETS, WHOLE_RATE
 from reage.training.personalize import (
     Others,
@@ -44,11 +44,8 @@ def make_order(steps: int = 2, **changes: object) -> PersonalOrder:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("bases") / "ldm-tiny"
-    save_base(path, build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny"))
-    return path
+def folder(save_tiny_base: Callable[..., Path]) -> Path:
+    return save_tiny_base()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from reage.errors import ImageError
 if TYPE_CHECKING:
     from reage.imagine import Sample
 
-_REJECTED, _SHEET, _STORY = "rejected", "sheet.jpg", "samples.json"
+_STORY = "samples.json"
 
 
 def imagine(
@@ -93,15 +93,15 @@ def _check_folder(folder: Path) -> None:
 def _write(samples: list[Sample], folder: Path, story: dict[str, Any]) -> None:
     from reage.files import replace_file
     from reage.images import Image, save_image
-    from reage.imagine import draw_samples
+    from reage.imagine import REJECTED, SHEET, draw_samples
 
     try:
-        (folder / _REJECTED).mkdir(parents=True, exist_ok=True)
+        (folder / REJECTED).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"The folder '{folder}' cannot be made ({error.strerror}); choose another.") from error
     for one in samples:
-        save_image(Image(pixels=one.pixels), (folder / _REJECTED if one.verdict.reason else folder) / one.name)
-    save_image(Image(pixels=draw_samples(samples)), folder / _SHEET)
+        save_image(Image(pixels=one.pixels), (folder / REJECTED if one.verdict.reason else folder) / one.name)
+    save_image(Image(pixels=draw_samples(samples)), folder / SHEET)
     with replace_file(folder / _STORY, ImageError) as unfinished:
         unfinished.write_text(json.dumps(story, indent=2) + "\n")
 

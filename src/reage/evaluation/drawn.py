@@ -25,12 +25,12 @@ from reage.evaluation.tables import Cell, Figure, Table
 from reage.evaluation.verification import impostors_needed, threshold_at
 from reage.find import Finder
 from reage.images import list_images, load_image
+from reage.imagine import REJECTED, SHEET
 from reage.prompts import AGE_LABELS, label_of
 
 FALSE_MATCH_RATES = (0.01, 0.001)
 EVERYTHING = "all"
 
-_SHEET, _REJECTED = "sheet", "rejected"
 _IDENTITY = 128
 
 
@@ -104,9 +104,9 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _pictures_of(folder: Path) -> list[Path]:
-    rejected = folder / _REJECTED
+    rejected = folder / REJECTED
     found = [*list_images(folder), *(list_images(rejected) if rejected.is_dir() else [])]
-    return [path for path in found if path.stem != _SHEET]
+    return [path for path in found if path.stem != Path(SHEET).stem]
 
 
 def _check(

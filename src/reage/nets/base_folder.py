@@ -78,17 +78,20 @@ def _fetch(name: str) -> Path:
         ) from error
 
 
-def hash_base(place: Path, *, denoiser: bool = True) -> str:
-    """12 hexadecimal digits that change when a weight in the folder or the checkpoint does.
+def hash_base(place: Path) -> str:
+    """12 hexadecimal digits that change when a weight in the folder or the checkpoint does."""
+    return hash_parts(place)[0]
 
-    Without the denoiser, those of a folder stay when its weights alone change.
-    """
-    digest = hashlib.sha256()
-    names = [name for name in _WEIGHTS if denoiser or name != _DENOISER]
-    for path in [place] if place.is_file() else [place / name for name in names]:
+
+def hash_parts(place: Path) -> tuple[str, str]:
+    """The digits of `hash_base`, and those of a folder without its denoiser; every file is read once."""
+    digests = {}
+    for path in [place] if place.is_file() else [place / name for name in _WEIGHTS]:
         with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
+            digests[path] = hashlib.file_digest(file, "sha256").digest()
+    kept = [digest for path, digest in digests.items() if path != place / _DENOISER]
+    whole, frame = (hashlib.sha256(b"".join(found)).hexdigest()[:12] for found in (digests.values(), kept))
+    return whole, frame
 
 
 @contextmanager

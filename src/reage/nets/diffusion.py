@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from reage.errors import WeightsError
-from reage.nets.base_folder import INDEX, PROVENANCE, find_base, hash_base, replace_folder
+from reage.nets.base_folder import INDEX, PROVENANCE, find_base, hash_base, hash_parts, replace_folder
 from reage.nets.ldm import (
     AutoencoderConfig,
     DenoiserConfig,
@@ -204,7 +204,7 @@ def load_base(name: str | Path, device: str = "cpu", half: bool | None = None) -
     with quiet("transformers"), quiet("diffusers"), _made_for_a_base(place):
         base = _read_file(place, str(name)) if place.is_file() else _read_folder(place, str(name))
     _check_parts(base)
-    base.weights_hash, base.frame_hash = hash_base(place), hash_base(place, denoiser=False)
+    base.weights_hash, base.frame_hash = hash_parts(place)
     precise = half is False or torch.device(device).type == "cpu"
     for part in (base.vae, base.unet, base.text_encoder):
         (part.float() if precise else part.half()).eval().requires_grad_(False)
