@@ -17,9 +17,10 @@ from reage.nets.score_net import build_score_net, tiny_score_net
 from reage.nets.tokens import build_tokenizer
 from reage.portraits import Portrait, Portraits
 from reage.prompts import NEUTRAL, all_prompts
-from reage.training.album import KINDS, Album
+from reage.squares import FACE
+from reage.training.album import KINDS, SKIN, Album
 from reage.training.autoencoder import AutoencoderRecipe, measure_deviation, train_autoencoder
-from reage.training.denoiser import DenoiserRecipe, draw_mixed, train_denoiser
+from reage.training.denoiser import DenoiserRecipe, draw_mixed, split_rows, train_denoiser
 from reage.training.draw import FROM_NOTHING, draw_faces
 from reage.training.latents import Latents, caption, encode_album, zone_rows
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
@@ -106,16 +107,27 @@ def test_denoiser_learns_with_its_texts(base: Base, latents: Latents) -> None:
     assert np.mean(told[-3:]) < np.mean(told[:3])
     assert changed(base.unet, unet)
     assert changed(base.text_encoder, text)
+    text = state_of(base.text_encoder)
+    train_denoiser(replace(recipe, text=False), base, latents)
+    assert not changed(base.text_encoder, text)
 
 
-def test_batches_keep_the_share_of_zones(latents: Latents) -> None:
-    zones = zone_rows(latents)
-    others = np.setdiff1d(np.arange(len(latents)), zones)
-    recipe = DenoiserRecipe(schedule=replace(STEPS, batch=400), zones=0.7)
-    batch = draw_mixed(latents, (zones, others), recipe, torch.Generator().manual_seed(0))
+def test_batches_keep_the_shares_of_zones_faces_and_skin(latents: Latents) -> None:
+    recipe = DenoiserRecipe(schedule=replace(STEPS, batch=400), shares=(0.7, 0.2, 0.1))
+    batch = draw_mixed(latents, split_rows(latents), recipe, torch.Generator().manual_seed(0))
     assert len(batch.values) == 400
-    assert (batch.kinds < len(ZONES)).float().mean() == pytest.approx(0.7, abs=0.08)
+    nums = [(batch.kinds < len(ZONES)), batch.kinds == KINDS.index(FACE), batch.kinds == KINDS.index(SKIN)]
+    assert [float(num.float().mean()) for num in nums] == pytest.approx(recipe.shares, abs=0.08)
     assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONES)).sum()
+
+
+def test_faces_of_rare_labels_are_drawn_as_often_as_others(album: Album, base: Base) -> None:
+    years = np.array([30.0, *[70.0] * 4], np.float32)
+    many = replace(album, **{name: getattr(album, name)[[0, 1, 1, 1, 1]] for name in ("crops", "landmarks", "scores")})
+    latents = encode_album(base, replace(many, years=years), 1, faces=2)
+    drawn = {evenly: latents.years[split_rows(latents, evenly)[1]] for evenly in (False, True)}
+    assert [(drawn[False] == age).sum() for age in (30, 70)] == [3, 12]
+    assert [(drawn[True] == age).sum() for age in (30, 70)] == [12, 12]
 
 
 def test_a_base_draws_by_itself(base: Base) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from torch import Generator, Tensor, nn
 
 from reage.nets.diffusion import Base
 from reage.nets.tokens import tokenize
-from reage.prompts import NOTHING
+from reage.prompts import NOTHING, label_of
+from reage.squares import FACE
+from reage.training.album import KINDS
 from reage.training.journal import Watch
 from reage.training.latents import LatentBatch, Latents, add_noise, caption, draw_latents, zone_rows
 from reage.training.loop import Schedule, crew, fit, share_of
+
+_FACE = KINDS.index(FACE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +33,30 @@ class DenoiserRecipe:
         schedule: length and batch.
         rate: highest learning rate.
         silent: share of pictures shown without a caption.
-        zones: share of pictures that are zones; the others are faces and skin.
+        shares: of pictures that are zones, whole faces, and skin.
+        labels: share of faces that are called by their label; the others by their years.
+        evenly: of faces, as many from each label's years; otherwise as many as there are.
+        text: the text encoder learns too.
     """
 
     seed: int = 0
     schedule: Schedule = Schedule(steps=3500, batch=32, weight_decay=0.01, mean_decay=0.999, largest_gradient=1.0)
     rate: float = 4e-4
     silent: float = 0.1
-    zones: float = 0.75
+    shares: tuple[float, float, float] = (0.75, 0.125, 0.125)
+    labels: float = 0.5
+    evenly: bool = False
+    text: bool = True
+
+
+FACES = DenoiserRecipe(
+    schedule=Schedule(steps=1500, batch=32, weight_decay=0.01, mean_decay=0.999, largest_gradient=1.0),
+    shares=(0.35, 0.6, 0.05),
+    labels=0.7,
+    evenly=True,
+    text=False,
+)
+"""What follows on the first recipe: more of faces and their labels."""
 
 
 class Denoiser(nn.Module):
@@ -63,7 +84,7 @@ def train_denoiser(
     checkpoint: Path | None = None,
     watch: Watch | None = None,
 ) -> None:
-    """Trains `base.unet` and `base.text_encoder` in place.
+    """Trains `base.unet`, and by most recipes `base.text_encoder`, in place.
 
     Args:
         recipe: of the run.
@@ -75,20 +96,21 @@ def train_denoiser(
     torch.manual_seed(recipe.seed)
     device = crew().device
     net = Denoiser(base).to(device).requires_grad_(True)
-    zones = zone_rows(latents)
-    others = np.setdiff1d(np.arange(len(latents)), zones)
+    net.text_encoder.requires_grad_(recipe.text)
+    rows = split_rows(latents, recipe.evenly)
 
     def loss_of(generator: Generator) -> Tensor:
-        batch = draw_mixed(latents, (zones, others), recipe, generator)
+        batch = draw_mixed(latents, rows, recipe, generator)
         num = len(batch.values)
         coins, silent, place = torch.rand(3, num, generator=generator)
+        first = coins < torch.where(batch.kinds < _FACE, 0.5, 1 - recipe.labels)
         captions = [
-            NOTHING if quiet < recipe.silent else caption(kind, score, years, coin < 0.5)
+            NOTHING if quiet < recipe.silent else caption(kind, score, years, coin)
             for kind, score, years, coin, quiet in zip(
                 batch.kinds.tolist(),
                 batch.scores.tolist(),
                 batch.years.tolist(),
-                coins.tolist(),
+                first.tolist(),
                 silent.tolist(),
                 strict=True,
             )
@@ -107,18 +129,24 @@ def train_denoiser(
     net.eval().requires_grad_(False)
 
 
+def split_rows(latents: Latents, evenly: bool = False) -> tuple[NDArray[np.int64], ...]:
+    """The rows that show zones, whole faces and skin; `evenly`, faces of rare labels are there as often as others."""
+    faces = np.flatnonzero(latents.kinds == _FACE)
+    if evenly:
+        labels = np.array([label_of(years) for years in latents.years[faces].tolist()])
+        found, nums = np.unique(labels, return_counts=True)
+        times = dict(zip(found, np.rint(nums.max() / nums).astype(int), strict=True))
+        faces = np.repeat(faces, [times[label] for label in labels])
+    return zone_rows(latents), faces, np.flatnonzero(latents.kinds > _FACE)
+
+
 def draw_mixed(
-    latents: Latents,
-    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
-    recipe: DenoiserRecipe,
-    generator: Generator,
+    latents: Latents, rows: Sequence[NDArray[np.int64]], recipe: DenoiserRecipe, generator: Generator
 ) -> LatentBatch:
-    """A batch of zones and of other pictures, in the recipe's proportion."""
+    """A batch of zones, faces and skin (see `split_rows`), in the recipe's proportions."""
     num = recipe.schedule.batch
-    num_zones = int((torch.rand(num, generator=generator) < recipe.zones).sum())
-    drawn = [
-        draw_latents(latents, some, n, generator) for some, n in zip(rows, (num_zones, num - num_zones), strict=True)
-    ]
+    kinds = torch.multinomial(torch.tensor(recipe.shares), num, replacement=True, generator=generator)
+    drawn = [draw_latents(latents, some, int((kinds == place).sum()), generator) for place, some in enumerate(rows)]
     order = torch.randperm(num, generator=generator)
     return LatentBatch(
         *(torch.cat([getattr(one, name) for one in drawn])[order] for name in ("values", "kinds", "scores", "years"))

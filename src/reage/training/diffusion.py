@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import torch
 from rich.progress import track
@@ -16,8 +18,8 @@ from reage.portraits import Portraits
 from reage.prompts import all_prompts
 from reage.training.album import Album, make_album
 from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
-from reage.training.denoiser import DenoiserRecipe, train_denoiser
-from reage.training.journal import watch_losses
+from reage.training.denoiser import FACES, DenoiserRecipe, train_denoiser
+from reage.training.journal import Watch, watch_losses
 from reage.training.latents import Latents, encode_album
 from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensors
 from reage.training.lessons import Teacher
@@ -28,23 +30,49 @@ from reage.zone_scores import ZoneScorer
 
 NUM_VERSIONS = 2
 """Of each picture, in other light and place."""
+NUM_FACES = 6
+"""More of whole faces."""
 
 
 def fit_base(portraits: Portraits, run: Run) -> Base:
-    """The autoencoder, then the denoiser with the text encoder; each stage is resumed where it was stopped."""
+    """The autoencoder; the denoiser with the text encoder; the denoiser once more, on faces.
+
+    A stopped run goes on where it was.
+    """
     require_diffusion()
-    first, second, training = AutoencoderRecipe(), DenoiserRecipe(), portraits.pick(portraits.split == "train")
-    album, half_way = open_album(training, run), run.checkpoint.with_suffix(".autoencoder")
-    if not half_way.exists():
-        torch.manual_seed(first.seed)
-        base = build_base(small(), build_tokenizer(all_prompts()), DEFAULT_BASE)
-        train_autoencoder(first, base, album, run.checkpoint.with_suffix(".first"), watch_losses(run.journal))
-        save_base(half_way, base)
-    base = load_base(half_way)
-    watch = watch_losses(run.journal, first.schedule.steps)
-    train_denoiser(second, base, open_latents(base, album, run), run.checkpoint.with_suffix(".second"), watch)
-    base.provenance = {"autoencoder": asdict(first), "denoiser": asdict(second), "seed": first.seed}
+    first, second, third = AutoencoderRecipe(), DenoiserRecipe(), FACES
+    album = open_album(portraits.pick(portraits.split == "train"), run)
+    torch.manual_seed(first.seed)
+    base = _stage(
+        run,
+        "autoencoder",
+        build_base(small(), build_tokenizer(all_prompts()), DEFAULT_BASE),
+        lambda base, path: train_autoencoder(first, base, album, path, watch_losses(run.journal)),
+    )
+    latents, done = open_latents(base, album, run), first.schedule.steps
+    for name, recipe in (("zones", second), ("faces", third)):
+        base = _stage(run, name, base, _denoiser_stage(recipe, latents, watch_losses(run.journal, done)))
+        done += recipe.schedule.steps
+    base.provenance = {
+        "autoencoder": asdict(first),
+        "denoiser": asdict(second),
+        "faces": asdict(third),
+        "seed": first.seed,
+    }
     return base
+
+
+def _denoiser_stage(recipe: DenoiserRecipe, latents: Latents, watch: Watch | None) -> Callable[[Base, Path], None]:
+    return lambda base, path: train_denoiser(recipe, base, latents, path, watch)
+
+
+def _stage(run: Run, name: str, base: Base, learn: Callable[[Base, Path], None]) -> Base:
+    """The base after it has learned: the folder that is left of it where that is done already."""
+    folder = run.checkpoint.with_suffix(f".{name}")
+    if not folder.exists():
+        learn(base, run.checkpoint.with_suffix(f".{name}-checkpoint"))
+        save_base(folder, base)
+    return load_base(folder)
 
 
 def fit_ldla(portraits: Portraits, run: Run) -> Weights:
@@ -68,7 +96,7 @@ def open_latents(base: Base, album: Album, run: Run) -> Latents:
     """The album's pictures as this base encodes them, made once."""
     stored = run.checkpoint.with_suffix(".latents.npz")
     if not stored.exists():
-        latents = encode_album(base, album, NUM_VERSIONS, track=lambda rows: track(rows, "latents"))
+        latents = encode_album(base, album, NUM_VERSIONS, NUM_FACES, track=lambda rows: track(rows, "latents"))
         save_arrays(stored, latents)
     return load_arrays(stored, Latents)
 

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from reage.nets.diffusion import Base
 from reage.prompts import NEUTRAL, face_prompt, label_of, label_prompt, whole_prompt, zone_prompt
+from reage.squares import FACE
 from reage.training.album import KINDS, SKIN, Album, AlbumConfig
 from reage.types import ZONES
 
@@ -55,12 +56,22 @@ def encode_album(
     base: Base,
     album: Album,
     versions: int,
+    faces: int = 0,
     seed: int = 0,
     track: Callable[[range], Iterable[int]] = iter,
 ) -> Latents:
-    """Every kind of picture of every portrait, each in so many versions; zones that are hidden are left out."""
+    """Every kind of picture of every portrait, each in so many versions; zones that are hidden are left out.
+
+    Args:
+        base: that encodes.
+        album: of the portraits.
+        versions: of each picture, in other light and place.
+        faces: how many more of the whole face.
+        seed: of light and place.
+        track: wraps the rows in a progress bar.
+    """
     generator, config = Generator().manual_seed(seed), AlbumConfig(picture_px=base.picture_px)
-    kinds = torch.arange(len(KINDS)).repeat(versions)
+    kinds = torch.cat([torch.arange(len(KINDS)).repeat(versions), torch.tensor([KINDS.index(FACE)] * faces).long()])
     found: list[LatentBatch] = []
     for row in track(range(len(album))):
         cut = album.cut(torch.full_like(kinds, row), kinds, config, generator)
