@@ -30,6 +30,9 @@ AGE_LABELS = MappingProxyType(
 )
 """The six captions of identity-preserving aging, spelled as published, and the age in years at which each begins."""
 
+CLASS_WORD = "person"
+"""What else somebody is who has a rare word."""
+
 NEUTRAL = "photo of a person, natural skin texture"
 """Asks for nothing but a likely picture; what the refiner is asked with."""
 
@@ -66,11 +69,11 @@ def person_prompt(word: str, class_word: str, label: str = "") -> str:
     """The caption of one person, and with an age group what is asked for: `photo of a sks person as elderly`.
 
     Args:
-        word: rare one that stands for the person.
+        word: rare one that stands for the person; "" for anybody.
         class_word: what else the person is, such as `person`.
         label: one of `AGE_LABELS`; "" for the person as in their photos.
     """
-    return f"photo of a {word} {class_word}" + (f" as {label}" if label else "")
+    return " ".join(part for part in ("photo of a", word, class_word, label and f"as {label}") if part)
 
 
 def all_prompts() -> list[str]:

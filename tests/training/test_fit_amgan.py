@@ -14,8 +14,6 @@ from torch import nn
 
 from reage.engines import load_engine
 from reage.images import load_image
-from reage.matte import Parser
-from reage.measure import Meter
 from reage.nets.age import load_age_net
 from reage.nets.amgan import tiny
 from reage.training.amgan import (
@@ -48,13 +46,7 @@ RECIPE = AmganRecipe(net=tiny(), learn=STEPS, refine=STEPS)
 @pytest.fixture(scope="module")
 def lessons(make_portrait: Callable, to_columns: Callable, face: Face) -> Lessons:
     portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
-    teacher = Teacher(
-        engine=load_engine("prototype"),
-        reader=Meter.load("age-a"),
-        scorer=ZoneScorer.load("zones-a"),
-        parser=Parser.load(),
-    )
-    return make_lessons(portraits, teacher, 64)
+    return make_lessons(portraits, Teacher.load(load_engine("prototype")), 64)
 
 
 def make_nets() -> Amgan:

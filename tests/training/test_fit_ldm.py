@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from reage.matte import Parser
-from reage.measure import Meter
 from reage.nets.diffusion import Base, build_base, tiny
 from reage.nets.score_net import build_score_net, tiny_score_net
 from reage.nets.tokens import build_tokenizer
@@ -29,7 +27,6 @@ from reage.training.loop import Schedule
 from reage.training.pairs import Pairs, Version, age_album, draw_pairs, encode_pairs
 from reage.training.stored import save_arrays
 from reage.types import ZONES, Aged, Face, Plan, Reading
-from reage.zone_scores import ZoneScorer
 
 STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
 RECIPE = LdlaRecipe(
@@ -92,11 +89,14 @@ def test_latents_are_those_of_pictures_that_show_something(latents: Latents, alb
 
 def test_captions_say_what_a_picture_shows() -> None:
     forehead, face, skin = KINDS.index("forehead"), len(ZONES), len(ZONES) + 1
-    assert caption(forehead, 0.4, 50, True) == "photo of the face of a person with forehead wrinkle score 40"
-    assert caption(forehead, 0.4, 50, False) == "close-up photo of the forehead, wrinkle score 40"
-    assert caption(face, np.nan, 71.2, True) == "photo of the face of a 71 year old person"
-    assert caption(face, np.nan, 71.2, False) == "A photo of a old"
-    assert caption(skin, np.nan, 71.2, True) == NEUTRAL
+    assert caption(forehead, 0.4, 50, 0.4) == "photo of the face of a person with forehead wrinkle score 40"
+    assert caption(forehead, 0.4, 50, 0.6) == "close-up photo of the forehead, wrinkle score 40"
+    assert caption(face, np.nan, 71.2, 0.6) == "photo of the face of a 71 year old person"
+    assert caption(face, np.nan, 71.2, 0.2) == "A photo of a old"
+    assert (
+        caption(face, np.nan, 71.2, 0.3) == caption(face, np.nan, 71.2, 0.6, labels=0.9) == "photo of a person as old"
+    )
+    assert caption(skin, np.nan, 71.2, 0.6) == NEUTRAL
 
 
 def test_denoiser_learns_with_its_texts(base: Base, latents: Latents) -> None:
@@ -178,10 +178,7 @@ def test_aged_albums_differ_in_light_alone(
     face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
 ) -> None:
     portraits = to_columns([make_portrait(face.crop, person=name, age_years=40.0, sex="F") for name in "AB"])
-    teacher = Teacher(
-        engine=Reddener(), reader=Meter.load("age-a"), scorer=ZoneScorer.load("zones-a"), parser=Parser.load()
-    )
-    aged = age_album(portraits, teacher, Version(20.0, -0.5))
+    aged = age_album(portraits, Teacher.load(Reddener()), Version(20.0, -0.5))
     change = aged.crops.astype(int) - portraits.crops
     assert change.mean() < -1
     assert np.median(np.ptp(change, axis=-1)) == 0

@@ -17,7 +17,7 @@ from reage.nets.age import AgeNet, AgeNetConfig, build_age_net
 from reage.nets.dlib_resnet import TrunkConfig
 from reage.portraits import Portraits
 from reage.training.augment import AugmentConfig, augment
-from reage.training.loop import Schedule, fit
+from reage.training.loop import Schedule, fit, rates_by_size
 from reage.training.split import fold_of
 
 _BATCH_READ = 32
@@ -123,9 +123,8 @@ def train_age_estimator(
 
 
 def learning_rates(net: AgeNet, recipe: AgeRecipe) -> list[tuple[nn.Module, float]]:
-    """Parts of the net with their rates; a convolution's is in proportion to its weights, whose sizes differ widely."""
-    trunk = [(layer, recipe.trunk_rate * layer.weight.std().item()) for layer in net.trunk.convolutions()]
-    return [*trunk, (net.head, recipe.head_rate)]
+    """Parts of the net with their rates."""
+    return [*rates_by_size(net.trunk.convolutions(), recipe.trunk_rate), (net.head, recipe.head_rate)]
 
 
 def resize_crops(portraits: Portraits, crop_px: int) -> Portraits:

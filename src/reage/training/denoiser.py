@@ -50,7 +50,7 @@ class DenoiserRecipe:
 
 
 FACES = DenoiserRecipe(
-    schedule=Schedule(steps=1500, batch=32, weight_decay=0.01, mean_decay=0.999, largest_gradient=1.0),
+    schedule=Schedule(steps=1300, batch=32, weight_decay=0.01, mean_decay=0.999, largest_gradient=1.0),
     shares=(0.35, 0.6, 0.05),
     labels=0.7,
     evenly=True,
@@ -103,14 +103,13 @@ def train_denoiser(
         batch = draw_mixed(latents, rows, recipe, generator)
         num = len(batch.values)
         coins, silent, place = torch.rand(3, num, generator=generator)
-        first = coins < torch.where(batch.kinds < _FACE, 0.5, 1 - recipe.labels)
         captions = [
-            NOTHING if quiet < recipe.silent else caption(kind, score, years, coin)
+            NOTHING if quiet < recipe.silent else caption(kind, score, years, coin, recipe.labels)
             for kind, score, years, coin, quiet in zip(
                 batch.kinds.tolist(),
                 batch.scores.tolist(),
                 batch.years.tolist(),
-                first.tolist(),
+                coins.tolist(),
                 silent.tolist(),
                 strict=True,
             )

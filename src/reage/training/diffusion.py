@@ -11,7 +11,6 @@ from rich.progress import track
 
 from reage.engines.prototype import PrototypeEngine
 from reage.matte import Parser
-from reage.measure import Meter
 from reage.nets.diffusion import Base, build_base, load_base, require_diffusion, save_base, small
 from reage.nets.tokens import build_tokenizer
 from reage.portraits import Portraits
@@ -122,6 +121,4 @@ def load_teacher() -> Teacher:
     """Who makes the versions of a zone: `prototype` without its change of shape."""
     prototype = PrototypeEngine.load()
     prototype.strengths = replace(prototype.strengths, shape=0.0)
-    return Teacher(
-        engine=prototype, reader=Meter.load("age-a"), scorer=ZoneScorer.load("zones-a"), parser=Parser.load()
-    )
+    return Teacher.load(prototype)

@@ -69,13 +69,23 @@ def contrastive_loss(found: Tensor, noise: Tensor, temperature: float = TEMPERAT
     All 2 B vectors of a channel are compared with each other; the mean over them and over channels. One picture alone
     has nothing to be told from: there the loss would be 0 whatever is found.
     """
-    num, channels = found.shape[:2]
-    assert num > 1, num
+    assert len(found) > 1, found.shape
     vectors = F.normalize(torch.cat([found, noise]).flatten(2).transpose(0, 1), dim=2)
-    alike = vectors @ vectors.transpose(1, 2) / temperature
-    itself = torch.eye(2 * num, dtype=torch.bool, device=found.device)
-    partner = torch.arange(2 * num, device=found.device).roll(num)
-    return F.cross_entropy(alike.masked_fill(itself, float("-inf")).flatten(0, 1), partner.repeat(channels))
+    return find_partners(vectors @ vectors.transpose(1, 2) / temperature)
+
+
+def find_partners(alike: Tensor) -> Tensor:
+    """Cross-entropy of taking another for one's partner.
+
+    Args:
+        alike: (..., 2 B, 2 B) how much each is like each; B are followed by their partners, in the same order.
+    """
+    both = alike.shape[-1]
+    itself = torch.eye(both, dtype=torch.bool, device=alike.device)
+    partner = torch.arange(both, device=alike.device).roll(both // 2)
+    return F.cross_entropy(
+        alike.masked_fill(itself, float("-inf")).reshape(-1, both), partner.repeat(alike[..., 0, 0].numel())
+    )
 
 
 def biometric_loss(identities: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from reage.nets.diffusion import Base
-from reage.prompts import NEUTRAL, face_prompt, label_of, label_prompt, whole_prompt, zone_prompt
+from reage.prompts import (
+    CLASS_WORD,
+    NEUTRAL,
+    face_prompt,
+    label_of,
+    label_prompt,
+    person_prompt,
+    whole_prompt,
+    zone_prompt,
+)
 from reage.squares import FACE
 from reage.training.album import KINDS, SKIN, Album, AlbumConfig
 from reage.types import ZONES
@@ -110,14 +119,25 @@ def find_clear(noisy: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
     return (noisy - (1 - signal**2).sqrt() * noise) / signal
 
 
-def caption(kind: int, score: float, years: float, coin: bool) -> str:
-    """What a picture shows; a zone is called by one template or the other, and a face by its age or its label."""
+def caption(kind: int, score: float, years: float, coin: float, labels: float = 0.5) -> str:
+    """What a picture shows.
+
+    Args:
+        kind: of it.
+        score: of a zone, which is called by one template or the other.
+        years: of a face, which is called by them, by its label, or as one person is asked for under that label.
+        coin: 0 to 1; decides.
+        labels: share of faces that are called by their label, in either way.
+    """
     name = KINDS[kind]
     if name in ZONES:
-        return whole_prompt(name, score) if coin else zone_prompt(name, score)
+        return whole_prompt(name, score) if coin < 0.5 else zone_prompt(name, score)
     if name == SKIN:
         return NEUTRAL
-    return face_prompt(years) if coin else label_prompt(label_of(years))
+    if coin >= labels:
+        return face_prompt(years)
+    label = label_of(years)
+    return label_prompt(label) if coin < labels / 2 else person_prompt("", CLASS_WORD, label)
 
 
 def zone_rows(latents: Latents) -> NDArray[np.int64]:

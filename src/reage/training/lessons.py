@@ -22,7 +22,7 @@ from reage.measure import Meter
 from reage.plan import complete
 from reage.portraits import Portraits
 from reage.signs import NUM_COLOURS, make_view, signs_a, skin_tone
-from reage.types import ZONES, Face, Pixels, Plan, Plane
+from reage.types import ZONES, Face, Pixels, Plan, Plane, Reading
 from reage.zone_scores import ZoneScorer, tone_of
 from reage.zones import make_aging_map
 
@@ -78,6 +78,21 @@ class Teacher:
     scorer: ZoneScorer
     parser: Parser
 
+    @classmethod
+    def load(cls, engine: Engine) -> Teacher:
+        """With the shipped weights that read; none that judge."""
+        scorer, parser = ZoneScorer.load("zones-a"), Parser.load()
+        return cls(engine=engine, reader=Meter.load("age-a"), scorer=scorer, parser=parser)
+
+    def read(self, face: Face) -> Reading:
+        """How old the face looks, with its zones."""
+        return replace(self.reader.measure(face), zones=self.scorer.measure(face))
+
+    def age(self, face: Face, reading: Reading, age_years: float) -> Pixels:
+        """The face's crop at that age."""
+        aged = self.engine.render(face, reading, complete(Plan(age=age_years), reading))
+        return composite(face.crop, face, aged)
+
 
 def make_lessons(
     portraits: Portraits,
@@ -100,11 +115,8 @@ def make_lessons(
 
 
 def _make_lesson(face: Face, teacher: Teacher, crop_px: int) -> dict[str, NDArray[Any]]:
-    reading = replace(teacher.reader.measure(face), zones=teacher.scorer.measure(face))
-    aged = []
-    for age in AGES:
-        made = teacher.engine.render(face, reading, complete(Plan(age=age), reading))
-        aged.append(geometry.resize(composite(face.crop, face, made), crop_px, crop_px))
+    reading = teacher.read(face)
+    aged = [geometry.resize(teacher.age(face, reading, age), crop_px, crop_px) for age in AGES]
     crop = geometry.resize(face.crop, crop_px, crop_px)
     points = geometry.move_points(face.to_crop(face.landmarks), geometry.resize_matrix(len(face.crop), crop_px))
     views = [make_view(one, points, face.skin, face.hair) for one in (crop, *aged)]

@@ -11,7 +11,7 @@ import copy
 import math
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,11 @@ def learning_rate_share(step: int, schedule: Schedule) -> float:
     """The share of the highest learning rate at a step: a linear rise, then half a cosine down to 0."""
     rise = min(1.0, (step + 1) / schedule.warmup_steps)
     return rise * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
+
+
+def rates_by_size(layers: Iterable[nn.Conv2d | nn.Linear], share: float) -> list[tuple[nn.Module, float]]:
+    """Layers with their learning rates: that share of the deviation of their weights, whose sizes differ widely."""
+    return [(layer, share * layer.weight.std().item()) for layer in layers]
 
 
 def _update(

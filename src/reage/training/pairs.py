@@ -14,16 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from reage.composite import composite
 from reage.evaluation.subjects import face_of, in_own_crop
 from reage.images.regions import to_pixels
 from reage.nets.diffusion import Base
-from reage.plan import complete
 from reage.portraits import Portraits
 from reage.training.album import Album, AlbumConfig
 from reage.training.lessons import Teacher
 from reage.training.lines import redraw_lines
-from reage.types import ZONES, Pixels, Plan
+from reage.types import ZONES, Pixels
 
 
 @dataclass(frozen=True)
@@ -125,9 +123,7 @@ def age_album(
     crops, scores = [], []
     for row in track(range(len(portraits))):
         face = in_own_crop(face_of(portraits, row, teacher.parser))
-        reading = replace(teacher.reader.measure(face), zones=teacher.scorer.measure(face))
-        aged = teacher.engine.render(face, reading, complete(Plan(age=version.age_years), reading))
-        light = _keep_colour(face.crop, composite(face.crop, face, aged))
+        light = _keep_colour(face.crop, teacher.age(face, teacher.read(face), version.age_years))
         crops.append(redraw_lines(light, face, version.lines))
         measured = teacher.scorer.measure(replace(face, crop=crops[-1]))
         scores.append([measured.get(zone, np.nan) for zone in ZONES])

@@ -45,27 +45,18 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
     from rich.progress import track
 
     from reage.engines.prototype import PrototypeEngine
-    from reage.matte import Parser
-    from reage.measure import Meter
     from reage.training.amgan import AmganRecipe, describe, train_amgan
     from reage.training.deck import Deck
     from reage.training.gains import measure_gains, measure_older
     from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
     from reage.training.samples import Watcher
     from reage.training.stored import load_arrays, save_arrays
-    from reage.zone_scores import ZoneScorer
 
     recipe, stored = AmganRecipe(), run.checkpoint.with_suffix(".lessons.npz")
     if not stored.exists():
         prototype = PrototypeEngine.load()
         prototype.strengths = replace(prototype.strengths, shape=recipe.teacher_shape)
-        teacher = Teacher(
-            engine=prototype,
-            reader=Meter.load("age-a"),
-            scorer=ZoneScorer.load("zones-a"),
-            parser=Parser.load(),
-        )
-        training = portraits.pick(portraits.split == "train")
+        training, teacher = portraits.pick(portraits.split == "train"), Teacher.load(prototype)
         save_arrays(stored, make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")))
     deck = Deck(load_arrays(stored, Lessons), recipe.deck)
     watch = Watcher(run.journal, recipe, deck) if run.journal else None
