@@ -33,6 +33,7 @@ from reage.measure import Identifier
 from reage.nets.denoise import draw_pictures
 from reage.nets.diffusion import load_base
 from reage.portraits import Portraits, read_shards
+from reage.prompts import CLASS_WORD
 from reage.squares import FACE
 from reage.training.album import KINDS, Album, AlbumConfig
 from reage.training.personal import PersonalRecipe
@@ -51,6 +52,8 @@ LOSSES = MappingProxyType(
 )
 LABELS = ("youngadults", "middleaged", "elderly", "old")
 NUM_SQUARES = 8
+EVERY = 3
+"""One in so many of the other people; all of them would be encoded for each person anew."""
 WORD = "sks"
 
 
@@ -70,7 +73,8 @@ def main() -> None:
     pairs = pairs_of(portraits)
     pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, given.people).astype(int)]
     write_photos(portraits, pairs, given.folder / "photos")
-    others = Others(*read_set(given.others, load_base(DEFAULT_BASE).picture_px))
+    squares, captions = read_set(given.others, load_base(DEFAULT_BASE).picture_px)
+    others = Others(squares[::EVERY], captions[::EVERY])
     judges, rows, note, headers = Judges.load(), [], "", ()
     for name, losses in LOSSES.items():
         recipe = replace(choose_recipe("default", steps=given.steps, rate=given.rate), **losses)
@@ -81,7 +85,7 @@ def main() -> None:
         rows.append([name, *map(str, table.rows[EVERYTHING])])
         note, headers = table.note, table.headers
         Console(stderr=True).print(*rows[-1], sep=" | ")
-    note = f"{given.steps} steps at a rate of {given.rate:g} on {DEFAULT_BASE}. {note}"
+    note = f"{len(others.captions)} other people; {given.steps} steps at a rate of {given.rate:g} on {DEFAULT_BASE}. {note}"
     show(to_markdown("What each loss of identity-preserving aging does", note, ("losses", *headers), rows), given.write)
 
 
@@ -101,7 +105,7 @@ def draw_person(
     if len(list(place.glob("*/*.png"))) == each * len(LABELS):
         return
     base = load_base(DEFAULT_BASE)
-    order = PersonalOrder(word=WORD, class_word="person", preset="default", recipe=recipe)
+    order = PersonalOrder(word=WORD, class_word=CLASS_WORD, preset="default", recipe=recipe)
     person = learn_person(order, base, photos_of(portraits, row, base.picture_px), others)
     for label in LABELS:
         (place / label).mkdir(parents=True, exist_ok=True)

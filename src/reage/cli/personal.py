@@ -12,6 +12,7 @@ from reage.cli.console import print_json, stderr_console
 from reage.cli.extras import require_personal
 from reage.cli.look import AsJson
 from reage.errors import ImageError, WeightsError
+from reage.prompts import CLASS_WORD
 
 if TYPE_CHECKING:
     from reage.nets.diffusion import Base
@@ -31,7 +32,7 @@ def personalize(
         ),
     ] = "ldm-small",
     token: Annotated[str, typer.Option(metavar="WORD", help="Rare word that is to stand for the person.")] = "sks",
-    class_word: Annotated[str, typer.Option(metavar="WORD", help="What else the person is.")] = "person",
+    class_word: Annotated[str, typer.Option(metavar="WORD", help="What else the person is.")] = CLASS_WORD,
     preset: Annotated[
         str, typer.Option(help="default (LoRA), or as published: ijcb-biometric, ijcb-contrastive, tbiom-cosine.")
     ] = "default",

@@ -162,7 +162,7 @@ def name_checkpoint(out: Path, order: PersonalOrder, base: Base, photos: Subject
     return out.with_suffix(f".{digest.hexdigest()[:8]}.checkpoint")
 
 
-def draw_labels(base: Base, person: Person, num_each: int = 6, seed: int = 0) -> Pixels:
+def draw_labels(base: Base, person: Person, num_each: int = 8, seed: int = 0) -> Pixels:
     """A sheet of the person as the base draws them now: a row for their own age, and one for each age group."""
     labels = ("", *AGE_LABELS)
     rows = [list(draw_pictures(base, person.prompt(label), num_each, seed)) for label in labels]
