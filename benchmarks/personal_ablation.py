@@ -85,8 +85,9 @@ def main() -> None:
         rows.append([name, *map(str, table.rows[EVERYTHING])])
         note, headers = table.note, table.headers
         Console(stderr=True).print(*rows[-1], sep=" | ")
-    note = f"{len(others.captions)} other people; {given.steps} steps at a rate of {given.rate:g} on {DEFAULT_BASE}. {note}"
-    show(to_markdown("What each loss of identity-preserving aging does", note, ("losses", *headers), rows), given.write)
+    lessons = f"{len(others.captions)} other people, {given.steps} steps at a rate of {given.rate:g} on {DEFAULT_BASE}"
+    title = "What each loss of identity-preserving aging does"
+    show(to_markdown(title, f"{lessons}. {note}", ("losses", *headers), rows), given.write)
 
 
 def write_photos(portraits: Portraits, pairs: list[tuple[int, int]], folder: Path) -> None:

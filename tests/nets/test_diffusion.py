@@ -168,6 +168,13 @@ def test_loading_and_saving_say_nothing(saved: Path, tmp_path: Path, capfd: pyte
     assert base_hash(tmp_path / "again") == base_hash(saved)
 
 
+def test_a_base_does_not_tell_where_it_lay(saved: Path, tmp_path: Path) -> None:
+    save_base(tmp_path / "again", load_base(saved))
+    told = [path.read_text() for path in (tmp_path / "again").rglob("*.json")]
+    assert told
+    assert not any(str(saved.parent) in text for text in told)
+
+
 def test_diffusers_reads_it_too(saved: Path) -> None:
     from diffusers import StableDiffusionPipeline
 

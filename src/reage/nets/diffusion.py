@@ -345,5 +345,8 @@ def _write_parts(folder: Path, base: Base) -> None:
     nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     whole = StableDiffusionPipeline(vae, text_encoder, base.tokenizer, unet, base.scheduler, **nothing)
     whole.save_pretrained(folder)
-    config = folder / "text_encoder" / "config.json"  # transformers would compute in the bits it is stored in
-    config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
+    for part, added in (("vae", {}), ("unet", {}), ("text_encoder", {"dtype": "float32"})):
+        config = folder / part / "config.json"  # transformers would compute in the bits it is stored in
+        plain = {**json.loads(config.read_text()), **added}
+        plain.pop("_name_or_path", None)  # where it lay on the disk of whoever made it
+        config.write_text(json.dumps(plain, indent=2) + "\n")
