@@ -31,7 +31,7 @@ def read_faces(shards: Path, split: str, num: int) -> list[Face]:
 
 
 def respond(engine: Engine, faces: Sequence[Face], scorer: ZoneScorer, strength: float = 1.0) -> list[str]:
-    """The cells of `COLUMNS`: all zones are asked for 0, and for 1, and read by `scorer`; changes are times strength."""
+    """The cells of `COLUMNS`: all zones are asked for 0 and for 1, changed so strongly, and read by `scorer`."""
     from runs import timed
 
     reader, own_scorer, identifier = Meter.load("age-a"), ZoneScorer.load("zones-a"), Identifier.load()
