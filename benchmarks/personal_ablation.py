@@ -74,7 +74,7 @@ def main() -> None:
     pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, given.people).astype(int)]
     write_photos(portraits, pairs, given.folder / "photos")
     squares, captions = read_set(given.others, load_base(DEFAULT_BASE).picture_px)
-    others = Others(squares[::EVERY], captions[::EVERY])
+    others = Others(squares=squares[::EVERY], captions=captions[::EVERY])
     judges, rows, note, headers = Judges.load(), [], "", ()
     for name, losses in LOSSES.items():
         recipe = replace(choose_recipe("default", steps=given.steps, rate=given.rate), **losses)
@@ -126,7 +126,8 @@ def photos_of(portraits: Portraits, row: int, picture_px: int) -> SubjectPhotos:
     cut = album.cut(rows, kinds, AlbumConfig(picture_px=picture_px), Generator().manual_seed(0))
     identity = Identifier.load().embed(portraits.crops[row], portraits.landmarks[row])
     files = tuple(Path(f"{number}.png") for number in range(NUM_SQUARES))
-    return SubjectPhotos(from_net(cut.x), files, identity, ())
+    years = (float(portraits.age_years[row]),) * NUM_SQUARES
+    return SubjectPhotos(from_net(cut.x), files, years, identity, ())
 
 
 if __name__ == "__main__":

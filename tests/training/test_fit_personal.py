@@ -47,6 +47,16 @@ def others_of(base: Base) -> Captioned:
     return draw(base, "A photo of a elderly", 2)
 
 
+def test_some_of_the_photos_are_called_by_their_age_group(base: Base) -> None:
+    person = replace(person_of(base), sometimes=["photo of a sks person as old"] * 4)
+    drawn = person.draw(400, Generator().manual_seed(0), 0.25).prompts
+    assert drawn.count("photo of a sks person as old") / 400 == pytest.approx(0.25, abs=0.06)
+    assert set(drawn) == {"photo of a sks person as old", "photo of a sks person"}
+    assert set(person.draw(40, Generator().manual_seed(0)).prompts) == {"photo of a sks person"}
+    assert set(person_of(base).draw(40, Generator().manual_seed(0), 1.0).prompts) == {"photo of a sks person"}
+    assert [PRESETS[name].labelled > 0 for name in ("default", "tbiom-cosine")] == [True, False]
+
+
 def state_of(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
 

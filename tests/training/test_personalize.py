@@ -34,7 +34,7 @@ def draw_squares(num: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (num, PX, PX, 3), np.uint8)
 
 
-PHOTOS = SubjectPhotos(draw_squares(3, 0), (Path("a.png"),) * 3, np.full(128, 0.1, np.float32), ())
+PHOTOS = SubjectPhotos(draw_squares(3, 0), (Path("a.png"),) * 3, (40.0, 41.0, 72.0), np.full(128, 0.1, np.float32), ())
 OTHERS = Others(squares=draw_squares(4, 1), captions=[label_prompt(label) for label in ("old", "old", "child", "old")])
 
 

@@ -11,7 +11,7 @@ import skimage.data
 from reage.errors import FaceNotFound, ImageError
 from reage.find import Finder
 from reage.images import Image, save_image
-from reage.measure import SAME_PERSON_DISTANCE, Identifier
+from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter
 from reage.training.subject import MOST, SubjectPhotos, check_one_person, gather_photos
 from reage.types import Pixels
 
@@ -38,9 +38,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_faces_of_one_person_are_cut_out(photos: list[Path], identifier: Identifier) -> None:
-    found = gather_photos(photos, Finder(), identifier, 96)
+    found = gather_photos(photos, Finder(), identifier, Meter.load(), 96)
     assert found.squares.shape == (2, 96, 96, 3)
     assert [path.name for path in found.files] == ["a.png", "b.png"]
+    assert len(found.years) == 2
+    assert all(20 < years < 60 for years in found.years)
     assert [path.name for path in found.without_face] == ["c.png"]
     assert found.identity.shape == (128,)
     assert found.advice.startswith("There are only 2 photos")
@@ -48,19 +50,23 @@ def test_faces_of_one_person_are_cut_out(photos: list[Path], identifier: Identif
 
 def test_photos_without_any_face_are_refused(photos: list[Path], identifier: Identifier) -> None:
     with pytest.raises(FaceNotFound, match="No face was found in 1 photos"):
-        gather_photos(photos[2:], Finder(), identifier, 96)
+        gather_photos(photos[2:], Finder(), identifier, Meter.load(), 96)
 
 
 @pytest.mark.parametrize(("num", "words"), [(1, "There are only 1 "), (2, "There are only 2 "), (3, ""), (30, "")])
 def test_few_photos_are_advised_against(num: int, words: str) -> None:
-    photos = SubjectPhotos(np.zeros((num, 8, 8, 3), np.uint8), (Path("a.png"),) * num, np.zeros(128, np.float32), ())
+    photos = SubjectPhotos(
+        np.zeros((num, 8, 8, 3), np.uint8), (Path("a.png"),) * num, (40.0,) * num, np.zeros(128, np.float32), ()
+    )
     assert photos.advice.startswith(words)
     assert bool(photos.advice) == bool(words)
 
 
 def test_many_photos_are_advised_against() -> None:
     num = MOST + 1
-    photos = SubjectPhotos(np.zeros((num, 8, 8, 3), np.uint8), (Path("a.png"),) * num, np.zeros(128, np.float32), ())
+    photos = SubjectPhotos(
+        np.zeros((num, 8, 8, 3), np.uint8), (Path("a.png"),) * num, (40.0,) * num, np.zeros(128, np.float32), ()
+    )
     assert photos.advice == "There are 31 photos with a face; more than 30 bring nothing new."
 
 

@@ -134,13 +134,14 @@ def _check_places(photos: Path, out: Path) -> Path:
 def _gather(photos: Path, base: Base) -> SubjectPhotos:
     from reage.find import Finder
     from reage.images import SUFFIXES, list_images
-    from reage.measure import Identifier
+    from reage.measure import Identifier, Meter
     from reage.training.subject import gather_photos
 
     files = list_images(photos)
     if not files:
         raise ImageError(f"The folder '{photos}' holds no pictures; they end in {' '.join(SUFFIXES)}.")
-    found = gather_photos(files, Finder(), Identifier.load(), base.picture_px, lambda paths: _track(paths, "photos"))
+    who = Finder(), Identifier.load(), Meter.load()
+    found = gather_photos(files, *who, base.picture_px, lambda paths: _track(paths, "photos"))
     for file in found.without_face:
         typer.echo(f"No face was found in {file.name}.", err=True)
     if found.advice:

@@ -47,6 +47,8 @@ class PersonalRecipe:
         identity_weight: of it.
         prior_weight: of the error on other people; 0 leaves them out.
         visible_below: noise step, of 1000, below which a face can be seen in the noise; for biometric.
+        labelled: share of the photos that are called by the age group they show, too. Where the rare word and an age
+            group never met, a small base draws the group and forgets the person; published is 0.
     """
 
     seed: int = 0
@@ -57,10 +59,11 @@ class PersonalRecipe:
     identity_weight: float = 0.1
     prior_weight: float = 1.0
     visible_below: int = 400
+    labelled: float = 0.25
 
 
 def _published(identity: IdentityLoss) -> PersonalRecipe:
-    return PersonalRecipe(rate=WHOLE_RATE, lora_rank=0, identity=identity)
+    return PersonalRecipe(rate=WHOLE_RATE, lora_rank=0, identity=identity, labelled=0.0)
 
 
 PRESETS: Mapping[str, PersonalRecipe] = MappingProxyType(
@@ -80,15 +83,18 @@ is always 0.
 
 @dataclass(frozen=True)
 class Captioned:
-    """Latents (N, c, h, w) and the N prompts that go with them."""
+    """Latents (N, c, h, w) and the N prompts that go with them; there may be N others, for some of the times."""
 
     values: Tensor
     prompts: Sequence[str]
+    sometimes: Sequence[str] = ()
 
-    def draw(self, num: int, generator: Generator) -> Captioned:
-        """So many of them, by chance."""
+    def draw(self, num: int, generator: Generator, share: float = 0.0) -> Captioned:
+        """So many of them, by chance; that share of them under the other prompt, where there is one."""
         rows = torch.randint(len(self.values), (num,), generator=generator)
-        return Captioned(self.values[rows], [self.prompts[row] for row in rows.tolist()])
+        coins = torch.rand(num, generator=generator) if self.sometimes else torch.ones(num)
+        said = [(self.sometimes if coin < share else self.prompts)[row] for row, coin in zip(rows, coins, strict=True)]
+        return Captioned(self.values[rows], said)
 
 
 class Personal(nn.Module):
@@ -180,7 +186,8 @@ def train_personal(
     num_steps, device = base.scheduler.config.num_train_timesteps, base.device
 
     def loss_of(generator: Generator) -> Tensor:
-        drawn = [one.draw(recipe.schedule.batch, generator) for one in (person, prior) if one is not None]
+        sets = [one for one in (person, prior) if one is not None]
+        drawn = [one.draw(recipe.schedule.batch, generator, recipe.labelled) for one in sets]
         steps = torch.randint(num_steps, (len(drawn), recipe.schedule.batch), generator=generator)
         noise = torch.randn((len(drawn), *drawn[0].values.shape), generator=generator)
         mine = [Captioned(one.values[own].to(device), one.prompts[own]) for one in drawn]

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 import reage
 from reage.errors import ReageError
@@ -20,7 +20,7 @@ from reage.images.tensors import to_net
 from reage.nets.denoise import draw_pictures
 from reage.nets.diffusion import Base
 from reage.nets.personal import Person, add_word
-from reage.prompts import AGE_LABELS, person_prompt
+from reage.prompts import AGE_LABELS, label_of, person_prompt
 from reage.training.identity_losses import load_embed
 from reage.training.journal import Watch
 from reage.training.loop import crew
@@ -116,6 +116,8 @@ def learn_person(
     base.to(crew().device)
     add_word(base, order.word, recipe.seed)
     person = encode_pictures(base, photos.squares, [prompt] * len(photos.squares), track)
+    labels = [person_prompt(order.word, order.class_word, label_of(years)) for years in photos.years]
+    person = replace(person, sometimes=2 * labels)
     prior = encode_pictures(base, others.squares, others.captions, track) if others and recipe.prior_weight else None
     embed = load_embed(base.device) if recipe.identity == "biometric" else None
     train_personal(recipe, base, person, prior, embed, checkpoint, watch)
@@ -142,15 +144,11 @@ def learn_person(
 def encode_pictures(
     base: Base, squares: Pixels, captions: Sequence[str], track: Callable[[range], Iterable[int]] = iter
 ) -> Captioned:
-    """Latents of pictures (N, P, P, 3) and of their mirror images, 2 N, and the captions of both."""
-    values: list[Tensor] = []
-    prompts: list[str] = []
-    for start in track(range(0, len(squares), _TOGETHER)):
-        batch, said = squares[start : start + _TOGETHER], captions[start : start + _TOGETHER]
-        for side in (batch, batch[:, :, ::-1]):
-            values.append(base.encode(to_net(side).to(base.device)).cpu())
-            prompts += said
-    return Captioned(torch.cat(values), prompts)
+    """Latents of pictures (N, P, P, 3) and then of their mirror images, 2 N, and the captions of both."""
+    both = np.concatenate([squares, squares[:, :, ::-1]])
+    starts = track(range(0, len(both), _TOGETHER))
+    values = [base.encode(to_net(both[start : start + _TOGETHER]).to(base.device)).cpu() for start in starts]
+    return Captioned(torch.cat(values), [*captions, *captions])
 
 
 def name_checkpoint(out: Path, order: PersonalOrder, base: Base, photos: SubjectPhotos, others: Others | None) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from reage.errors import FaceNotFound, ImageError
 from reage.find import Finder
 from reage.images import load_image
-from reage.measure import SAME_PERSON_DISTANCE, Identifier, identity_distance
+from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter, identity_distance
 from reage.squares import FACE, cut_squares
 from reage.types import Pixels, Plane
 
@@ -26,12 +26,14 @@ class SubjectPhotos:
     Args:
         squares: (N, P, P, 3) head and shoulders, see `reage.squares`.
         files: (N,) where each was found.
+        years: (N,) how old the person looks in each.
         identity: (D,) who it is: the mean over the photos, see `reage.measure.Identifier`.
         without_face: photos in which no face was found.
     """
 
     squares: Pixels
     files: tuple[Path, ...]
+    years: tuple[float, ...]
     identity: Plane
     without_face: tuple[Path, ...]
 
@@ -51,6 +53,7 @@ def gather_photos(
     photos: Sequence[Path],
     finder: Finder,
     identifier: Identifier,
+    meter: Meter,
     square_px: int,
     track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> SubjectPhotos:
@@ -60,6 +63,7 @@ def gather_photos(
         photos: `FEWEST` to `MOST`; other numbers get an advice.
         finder: of faces.
         identifier: tells who a face shows.
+        meter: tells how old.
         square_px: side of what is cut out.
         track: wraps the photos in a progress bar.
 
@@ -67,7 +71,7 @@ def gather_photos(
         ImageError: when a photo cannot be read, or two of them show different people.
         FaceNotFound: when no photo has a face.
     """
-    squares, identities, files, without_face = [], [], [], []
+    squares, identities, years, files, without_face = [], [], [], [], []
     for photo in track(photos):
         faces = finder.find(load_image(photo).pixels)
         if not faces:
@@ -76,11 +80,12 @@ def gather_photos(
         crop, points = faces[0].crop, faces[0].to_crop(faces[0].landmarks)
         squares.append(cut_squares(crop, points, [FACE], square_px)[0])
         identities.append(identifier.embed(crop, points))
+        years.append(meter.measure(faces[0]).age_years)
         files.append(photo)
     if not files:
         raise FaceNotFound(f"No face was found in {len(photos)} photos; give {FEWEST} to {MOST} that show one person.")
     check_one_person(np.stack(identities), files)
-    return SubjectPhotos(np.stack(squares), tuple(files), np.mean(identities, 0), tuple(without_face))
+    return SubjectPhotos(np.stack(squares), tuple(files), tuple(years), np.mean(identities, 0), tuple(without_face))
 
 
 def check_one_person(identities: Plane, files: Sequence[Path]) -> None:
