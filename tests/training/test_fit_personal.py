@@ -13,7 +13,7 @@ from reage.nets.diffusion import Base, build_base, tiny
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
 from reage.training.loop import Schedule
-from reage.training.personal import PRESETS, Captioned, Personal, PersonalRecipe, train_personal
+from reage.training.personal import PRESETS, Captioned, Personal, PersonalRecipe, lora_rate, train_personal
 
 STEPS = Schedule(steps=3, batch=2, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
 WHOLE = PersonalRecipe(schedule=STEPS, rate=1e-3, lora_rank=0)
@@ -55,6 +55,11 @@ def test_some_of_the_photos_are_called_by_their_age_group(base: Base) -> None:
     assert set(person.draw(40, Generator().manual_seed(0)).prompts) == {"photo of a sks person"}
     assert set(person_of(base).draw(40, Generator().manual_seed(0), 1.0).prompts) == {"photo of a sks person"}
     assert [PRESETS[name].labelled > 0 for name in ("default", "tbiom-cosine")] == [True, False]
+
+
+def test_a_small_base_learns_faster_by_lora(base: Base) -> None:
+    large = replace(base, unet=nn.Linear(10_000, 6_000, device="meta"))
+    assert lora_rate(base) == 10 * lora_rate(large) == 10 * PRESETS["default"].rate
 
 
 def state_of(net: nn.Module) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -46,7 +47,11 @@ def personalize(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=0, help="Highest learning rate; 1e-4 of matrices and 1e-6 of whole nets.", show_default=False),
+        typer.Option(
+            min=0,
+            help="Highest learning rate; 1e-4 of matrices, on a small base 1e-3, and 1e-6 of whole nets.",
+            show_default=False,
+        ),
     ] = None,
     regularization: Annotated[
         Path | None,
@@ -69,6 +74,7 @@ def personalize(
     from reage.nets.diffusion import load_base
     from reage.nets.personal import check_word, save_person
     from reage.training.journal import make_folder, watch_losses
+    from reage.training.personal import lora_rate
     from reage.training.personalize import (
         PersonalOrder,
         choose_recipe,
@@ -85,6 +91,8 @@ def personalize(
     subject, others = _gather(photos, loaded), _read_others(regularization, loaded)
     if journal:
         make_folder(journal)
+    if rate is None and recipe.lora_rank:
+        recipe = replace(recipe, rate=lora_rate(loaded))
     order = PersonalOrder(word=token, class_word=class_word, preset=preset, recipe=recipe)
     checkpoint = name_checkpoint(out, order, loaded, subject, others)
     watch, losses = watch_losses(journal), {}

@@ -29,6 +29,10 @@ IdentityLoss = Literal["none", "biometric", "contrastive", "cosine"]
 
 WHOLE_RATE = 1e-6
 """Published learning rate of whole nets; at ten times as much they follow prompts less."""
+LORA_RATE, SMALL_LORA_RATE = 1e-4, 1e-3
+"""Learning rates of LoRA on Stable Diffusion, and on a base of at most `_SMALL` weights, where less binds nobody."""
+
+_SMALL = 50_000_000
 
 _TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
 _SCHEDULE = Schedule(steps=800, batch=8, weight_decay=0.01, mean_decay=0.0, largest_gradient=1.0)
@@ -53,7 +57,7 @@ class PersonalRecipe:
 
     seed: int = 0
     schedule: Schedule = _SCHEDULE
-    rate: float = 1e-4
+    rate: float = LORA_RATE
     lora_rank: int = 8
     identity: IdentityLoss = "cosine"
     identity_weight: float = 0.1
@@ -79,6 +83,11 @@ PRESETS: Mapping[str, PersonalRecipe] = MappingProxyType(
 Published with one photo a step, biometric and contrastive run here with eight, as cosine was: of one photo contrastive
 is always 0.
 """
+
+
+def lora_rate(base: Base) -> float:
+    """The learning rate that suits LoRA on this base."""
+    return SMALL_LORA_RATE if sum(weight.numel() for weight in base.unet.parameters()) <= _SMALL else LORA_RATE
 
 
 @dataclass(frozen=True)
