@@ -71,8 +71,8 @@ def main() -> None:
     given = parser.parse_args()
     portraits = read_shards(given.shards, "val")
     pairs = pairs_of(portraits)
-    pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, given.people).astype(int)]
     write_photos(portraits, pairs, given.folder / "photos")
+    pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, given.people).astype(int)]
     squares, captions = read_set(given.others, load_base(DEFAULT_BASE).picture_px)
     others = Others(squares=squares[::EVERY], captions=captions[::EVERY])
     judges, rows, note, headers = Judges.load(), [], "", ()
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def write_photos(portraits: Portraits, pairs: list[tuple[int, int]], folder: Path) -> None:
-    """The later portrait of each person."""
+    """The later portrait of each person, and of others, who are impostors."""
     for _, later in pairs:
         path = folder / str(portraits.person[later]) / "later.png"
         path.parent.mkdir(parents=True, exist_ok=True)
