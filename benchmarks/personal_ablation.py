@@ -52,6 +52,8 @@ LOSSES = MappingProxyType(
 )
 LABELS = ("youngadults", "middleaged", "elderly", "old")
 NUM_SQUARES = 8
+LABELLED = 0.25
+"""Share of the photos that are called by their age group, too."""
 EVERY = 3
 """One in so many of the other people; all of them would be encoded for each person anew."""
 WORD = "sks"
@@ -77,7 +79,7 @@ def main() -> None:
     others = Others(squares=squares[::EVERY], captions=captions[::EVERY])
     judges, rows, note, headers = Judges.load(), [], "", ()
     for name, losses in LOSSES.items():
-        recipe = replace(choose_recipe("default", steps=given.steps, rate=given.rate), **losses)
+        recipe = replace(choose_recipe("default", steps=given.steps, rate=given.rate), labelled=LABELLED, **losses)
         folder = given.folder / name.replace(" ", "-")
         for row, _ in track(pairs, name):
             draw_person(portraits, row, recipe, others, folder, given.each)
@@ -87,7 +89,8 @@ def main() -> None:
         Console(stderr=True).print(*rows[-1], sep=" | ")
     lessons = f"{len(others.captions)} other people, {given.steps} steps at a rate of {given.rate:g} on {DEFAULT_BASE}"
     title = "What each loss of identity-preserving aging does"
-    show(to_markdown(title, f"{lessons}. {note}", ("losses", *headers), rows), given.write)
+    note = f"{lessons}, {LABELLED:.0%} labelled. {note}"
+    show(to_markdown(title, note, ("losses", *headers), rows), given.write)
 
 
 def write_photos(portraits: Portraits, pairs: list[tuple[int, int]], folder: Path) -> None:

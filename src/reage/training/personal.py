@@ -63,7 +63,7 @@ class PersonalRecipe:
     identity_weight: float = 0.1
     prior_weight: float = 1.0
     visible_below: int = 400
-    labelled: float = 0.25
+    labelled: float = 0.1
 
 
 def _published(identity: IdentityLoss) -> PersonalRecipe:
