@@ -52,7 +52,8 @@ class PersonalRecipe:
         prior_weight: of the error on other people; 0 leaves them out.
         visible_below: noise step, of 1000, below which a face can be seen in the noise; for biometric.
         labelled: share of the photos that are called by the age group they show, too. Where the rare word and an age
-            group never met, a small base draws the group and forgets the person; published is 0.
+            group never met, a small base draws the group and forgets the person; where they met often, it forgets
+            the group. Published is 0.
     """
 
     seed: int = 0
