@@ -33,16 +33,14 @@ STEPS = 20
 NUM_FACES = 8
 STYLES = ("+.2f", ".2f", ".2f", ".3f")
 STRENGTHS = (
-    (0.4, 3.0, 10, 1.0),
-    (0.2, 3.0, 10, 1.0),
-    (0.2, 5.0, 10, 1.0),
-    (0.1, 3.0, 10, 1.0),
-    (0.1, 7.0, 10, 1.0),
-    (0.1, 7.0, 10, 1.5),
-    (0.1, 7.0, 20, 1.0),
-    (0.1, 12.0, 10, 1.0),
-    (0.05, 7.0, 10, 1.0),
-    (0.05, 7.0, 10, 1.5),
+    (0.4, 3.0, 10),
+    (0.2, 3.0, 10),
+    (0.2, 5.0, 10),
+    (0.1, 3.0, 10),
+    (0.1, 7.0, 10),
+    (0.1, 7.0, 20),
+    (0.1, 12.0, 10),
+    (0.05, 7.0, 10),
 )
 CHOSEN = {"1 zone": ("crows_feet.left",), "12 zones": ("all",)}
 
@@ -237,17 +235,16 @@ def strength(shards: Path, num_faces: int) -> str:
     faces, scorer, rows = read_faces(shards, "train", num_faces), ZoneScorer.load("zones-a"), []
     trained, alone = LdlaEngine.load().base, load_base(DEFAULT_BASE)
     for name, base, settings in (("base alone", alone, STRENGTHS[1:2]), ("ldla", trained, STRENGTHS)):
-        for noise, guidance, steps, times in settings:
+        for noise, guidance, steps in settings:
             config = LdlaConfig(zones=DenoiseConfig(noise_strength=noise, guidance=guidance, steps=steps), refiner=None)
             engine = LdlaEngine(base, "", config)
-            cells = respond(engine, faces, scorer, times)
-            rows.append([name, f"{noise:g}", f"{guidance:g}", str(steps), f"{times:g}", *cells])
+            rows.append([name, f"{noise:g}", f"{guidance:g}", str(steps), *respond(engine, faces, scorer)])
             Console(stderr=True).print(*rows[-1], sep=" | ")
     note = (
         f"{num_faces} training portraits, all zones asked for 0 and for 1 and read by `zones-a`; no refiner. "
         "Made by `python benchmarks/ldla.py strength`."
     )
-    columns = ("weights", "noise strength", "guidance", "steps", "change times", *COLUMNS)
+    columns = ("weights", "noise strength", "guidance", "steps", *COLUMNS)
     return to_markdown("Noise, guidance and steps of ldla", note, columns, rows)
 
 

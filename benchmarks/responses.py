@@ -30,8 +30,8 @@ def read_faces(shards: Path, split: str, num: int) -> list[Face]:
     return [in_own_crop(face_of(portraits, row, parser)) for row in rows]
 
 
-def respond(engine: Engine, faces: Sequence[Face], scorer: ZoneScorer, strength: float = 1.0) -> list[str]:
-    """The cells of `COLUMNS`: all zones are asked for 0 and for 1, changed so strongly, and read by `scorer`."""
+def respond(engine: Engine, faces: Sequence[Face], scorer: ZoneScorer) -> list[str]:
+    """The cells of `COLUMNS`: all zones are asked for 0, and for 1, and read by `scorer`."""
     from runs import timed
 
     reader, own_scorer, identifier = Meter.load("age-a"), ZoneScorer.load("zones-a"), Identifier.load()
@@ -40,7 +40,7 @@ def respond(engine: Engine, faces: Sequence[Face], scorer: ZoneScorer, strength:
         reading = replace(reader.measure(face), zones=own_scorer.measure(face))
         before.append(scores_of(scorer, face))
         for score in (0.0, 1.0):
-            plan = complete(Plan(zones={"all": score}, strength=strength), reading)
+            plan = complete(Plan(zones={"all": score}), reading)
             made, took = timed(lambda plan=plan, reading=reading, face=face: engine.render(face, reading, plan))
             aged = replace(face, crop=composite(face.crop, face, made))
             measured.append(scores_of(scorer, aged))
