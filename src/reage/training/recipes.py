@@ -65,7 +65,7 @@ def amgan(portraits: Portraits, run: Run) -> Weights:
 
 
 def ldm_small(portraits: Portraits, run: Run) -> Base:
-    """The base of the `ldla` engine; an hour and a half on two cores. Needs the weights `parts` and `zones-a`."""
+    """The base of the `ldla` engine; 100 minutes on two cores. Needs the weights `parts` and `zones-a`."""
     from reage.training.diffusion import fit_base
 
     return fit_base(portraits, run)
