@@ -28,7 +28,7 @@ from reage.nets.diffusion import AutoencoderConfig, Base, build_base, load_base,
 from reage.nets.tokens import build_tokenizer
 from reage.portraits import Portraits, read_shards
 from reage.prompts import all_prompts
-from reage.squares import FACE, cut_squares, paste_squares
+from reage.squares import FACE, ZONE_SQUARES, cut_squares, paste_squares
 from reage.training.album import Album, AlbumConfig
 from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
 from reage.training.stored import load_arrays
@@ -77,11 +77,11 @@ def judge(base: Base, portraits: Portraits, num_faces: int) -> list[str]:
     errors, moved = [], []
     for row in np.linspace(0, len(portraits) - 1, num_faces).astype(int):
         face = face_of(portraits, row, parser)
-        points, names = face.to_crop(face.landmarks), [*ZONES, FACE]
+        points, names = face.to_crop(face.landmarks), [*ZONE_SQUARES, FACE]
         squares = cut_squares(face.crop, points, names, base.picture_px)
         change = through(base, squares) - squares
         errors.append((change**2).mean((1, 2, 3)))
-        pasted = paste_squares(change[:-1], points, ZONES, zone_masks(face), len(face.crop))
+        pasted = paste_squares(change[:-1], points, ZONE_SQUARES, zone_masks(face), len(face.crop))
         after = replace(face, crop=to_pixels(face.crop + pasted))
         moved.append([gap_between(scorer.measure(face), scorer.measure(after)) for scorer in scorers])
     noise = np.array(errors)

@@ -105,19 +105,19 @@ def ways(engine: Any, face: Any, reading: Any, plan: Any) -> dict[str, np.ndarra
     from reage.zones import zone_masks
 
     points, skin = face.to_crop(face.landmarks), face.skin * (1 - face.hair)
-    soft = {zone: mask * skin for zone, mask in zone_masks(face).items()}
-    hard = {zone: (mask > 0.5).astype(np.float32) for zone, mask in soft.items()}
+    soft = {zone: mask * skin for zone, mask in zone_masks(face, whole=True).items()}
+    hard = {zone: (mask * skin > 0.5).astype(np.float32) for zone, mask in zone_masks(face).items()}
     everywhere = {zone: mask / np.maximum(sum(soft.values()), 0.02) for zone, mask in soft.items()}
     orders = engine.find_orders(reading, plan)
-    zones = [order.zone for order in orders]
-    squares = cut_squares(face.crop, points, zones, engine.base.picture_px)
+    names = [order.square for order in orders]
+    squares = cut_squares(face.crop, points, names, engine.base.picture_px)
     still = to_levels(redraw(engine.base, to_net(squares), orders, plan.seed, engine.config.zones)[1])
     photo = face.crop.astype(np.float32)
 
     def put(change: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
-        return photo + paste_squares(change, points, zones, masks, len(photo)).mean(-1, keepdims=True)
+        return photo + paste_squares(change, points, names, masks, len(photo)).mean(-1, keepdims=True)
 
-    change = engine.change_zones(face, orders, plan.seed)
+    change = engine.change_squares(face, orders, plan.seed)
     picture = change + still - squares
     blended = blend_bands(photo, put(change, everywhere), sum(hard.values()))
     return {

@@ -2,11 +2,11 @@
 
 Every row is judged on the same held-out people, all zones asked for 0 and for 1, without the refiner.
 
-    python benchmarks/ldla_ablation.py shards/ pairs.npz              the table on the screen
-    python benchmarks/ldla_ablation.py shards/ pairs.npz --write benchmarks/ldla_ablation.md
+    python benchmarks/ldla_ablation.py shards/ ldla.pairs.npz              the table on the screen
+    python benchmarks/ldla_ablation.py shards/ ldla.pairs.npz --write benchmarks/ldla_ablation.md
 
-`pairs.npz` is what `reage training fit ldla` makes with its base first. The stage of the pairs (half an hour on two
-cores) is run once, and kept beside them.
+`ldla.pairs.npz` is what `reage training fit ldla` makes with its base first. What the stage of the pairs has made lies
+beside them; it is made first if it is not there.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from runs import show, to_markdown
 
 from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
 from reage.nets.diffusion import load_base
-from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensors
+from reage.training.ldla import LdlaRecipe, learn_pairs, train_ldla
 from reage.training.pairs import Pairs
 from reage.training.run import DEFAULT_BASE
 from reage.training.stored import load_arrays
-from reage.weights import save_weights
 from reage.zone_scores import ZoneScorer
 
 LOSSES = ("full", "score", "cycle", "pair")
@@ -42,13 +41,16 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=8, help="held-out portraits that judge, spread over all")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    start, pairs, recipe = given.pairs.with_suffix(".start.safetensors"), load_arrays(given.pairs, Pairs), LdlaRecipe()
-    if not start.exists():
-        make_start(start, pairs, recipe)
+    run, pairs, recipe = (
+        given.pairs.with_name(given.pairs.name.split(".")[0]),
+        load_arrays(given.pairs, Pairs),
+        LdlaRecipe(),
+    )
+    start = learn_pairs(recipe, load_base(DEFAULT_BASE), pairs, run)
     recipe = replace(
         recipe,
         schedule=replace(recipe.schedule, steps=given.steps, mean_decay=0.97),
-        pairing=replace(recipe.pairing, steps=0),
+        pairing=replace(recipe.pairing, schedule=replace(recipe.pairing.schedule, steps=0)),
         reading=replace(recipe.reading, steps=READING_STEPS),
     )
     faces, scorer, rows = read_faces(given.shards, "val", given.people), ZoneScorer.load("zones-b"), []
@@ -67,13 +69,6 @@ def main() -> None:
         "`python benchmarks/ldla_ablation.py`."
     )
     show(to_markdown("What each loss of LDLA does", note, ("losses", *COLUMNS), rows), given.write)
-
-
-def make_start(path: Path, pairs: Pairs, recipe: LdlaRecipe) -> None:
-    """Weights that the pairs alone have taught."""
-    base, recipe = load_base(DEFAULT_BASE), replace(recipe, schedule=replace(recipe.schedule, steps=0))
-    train_ldla(recipe, base, pairs, path.with_suffix(".checkpoint"))
-    save_weights(path, trained_tensors(base, recipe), describe(recipe, base))
 
 
 if __name__ == "__main__":

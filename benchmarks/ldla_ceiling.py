@@ -26,7 +26,7 @@ from reage.images.tensors import to_levels, to_net
 from reage.measure import Meter
 from reage.plan import complete
 from reage.portraits import read_shards
-from reage.squares import cut_squares, paste_squares
+from reage.squares import ZONE_SQUARES, cut_squares, paste_squares
 from reage.training.diffusion import load_teacher
 from reage.training.pairs import VERSIONS, age_album
 from reage.types import ZONES, Face, Pixels, Plan, Reading
@@ -71,12 +71,12 @@ def versions_of(
 ) -> dict[str, tuple[Pixels | list[Pixels], Pixels | list[Pixels]]]:
     """Stage -> the crop at least and greatest score; one for each zone where they are asked for singly."""
     points, skin = face.to_crop(face.landmarks), face.skin * (1 - face.hair)
-    masks = {zone: mask * skin for zone, mask in zone_masks(face).items()}
-    squares = [cut_squares(crop, points, list(ZONES), engine.base.picture_px) for crop in (face.crop, *crops)]
+    masks = {zone: mask * skin for zone, mask in zone_masks(face, whole=True).items()}
+    squares = [cut_squares(crop, points, ZONE_SQUARES, engine.base.picture_px) for crop in (face.crop, *crops)]
     seen = [to_levels(engine.base.decode(engine.base.encode(to_net(one)))) for one in squares]
 
     def put(change: np.ndarray) -> Pixels:
-        pasted = paste_squares(change, points, list(ZONES), masks, len(face.crop))
+        pasted = paste_squares(change, points, ZONE_SQUARES, masks, len(face.crop))
         return to_pixels(face.crop + pasted.mean(-1, keepdims=True))
 
     def ask(zone: str, score: float) -> Pixels:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +21,6 @@ from reage.zones import EYES_IN_CROP, FACE_PER_CROP, ZONE_SHAPES, face_scale, sm
 MARGIN = 0.15
 """Share of a zone's own side that is added on each side: context, in which a change fades."""
 _SIDES = {
-    "forehead": 1.40,
     "glabella": 0.90,
     "interocular": 0.60,
     "crows_feet": 0.70,
@@ -42,12 +42,31 @@ class Square:
     side: float
 
 
+_HALF = 0.46
+"""Centre and half side of the squares of a zone that is cut in two: one would be too coarse for its fine lines."""
+_ZONE_OF = {f"{zone}.{side}": zone for zone in ("forehead",) for side in ("left", "right")}
+PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {zone: tuple(part for part, whole in _ZONE_OF.items() if whole == zone) or (zone,) for zone in ZONES}
+)
+"""Zone -> its squares: one, or a left and a right one."""
+ZONE_SQUARES = tuple(part for zone in ZONES for part in PARTS[zone])
+"""The squares of all zones."""
+
+
+def zone_of(name: str) -> str:
+    """The zone that one of `ZONE_SQUARES` shows."""
+    return _ZONE_OF.get(name, name)
+
+
+def _place(name: str) -> Square:
+    shape, whole = ZONE_SHAPES[zone_of(name)], 1 + 2 * MARGIN
+    if name not in _ZONE_OF:
+        return Square(shape.x, shape.y, whole * _SIDES[name.split(".")[0]])
+    return Square(-_HALF if name.endswith("left") else _HALF, shape.y, whole * 2 * _HALF)
+
+
 SQUARES: Mapping[str, Square] = MappingProxyType(
-    {
-        zone: Square(ZONE_SHAPES[zone].x, ZONE_SHAPES[zone].y, (1 + 2 * MARGIN) * _SIDES[zone.split(".")[0]])
-        for zone in ZONES
-    }
-    | {FACE: Square(0.0, 0.2, 3.4)}
+    {name: _place(name) for name in ZONE_SQUARES} | {FACE: Square(0.0, 0.2, 3.4)}
 )
 """The zones' are those of LDLA (arXiv 2507.21600) with their margin, around the centres of `reage.zones`."""
 
@@ -76,28 +95,32 @@ def cut_squares(crop: Pixels, landmarks: Plane, names: Sequence[str], square_px:
 
 
 def paste_squares(
-    changes: NDArray[np.float32], landmarks: Plane, zones: Sequence[str], masks: Mapping[str, Plane], crop_px: int
+    changes: NDArray[np.float32], landmarks: Plane, names: Sequence[str], masks: Mapping[str, Plane], crop_px: int
 ) -> NDArray[np.float32]:
     """The change of a crop made of those of its zones: each where its mask is, fading at the border of its square.
 
     Args:
         changes: (K, P, P, 3) change of each square, in any unit.
         landmarks: (5, 2) crop px.
-        zones: K names.
-        masks: (S, S) for each of the zones, which add up to at most 1.
+        names: K of `SQUARES`; all squares of a zone, one after the other.
+        masks: (S, S) for each of their zones, which add up to at most 1.
         crop_px: side S of the crop.
 
     Returns:
         (S, S, 3) in that unit; 0 outside all masks.
     """
-    square_px = changes.shape[1]
-    fade = _fade(square_px)[..., None]
+    fade = _fade(changes.shape[1])[..., None]
+    parts = [np.concatenate([change * fade, fade], -1) for change in changes]
     pasted = np.zeros((crop_px, crop_px, 3), np.float32)
-    for change, zone in zip(changes, zones, strict=True):
-        crop_from_square = geometry.invert(square_from_crop(zone, landmarks, crop_px, square_px))
-        placed = geometry.warp(change * fade, crop_from_square, crop_px, crop_px, edge="zero")
-        pasted += masks[zone][..., None] * placed
+    for zone, own in groupby(zip(names, parts, strict=True), lambda one: zone_of(one[0])):
+        placed = np.sum([_put_back(part, landmarks, name, crop_px) for name, part in own], axis=0)
+        pasted += masks[zone][..., None] * placed[..., :3] / np.maximum(placed[..., 3:], 1)
     return pasted
+
+
+def _put_back(part: Plane, landmarks: Plane, name: str, crop_px: int) -> Plane:
+    crop_from_square = geometry.invert(square_from_crop(name, landmarks, crop_px, len(part)))
+    return geometry.warp(part, crop_from_square, crop_px, crop_px, edge="zero")
 
 
 def _fade(square_px: int) -> Plane:

@@ -96,13 +96,16 @@ def face_scale(side_px: int, landmarks: Plane) -> float:
     return float(np.clip(nose / FIVE_POINTS[4, 1], 0.85, 1.15))
 
 
-def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35) -> Plane:
-    """Mask that is 1 well inside an ellipse and falls to 0 over `softness` of its radius around the border."""
+def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35, *, whole: bool = False) -> Plane:
+    """Mask that is 1 well inside an ellipse and falls to 0 over `softness` of its radius around the border.
+
+    It ends in the same place, but is 1 in the `whole` of the ellipse, if that is asked for.
+    """
     angle = float(np.deg2rad(shape.degrees))
     x, y = grid[..., 0] - shape.x, grid[..., 1] - shape.y
     along = (np.cos(angle) * x + np.sin(angle) * y) / shape.half_width
     across = (-np.sin(angle) * x + np.cos(angle) * y) / shape.half_height
-    return smoothstep(np.hypot(along, across).astype(np.float32), 1 + softness, 1 - softness)
+    return smoothstep(np.hypot(along, across).astype(np.float32), 1 + softness, 1 if whole else 1 - softness)
 
 
 def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:
@@ -111,11 +114,16 @@ def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def zone_masks(face: Face) -> dict[str, Plane]:
-    """Soft mask of each zone in the crop; where zones overlap the masks are scaled to add up to at most 1."""
+def zone_masks(face: Face, *, whole: bool = False) -> dict[str, Plane]:
+    """Soft mask of each zone in the crop; where zones overlap the masks are scaled to add up to at most 1.
+
+    Args:
+        face: in whose crop they lie.
+        whole: 1 in all of a zone, not only well inside, see `ellipse_mask`.
+    """
     side = face.crop.shape[0]
     grid = face_grid(side, face.to_crop(face.landmarks))
-    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES}
+    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], whole=whole) for zone in ZONES}
     total = np.maximum(np.sum(list(masks.values()), axis=0), 1)
     return {zone: mask / total for zone, mask in masks.items()}
 

@@ -15,22 +15,27 @@ from reage.nets.score_net import build_score_net, tiny_score_net
 from reage.nets.tokens import build_tokenizer
 from reage.portraits import Portrait, Portraits
 from reage.prompts import NEUTRAL, all_prompts
-from reage.squares import FACE
+from reage.squares import FACE, PARTS, ZONE_SQUARES
 from reage.training.album import KINDS, SKIN, Album
 from reage.training.autoencoder import AutoencoderRecipe, measure_deviation, train_autoencoder
 from reage.training.denoiser import DenoiserRecipe, draw_mixed, split_rows, train_denoiser
 from reage.training.draw import FROM_NOTHING, draw_faces
-from reage.training.latents import Latents, caption, encode_album, zone_rows
+from reage.training.latents import Latents, add_noise, caption, encode_album, find_clear, zone_rows
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
 from reage.training.lessons import Teacher
 from reage.training.loop import Schedule
+from reage.training.pairing import PairingRecipe, draw_pairing, noise_between, train_pairing
 from reage.training.pairs import Pairs, Version, age_album, draw_pairs, encode_pairs
 from reage.training.stored import save_arrays
 from reage.types import ZONES, Aged, Face, Plan, Reading
 
 STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
 RECIPE = LdlaRecipe(
-    schedule=STEPS, reading=STEPS, pairing=STEPS, honest_batch=4, weights=LdlaWeights(score=1.0, cycle=1.0)
+    schedule=STEPS,
+    reading=STEPS,
+    pairing=PairingRecipe(schedule=STEPS),
+    honest_batch=4,
+    weights=LdlaWeights(score=1.0, cycle=1.0),
 )
 
 
@@ -69,6 +74,13 @@ def changed(net: torch.nn.Module, before: dict[str, torch.Tensor]) -> bool:
     return any(not torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
+def num_hidden(album: Album) -> int:
+    """Squares of zones that show no skin."""
+    return sum(
+        len(PARTS[zone]) for zone, column in zip(ZONES, album.scores.T, strict=True) for _ in column[np.isnan(column)]
+    )
+
+
 def test_autoencoder_learns_and_its_latents_are_scaled(base: Base, album: Album) -> None:
     told: list[float] = []
     recipe = AutoencoderRecipe(schedule=replace(STEPS, steps=12), rate=3e-3, num_measured=8)
@@ -79,8 +91,7 @@ def test_autoencoder_learns_and_its_latents_are_scaled(base: Base, album: Album)
 
 
 def test_latents_are_those_of_pictures_that_show_something(latents: Latents, album: Album) -> None:
-    hidden = int(np.isnan(album.scores).sum())
-    assert len(latents) == 2 * len(KINDS) - hidden
+    assert len(latents) == 2 * len(KINDS) - num_hidden(album)
     zones = zone_rows(latents)
     assert not np.isnan(latents.scores[zones]).any()
     assert set(latents.kinds.tolist()) == set(range(len(KINDS)))
@@ -88,7 +99,7 @@ def test_latents_are_those_of_pictures_that_show_something(latents: Latents, alb
 
 
 def test_captions_say_what_a_picture_shows() -> None:
-    forehead, face, skin = KINDS.index("forehead"), len(ZONES), len(ZONES) + 1
+    forehead, face, skin = KINDS.index(PARTS["forehead"][1]), KINDS.index(FACE), KINDS.index(SKIN)
     assert caption(forehead, 0.4, 50, 0.4) == "photo of the face of a person with forehead wrinkle score 40"
     assert caption(forehead, 0.4, 50, 0.6) == "close-up photo of the forehead, wrinkle score 40"
     assert caption(face, np.nan, 71.2, 0.6) == "photo of the face of a 71 year old person"
@@ -116,9 +127,9 @@ def test_batches_keep_the_shares_of_zones_faces_and_skin(latents: Latents) -> No
     recipe = DenoiserRecipe(schedule=replace(STEPS, batch=400), shares=(0.7, 0.2, 0.1))
     batch = draw_mixed(latents, split_rows(latents), recipe, torch.Generator().manual_seed(0))
     assert len(batch.values) == 400
-    nums = [(batch.kinds < len(ZONES)), batch.kinds == KINDS.index(FACE), batch.kinds == KINDS.index(SKIN)]
+    nums = [(batch.kinds < len(ZONE_SQUARES)), batch.kinds == KINDS.index(FACE), batch.kinds == KINDS.index(SKIN)]
     assert [float(num.float().mean()) for num in nums] == pytest.approx(recipe.shares, abs=0.08)
-    assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONES)).sum()
+    assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONE_SQUARES)).sum()
 
 
 def test_faces_of_rare_labels_are_drawn_as_often_as_others(album: Album, base: Base) -> None:
@@ -150,7 +161,7 @@ def pairs(album: Album) -> Pairs:
 
 
 def test_versions_show_one_place(pairs: Pairs, album: Album) -> None:
-    assert len(pairs) == (~np.isnan(album.scores)).sum()
+    assert len(pairs) == 2 * len(ZONE_SQUARES) - num_hidden(album)
     assert set(pairs.kinds.tolist()) == set(range(len(ZONES)))
     np.testing.assert_array_equal(pairs.values[:, 0], pairs.values[:, 2])
     assert (pairs.values[:, 0] != pairs.values[:, 1]).any((1, 2, 3)).all()
@@ -159,11 +170,49 @@ def test_versions_show_one_place(pairs: Pairs, album: Album) -> None:
 
 def test_any_two_versions_are_a_pair(pairs: Pairs) -> None:
     batch = draw_pairs(pairs, 300, torch.Generator().manual_seed(0))
-    for older in (batch.scores > batch.partner_scores, batch.scores < batch.partner_scores):
-        assert older.float().mean() == pytest.approx(1 / 3, abs=0.08)
+    for older, share in ((batch.scores > batch.partner_scores, 3 / 8), (batch.scores < batch.partner_scores, 1 / 4)):
+        assert older.float().mean() == pytest.approx(share, abs=0.08)
     again = draw_pairs(pairs, 300, torch.Generator().manual_seed(0))
     assert torch.equal(batch.values, again.values)
     assert torch.equal(batch.partners, again.partners)
+
+
+def test_zones_stay_or_are_turned_into_their_partners(pairs: Pairs) -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch, recipe = draw_pairs(pairs, 400, generator), PairingRecipe(silent=0.2, still=0.3, begun=0.5)
+    draw = draw_pairing(batch, recipe, generator)
+    stays = (draw.wanted == batch.values).flatten(1).all(1)
+    begun = ~stays & (draw.shown != batch.values).flatten(1).any(1)
+    same = (batch.values == batch.partners).flatten(1).all(1)  # two of the three versions are alike
+    assert draw.silent.float().mean() == pytest.approx(recipe.silent, abs=0.07)
+    assert (stays & ~same).float().mean() == pytest.approx(0.5 * (~same).float().mean().item(), abs=0.07)
+    assert stays[draw.silent].all()
+    assert torch.equal(draw.scores[stays & ~same], batch.scores[stays & ~same])
+    assert torch.equal(draw.scores[~stays], batch.partner_scores[~stays])
+    assert begun[~stays].float().mean() == pytest.approx(recipe.begun, abs=0.1)
+    gone, whole = ((one - batch.values)[begun].flatten(1).norm(dim=1) for one in (draw.shown, batch.partners))
+    way = gone / whole
+    assert 0 < way.min() < 0.2 < 0.8 < way.max() < 1
+    first, last = recipe.steps
+    assert first <= draw.steps.min() <= draw.steps.max() <= last
+    assert (draw.steps < first + (last - first) / 4).float().mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_the_noise_that_is_to_be_found_leaves_the_partner() -> None:
+    shown, wanted, noise = torch.randn(3, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    left = torch.tensor([0.99, 0.6])
+    noisy = add_noise(shown, noise, left)
+    torch.testing.assert_close(find_clear(noisy, noise_between(noisy, wanted, left), left), wanted)
+    torch.testing.assert_close(noise_between(noisy, shown, left), noise, atol=1e-4, rtol=1e-4)
+
+
+def test_pairs_are_learned(base: Base, pairs: Pairs) -> None:
+    told: list[float] = []
+    schedule = replace(STEPS, steps=30, batch=16)
+    recipe = PairingRecipe(schedule=schedule, rate=3e-3, steps=(50, 400))
+    base.unet.requires_grad_(True)
+    train_pairing(recipe, base, pairs, 0, None, lambda step, losses: told.append(losses["pair"]))
+    assert np.mean(told[-5:]) < 0.9 * np.mean(told[:5])
 
 
 class Reddener:
@@ -266,7 +315,7 @@ def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, b
     recipe = replace(RECIPE, lora_rank=rank)
     told: list[dict[str, float]] = []
     train_ldla(recipe, base, pairs, watch=lambda step, losses: told.append(dict(losses)))
-    first, later = {"full", "pair", "honest", "loss"}, {"zone", "full", "score", "cycle", "pair", "honest", "loss"}
+    first, later = {"pair", "loss"}, {"zone", "full", "score", "cycle", "pair", "honest", "loss"}
     assert [set(one) for one in told] == [first] * 3 + [later] * 3
     assert not changed(base.text_encoder, text)
     assert not changed(base.vae, vae)
@@ -275,7 +324,7 @@ def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, b
     assert describe(recipe, base)["base"] == "ldm-tiny"
 
 
-@pytest.mark.parametrize("stopped", [2, 7])
+@pytest.mark.parametrize("stopped", [2, 5, 7])
 def test_a_stopped_run_goes_on_where_it_was(stopped: int, album: Album, pairs: Pairs, tmp_path: Path) -> None:
     def run(stop_at: int | None, checkpoint: Path | None) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
@@ -286,7 +335,7 @@ def test_a_stopped_run_goes_on_where_it_was(stopped: int, album: Album, pairs: P
                 raise KeyboardInterrupt
 
         often = replace(STEPS, steps=4, checkpoint_seconds=0.0)
-        recipe = replace(RECIPE, schedule=often, pairing=often)
+        recipe = replace(RECIPE, schedule=often, pairing=replace(RECIPE.pairing, schedule=often))
         if stop_at:
             with pytest.raises(KeyboardInterrupt):
                 train_ldla(recipe, base, pairs, checkpoint, watch)
@@ -311,6 +360,7 @@ from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
 from reage.training.ldla import LdlaRecipe, LdlaWeights, train_ldla
 from reage.training.loop import Schedule, crew
+from reage.training.pairing import PairingRecipe
 from reage.training.pairs import Pairs
 from reage.training.stored import load_arrays
 
@@ -319,7 +369,8 @@ torch.manual_seed(0)
 base = build_base(tiny(), build_tokenizer(all_prompts()))
 steps = Schedule(steps=3, batch=4, weight_decay=0.0, half=False)
 weights = LdlaWeights(cycle=1.0)
-recipe = LdlaRecipe(schedule=steps, reading=steps, pairing=steps, honest_batch=4, weights=weights, quiet=0.1)
+pairing = PairingRecipe(schedule=steps)
+recipe = LdlaRecipe(schedule=steps, reading=steps, pairing=pairing, honest_batch=4, weights=weights, quiet=0.1)
 losses = []
 pairs = load_arrays(Path(sys.argv[1]), Pairs)
 net = train_ldla(recipe, base, pairs, watch=lambda step, seen: losses.append(seen["loss"]))

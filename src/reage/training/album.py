@@ -20,14 +20,14 @@ from reage.images.tensors import to_net
 from reage.matte import Parser
 from reage.portraits import Portraits
 from reage.signs import OTHER_SIDE
-from reage.squares import FACE, fine_face_px, square_from_crop
+from reage.squares import FACE, ZONE_SQUARES, fine_face_px, square_from_crop, zone_of
 from reage.training.augment import AugmentConfig, relight
 from reage.types import ZONES, Pixels, Plane
 from reage.zone_scores import ZoneScorer
 
 SKIN = "skin"
-KINDS = (*ZONES, FACE, SKIN)
-"""A zone; a whole face; a piece of a finer one."""
+KINDS = (*ZONE_SQUARES, FACE, SKIN)
+"""A square of a zone; a whole face; a piece of a finer one."""
 _MIRRORED_POINTS = [3, 2, 1, 0, 4]
 
 
@@ -113,9 +113,10 @@ class Album:
         return geometry.warp(np.ascontiguousarray(crop), matrix, px, px)
 
     def _score(self, row: int, kind: int, mirrored: bool) -> float:
-        if kind >= len(ZONES):
+        if kind >= len(ZONE_SQUARES):
             return float("nan")
-        return float(self.scores[row, OTHER_SIDE[kind] if mirrored else kind])
+        zone = ZONES.index(zone_of(ZONE_SQUARES[kind]))
+        return float(self.scores[row, OTHER_SIDE[zone] if mirrored else zone])
 
 
 def _jolt(side_px: int, accident: NDArray[np.float32], config: AlbumConfig) -> NDArray[np.float64]:

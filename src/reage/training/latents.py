@@ -25,9 +25,9 @@ from reage.prompts import (
     whole_prompt,
     zone_prompt,
 )
-from reage.squares import FACE
+from reage.squares import FACE, ZONE_SQUARES, zone_of
 from reage.training.album import KINDS, SKIN, Album, AlbumConfig
-from reage.types import ZONES
+from reage.training.loop import bf16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ def encode_album(
     found: list[LatentBatch] = []
     for row in track(range(len(album))):
         cut = album.cut(torch.full_like(kinds, row), kinds, config, generator)
-        kept = (cut.kinds >= len(ZONES)) | ~cut.scores.isnan()
-        with torch.autocast(base.device.type, torch.bfloat16):
+        kept = (cut.kinds >= len(ZONE_SQUARES)) | ~cut.scores.isnan()
+        with bf16(base.device):
             values = base.encode(cut.x[kept].to(base.device)).cpu()
         found.append(LatentBatch(values.half(), cut.kinds[kept], cut.scores[kept], cut.years[kept]))
     return Latents(
@@ -130,8 +130,8 @@ def caption(kind: int, score: float, years: float, coin: float, labels: float = 
         labels: share of faces that are called by their label, in either way.
     """
     name = KINDS[kind]
-    if name in ZONES:
-        return whole_prompt(name, score) if coin < 0.5 else zone_prompt(name, score)
+    if name in ZONE_SQUARES:
+        return (whole_prompt if coin < 0.5 else zone_prompt)(zone_of(name), score)
     if name == SKIN:
         return NEUTRAL
     if coin >= labels:
@@ -142,4 +142,4 @@ def caption(kind: int, score: float, years: float, coin: float, labels: float = 
 
 def zone_rows(latents: Latents) -> NDArray[np.int64]:
     """The rows that show zones."""
-    return np.flatnonzero(latents.kinds < len(ZONES))
+    return np.flatnonzero(latents.kinds < len(ZONE_SQUARES))

@@ -2,14 +2,15 @@
 
 The paper's four losses: the noise under P_zone and under P_full, the score that is read off what P_target makes of the
 latents in one step, and the way back from there under P_full. One of ours: where P_target names the score of the other
-picture of a pair, what it makes is held to that picture. The base's autoencoder and text encoder stay as they are. The
-score is read by a net that learns from latents of pictures alone, so that neither can flatter the other.
+picture of a pair, what it makes is held to that picture, as in the stage before (`reage.training.pairing`). The base's
+autoencoder and text encoder stay as they are. The score is read by a net that learns from latents of pictures alone, so
+that neither can flatter the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,8 +25,10 @@ from reage.prompts import NOTHING, whole_prompt, zone_prompt
 from reage.training.journal import Watch
 from reage.training.latents import add_noise, find_clear
 from reage.training.loop import Schedule, crew, fit, share_of
+from reage.training.pairing import PairingRecipe, draw_steps, noise_between, train_pairing
 from reage.training.pairs import PairBatch, Pairs, draw_pairs
 from reage.types import ZONES
+from reage.weights import load_torch_weights, save_weights
 
 LORA_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -39,14 +42,14 @@ class LdlaWeights:
         full: of the noise under P_full.
         score: of the score that is read.
         cycle: of the way back.
-        pair: of the distance to the other picture of a pair.
+        pair: of the distance to the other picture of a pair, in units of the noise.
     """
 
     zone: float = 1.0
     full: float = 1.0
     score: float = 0.2
     cycle: float = 0.1
-    pair: float = 3.0
+    pair: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +65,10 @@ class LdlaRecipe:
         reading_rate: its highest learning rate then.
         score_rate: the same beside the rest.
         honest_batch: pictures it goes on learning from, at every step.
-        pairing: length and batch of the stage before the paper's losses, see `pairs_alone`.
-        pairing_rate: highest learning rate of the denoiser in it.
+        pairing: the stage before the paper's losses.
         lora_rank: of the matrices added to attention layers; 0 trains the whole denoiser.
         silent: share of zones shown without a prompt.
-        steps: least and greatest noise step, of 1000.
+        steps: least and greatest noise step, of 1000; small ones are drawn more often.
         honest_below: noise step below which the net that reads scores also learns from one-step estimates.
         paired: share of targets that are the score of the other picture of the pair.
         near: share of the others that are near the score there is.
@@ -75,15 +77,14 @@ class LdlaRecipe:
     """
 
     seed: int = 0
-    schedule: Schedule = Schedule(steps=800, batch=8, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
+    schedule: Schedule = Schedule(steps=300, batch=8, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
     weights: LdlaWeights = field(default_factory=LdlaWeights)
     rate: float = 1e-4
     reading: Schedule = Schedule(steps=1000, batch=64, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
     reading_rate: float = 1e-3
     score_rate: float = 1e-4
     honest_batch: int = 32
-    pairing: Schedule = Schedule(steps=1400, batch=16, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
-    pairing_rate: float = 2e-4
+    pairing: PairingRecipe = field(default_factory=PairingRecipe)
     lora_rank: int = 0
     silent: float = 0.1
     steps: tuple[int, int] = (20, 400)
@@ -112,11 +113,10 @@ def draw_order(batch: PairBatch, recipe: LdlaRecipe, generator: Generator) -> Dr
     anywhere, by, coin, of_pair, place, quiet = torch.rand(6, num, generator=generator)
     near = (batch.scores + recipe.reach * (2 * by - 1)).clamp(0, 1)
     free, paired = torch.where(coin < recipe.near, near, anywhere), of_pair < recipe.paired
-    first, last = recipe.steps
     return Draw(
         targets=torch.where(paired, batch.partner_scores, free),
         paired=paired,
-        steps=first + (place * (last - first + 1)).long(),
+        steps=draw_steps(place, recipe.steps),
         noise=torch.randn(batch.values.shape, generator=generator),
         noise_back=torch.randn(batch.values.shape, generator=generator),
         silent=quiet < recipe.silent,
@@ -149,7 +149,8 @@ class Ldla(nn.Module):
         noisy = add_noise(batch.values, draw.noise, self.signal[draw.steps])
         losses, back = self._noise_losses(noisy, draw, whole, close, weights)
         if weights.score or weights.cycle or weights.pair:
-            made = find_clear(noisy, self._predict(noisy, draw.steps, target), self.signal[draw.steps])
+            found = self._predict(noisy, draw.steps, target)
+            made = find_clear(noisy, found, self.signal[draw.steps])
         if weights.score:
             frozen = {name: value.detach() for name, value in self.score_net.named_parameters()}
             read = torch.func.functional_call(self.score_net, frozen, (made, batch.kinds))
@@ -157,8 +158,8 @@ class Ldla(nn.Module):
         if weights.cycle:
             losses["cycle"] = self._cycle(batch.values, made, draw, whole)
         if weights.pair:
-            away = (made - batch.partners).abs().mean((1, 2, 3))
-            losses["pair"] = (draw.paired * away).mean()
+            away = found - noise_between(noisy, batch.partners, self.signal[draw.steps])
+            losses["pair"] = (draw.paired * away.abs().mean((1, 2, 3))).mean()
         honest = self._honest(batch, back.detach(), draw.steps < recipe.honest_below, real)
         self.seen = {name: loss.item() for name, loss in losses.items()} | {"honest": honest.item()}
         shares = {"score": ramp, "cycle": ramp}
@@ -264,28 +265,36 @@ def train_ldla(
     if recipe.lora_rank:
         add_lora(base, recipe.lora_rank)
     channels = base.latent_channels
-    early = checkpoint.with_suffix(".reading") if checkpoint else None
-    reader = (
-        build_score_net(ScoreNetConfig(latent_channels=channels))
-        if resumed
-        else learn_to_read(recipe, pairs, channels, early)
-    )
+    if resumed:
+        reader: nn.Module = build_score_net(ScoreNetConfig(latent_channels=channels))
+    else:
+        learn_pairs(recipe, base, pairs, checkpoint, watch)
+        torch.manual_seed(recipe.seed)  # wherever a stopped run goes on
+        reader = learn_to_read(recipe, pairs, channels, checkpoint and checkpoint.with_suffix(".reading"))
     net = Ldla(base, reader).to(device)
-    if not resumed:
-        _learn(net, pairs_alone(recipe), pairs, checkpoint.with_suffix(".pairing") if checkpoint else None, watch)
 
     def later(step: int, losses: Mapping[str, float]) -> None:
         if watch:
-            watch(recipe.pairing.steps + step, losses)
+            watch(recipe.pairing.schedule.steps + step, losses)
 
     _learn(net, recipe, pairs, checkpoint, later)
     return net.requires_grad_(False)
 
 
-def pairs_alone(recipe: LdlaRecipe) -> LdlaRecipe:
-    """The recipe of what comes first: each zone is turned into its partner, and noise is found under P_full."""
-    weights = LdlaWeights(zone=0.0, score=0.0, cycle=0.0, pair=recipe.weights.pair)
-    return replace(recipe, schedule=recipe.pairing, rate=recipe.pairing_rate, weights=weights, paired=1.0)
+def learn_pairs(
+    recipe: LdlaRecipe, base: Base, pairs: Pairs, checkpoint: Path | None, watch: Watch | None = None
+) -> Path | None:
+    """The stage before the paper's losses; what it has made is kept beside the checkpoint, at the path returned."""
+    done = checkpoint and checkpoint.with_suffix(".paired.safetensors")
+    if done and done.is_file():
+        base.unet.load_state_dict(load_torch_weights(done)[0])
+        return done
+    early = checkpoint and checkpoint.with_suffix(".pairing")
+    train_pairing(recipe.pairing, base, pairs, recipe.seed, early, watch)
+    if done and crew().is_main_process:
+        save_weights(done, base.unet.state_dict(), describe(recipe, base), half=False)
+    crew().wait_for_everyone()
+    return done
 
 
 def _learn(

@@ -32,7 +32,7 @@ def redraw_lines(crop: Pixels, face: Face, share: float) -> Pixels:
     smooth = geometry.blur(light, _GRAIN * len(crop))
     dark = _lines_of(smooth)
     change = -share * dark / (1 + dark / _DEEP) if share > 0 else -share * (dark - _lines_of(-smooth))
-    skin = np.minimum(np.sum(list(zone_masks(face).values()), axis=0), 1) * face.skin * (1 - face.hair)
+    skin = np.minimum(np.sum(list(zone_masks(face, whole=True).values()), axis=0), 1) * face.skin * (1 - face.hair)
     return to_pixels(crop + (skin * change)[..., None])
 
 

@@ -18,9 +18,11 @@ from reage.evaluation.subjects import face_of, in_own_crop
 from reage.images.regions import to_pixels
 from reage.nets.diffusion import Base
 from reage.portraits import Portraits
+from reage.squares import ZONE_SQUARES, zone_of
 from reage.training.album import Album, AlbumConfig
 from reage.training.lessons import Teacher
 from reage.training.lines import redraw_lines
+from reage.training.loop import bf16
 from reage.types import ZONES, Pixels
 
 
@@ -70,10 +72,11 @@ class PairBatch:
 
 
 def draw_pairs(pairs: Pairs, num: int, generator: Generator) -> PairBatch:
-    """A batch: of each zone two different versions, in either order."""
+    """A batch: of each zone two different versions; every other time the first is the photo, as it is in use."""
     num_versions = pairs.scores.shape[1]
     rows = torch.randint(len(pairs), (num,), generator=generator).numpy()
-    first, by = (torch.randint(most, (num,), generator=generator).numpy() for most in (num_versions, num_versions - 1))
+    made, by, coin = (torch.randint(most, (num,), generator=generator).numpy() for most in [num_versions - 1] * 2 + [2])
+    first = coin * (1 + made)
     second = (first + 1 + by) % num_versions
     return PairBatch(
         values=torch.from_numpy(pairs.values[rows, first]).float(),
@@ -95,13 +98,14 @@ def encode_pairs(base: Base, albums: Sequence[Album], track: Callable[[range], I
         albums: of the photos, and then of each version, row by row the same.
         track: wraps the rows in a progress bar.
     """
-    zones, config, found = torch.arange(len(ZONES)), AlbumConfig(picture_px=base.picture_px), []
+    squares, config, found = torch.arange(len(ZONE_SQUARES)), AlbumConfig(picture_px=base.picture_px), []
+    zones = torch.tensor([ZONES.index(zone_of(name)) for name in ZONE_SQUARES])
     for row in track(range(len(albums[0]))):
-        rows = torch.full_like(zones, row)
-        cut = [album.cut(rows, zones, config, Generator().manual_seed(row)) for album in albums]
+        rows = torch.full_like(squares, row)
+        cut = [album.cut(rows, squares, config, Generator().manual_seed(row)) for album in albums]
         scores = torch.stack([one.scores for one in cut], 1)
         shown = ~scores.isnan().any(1)
-        with torch.autocast(base.device.type, torch.bfloat16):
+        with bf16(base.device):
             values = base.encode(torch.cat([one.x[shown] for one in cut]).to(base.device)).cpu()
         values = torch.stack(values.chunk(len(cut)), 1).half()
         found.append((values.numpy(), zones[shown].numpy(), scores[shown].numpy()))

@@ -10,20 +10,20 @@ from torch import Tensor
 from reage.nets.denoise import DenoiseConfig, denoise, draw_noise
 from reage.nets.diffusion import Base
 from reage.prompts import NOTHING, whole_prompt
-from reage.types import ZONES
+from reage.squares import ZONE_SQUARES, zone_of
 
 
 @dataclass(frozen=True)
-class ZoneOrder:
-    """A zone, the score it has, and the one it is to have."""
+class SquareOrder:
+    """One of `reage.squares.ZONE_SQUARES`, the score its zone has, and the one it is to have."""
 
-    zone: str
+    square: str
     now: float
     asked: float
 
 
 def redraw(
-    base: Base, x: Tensor, orders: Sequence[ZoneOrder], seed: int, config: DenoiseConfig
+    base: Base, x: Tensor, orders: Sequence[SquareOrder], seed: int, config: DenoiseConfig
 ) -> tuple[Tensor, Tensor]:
     """Squares of zones drawn anew from the same noise, once as asked for and once as they are.
 
@@ -38,9 +38,10 @@ def redraw(
         (K, 3, P, P) twice: with the scores asked for, and with those there are.
     """
     latents = base.encode(x).repeat(2, 1, 1, 1)
-    noise = draw_noise(base, seed, len(ZONES), latents.shape[-1])[[ZONES.index(order.zone) for order in orders]]
-    asked = [whole_prompt(order.zone, order.asked) for order in orders]
-    present = [whole_prompt(order.zone, order.now) for order in orders]
+    places = [ZONE_SQUARES.index(order.square) for order in orders]
+    noise = draw_noise(base, seed, len(ZONE_SQUARES), latents.shape[-1])[places]
+    asked = [whole_prompt(zone_of(order.square), order.asked) for order in orders]
+    present = [whole_prompt(zone_of(order.square), order.now) for order in orders]
     text, silence = base.embed([*asked, *present]), base.embed([NOTHING])
     aged, still = base.decode(denoise(base, latents, noise.repeat(2, 1, 1, 1), text, silence, config)).chunk(2)
     return aged, still

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from reage.engines.base import Condition
-from reage.engines.ldla.denoise import ZoneOrder, redraw
+from reage.engines.ldla.denoise import SquareOrder, redraw
 from reage.errors import EngineError, WeightsError
 from reage.images import geometry
 from reage.images.regions import to_pixels
@@ -21,7 +21,7 @@ from reage.nets.diffusion import Base, load_base
 from reage.nets.lora import take_in
 from reage.plan import expected_score, typical_score
 from reage.prompts import NEUTRAL, NOTHING
-from reage.squares import FACE, cut_squares, fine_face_px, paste_squares, square_from_crop
+from reage.squares import FACE, PARTS, cut_squares, fine_face_px, paste_squares, square_from_crop, zone_of
 from reage.types import ZONES, Aged, Face, Plan, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
 from reage.zones import zone_masks
@@ -119,16 +119,16 @@ class LdlaEngine:
         if not orders or plan.strength == 0:
             return Aged(crop=face.crop.copy())
         skin = face.skin * (1 - face.hair)
-        masks = {zone: mask * skin for zone, mask in zone_masks(face).items()}
-        zones = [order.zone for order in orders]
-        changes = plan.strength * self.change_zones(face, orders, plan.seed)
-        change = paste_squares(changes, face.to_crop(face.landmarks), zones, masks, len(face.crop))
-        reach = np.minimum(np.sum([masks[zone] for zone in zones], axis=0), 1)
+        masks = {zone: mask * skin for zone, mask in zone_masks(face, whole=True).items()}
+        names = [order.square for order in orders]
+        changes = plan.strength * self.change_squares(face, orders, plan.seed)
+        change = paste_squares(changes, face.to_crop(face.landmarks), names, masks, len(face.crop))
+        reach = np.minimum(np.sum([masks[zone] for zone in dict.fromkeys(map(zone_of, names))], axis=0), 1)
         if self.config.refiner is not None:
             change = change + reach[..., None] * self._blend(face, change, plan.seed, self.config.refiner)
         return Aged(crop=to_pixels(face.crop + change.mean(-1, keepdims=True)))
 
-    def find_orders(self, reading: Reading, plan: Plan) -> list[ZoneOrder]:
+    def find_orders(self, reading: Reading, plan: Plan) -> list[SquareOrder]:
         """What is asked of each zone, by name or with the age; those that would hardly change are left out."""
         assert plan.age is not None
         assert plan.age_from is not None
@@ -137,16 +137,16 @@ class LdlaEngine:
             now = reading.zones.get(zone, typical_score(zone, plan.age_from))
             asked = plan.zones.get(zone, expected_score(zone, now, plan.age_from, plan.age))
             if abs(asked - now) >= self.config.skipped_below:
-                orders.append(ZoneOrder(zone, now, asked))
+                orders += [SquareOrder(part, now, asked) for part in PARTS[zone]]
         return orders
 
-    def change_zones(self, face: Face, orders: list[ZoneOrder], seed: int) -> NDArray[np.float32]:
-        """(K, P, P, 3) change of each zone's square, levels."""
-        zones = [order.zone for order in orders]
-        squares = cut_squares(face.crop, face.to_crop(face.landmarks), zones, self.base.picture_px)
+    def change_squares(self, face: Face, orders: list[SquareOrder], seed: int) -> NDArray[np.float32]:
+        """(K, P, P, 3) change of each square, levels."""
+        names = [order.square for order in orders]
+        squares = cut_squares(face.crop, face.to_crop(face.landmarks), names, self.base.picture_px)
         x = to_net(squares).to(self.base.device)
         aged, still = (to_levels(part) for part in redraw(self.base, x, orders, seed, self.config.zones))
-        return np.stack([_without_shade(one, zone) for one, zone in zip(aged - still, zones, strict=True)])
+        return np.stack([_without_shade(one, name) for one, name in zip(aged - still, names, strict=True)])
 
     def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
@@ -160,7 +160,7 @@ class LdlaEngine:
         return geometry.warp(added[0], crop_from_square, len(face.crop), len(face.crop), edge="zero")
 
 
-def _without_shade(change: NDArray[np.float32], zone: str) -> NDArray[np.float32]:
-    if zone.split(".")[0] in _SHADED:
+def _without_shade(change: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    if name.split(".")[0] in _SHADED:
         return change
     return change - np.stack([geometry.blur(plane, _COARSE * len(change)) for plane in np.moveaxis(change, -1, 0)], -1)

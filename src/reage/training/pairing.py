@@ -1,0 +1,133 @@
+"""The stage of LDLA before the paper's losses: a denoiser learns to turn a zone into itself at another score.
+
+From the noised latents of one version of a zone, under the score of another, it is to find the noise that would leave
+the clear latents of that other. Errors are counted in units of the noise: counted in latents, those at little noise,
+where zones are redrawn, would weigh next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+
+from reage.nets.diffusion import Base
+from reage.prompts import NOTHING, whole_prompt
+from reage.training.journal import Watch
+from reage.training.latents import add_noise
+from reage.training.loop import Schedule, crew, fit, share_of
+from reage.training.pairs import PairBatch, Pairs, draw_pairs
+from reage.types import ZONES
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairingRecipe:
+    """How pairs are learned.
+
+    Args:
+        schedule: length and batch.
+        rate: highest learning rate of the denoiser.
+        steps: least and greatest noise step, of 1000; small ones are drawn more often.
+        silent: share of zones shown without a prompt, which stay as they are.
+        still: share shown with the score they have, which stay too.
+        begun: share of the others that are part of the way already, as zones are after the first steps.
+    """
+
+    schedule: Schedule = Schedule(steps=2400, batch=16, weight_decay=0.01, mean_decay=0.99, largest_gradient=1.0)
+    rate: float = 4e-4
+    steps: tuple[int, int] = (5, 400)
+    silent: float = 0.1
+    still: float = 0.2
+    begun: float = 0.5
+
+
+@dataclass(frozen=True)
+class PairDraw:
+    """What chance decides about a batch, (B, ...) each: the latents shown, what they are to become, and how."""
+
+    shown: Tensor
+    wanted: Tensor
+    kinds: Tensor
+    scores: Tensor
+    steps: Tensor
+    noise: Tensor
+    silent: Tensor
+
+
+def draw_steps(places: Tensor, steps: tuple[int, int]) -> Tensor:
+    """Noise steps (B,) int64 for places (B,) in [0, 1), half of them in the first quarter of what is allowed."""
+    first, last = steps
+    return first + (places.square() * (last - first + 1)).long()
+
+
+def draw_pairing(batch: PairBatch, recipe: PairingRecipe, generator: Generator) -> PairDraw:
+    """Who stays, who is part of the way, noise steps and noise."""
+    coin, begun, way, place = torch.rand(4, len(batch.values), generator=generator)
+    silent = coin < recipe.silent
+    stays = coin < recipe.silent + recipe.still
+    way = torch.where((begun < recipe.begun) & ~stays, way, 0.0)[:, None, None, None]
+    return PairDraw(
+        shown=torch.lerp(batch.values, batch.partners, way),
+        wanted=torch.where(stays[:, None, None, None], batch.values, batch.partners),
+        kinds=batch.kinds,
+        scores=torch.where(stays, batch.scores, batch.partner_scores),
+        steps=draw_steps(place, recipe.steps),
+        noise=torch.randn(batch.values.shape, generator=generator),
+        silent=silent,
+    )
+
+
+def noise_between(noisy: Tensor, wanted: Tensor, signal: Tensor) -> Tensor:
+    """The noise that would leave the wanted latents (B, c, h, w) of noisy ones with a share (B,) of their amplitude."""
+    signal = signal[:, None, None, None]
+    return (noisy - signal * wanted) / (1 - signal**2).sqrt()
+
+
+def pairing_loss(base: Base, draw: PairDraw, signal: Tensor) -> Tensor:
+    """Mean absolute error of the noise; `signal` is the share of the amplitude left at every step of the schedule."""
+    left = signal[draw.steps]
+    noisy = add_noise(draw.shown, draw.noise, left)
+    found = base.unet(noisy, draw.steps, encoder_hidden_states=say_targets(base, draw)).sample.float()
+    return (found - noise_between(noisy, draw.wanted, left)).abs().mean()
+
+
+@torch.no_grad()
+def say_targets(base: Base, draw: PairDraw) -> Tensor:
+    """P_target, now and then nothing, as text."""
+    rows = zip(draw.kinds.tolist(), draw.scores.tolist(), draw.silent.tolist(), strict=True)
+    prompts: Sequence[str] = [NOTHING if silent else whole_prompt(ZONES[kind], score) for kind, score, silent in rows]
+    return base.embed(prompts).to(draw.noise.device)
+
+
+def train_pairing(
+    recipe: PairingRecipe, base: Base, pairs: Pairs, seed: int, checkpoint: Path | None, watch: Watch | None
+) -> None:
+    """Trains the part of `base.unet` that asks for gradients, in place.
+
+    Args:
+        recipe: of the stage.
+        base: whose autoencoder made the pairs.
+        pairs: of training people.
+        seed: of the stage.
+        checkpoint: file a stopped run is resumed from.
+        watch: is told the number of each step that was made, and its loss.
+    """
+    device = crew().device
+    signal = base.scheduler.alphas_cumprod.sqrt().to(device)
+
+    def loss_of(generator: Generator) -> Tensor:
+        draw = draw_pairing(draw_pairs(pairs, recipe.schedule.batch, generator), recipe, generator)
+        own = share_of(recipe.schedule.batch)
+        return pairing_loss(base, PairDraw(**{name: rows[own].to(device) for name, rows in vars(draw).items()}), signal)
+
+    def tell(step: int, loss: float, mean: nn.Module) -> None:
+        if watch:
+            watch(step, {"pair": loss, "loss": loss})
+
+    mean = fit(
+        base.unet, loss_of, [(base.unet, recipe.rate)], recipe.schedule, seed=seed, checkpoint=checkpoint, watch=tell
+    )
+    base.unet.load_state_dict(mean.state_dict())
