@@ -87,7 +87,7 @@ class LdlaRecipe:
     pairing: PairingRecipe = field(default_factory=PairingRecipe)
     lora_rank: int = 0
     silent: float = 0.1
-    steps: tuple[int, int] = (20, 400)
+    steps: tuple[int, int] = (5, 400)
     honest_below: int = 400
     paired: float = 0.6
     near: float = 0.5
