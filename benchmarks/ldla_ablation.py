@@ -29,7 +29,7 @@ from reage.zone_scores import ZoneScorer
 
 LOSSES = ("full", "score", "cycle", "pair")
 READING_STEPS = 300
-SETTINGS = DenoiseConfig(noise_strength=0.1, guidance=7.0)
+SETTINGS = DenoiseConfig()
 
 
 def main() -> None:

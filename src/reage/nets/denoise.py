@@ -28,9 +28,9 @@ class DenoiseConfig:
         EngineError: when a value is outside its range.
     """
 
-    noise_strength: float = 0.1
-    steps: int = 10
-    guidance: float = 7.0
+    noise_strength: float = 0.02
+    steps: int = 5
+    guidance: float = 8.0
 
     def __post_init__(self) -> None:
         if not 0 < self.noise_strength <= 1:

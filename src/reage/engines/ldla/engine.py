@@ -26,7 +26,7 @@ from reage.types import ZONES, Aged, Face, Plan, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
 from reage.zones import zone_masks
 
-_SHADED = ("under_eye", "nasolabial", "lip_corners")
+_SHADED = ("crows_feet", "under_eye", "nasolabial", "lip_corners")
 """Zones whose age is also in broad light and shade; of the others only what is finer is changed."""
 _COARSE = 0.12
 """Sigma of what is broad, shares of a square's side."""
