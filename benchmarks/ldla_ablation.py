@@ -41,11 +41,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=8, help="held-out portraits that judge, spread over all")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    run, pairs, recipe = (
-        given.pairs.with_name(given.pairs.name.split(".")[0]),
-        load_arrays(given.pairs, Pairs),
-        LdlaRecipe(),
-    )
+    pairs, recipe = load_arrays(given.pairs, Pairs), LdlaRecipe()
+    run = given.pairs.with_name(given.pairs.name.split(".")[0])
     start = learn_pairs(recipe, load_base(DEFAULT_BASE), pairs, run)
     recipe = replace(
         recipe,

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +23,7 @@ from reage.nets.score_net import ScoreNetConfig, build_score_net
 from reage.prompts import NOTHING, whole_prompt, zone_prompt
 from reage.training.journal import Watch
 from reage.training.latents import add_noise, find_clear
-from reage.training.loop import Schedule, crew, fit, share_of
+from reage.training.loop import Schedule, crew, fit, own_part
 from reage.training.pairing import PairingRecipe, draw_steps, noise_between, train_pairing
 from reage.training.pairs import PairBatch, Pairs, draw_pairs
 from reage.types import ZONES
@@ -230,16 +229,6 @@ def learn_to_read(recipe: LdlaRecipe, pairs: Pairs, channels: int, checkpoint: P
     return fit(
         net, loss_of, [(net, recipe.reading_rate)], recipe.reading, seed=recipe.seed, checkpoint=checkpoint
     ).requires_grad_(True)
-
-
-Rows = TypeVar("Rows", PairBatch, Draw)
-
-
-def own_part(rows: Rows, device: torch.device) -> Rows:
-    """This process's share of a batch, where it computes."""
-    values = vars(rows)
-    own = share_of(len(next(iter(values.values()))))
-    return type(rows)(**{name: value[own].to(device) for name, value in values.items()})
 
 
 def train_ldla(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -27,6 +27,7 @@ from reage.errors import ReageError, WeightsError
 from reage.files import replace_file
 
 _STEPS_PER_SEED = 1_000_003
+Rows = TypeVar("Rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +129,13 @@ def share_of(num: int) -> slice:
         )
     own = num // state.num_processes
     return slice(own * state.process_index, own * (state.process_index + 1))
+
+
+def own_part(rows: Rows, device: torch.device) -> Rows:
+    """This process's share of a batch, a dataclass of tensors (B, ...), where it computes."""
+    values = vars(rows)
+    own = share_of(len(next(iter(values.values()))))
+    return type(rows)(**{name: value[own].to(device) for name, value in values.items()})
 
 
 def learning_rate_share(step: int, schedule: Schedule) -> float:

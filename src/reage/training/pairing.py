@@ -7,7 +7,6 @@ where zones are redrawn, would weigh next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from reage.nets.diffusion import Base
 from reage.prompts import NOTHING, whole_prompt
 from reage.training.journal import Watch
 from reage.training.latents import add_noise
-from reage.training.loop import Schedule, crew, fit, share_of
+from reage.training.loop import Schedule, crew, fit, own_part
 from reage.training.pairs import PairBatch, Pairs, draw_pairs
 from reage.types import ZONES
 
@@ -98,7 +97,7 @@ def pairing_loss(base: Base, draw: PairDraw, signal: Tensor) -> Tensor:
 def say_targets(base: Base, draw: PairDraw) -> Tensor:
     """P_target, now and then nothing, as text."""
     rows = zip(draw.kinds.tolist(), draw.scores.tolist(), draw.silent.tolist(), strict=True)
-    prompts: Sequence[str] = [NOTHING if silent else whole_prompt(ZONES[kind], score) for kind, score, silent in rows]
+    prompts = [NOTHING if silent else whole_prompt(ZONES[kind], score) for kind, score, silent in rows]
     return base.embed(prompts).to(draw.noise.device)
 
 
@@ -120,8 +119,7 @@ def train_pairing(
 
     def loss_of(generator: Generator) -> Tensor:
         draw = draw_pairing(draw_pairs(pairs, recipe.schedule.batch, generator), recipe, generator)
-        own = share_of(recipe.schedule.batch)
-        return pairing_loss(base, PairDraw(**{name: rows[own].to(device) for name, rows in vars(draw).items()}), signal)
+        return pairing_loss(base, own_part(draw, device), signal)
 
     def tell(step: int, loss: float, mean: nn.Module) -> None:
         if watch:
