@@ -33,12 +33,13 @@ STEPS = 20
 NUM_FACES = 8
 STYLES = ("+.2f", ".2f", ".2f", ".3f")
 STRENGTHS = (
-    (0.4, 3.0, 5),
-    (0.1, 8.0, 5),
-    (0.02, 3.0, 5),
-    (0.02, 8.0, 5),
-    (0.02, 12.0, 5),
-    (0.02, 8.0, 10),
+    (0.4, 3.0, 5, 1.0),
+    (0.1, 8.0, 5, 1.0),
+    (0.02, 8.0, 5, 1.0),
+    (0.02, 3.0, 5, 0.0),
+    (0.02, 8.0, 5, 0.0),
+    (0.02, 12.0, 5, 0.0),
+    (0.02, 8.0, 10, 0.0),
 )
 CHOSEN = {"1 zone": ("crows_feet.left",), "12 zones": ("all",)}
 
@@ -233,16 +234,17 @@ def strength(shards: Path, num_faces: int) -> str:
     faces, scorer, rows = read_faces(shards, "train", num_faces), ZoneScorer.load("zones-a"), []
     trained, alone = LdlaEngine.load().base, load_base(DEFAULT_BASE)
     for name, base, settings in (("base alone", alone, STRENGTHS[1:2]), ("ldla", trained, STRENGTHS)):
-        for noise, guidance, steps in settings:
-            config = LdlaConfig(zones=DenoiseConfig(noise_strength=noise, guidance=guidance, steps=steps), refiner=None)
-            engine = LdlaEngine(base, "", config)
-            rows.append([name, f"{noise:g}", f"{guidance:g}", str(steps), *respond(engine, faces, scorer)])
+        for noise, guidance, steps, grain in settings:
+            zones = DenoiseConfig(noise_strength=noise, guidance=guidance, steps=steps, grain=grain)
+            engine = LdlaEngine(base, "", LdlaConfig(zones=zones, refiner=None))
+            given = (f"{value:g}" for value in (noise, guidance, steps, grain))
+            rows.append([name, *given, *respond(engine, faces, scorer)])
             Console(stderr=True).print(*rows[-1], sep=" | ")
     note = (
         f"{num_faces} training portraits, all zones asked for 0 and for 1 and read by `zones-a`; no refiner. "
         "Made by `python benchmarks/ldla.py strength`."
     )
-    columns = ("weights", "noise strength", "guidance", "steps", *COLUMNS)
+    columns = ("weights", "noise strength", "guidance", "steps", "grain", *COLUMNS)
     return to_markdown("Noise, guidance and steps of ldla", note, columns, rows)
 
 

@@ -47,7 +47,7 @@ def main() -> None:
     recipe = replace(
         recipe,
         schedule=replace(recipe.schedule, steps=given.steps, mean_decay=0.97),
-        pairing=replace(recipe.pairing, schedule=replace(recipe.pairing.schedule, steps=0)),
+        pairing=(),
         reading=replace(recipe.reading, steps=READING_STEPS),
     )
     faces, scorer, rows = read_faces(given.shards, "val", given.people), ZoneScorer.load("zones-b"), []

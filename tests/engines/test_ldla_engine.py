@@ -21,7 +21,7 @@ from reage.weights import save_weights
 from reage.zone_scores import ZoneScorer
 from reage.zones import zone_masks
 
-QUICK = DenoiseConfig(noise_strength=0.1, steps=2)
+QUICK = DenoiseConfig(noise_strength=0.1, steps=2, grain=1.0)
 CONFIG = LdlaConfig(zones=QUICK, refiner=None)
 BLENDED = LdlaConfig(zones=QUICK, refiner=replace(QUICK, noise_strength=0.1))
 READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5, zones=dict.fromkeys(ZONES, 0.4))
@@ -99,6 +99,14 @@ def test_the_seed_decides_on_the_noise(base: Base, small_face: Face) -> None:
     assert (first != other).any()
 
 
+def test_without_grain_there_is_no_noise(base: Base, small_face: Face) -> None:
+    engine, plan = engine_on(base, gain=30.0), order(all=0.9)
+    engine.config = replace(CONFIG, zones=replace(QUICK, grain=0.0))
+    first, other = (engine.render(small_face, READING, replace(plan, seed=seed)).crop for seed in (0, 1))
+    np.testing.assert_array_equal(first, other)
+    assert (first != small_face.crop).any()
+
+
 def test_noise_of_a_place_is_its_own_whatever_else_is_drawn(base: Base) -> None:
     noise = draw_noise(base, 3, 12, 8)
     assert noise.shape == (12, base.latent_channels, 8, 8)
@@ -113,12 +121,12 @@ def test_grey_stays_grey(base: Base, small_face: Face) -> None:
     assert (aged != grey.crop).any()
 
 
-def test_guidance_and_steps_count(base: Base) -> None:
+def test_guidance_steps_and_grain_count(base: Base) -> None:
     latents, noise = torch.zeros(1, base.latent_channels, 8, 8), draw_noise(base, 0, 1, 8)
     text, silence = base.embed(["forehead"]), base.embed([""])
     made = [
         denoise(base, latents, noise, text, silence, config)
-        for config in (QUICK, replace(QUICK, guidance=1.0), replace(QUICK, steps=4), replace(QUICK, noise_strength=0.6))
+        for config in (QUICK, replace(QUICK, guidance=1.0), replace(QUICK, steps=4), replace(QUICK, grain=0.5))
     ]
     assert all((one - made[0]).abs().max() > 1e-4 for one in made[1:])
 
@@ -126,7 +134,7 @@ def test_guidance_and_steps_count(base: Base) -> None:
 def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
     latents = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     text = base.embed(["forehead"])
-    faint = DenoiseConfig(noise_strength=0.002, steps=2, guidance=1.0)
+    faint = DenoiseConfig(noise_strength=0.002, steps=2, guidance=1.0, grain=1.0)
     made = denoise(base, latents, draw_noise(base, 0, 1, 8), text, base.embed([""]), faint)
     assert (made - latents).abs().mean() < 0.1
 
@@ -139,6 +147,7 @@ def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
         ("steps", 0, "0 denoising steps"),
         ("steps", 900, "1 to 20"),
         ("guidance", -1.0, "guidance is -1"),
+        ("grain", 1.5, "grain is 1.5"),
     ],
 )
 def test_settings_out_of_range_are_refused(setting: str, value: float, words: str) -> None:

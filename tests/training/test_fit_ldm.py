@@ -24,7 +24,7 @@ from reage.training.latents import Latents, add_noise, caption, encode_album, fi
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
 from reage.training.lessons import Teacher
 from reage.training.loop import Schedule
-from reage.training.pairing import PairingRecipe, draw_pairing, noise_between, train_pairing
+from reage.training.pairing import IN_USE, PairingRecipe, draw_pairing, noise_between, train_pairing
 from reage.training.pairs import Pairs, Version, age_album, draw_pairs, encode_pairs
 from reage.training.stored import save_arrays
 from reage.types import ZONES, Aged, Face, Plan, Reading
@@ -33,7 +33,7 @@ STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_step
 RECIPE = LdlaRecipe(
     schedule=STEPS,
     reading=STEPS,
-    pairing=PairingRecipe(schedule=STEPS),
+    pairing=(PairingRecipe(schedule=STEPS),),
     honest_batch=4,
     weights=LdlaWeights(score=1.0, cycle=1.0),
 )
@@ -179,7 +179,7 @@ def test_any_two_versions_are_a_pair(pairs: Pairs) -> None:
 
 def test_zones_stay_or_are_turned_into_their_partners(pairs: Pairs) -> None:
     generator = torch.Generator().manual_seed(0)
-    batch, recipe = draw_pairs(pairs, 400, generator), PairingRecipe(silent=0.2, still=0.3, begun=0.5)
+    batch, recipe = draw_pairs(pairs, 400, generator), PairingRecipe(silent=0.2, still=0.3, begun=0.5, clear=0.25)
     draw = draw_pairing(batch, recipe, generator)
     stays = (draw.wanted == batch.values).flatten(1).all(1)
     begun = ~stays & (draw.shown != batch.values).flatten(1).any(1)
@@ -193,6 +193,7 @@ def test_zones_stay_or_are_turned_into_their_partners(pairs: Pairs) -> None:
     gone, whole = ((one - batch.values)[begun].flatten(1).norm(dim=1) for one in (draw.shown, batch.partners))
     way = gone / whole
     assert 0 < way.min() < 0.2 < 0.8 < way.max() < 1
+    assert (draw.noise == 0).flatten(1).all(1).float().mean() == pytest.approx(0.25, abs=0.07)
     first, last = recipe.steps
     assert first <= draw.steps.min() <= draw.steps.max() <= last
     assert (draw.steps < first + (last - first) / 4).float().mean() == pytest.approx(0.5, abs=0.08)
@@ -324,7 +325,7 @@ def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, b
     assert describe(recipe, base)["base"] == "ldm-tiny"
 
 
-@pytest.mark.parametrize("stopped", [2, 5, 7])
+@pytest.mark.parametrize("stopped", [2, 6, 10])
 def test_a_stopped_run_goes_on_where_it_was(stopped: int, album: Album, pairs: Pairs, tmp_path: Path) -> None:
     def run(stop_at: int | None, checkpoint: Path | None) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
@@ -335,7 +336,8 @@ def test_a_stopped_run_goes_on_where_it_was(stopped: int, album: Album, pairs: P
                 raise KeyboardInterrupt
 
         often = replace(STEPS, steps=4, checkpoint_seconds=0.0)
-        recipe = replace(RECIPE, schedule=often, pairing=replace(RECIPE.pairing, schedule=often))
+        pairing = (PairingRecipe(schedule=often), replace(IN_USE, schedule=often))
+        recipe = replace(RECIPE, schedule=often, pairing=pairing)
         if stop_at:
             with pytest.raises(KeyboardInterrupt):
                 train_ldla(recipe, base, pairs, checkpoint, watch)
@@ -369,7 +371,7 @@ torch.manual_seed(0)
 base = build_base(tiny(), build_tokenizer(all_prompts()))
 steps = Schedule(steps=3, batch=4, weight_decay=0.0, half=False)
 weights = LdlaWeights(cycle=1.0)
-pairing = PairingRecipe(schedule=steps)
+pairing = (PairingRecipe(schedule=steps),)
 recipe = LdlaRecipe(schedule=steps, reading=steps, pairing=pairing, honest_batch=4, weights=weights, quiet=0.1)
 losses = []
 pairs = load_arrays(Path(sys.argv[1]), Pairs)

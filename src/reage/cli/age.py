@@ -86,6 +86,14 @@ def age(
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
+    grain: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="How much of that noise is really added, 0 to 1; ldla does without, unless --base is given.",
+            rich_help_panel=_DIFFUSION,
+        ),
+    ] = None,
     refine: Annotated[
         bool,
         typer.Option(
@@ -120,6 +128,7 @@ def age(
             noise_strength=noise_strength,
             steps=steps,
             guidance=guidance,
+            grain=grain,
             refine=refine or None,
         ),
     )

@@ -30,6 +30,7 @@ class Diffusion:
         noise_strength: γ_n.
         steps: γ_inf.
         guidance: γ_g.
+        grain: share of the noise that is really added.
         refine: whether a second pass blends the zones.
     """
 
@@ -38,6 +39,7 @@ class Diffusion:
     noise_strength: float | None = None
     steps: int | None = None
     guidance: float | None = None
+    grain: float | None = None
     refine: bool | None = None
 
     def load(self, engine: str, weights: Path | None, device: str) -> Engine | None:
@@ -57,10 +59,10 @@ class Diffusion:
         if engine != "ldla":
             options = ", ".join(f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value)
             raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla, or personal.")
-        from reage.engines.ldla import REFINER, DenoiseConfig, LdlaConfig, LdlaEngine
+        from reage.engines.ldla import REFINER, UNTAUGHT, DenoiseConfig, LdlaConfig, LdlaEngine
 
         refiner = REFINER if given.pop("refine", False) else None
-        config = LdlaConfig(zones=DenoiseConfig(**given), refiner=refiner)
+        config = LdlaConfig(zones=replace(UNTAUGHT if base else DenoiseConfig(), **given), refiner=refiner)
         return LdlaEngine.load(weights, device, base=base, config=config)
 
 

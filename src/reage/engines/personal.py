@@ -35,7 +35,7 @@ _BEGINS = (*AGE_LABELS.values(), 90)
 _MIDDLES = tuple((begin + end) / 2 for begin, end in pairwise(_BEGINS))
 """Age in years at which a label alone is asked for."""
 
-REDRAWN = DenoiseConfig(noise_strength=0.5, steps=10, guidance=7.0)
+REDRAWN = DenoiseConfig(noise_strength=0.5, steps=10, guidance=7.0, grain=1.0)
 
 
 class PersonalEngine:

@@ -23,6 +23,8 @@ class DenoiseConfig:
         noise_strength: LDLA's γ_n, 0 to 1: how much noise is added, as a share of the whole schedule.
         steps: LDLA's γ_inf: denoising steps that are taken from there.
         guidance: LDLA's γ_g: how many times what the text asks for is done, beside what no text would.
+        grain: share of that noise that is really added, 0 to 1. Without any, all detail is there to go by, but a
+            denoiser must have learned to do without.
 
     Raises:
         EngineError: when a value is outside its range.
@@ -31,6 +33,7 @@ class DenoiseConfig:
     noise_strength: float = 0.02
     steps: int = 5
     guidance: float = 8.0
+    grain: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.noise_strength <= 1:
@@ -40,6 +43,8 @@ class DenoiseConfig:
             raise EngineError(f"{self.steps} denoising steps are asked for; at this noise strength, give 1 to {most}.")
         if not 0 <= self.guidance <= 20:
             raise EngineError(f"The guidance is {self.guidance:g}; it must be a number from 0 to 20.")
+        if not 0 <= self.grain <= 1:
+            raise EngineError(f"The grain is {self.grain:g}; it must be a number from 0 to 1.")
 
 
 def draw_noise(base: Base, seed: int, num: int, side: int) -> Tensor:
@@ -66,7 +71,7 @@ def denoise(base: Base, latents: Tensor, noise: Tensor, text: Tensor, silence: T
     scheduler, num = base.scheduler, len(latents)
     scheduler.set_timesteps(max(config.steps, round(config.steps / config.noise_strength)))
     steps = scheduler.timesteps[-config.steps :].to(latents.device)
-    now = scheduler.add_noise(latents, noise, steps[:1].expand(num))
+    now = scheduler.add_noise(latents, config.grain * noise, steps[:1].expand(num))
     texts = torch.cat([text, silence.expand(num, -1, -1)])
     for step in steps:
         now = scheduler.step(_find_noise(base, now, step, texts, config.guidance), step, now).prev_sample
@@ -82,7 +87,7 @@ def _find_noise(base: Base, now: Tensor, step: Tensor, texts: Tensor, guidance: 
     return unguided + guidance * (guided - unguided)
 
 
-FROM_NOTHING = DenoiseConfig(noise_strength=1.0, steps=30, guidance=3.0)
+FROM_NOTHING = DenoiseConfig(noise_strength=1.0, steps=30, guidance=3.0, grain=1.0)
 """Of pictures that are drawn from noise alone."""
 
 _TOGETHER = 8  # pictures

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from reage.prompts import NOTHING, whole_prompt, zone_prompt
 from reage.training.journal import Watch
 from reage.training.latents import add_noise, find_clear
 from reage.training.loop import Schedule, crew, fit, own_part
-from reage.training.pairing import PairingRecipe, draw_steps, noise_between, train_pairing
+from reage.training.pairing import IN_USE, PairingRecipe, draw_steps, leave_clear, noise_between, train_pairing
 from reage.training.pairs import PairBatch, Pairs, draw_pairs
 from reage.types import ZONES
 from reage.weights import load_torch_weights, save_weights
@@ -64,9 +65,10 @@ class LdlaRecipe:
         reading_rate: its highest learning rate then.
         score_rate: the same beside the rest.
         honest_batch: pictures it goes on learning from, at every step.
-        pairing: the stage before the paper's losses.
+        pairing: the stages before the paper's losses.
         lora_rank: of the matrices added to attention layers; 0 trains the whole denoiser.
         silent: share of zones shown without a prompt.
+        clear: share shown without noise, as zones are in use.
         steps: least and greatest noise step, of 1000; small ones are drawn more often.
         honest_below: noise step below which the net that reads scores also learns from one-step estimates.
         paired: share of targets that are the score of the other picture of the pair.
@@ -83,9 +85,10 @@ class LdlaRecipe:
     reading_rate: float = 1e-3
     score_rate: float = 1e-4
     honest_batch: int = 32
-    pairing: PairingRecipe = field(default_factory=PairingRecipe)
+    pairing: tuple[PairingRecipe, ...] = (PairingRecipe(), IN_USE)
     lora_rank: int = 0
     silent: float = 0.1
+    clear: float = 0.5
     steps: tuple[int, int] = (5, 400)
     honest_below: int = 400
     paired: float = 0.6
@@ -110,14 +113,15 @@ def draw_order(batch: PairBatch, recipe: LdlaRecipe, generator: Generator) -> Dr
     """Targets, of their pair, near the score there is or anywhere, noise steps and noise."""
     num = len(batch.values)
     anywhere, by, coin, of_pair, place, quiet = torch.rand(6, num, generator=generator)
+    noise, noise_back = torch.randn(2, *batch.values.shape, generator=generator)
     near = (batch.scores + recipe.reach * (2 * by - 1)).clamp(0, 1)
     free, paired = torch.where(coin < recipe.near, near, anywhere), of_pair < recipe.paired
     return Draw(
         targets=torch.where(paired, batch.partner_scores, free),
         paired=paired,
         steps=draw_steps(place, recipe.steps),
-        noise=torch.randn(batch.values.shape, generator=generator),
-        noise_back=torch.randn(batch.values.shape, generator=generator),
+        noise=leave_clear(noise, recipe.clear, generator),
+        noise_back=noise_back,
         silent=quiet < recipe.silent,
     )
 
@@ -262,28 +266,36 @@ def train_ldla(
         reader = learn_to_read(recipe, pairs, channels, checkpoint and checkpoint.with_suffix(".reading"))
     net = Ldla(base, reader).to(device)
 
-    def later(step: int, losses: Mapping[str, float]) -> None:
-        if watch:
-            watch(recipe.pairing.schedule.steps + step, losses)
-
-    _learn(net, recipe, pairs, checkpoint, later)
+    before = sum(stage.schedule.steps for stage in recipe.pairing)
+    _learn(net, recipe, pairs, checkpoint, watch and partial(_later, watch, before))
     return net.requires_grad_(False)
 
 
 def learn_pairs(
     recipe: LdlaRecipe, base: Base, pairs: Pairs, checkpoint: Path | None, watch: Watch | None = None
 ) -> Path | None:
-    """The stage before the paper's losses; what it has made is kept beside the checkpoint, at the path returned."""
-    done = checkpoint and checkpoint.with_suffix(".paired.safetensors")
-    if done and done.is_file():
-        base.unet.load_state_dict(load_torch_weights(done)[0])
-        return done
-    early = checkpoint and checkpoint.with_suffix(".pairing")
-    train_pairing(recipe.pairing, base, pairs, recipe.seed, early, watch)
-    if done and crew().is_main_process:
-        save_weights(done, base.unet.state_dict(), describe(recipe, base), half=False)
-    crew().wait_for_everyone()
-    return done
+    """The stages before the paper's losses.
+
+    Returns:
+        What is kept, beside the checkpoint, of what the last of them has made.
+    """
+    made, before = None, 0
+    for place, stage in enumerate(recipe.pairing):
+        made = checkpoint and checkpoint.with_suffix(f".paired-{place + 1}.safetensors")
+        if made and made.is_file():
+            base.unet.load_state_dict(load_torch_weights(made)[0])
+        else:
+            early = checkpoint and checkpoint.with_suffix(f".pairing-{place + 1}")
+            train_pairing(stage, base, pairs, recipe.seed + place, early, watch and partial(_later, watch, before))
+            if made and crew().is_main_process:
+                save_weights(made, base.unet.state_dict(), describe(recipe, base), half=False)
+            crew().wait_for_everyone()
+        before += stage.schedule.steps
+    return made
+
+
+def _later(watch: Watch, before: int, step: int, losses: Mapping[str, float]) -> None:
+    watch(before + step, losses)
 
 
 def _learn(

@@ -1,6 +1,6 @@
 """The `ldla` engine: one zone at a time, by latent diffusion, after LDLA (arXiv 2507.21600)."""
 
-from reage.engines.ldla.engine import REFINER, LdlaConfig, LdlaEngine
+from reage.engines.ldla.engine import REFINER, UNTAUGHT, LdlaConfig, LdlaEngine
 from reage.nets.denoise import DenoiseConfig
 
-__all__ = ["REFINER", "DenoiseConfig", "LdlaConfig", "LdlaEngine"]
+__all__ = ["REFINER", "UNTAUGHT", "DenoiseConfig", "LdlaConfig", "LdlaEngine"]

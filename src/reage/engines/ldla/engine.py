@@ -32,8 +32,10 @@ _COARSE = 0.12
 """Sigma of what is broad, shares of a square's side."""
 
 
-REFINER = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0)
+REFINER = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0, grain=1.0)
 """A second pass over the face that changes little."""
+UNTAUGHT = DenoiseConfig(noise_strength=0.4, steps=20, guidance=5.0, grain=1.0)
+"""For a base that has not learned from pairs: it can only redraw a zone that is half noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ class LdlaEngine:
             if weights is not None:
                 raise EngineError("Weights of ldla name the base they were trained for; give weights or a base.")
             loaded = load_base(base, device)
-            return cls(loaded, loaded.weights_hash, config)
+            return cls(loaded, loaded.weights_hash, config or LdlaConfig(zones=UNTAUGHT))
         path = find_weights(weights or cls.name)
         tensors, stored = load_torch_weights(path)
         with made_for(path, "LDLA"):
