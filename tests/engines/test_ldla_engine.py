@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+from reage.engines.ldla import UNTAUGHT, DenoiseConfig, LdlaConfig, LdlaEngine
 from reage.errors import EngineError, WeightsError
 from reage.nets.denoise import denoise, draw_noise
 from reage.nets.diffusion import Base, load_base, save_base
@@ -131,6 +131,18 @@ def test_guidance_steps_and_grain_count(base: Base) -> None:
     assert all((one - made[0]).abs().max() > 1e-4 for one in made[1:])
 
 
+def test_guidance_does_not_overshoot_at_the_last_step(base: Base) -> None:
+    latents, noise = torch.zeros(1, base.latent_channels, 8, 8), draw_noise(base, 0, 1, 8)
+    text, silence = base.embed(["forehead"]), base.embed([""])
+    alone = replace(QUICK, steps=1, reach=1.0, guidance=12.0)
+    made = [
+        denoise(base, latents, noise, text, silence, config)
+        for config in (alone, replace(alone, guidance=8.0), replace(alone, guidance=0.5), replace(alone, reach=2.0))
+    ]
+    torch.testing.assert_close(made[0], made[1])
+    assert all((one - made[0]).abs().max() > 1e-4 for one in made[2:])
+
+
 def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
     latents = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     text = base.embed(["forehead"])
@@ -180,6 +192,7 @@ def test_a_base_works_without_weights(folder: Path, small_face: Face) -> None:
     engine = LdlaEngine.load(base=folder, config=CONFIG)
     assert len(engine.weights_hash) == 12
     assert engine.render(small_face, READING, order(forehead=0.9)).crop.shape == small_face.crop.shape
+    assert LdlaEngine.load(base=folder).config.zones == UNTAUGHT
 
 
 def test_weights_that_do_not_fit_are_refused_in_a_sentence(folder: Path, base: Base, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ After identity-preserving aging (IJCB 2023, arXiv 2307.08585), which draws new p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +36,7 @@ _BEGINS = (*AGE_LABELS.values(), 90)
 _MIDDLES = tuple((begin + end) / 2 for begin, end in pairwise(_BEGINS))
 """Age in years at which a label alone is asked for."""
 
-REDRAWN = DenoiseConfig(noise_strength=0.5, steps=10, guidance=7.0, grain=1.0)
+REDRAWN = DenoiseConfig(noise_strength=0.5, steps=10, guidance=7.0, grain=1.0, reach=math.inf)
 
 
 class PersonalEngine:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
@@ -13,6 +15,9 @@ from reage.images.tensors import from_net
 from reage.nets.diffusion import Base
 from reage.prompts import NOTHING
 from reage.types import Pixels
+
+if TYPE_CHECKING:
+    from diffusers import DDIMScheduler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,8 @@ class DenoiseConfig:
         guidance: LDLA's γ_g: how many times what the text asks for is done, beside what no text would.
         grain: share of that noise that is really added, 0 to 1. Without any, all detail is there to go by, but a
             denoiser must have learned to do without.
+        reach: how many times all that is left to be changed one step may do. Guidance beyond that is cut: a late step
+            goes most of the way anyway, and would overshoot.
 
     Raises:
         EngineError: when a value is outside its range.
@@ -32,8 +39,9 @@ class DenoiseConfig:
 
     noise_strength: float = 0.02
     steps: int = 5
-    guidance: float = 8.0
+    guidance: float = 12.0
     grain: float = 0.0
+    reach: float = 1.5
 
     def __post_init__(self) -> None:
         if not 0 < self.noise_strength <= 1:
@@ -73,9 +81,16 @@ def denoise(base: Base, latents: Tensor, noise: Tensor, text: Tensor, silence: T
     steps = scheduler.timesteps[-config.steps :].to(latents.device)
     now = scheduler.add_noise(latents, config.grain * noise, steps[:1].expand(num))
     texts = torch.cat([text, silence.expand(num, -1, -1)])
-    for step in steps:
-        now = scheduler.step(_find_noise(base, now, step, texts, config.guidance), step, now).prev_sample
+    for step, guidance in zip(steps, _limit_guidance(scheduler, steps, config), strict=True):
+        now = scheduler.step(_find_noise(base, now, step, texts, guidance), step, now).prev_sample
     return now
+
+
+def _limit_guidance(scheduler: DDIMScheduler, steps: Tensor, config: DenoiseConfig) -> list[float]:
+    """The guidance of each step, less where the step takes much of the noise that is left away."""
+    signal = torch.cat([scheduler.alphas_cumprod[steps.cpu()], scheduler.final_alpha_cumprod.reshape(1)])
+    noise = ((1 - signal) / signal).sqrt()
+    return (config.reach / (1 - noise[1:] / noise[:-1])).clamp(max=config.guidance).tolist()
 
 
 def _find_noise(base: Base, now: Tensor, step: Tensor, texts: Tensor, guidance: float) -> Tensor:
@@ -87,7 +102,7 @@ def _find_noise(base: Base, now: Tensor, step: Tensor, texts: Tensor, guidance: 
     return unguided + guidance * (guided - unguided)
 
 
-FROM_NOTHING = DenoiseConfig(noise_strength=1.0, steps=30, guidance=3.0, grain=1.0)
+FROM_NOTHING = DenoiseConfig(noise_strength=1.0, steps=30, guidance=3.0, grain=1.0, reach=math.inf)
 """Of pictures that are drawn from noise alone."""
 
 _TOGETHER = 8  # pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -32,9 +33,9 @@ _COARSE = 0.12
 """Sigma of what is broad, shares of a square's side."""
 
 
-REFINER = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0, grain=1.0)
+REFINER = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0, grain=1.0, reach=math.inf)
 """A second pass over the face that changes little."""
-UNTAUGHT = DenoiseConfig(noise_strength=0.4, steps=20, guidance=5.0, grain=1.0)
+UNTAUGHT = DenoiseConfig(noise_strength=0.4, steps=20, guidance=5.0, grain=1.0, reach=math.inf)
 """For a base that has not learned from pairs: it can only redraw a zone that is half noise."""
 
 
