@@ -102,10 +102,9 @@ def ways(engine: Any, face: Any, reading: Any, plan: Any) -> dict[str, np.ndarra
     from reage.engines.ldla.denoise import redraw
     from reage.images.tensors import to_levels, to_net
     from reage.squares import cut_squares, paste_squares
-    from reage.zones import zone_masks
+    from reage.zones import bare_masks, zone_masks
 
-    points, skin = face.to_crop(face.landmarks), face.skin * (1 - face.hair)
-    soft = {zone: mask * skin for zone, mask in zone_masks(face, whole=True).items()}
+    points, skin, soft = face.to_crop(face.landmarks), face.skin * (1 - face.hair), bare_masks(face)
     hard = {zone: (mask * skin > 0.5).astype(np.float32) for zone, mask in zone_masks(face).items()}
     everywhere = {zone: mask / np.maximum(sum(soft.values()), 0.02) for zone, mask in soft.items()}
     orders = engine.find_orders(reading, plan)

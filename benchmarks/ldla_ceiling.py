@@ -31,7 +31,7 @@ from reage.training.diffusion import load_teacher
 from reage.training.pairs import VERSIONS, age_album
 from reage.types import ZONES, Face, Pixels, Plan, Reading
 from reage.zone_scores import ZoneScorer
-from reage.zones import zone_masks
+from reage.zones import bare_masks
 
 STAGES = ("the pictures", "in the zones", "through the autoencoder", "the engine, all zones", "the engine, one zone")
 
@@ -70,8 +70,7 @@ def versions_of(
     face: Face, reading: Reading, engine: LdlaEngine, crops: list[Pixels]
 ) -> dict[str, tuple[Pixels | list[Pixels], Pixels | list[Pixels]]]:
     """Stage -> the crop at least and greatest score; one for each zone where they are asked for singly."""
-    points, skin = face.to_crop(face.landmarks), face.skin * (1 - face.hair)
-    masks = {zone: mask * skin for zone, mask in zone_masks(face, whole=True).items()}
+    points, masks = face.to_crop(face.landmarks), bare_masks(face)
     squares = [cut_squares(crop, points, ZONE_SQUARES, engine.base.picture_px) for crop in (face.crop, *crops)]
     seen = [to_levels(engine.base.decode(engine.base.encode(to_net(one)))) for one in squares]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from reage.zones import (
     MAP_AGES_YEARS,
     ZONE_SHAPES,
     Ellipse,
+    bare_masks,
     ellipse_mask,
     face_grid,
     make_aging_map,
@@ -47,6 +49,21 @@ def test_masks_share_the_face_out(face: Face) -> None:
         assert mask.dtype == np.float32
         assert mask.min() >= 0
     assert np.sum(list(masks.values()), axis=0).max() <= 1 + 1e-5
+
+
+def test_a_zone_alone_is_whole(face: Face) -> None:
+    """Beside others it shares what lies in both."""
+    alone, shared = zone_masks(face, ["glabella"]), zone_masks(face)
+    assert tuple(alone) == ("glabella",)
+    assert (alone["glabella"] >= shared["glabella"] - 1e-6).all()
+    assert (alone["glabella"] - shared["glabella"]).max() > 0.3
+
+
+def test_bare_skin_is_what_no_hair_covers(face: Face) -> None:
+    covered = replace(face, hair=np.ones_like(face.hair))
+    assert np.max(list(bare_masks(face).values())) > 0.99
+    assert not np.any(list(bare_masks(covered).values()))
+    assert np.sum(list(bare_masks(face).values()), axis=0).max() <= 1 + 1e-5
 
 
 @pytest.mark.parametrize("zone", ZONES)

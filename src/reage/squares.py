@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
-from reage.types import ZONES, Matrix, Pixels, Plane
+from reage.images.geometry import AnyPixels
+from reage.types import ZONES, Matrix, Plane
 from reage.zones import EYES_IN_CROP, FACE_PER_CROP, ZONE_SHAPES, face_scale, smoothstep
 
 MARGIN = 0.15
@@ -88,8 +89,8 @@ def square_from_crop(name: str, landmarks: Plane, crop_px: int, square_px: int) 
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float64)
 
 
-def cut_squares(crop: Pixels, landmarks: Plane, names: Sequence[str], square_px: int) -> Pixels:
-    """(S, S, 3) crop and its five landmarks (5, 2) crop px -> (K, P, P, 3), one square for each name."""
+def cut_squares(crop: AnyPixels, landmarks: Plane, names: Sequence[str], square_px: int) -> AnyPixels:
+    """Crop (S, S, C) or (S, S), its five landmarks (5, 2) crop px -> one square (P, P, ...) for each of K names."""
     matrices = (square_from_crop(name, landmarks, len(crop), square_px) for name in names)
     return np.stack([geometry.warp(crop, matrix, square_px, square_px) for matrix in matrices])
 
@@ -100,21 +101,21 @@ def paste_squares(
     """The change of a crop made of those of its zones: each where its mask is, fading at the border of its square.
 
     Args:
-        changes: (K, P, P, 3) change of each square, in any unit.
+        changes: (K, P, P, C) change of each square, in any unit.
         landmarks: (5, 2) crop px.
         names: K of `SQUARES`; all squares of a zone, one after the other.
         masks: (S, S) for each of their zones, which add up to at most 1.
         crop_px: side S of the crop.
 
     Returns:
-        (S, S, 3) in that unit; 0 outside all masks.
+        (S, S, C) in that unit; 0 outside all masks.
     """
     fade = _fade(changes.shape[1])[..., None]
     parts = [np.concatenate([change * fade, fade], -1) for change in changes]
-    pasted = np.zeros((crop_px, crop_px, 3), np.float32)
+    pasted = np.zeros((crop_px, crop_px, changes.shape[-1]), np.float32)
     for zone, own in groupby(zip(names, parts, strict=True), lambda one: zone_of(one[0])):
         placed = np.sum([_put_back(part, landmarks, name, crop_px) for name, part in own], axis=0)
-        pasted += masks[zone][..., None] * placed[..., :3] / np.maximum(placed[..., 3:], 1)
+        pasted += masks[zone][..., None] * placed[..., :-1] / np.maximum(placed[..., -1:], 1)
     return pasted
 
 

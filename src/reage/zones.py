@@ -7,7 +7,7 @@ Convention:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,18 +114,25 @@ def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def zone_masks(face: Face, *, whole: bool = False) -> dict[str, Plane]:
+def zone_masks(face: Face, zones: Collection[str] = ZONES, *, whole: bool = False) -> dict[str, Plane]:
     """Soft mask of each zone in the crop; where zones overlap the masks are scaled to add up to at most 1.
 
     Args:
         face: in whose crop they lie.
+        zones: that are wanted; others take nothing from them.
         whole: 1 in all of a zone, not only well inside, see `ellipse_mask`.
     """
     side = face.crop.shape[0]
     grid = face_grid(side, face.to_crop(face.landmarks))
-    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], whole=whole) for zone in ZONES}
+    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], whole=whole) for zone in zones}
     total = np.maximum(np.sum(list(masks.values()), axis=0), 1)
     return {zone: mask / total for zone, mask in masks.items()}
+
+
+def bare_masks(face: Face, zones: Collection[str] = ZONES) -> dict[str, Plane]:
+    """The skin of each `whole` zone that no hair covers, see `zone_masks`."""
+    skin = face.skin * (1 - face.hair)
+    return {zone: mask * skin for zone, mask in zone_masks(face, zones, whole=True).items()}
 
 
 def make_aging_map(

@@ -26,6 +26,7 @@ from reage.training.lessons import Teacher
 from reage.training.loop import Schedule
 from reage.training.pairing import IN_USE, PairingRecipe, draw_pairing, noise_between, train_pairing
 from reage.training.pairs import Pairs, Version, age_album, draw_pairs, encode_pairs
+from reage.training.shades import Shades
 from reage.training.stored import save_arrays
 from reage.types import ZONES, Aged, Face, Plan, Reading
 
@@ -228,7 +229,8 @@ def test_aged_albums_differ_in_light_alone(
     face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
 ) -> None:
     portraits = to_columns([make_portrait(face.crop, person=name, age_years=40.0, sex="F") for name in "AB"])
-    aged = age_album(portraits, Teacher.load(Reddener()), Version(20.0, -0.5))
+    shades = Shades(changes=np.zeros((2, 96, 96), np.float32))
+    aged = age_album(portraits, Teacher.load(Reddener()), shades, Version(20.0, -0.5, 0.0))
     change = aged.crops.astype(int) - portraits.crops
     assert change.mean() < -1
     assert np.median(np.ptp(change, axis=-1)) == 0

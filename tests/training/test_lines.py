@@ -25,7 +25,7 @@ def lined(face: Face) -> Pixels:
 
 def line_of(change: np.ndarray, row: float, face: Face) -> float:
     """Mean change along a line, where it crosses zones."""
-    inside = np.sum(list(zone_masks(face).values()), axis=0) * face.skin * (1 - face.hair) > 0.99
+    inside = np.sum(list(zone_masks(face).values()), axis=0) * face.skin * (1 - face.hair) * face.matte > 0.99
     start = round(row * len(change))
     rows = slice(start, start + 2)
     assert inside[rows].any()
@@ -49,7 +49,7 @@ def test_lines_are_filled_in_dark_and_light(lined: Pixels, face: Face) -> None:
 @pytest.mark.parametrize("share", [1.0, -0.9])
 def test_only_skin_in_zones_is_redrawn(face: Face, share: float) -> None:
     change = redraw_lines(face.crop, face, share).astype(int) - face.crop
-    outside = np.sum(list(zone_masks(face).values()), axis=0) * face.skin * (1 - face.hair) == 0
+    outside = np.sum(list(zone_masks(face).values()), axis=0) * face.skin * (1 - face.hair) * face.matte == 0
     assert np.abs(change[outside]).max() == 0
     assert np.abs(change).max() > 3
     assert np.median(np.ptp(change[~outside], axis=-1)) == 0

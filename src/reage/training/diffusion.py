@@ -24,6 +24,7 @@ from reage.training.ldla import LdlaRecipe, describe, train_ldla, trained_tensor
 from reage.training.lessons import Teacher
 from reage.training.pairs import VERSIONS, Pairs, Version, age_album, encode_pairs
 from reage.training.run import DEFAULT_BASE, Run, Weights
+from reage.training.shades import Shades, fit_shades
 from reage.training.stored import load_arrays, save_arrays
 from reage.zone_scores import ZoneScorer
 
@@ -104,16 +105,26 @@ def open_pairs(base: Base, training: Portraits, album: Album, run: Run) -> Pairs
     """The album's zones beside younger and older ones, as this base encodes them, made once."""
     stored = run.checkpoint.with_suffix(".pairs.npz")
     if not stored.exists():
-        albums = [album, *(_open_aged(training, run, version) for version in VERSIONS)]
+        shades = open_shades(training, album, run)
+        albums = [album, *(_open_aged(training, shades, run, version) for version in VERSIONS)]
         save_arrays(stored, encode_pairs(base, albums, lambda rows: track(rows, "pairs")))
     return load_arrays(stored, Pairs)
 
 
-def _open_aged(training: Portraits, run: Run, version: Version) -> Album:
+def open_shades(training: Portraits, album: Album, run: Run) -> Shades:
+    """The shades of training people's zones, made once."""
+    stored = run.checkpoint.with_suffix(".shades.npz")
+    if not stored.exists():
+        shades = fit_shades(training, album.scores, Parser.load(), lambda rows: track(rows, "shades"))
+        save_arrays(stored, shades)
+    return load_arrays(stored, Shades)
+
+
+def _open_aged(training: Portraits, shades: Shades, run: Run, version: Version) -> Album:
     stored = run.checkpoint.with_suffix(f".{version.age_years:.0f}.npz")
     if not stored.exists():
         label = f"at {version.age_years:.0f}"
-        save_arrays(stored, age_album(training, load_teacher(), version, lambda rows: track(rows, label)))
+        save_arrays(stored, age_album(training, load_teacher(), shades, version, lambda rows: track(rows, label)))
     return load_arrays(stored, Album)
 
 

@@ -25,7 +25,15 @@ from reage.prompts import NOTHING, whole_prompt, zone_prompt
 from reage.training.journal import Watch
 from reage.training.latents import add_noise, find_clear
 from reage.training.loop import Schedule, crew, fit, own_part
-from reage.training.pairing import IN_USE, PairingRecipe, draw_steps, leave_clear, noise_between, train_pairing
+from reage.training.pairing import (
+    IN_USE,
+    PairingRecipe,
+    distance,
+    draw_steps,
+    leave_clear,
+    noise_between,
+    train_pairing,
+)
 from reage.training.pairs import PairBatch, Pairs, draw_pairs
 from reage.types import ZONES
 from reage.weights import load_torch_weights, save_weights
@@ -85,7 +93,7 @@ class LdlaRecipe:
     reading_rate: float = 1e-3
     score_rate: float = 1e-4
     honest_batch: int = 32
-    pairing: tuple[PairingRecipe, ...] = (PairingRecipe(), IN_USE)
+    pairing: tuple[PairingRecipe, ...] = (PairingRecipe(), IN_USE, IN_USE)
     lora_rank: int = 0
     silent: float = 0.1
     clear: float = 0.5
@@ -161,8 +169,8 @@ class Ldla(nn.Module):
         if weights.cycle:
             losses["cycle"] = self._cycle(batch.values, made, draw, whole)
         if weights.pair:
-            away = found - noise_between(noisy, batch.partners, self.signal[draw.steps])
-            losses["pair"] = (draw.paired * away.abs().mean((1, 2, 3))).mean()
+            away = distance(found, noise_between(noisy, batch.partners, self.signal[draw.steps]))
+            losses["pair"] = (draw.paired * away).mean()
         honest = self._honest(batch, back.detach(), draw.steps < recipe.honest_below, real)
         self.seen = {name: loss.item() for name, loss in losses.items()} | {"honest": honest.item()}
         shares = {"score": ramp, "cycle": ramp}

@@ -7,7 +7,7 @@ import numpy as np
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.types import Face, Pixels, Plane
-from reage.zones import zone_masks
+from reage.zones import bare_masks
 
 _GRAIN = 0.0023
 """Sigma of what is too fine to be a line; this and the radii are shares of a crop side."""
@@ -18,7 +18,7 @@ _DEEP = 12.0
 
 
 def redraw_lines(crop: Pixels, face: Face, share: float) -> Pixels:
-    """The lines in the skin of the twelve zones.
+    """The lines in the skin of the twelve zones; glasses, lids and lips stay.
 
     Args:
         crop: (S, S, 3) a picture of the face, in its crop.
@@ -32,7 +32,7 @@ def redraw_lines(crop: Pixels, face: Face, share: float) -> Pixels:
     smooth = geometry.blur(light, _GRAIN * len(crop))
     dark = _lines_of(smooth)
     change = -share * dark / (1 + dark / _DEEP) if share > 0 else -share * (dark - _lines_of(-smooth))
-    skin = np.minimum(np.sum(list(zone_masks(face, whole=True).values()), axis=0), 1) * face.skin * (1 - face.hair)
+    skin = np.sum(list(bare_masks(face).values()), axis=0) * face.matte
     return to_pixels(crop + (skin * change)[..., None])
 
 

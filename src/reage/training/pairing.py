@@ -45,6 +45,8 @@ class PairingRecipe:
     clear: float = 0.0
 
 
+_FAINT = 1e-8
+
 IN_USE = PairingRecipe(steps=(2, 40), clear=0.8)
 """A second stage: hardly any noise, as in use."""
 
@@ -99,11 +101,20 @@ def noise_between(noisy: Tensor, wanted: Tensor, signal: Tensor) -> Tensor:
 
 
 def pairing_loss(base: Base, draw: PairDraw, signal: Tensor) -> Tensor:
-    """Mean absolute error of the noise; `signal` is the share of the amplitude left at every step of the schedule."""
+    """Mean error of the noise; `signal` is the share of the amplitude left at every step of the schedule."""
     left = signal[draw.steps]
     noisy = add_noise(draw.shown, draw.noise, left)
     found = base.unet(noisy, draw.steps, encoder_hidden_states=say_targets(base, draw)).sample.float()
-    return (found - noise_between(noisy, draw.wanted, left)).abs().mean()
+    return distance(found, noise_between(noisy, draw.wanted, left)).mean()
+
+
+def distance(found: Tensor, wanted: Tensor) -> Tensor:
+    """(B, c, h, w) twice -> (B,) root mean squares of what lies between.
+
+    Lines are few, and where they will be is not certain: the middle of what they may be, place by place, is no line at
+    all. The middle of whole pictures is not much unlike their mean, in which there is a little of each.
+    """
+    return (found - wanted).square().mean((1, 2, 3)).add(_FAINT).sqrt()
 
 
 @torch.no_grad()

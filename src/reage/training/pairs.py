@@ -23,6 +23,7 @@ from reage.training.album import Album, AlbumConfig
 from reage.training.lessons import Teacher
 from reage.training.lines import redraw_lines
 from reage.training.loop import bf16
+from reage.training.shades import Shades, shade_zones
 from reage.types import ZONES, Pixels
 
 
@@ -33,13 +34,15 @@ class Version:
     Args:
         age_years: that the teacher makes it.
         lines: what then becomes of its lines, see `reage.training.lines`.
+        score: that the shades of its zones are to have, see `reage.training.shades`.
     """
 
     age_years: float
     lines: float
+    score: float
 
 
-VERSIONS = (Version(20.0, -0.9), Version(80.0, 1.7))
+VERSIONS = (Version(20.0, -0.9, 0.0), Version(80.0, 1.7, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,21 +117,28 @@ def encode_pairs(base: Base, albums: Sequence[Album], track: Callable[[range], I
 
 
 def age_album(
-    portraits: Portraits, teacher: Teacher, version: Version, track: Callable[[range], Iterable[int]] = iter
+    portraits: Portraits,
+    teacher: Teacher,
+    shades: Shades,
+    version: Version,
+    track: Callable[[range], Iterable[int]] = iter,
 ) -> Album:
     """The portraits younger or older, in light alone, and the scores that their zones have then.
 
     Args:
         portraits: of training people.
         teacher: an engine that ages faces without changing their shape, with what reads ages and scores.
+        shades: of other people's zones.
         version: how much so.
         track: wraps the rows in a progress bar.
     """
     crops, scores = [], []
     for row in track(range(len(portraits))):
         face = in_own_crop(face_of(portraits, row, teacher.parser))
-        light = _keep_colour(face.crop, teacher.age(face, teacher.read(face), version.age_years))
-        crops.append(redraw_lines(light, face, version.lines))
+        reading = teacher.read(face)
+        light = _keep_colour(face.crop, teacher.age(face, reading, version.age_years))
+        rises = {zone: version.score - now for zone, now in reading.zones.items()}
+        crops.append(shade_zones(redraw_lines(light, face, version.lines), face, shades, rises))
         measured = teacher.scorer.measure(replace(face, crop=crops[-1]))
         scores.append([measured.get(zone, np.nan) for zone in ZONES])
     return Album(

@@ -25,7 +25,7 @@ from reage.prompts import NEUTRAL, NOTHING
 from reage.squares import FACE, PARTS, cut_squares, fine_face_px, paste_squares, square_from_crop, zone_of
 from reage.types import ZONES, Aged, Face, Plan, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
-from reage.zones import zone_masks
+from reage.zones import bare_masks
 
 _SHADED = ("crows_feet", "under_eye", "nasolabial", "lip_corners")
 """Zones whose age is also in broad light and shade; of the others only what is finer is changed."""
@@ -121,12 +121,11 @@ class LdlaEngine:
         orders = self.find_orders(reading, plan)
         if not orders or plan.strength == 0:
             return Aged(crop=face.crop.copy())
-        skin = face.skin * (1 - face.hair)
-        masks = {zone: mask * skin for zone, mask in zone_masks(face, whole=True).items()}
         names = [order.square for order in orders]
+        masks = bare_masks(face, list(dict.fromkeys(map(zone_of, names))))
         changes = plan.strength * self.change_squares(face, orders, plan.seed)
         change = paste_squares(changes, face.to_crop(face.landmarks), names, masks, len(face.crop))
-        reach = np.minimum(np.sum([masks[zone] for zone in dict.fromkeys(map(zone_of, names))], axis=0), 1)
+        reach = np.sum(list(masks.values()), axis=0)
         if self.config.refiner is not None:
             change = change + reach[..., None] * self._blend(face, change, plan.seed, self.config.refiner)
         return Aged(crop=to_pixels(face.crop + change.mean(-1, keepdims=True)))

@@ -1,0 +1,81 @@
+"""What the light of a zone has to do with its score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reage.matte import Parser
+from reage.portraits import Portrait, Portraits
+from reage.squares import cut_squares
+from reage.training.shades import SHADE_PX, SHADED, Shades, fit_shades, shade_zones
+from reage.types import ZONES, Face, Pixels
+from reage.zones import bare_masks
+
+DIMMER = 0.8
+
+
+@pytest.fixture(scope="module")
+def dimmed(face: Face) -> Pixels:
+    """The demo face with a shade on the lower half of its left crow's foot."""
+    lower = np.arange(len(face.crop))[:, None] > face.to_crop(face.landmarks)[:4, 1].mean()
+    shade = 1 - (1 - DIMMER) * bare_masks(face)["crows_feet.left"] * lower
+    return (face.crop * shade[..., None]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def learn(make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]) -> Callable[..., Shades]:
+    """Shades of young faces and old ones, some of each."""
+
+    def fit(young: Pixels, old: Pixels) -> Shades:
+        portraits = [
+            make_portrait(crop, person=f"{k}{place}") for k in range(2) for place, crop in ((0, young), (1, old))
+        ]
+        scores = np.tile(np.array([[0.0], [1.0]], np.float32), (2, len(ZONES)))
+        return fit_shades(to_columns(portraits), scores, Parser.load())
+
+    return fit
+
+
+def mean_change(shades: Shades, face: Face, zone: str, half: slice) -> float:
+    seen = cut_squares(bare_masks(face)[zone], face.to_crop(face.landmarks), [zone], SHADE_PX)[0, half]
+    return float(np.average(shades.changes[SHADED.index(zone)][half], weights=seen))
+
+
+@pytest.mark.parametrize("zone", SHADED)
+def test_a_shade_that_comes_with_the_score_is_found_and_drawn(
+    zone: str, face: Face, dimmed: Pixels, learn: Callable[..., Shades]
+) -> None:
+    """On one side of the people, so half of it on both."""
+    shades = learn(face.crop, dimmed)
+    upper, lower = (mean_change(shades, face, zone, half) for half in (slice(0, 40), slice(56, SHADE_PX)))
+    assert lower < upper - 0.05
+    drawn = shade_zones(face.crop, face, shades, {zone: 1.0}).astype(int) - face.crop
+    place, rows = bare_masks(face)[zone] * face.matte > 0.9, np.arange(len(face.crop))[:, None]
+    below = rows > face.to_crop(face.landmarks)[:4, 1].mean() + 8
+    assert drawn[place & below].mean() < -2
+    assert drawn[place & below].mean() < drawn[place & ~below].mean() - 3
+    assert not drawn[bare_masks(face)[zone] == 0].any()
+    assert np.median(np.ptp(drawn[place], axis=-1)) == 0
+
+
+def test_a_darker_photo_is_no_shade(face: Face, learn: Callable[..., Shades]) -> None:
+    changes = learn(face.crop, (DIMMER * face.crop).astype(np.uint8)).changes
+    zone = "crows_feet.left"
+    seen = cut_squares(bare_masks(face)[zone], face.to_crop(face.landmarks), [zone], SHADE_PX)[0] > 0.5
+    assert np.abs(changes[0][seen]).mean() < 0.15 * -np.log(DIMMER)
+
+
+def test_scores_that_stay_change_nothing(face: Face) -> None:
+    shades = Shades(changes=np.ones((len(SHADED), SHADE_PX, SHADE_PX), np.float32))
+    for rises in ({}, {"forehead": 1.0}, dict.fromkeys(SHADED, 0.0)):
+        np.testing.assert_array_equal(shade_zones(face.crop, face, shades, rises), face.crop)
+
+
+def test_eyes_and_glasses_get_no_shade(face: Face) -> None:
+    shades = Shades(changes=np.ones((len(SHADED), SHADE_PX, SHADE_PX), np.float32))
+    covered = replace(face, matte=np.zeros_like(face.matte))
+    np.testing.assert_array_equal(shade_zones(face.crop, covered, shades, dict.fromkeys(SHADED, 1.0)), face.crop)
