@@ -160,6 +160,7 @@ def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
         ("steps", 900, "1 to 20"),
         ("guidance", -1.0, "guidance is -1"),
         ("grain", 1.5, "grain is 1.5"),
+        ("reach", 0.0, "reach is 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(setting: str, value: float, words: str) -> None:

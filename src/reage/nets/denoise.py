@@ -39,7 +39,7 @@ class DenoiseConfig:
 
     noise_strength: float = 0.02
     steps: int = 5
-    guidance: float = 12.0
+    guidance: float = 10.0
     grain: float = 0.0
     reach: float = 1.5
 
@@ -53,6 +53,8 @@ class DenoiseConfig:
             raise EngineError(f"The guidance is {self.guidance:g}; it must be a number from 0 to 20.")
         if not 0 <= self.grain <= 1:
             raise EngineError(f"The grain is {self.grain:g}; it must be a number from 0 to 1.")
+        if not self.reach > 0:
+            raise EngineError(f"The reach is {self.reach:g}; it must be a number above 0.")
 
 
 def draw_noise(base: Base, seed: int, num: int, side: int) -> Tensor:

@@ -18,7 +18,7 @@ _DEEP = 12.0
 
 
 def redraw_lines(crop: Pixels, face: Face, share: float) -> Pixels:
-    """The lines in the skin of the twelve zones; glasses, lids and lips stay.
+    """The lines in the skin of the twelve zones; eyes, teeth and glasses stay.
 
     Args:
         crop: (S, S, 3) a picture of the face, in its crop.
