@@ -45,10 +45,10 @@ class PairingRecipe:
     clear: float = 0.0
 
 
-_FAINT = 1e-8
-
 IN_USE = PairingRecipe(steps=(2, 40), clear=0.8)
-"""A second stage: hardly any noise, as in use."""
+"""The stages after the first: hardly any noise, as in use."""
+_FAINT = 1e-8
+"""Keeps the slope of a root of nothing finite."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ _DARKEST = 10.0
 _CALM, _SMOOTH = 0.01, 0.8
 """Sigma of the light that a shade falls on, crop sides; of a prototype, px."""
 _FAINT = 1e-6
+"""Weight of what nobody shows."""
 _LEAST_SPREAD = 0.002
 """Of scores over people: where too few show their skin, there is no shade."""
 
