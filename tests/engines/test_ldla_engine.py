@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from reage.engines.ldla import UNTAUGHT, DenoiseConfig, LdlaConfig, LdlaEngine
+from reage.engines.ldla import UNTAUGHT, DenoiseConfig, DoseConfig, LdlaConfig, LdlaEngine
+from reage.engines.ldla.dose import find_doses
 from reage.errors import EngineError, WeightsError
 from reage.nets.denoise import denoise, draw_noise
 from reage.nets.diffusion import Base, load_base, save_base
@@ -22,8 +23,8 @@ from reage.zone_scores import ZoneScorer
 from reage.zones import zone_masks
 
 QUICK = DenoiseConfig(noise_strength=0.1, steps=2, grain=1.0)
-CONFIG = LdlaConfig(zones=QUICK, refiner=None)
-BLENDED = LdlaConfig(zones=QUICK, refiner=replace(QUICK, noise_strength=0.1))
+CONFIG = LdlaConfig(zones=QUICK, dose=None)
+BLENDED = replace(CONFIG, refiner=replace(QUICK, noise_strength=0.1))
 READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5, zones=dict.fromkeys(ZONES, 0.4))
 
 
@@ -166,6 +167,74 @@ def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
 def test_settings_out_of_range_are_refused(setting: str, value: float, words: str) -> None:
     with pytest.raises(EngineError, match=words):
         DenoiseConfig(**{setting: value})  # type: ignore[arg-type]
+
+
+# Doses
+
+
+@pytest.mark.parametrize(
+    ("asked", "scores", "dose"),
+    [
+        (0.8, (0.6, 0.7, 0.8), 1.5),  # between two that were looked at
+        (0.8, (0.9, 0.7, 0.6), 0.4),  # the least, whatever more of it would do
+        (0.8, (0.5, 0.7, 0.6), 1.0),  # nothing reaches it, this comes nearest
+        (0.1, (0.3, 0.1, 0.0), 1.0),  # a fall
+        (0.1, (0.5, 0.6, 0.7), 0.5),  # the wrong way: the least harm
+        (0.4, (0.0, 0.0, 0.0), 0.0),  # it is there
+    ],
+)
+def test_the_least_dose_that_reads_as_asked_is_found(asked: float, scores: tuple[float, ...], dose: float) -> None:
+    config, looked = DoseConfig(tried=(0.5, 1.0, 1.5), tolerance=0.0), dict(zip((0.5, 1.0, 1.5), scores, strict=True))
+    found = find_doses({"forehead": 0.4}, {"forehead": asked}, lambda tried: {"forehead": looked[tried]}, config)
+    assert found == {"forehead": pytest.approx(dose)}
+
+
+def test_no_more_doses_are_looked_at_than_it_takes() -> None:
+    looked: list[float] = []
+
+    def read(dose: float) -> dict[str, float]:
+        looked.append(dose)
+        return {"forehead": 0.4 + 0.4 * dose, "upper_lip": 0.6 - 0.6 * dose}
+
+    config = DoseConfig(tolerance=0.03)
+    found = find_doses({"forehead": 0.4, "upper_lip": 0.6}, {"forehead": 0.65, "upper_lip": 0.2}, read, config)
+    assert looked == [0.5, 0.75]
+    assert found == {"forehead": pytest.approx(0.22 / 0.4), "upper_lip": pytest.approx(0.37 / 0.6)}
+
+
+def test_a_zone_that_is_no_longer_seen_counts_as_unchanged() -> None:
+    found = find_doses({"forehead": 0.4}, {"forehead": 0.9}, lambda _: {}, DoseConfig(tried=(0.5, 1.0)))
+    assert found == {"forehead": 0.5}
+
+
+@pytest.mark.parametrize(("tried", "tolerance"), [((), 0.02), ((0.0, 1.0), 0.02), ((1.0, 0.5), 0.02), ((1.0,), -0.1)])
+def test_doses_that_cannot_be_are_refused(tried: tuple[float, ...], tolerance: float) -> None:
+    with pytest.raises(EngineError, match=r"The (doses|tolerance)"):
+        DoseConfig(tried=tried, tolerance=tolerance)
+
+
+def test_with_doses_zones_read_nearer_to_what_was_asked(face: Face) -> None:
+    """Of the shipped weights, by the scorer that looks at the doses."""
+    engine, scorer = LdlaEngine.load(), ZoneScorer.load()
+    reading = replace(READING, zones=scorer.measure(face))
+    plan = order(glabella=0.6, under_eye=0.6, nasolabial__right=0.2, upper_lip=0.7)
+    missed = []
+    for config in (LdlaConfig(), LdlaConfig(dose=None)):
+        engine.config = config
+        scores = scorer.measure(replace(face, crop=engine.render(face, reading, plan).crop))
+        missed.append(np.mean([abs(scores[zone] - asked) for zone, asked in plan.zones.items()]))
+    assert missed[0] < 0.05
+    assert missed[0] < missed[1] - 0.02
+
+
+def test_a_zone_without_a_score_gets_its_change_as_it_was_drawn(base: Base, small_face: Face) -> None:
+    hidden, plan = replace(READING, zones={}), order(forehead=0.9)
+    made = [
+        engine_on(base, replace(CONFIG, dose=dose), gain=30.0).render(small_face, hidden, plan).crop
+        for dose in (None, DoseConfig())
+    ]
+    np.testing.assert_array_equal(*made)
+    assert (made[0] != small_face.crop).any()
 
 
 # Weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reage.engines.base import Condition
 from reage.engines.ldla.denoise import SquareOrder, redraw
+from reage.engines.ldla.dose import DoseConfig, find_doses
 from reage.errors import EngineError, WeightsError
 from reage.images import geometry
 from reage.images.regions import to_pixels
@@ -25,6 +26,7 @@ from reage.prompts import NEUTRAL, NOTHING
 from reage.squares import FACE, PARTS, cut_squares, fine_face_px, paste_squares, square_from_crop, zone_of
 from reage.types import ZONES, Aged, Face, Plan, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
+from reage.zone_scores import ZoneScorer
 from reage.zones import bare_masks
 
 _SHADED = ("crows_feet", "under_eye", "nasolabial", "lip_corners")
@@ -45,11 +47,14 @@ class LdlaConfig:
 
     Args:
         zones: noise, steps and guidance of the zones.
-        refiner: the same of a pass that blends, such as `REFINER`; None leaves it out.
+        dose: how many times its change a zone may be given until it reads as asked; None gives every zone its change
+            as it was drawn.
+        refiner: noise, steps and guidance of a pass that blends, such as `REFINER`; None leaves it out.
         skipped_below: a zone whose score changes by less stays as it is.
     """
 
     zones: DenoiseConfig = field(default_factory=DenoiseConfig)
+    dose: DoseConfig | None = field(default_factory=DoseConfig)
     refiner: DenoiseConfig | None = None
     skipped_below: float = 0.03
 
@@ -59,7 +64,8 @@ class LdlaEngine:
 
     Each zone's noise is the same for every score, and the change is that between what the noise becomes when the
     asked score is named, and when the present one is: what noise alone would change is in neither. Light alone is
-    changed; of colour, folds that are smoothed would keep streaks.
+    changed; of colour, folds that are smoothed would keep streaks. A zone gets no more of its change than it takes
+    for the scorer to read what was asked.
     """
 
     name = "ldla"
@@ -73,6 +79,7 @@ class LdlaEngine:
         self.weights_hash = digest
         self.config = config or LdlaConfig()
         self.base = base
+        self._scorer = ZoneScorer.load()
 
     @classmethod
     def load(
@@ -123,12 +130,21 @@ class LdlaEngine:
             return Aged(crop=face.crop.copy())
         names = [order.square for order in orders]
         masks = bare_masks(face, list(dict.fromkeys(map(zone_of, names))))
-        changes = plan.strength * self.change_squares(face, orders, plan.seed)
-        change = paste_squares(changes, face.to_crop(face.landmarks), names, masks, len(face.crop))
-        reach = np.sum(list(masks.values()), axis=0)
+        squares = self.change_squares(face, orders, plan.seed)
+
+        def paste(changes: NDArray[np.float32]) -> NDArray[np.float32]:
+            """(S, S, 1) of light alone."""
+            pasted = paste_squares(changes, face.to_crop(face.landmarks), names, masks, len(face.crop))
+            return pasted.mean(-1, keepdims=True)
+
+        if self.config.dose is not None:
+            doses = self._find_doses(face, paste(squares), reading, orders, self.config.dose)
+            squares *= np.array([doses.get(zone_of(name), 1.0) for name in names], np.float32)[:, None, None, None]
+        change = plan.strength * paste(squares)
         if self.config.refiner is not None:
-            change = change + reach[..., None] * self._blend(face, change, plan.seed, self.config.refiner)
-        return Aged(crop=to_pixels(face.crop + change.mean(-1, keepdims=True)))
+            reach = np.sum(list(masks.values()), axis=0)[..., None]
+            change = change + reach * self._blend(face, change, plan.seed, self.config.refiner).mean(-1, keepdims=True)
+        return Aged(crop=to_pixels(face.crop + change))
 
     def find_orders(self, reading: Reading, plan: Plan) -> list[SquareOrder]:
         """What is asked of each zone, by name or with the age; those that would hardly change are left out."""
@@ -149,6 +165,20 @@ class LdlaEngine:
         x = to_net(squares).to(self.base.device)
         aged, still = (to_levels(part) for part in redraw(self.base, x, orders, seed, self.config.zones))
         return np.stack([_without_shade(one, name) for one, name in zip(aged - still, names, strict=True)])
+
+    def _find_doses(
+        self, face: Face, change: NDArray[np.float32], reading: Reading, orders: list[SquareOrder], config: DoseConfig
+    ) -> dict[str, float]:
+        """How many times its change each zone that shows is to be given; (S, S, 1) is that of all zones."""
+        seen = face.matte[..., None] * change
+        asked = {zone_of(order.square): order.asked for order in orders}
+        now = {zone: reading.zones[zone] for zone in asked if zone in reading.zones}
+        return find_doses(
+            now,
+            asked,
+            lambda dose: self._scorer.measure(replace(face, crop=to_pixels(face.crop + dose * seen))),
+            config,
+        )
 
     def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""

@@ -1,0 +1,67 @@
+"""How many times its change a zone is given, so that it then reads as asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from reage.errors import EngineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoseConfig:
+    """What is tried.
+
+    Args:
+        tried: doses that are looked at, rising from above 0; between two of them scores are taken as linear.
+        tolerance: a score that misses the one asked for by no more will do.
+
+    Raises:
+        EngineError: when they do not rise, or the tolerance is negative.
+    """
+
+    tried: tuple[float, ...] = (0.5, 0.75, 1.0, 1.3, 1.6)
+    tolerance: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not self.tried or any(here <= before for before, here in pairwise((0.0, *self.tried))):
+            raise EngineError(f"The doses are {self.tried}; give at least one, above 0, each above the one before.")
+        if not self.tolerance >= 0:
+            raise EngineError(f"The tolerance of scores is {self.tolerance:g}; it must be 0 or more.")
+
+
+def find_doses(
+    now: Mapping[str, float],
+    asked: Mapping[str, float],
+    read: Callable[[float], Mapping[str, float]],
+    config: DoseConfig,
+) -> dict[str, float]:
+    """The least dose of each zone at which it reads as asked; where none does, the one that comes nearest.
+
+    Args:
+        now: score of each zone as it is.
+        asked: score that each of those zones is to have.
+        read: the scores of the zones when all of them are given a dose.
+        config: what is tried.
+    """
+    gaps = {zone: [abs(asked[zone] - score) - config.tolerance] for zone, score in now.items()}
+    for dose in config.tried:
+        if all(min(own) <= 0 for own in gaps.values()):
+            break
+        scores = read(dose)
+        for zone, own in gaps.items():
+            missing = math.copysign(1, asked[zone] - now[zone]) * (asked[zone] - scores.get(zone, now[zone]))
+            own.append(missing - config.tolerance)
+    return {zone: _least_dose((0.0, *config.tried), own) for zone, own in gaps.items()}
+
+
+def _least_dose(doses: Sequence[float], gaps: Sequence[float]) -> float:
+    """Where the first of the gaps closes; else the dose of the least."""
+    if gaps[0] <= 0:
+        return 0.0
+    for place, (before, here) in enumerate(pairwise(gaps)):
+        if here <= 0:
+            return doses[place] + before / (before - here) * (doses[place + 1] - doses[place])
+    return doses[1 + min(range(len(gaps) - 1), key=lambda place: gaps[place + 1])]
