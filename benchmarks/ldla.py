@@ -1,7 +1,7 @@
 """What the engine `ldla` costs, what noise and guidance do, and what each way to put its zones back does to a face.
 
     python benchmarks/ldla.py speed                                      seconds and memory by the number of zones
-    python benchmarks/ldla.py strength shards/                           noise, guidance, steps, on training people
+    python benchmarks/ldla.py strength shards/                           noise, guidance, steps and doses
     python benchmarks/ldla.py paste shards/                              ways to put back, on held-out people
     python benchmarks/ldla.py paste shards/ --write benchmarks/ldla_paste.md
 
@@ -33,14 +33,16 @@ STEPS = 20
 NUM_FACES = 8
 STYLES = ("+.2f", ".2f", ".2f", ".3f")
 STRENGTHS = (
-    (0.4, 3.0, 5, 1.0),
-    (0.1, 8.0, 5, 1.0),
-    (0.02, 8.0, 5, 1.0),
-    (0.02, 3.0, 5, 0.0),
-    (0.02, 8.0, 5, 0.0),
-    (0.02, 12.0, 5, 0.0),
-    (0.02, 16.0, 5, 0.0),
-    (0.02, 12.0, 10, 0.0),
+    (0.4, 3.0, 5, 1.0, False),
+    (0.1, 8.0, 5, 1.0, False),
+    (0.02, 8.0, 5, 1.0, False),
+    (0.02, 3.0, 5, 0.0, False),
+    (0.02, 6.0, 5, 0.0, False),
+    (0.02, 10.0, 5, 0.0, False),
+    (0.02, 16.0, 5, 0.0, False),
+    (0.02, 10.0, 10, 0.0, False),
+    (0.02, 6.0, 5, 0.0, True),
+    (0.02, 10.0, 5, 0.0, True),
 )
 CHOSEN = {"1 zone": ("crows_feet.left",), "12 zones": ("all",)}
 
@@ -55,6 +57,7 @@ def speed() -> str:
                 [
                     f"{name}{'' if refined else ', no refiner'}",
                     f"{found['seconds']:.2f}",
+                    "" if refined else f"{found['drawn']:.2f}",
                     "" if refined else f"{found['step']:.3f}",
                     f"{found['mb']:.0f}",
                 ]
@@ -64,12 +67,12 @@ def speed() -> str:
         "cores; each row has a process of its own, whose peak memory is all of it. Made by `python benchmarks/ldla.py "
         "speed`."
     )
-    columns = ("order", "render, s", "of which a denoising step of the zones, s", "peak MB of the process")
+    columns = ("order", "render, s", "without doses, s", "a denoising step of the zones, s", "peak MB of the process")
     return to_markdown("What ldla costs", note, columns, rows)
 
 
 def measure(zones: list[str], refined: bool) -> dict[str, float]:
-    """Median seconds of a rendering and of one of its steps, and the memory of this process."""
+    """Median seconds of a rendering, of one without doses or refiner and of one of its steps, and this process's MB."""
     import skimage.data
 
     from reage import Plan, Reager
@@ -82,19 +85,16 @@ def measure(zones: list[str], refined: bool) -> dict[str, float]:
     reading = artist.measure(face)
     plan = complete(Plan(zones=dict.fromkeys(zones, SCORE)), reading)
     config = LdlaConfig(zones=DenoiseConfig(steps=STEPS), refiner=REFINER if refined else None)
-    fewer = replace(config, refiner=None, zones=replace(config.zones, steps=config.zones.steps // 2))
-    seconds, half = [], []
-    for chosen, kept in ((config, seconds), (fewer, half)):
+    drawn = replace(config, dose=None, refiner=None)
+    fewer = replace(drawn, zones=replace(drawn.zones, steps=STEPS // 2))
+    medians = []
+    for chosen in (config, drawn, fewer):
         engine = LdlaEngine.load(config=chosen)
         render(engine, face, reading, plan)
-        kept += [timed(lambda engine=engine: render(engine, face, reading, plan))[1] for _ in range(ROUNDS)]
-    steps = config.zones.steps - fewer.zones.steps
-    whole = statistics.median(seconds)
-    return {
-        "seconds": whole,
-        "step": (whole - statistics.median(half)) / steps if not refined else float("nan"),
-        "mb": peak_mb(),
-    }
+        rounds = [timed(lambda engine=engine: render(engine, face, reading, plan))[1] for _ in range(ROUNDS)]
+        medians.append(statistics.median(rounds))
+    whole, as_drawn, half = medians
+    return {"seconds": whole, "drawn": as_drawn, "step": (as_drawn - half) / (STEPS - STEPS // 2), "mb": peak_mb()}
 
 
 def ways(engine: Any, face: Any, reading: Any, plan: Any) -> dict[str, np.ndarray]:
@@ -207,7 +207,7 @@ def paste(shards: Path, num_faces: int) -> str:
 
     faces = read_faces(shards, "val", num_faces)
     with torch.inference_mode():
-        found = judge(faces, LdlaEngine.load(config=LdlaConfig(refiner=REFINER)), Judges.load())
+        found = judge(faces, LdlaEngine.load(config=LdlaConfig(dose=None, refiner=REFINER)), Judges.load())
     table = []
     for way, own in found.items():
         values = (*np.mean(own, 0)[:3], np.median(own, 0)[3])
@@ -223,29 +223,29 @@ def paste(shards: Path, num_faces: int) -> str:
 
 
 def strength(shards: Path, num_faces: int) -> str:
-    """The table of noise, guidance and steps, as Markdown: on training people, by the scorer that was learned from."""
+    """The table of noise, guidance, steps and doses, as Markdown: on training people."""
     from responses import COLUMNS, read_faces, respond
 
-    from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+    from reage.engines.ldla import DenoiseConfig, DoseConfig, LdlaConfig, LdlaEngine
     from reage.nets.diffusion import load_base
     from reage.training.run import DEFAULT_BASE
-    from reage.zone_scores import ZoneScorer
 
-    faces, scorer, rows = read_faces(shards, "train", num_faces), ZoneScorer.load("zones-a"), []
+    faces, rows = read_faces(shards, "train", num_faces), []
     trained, alone = LdlaEngine.load().base, load_base(DEFAULT_BASE)
     for name, base, settings in (("base alone", alone, STRENGTHS[1:2]), ("ldla", trained, STRENGTHS)):
-        for noise, guidance, steps, grain in settings:
+        for noise, guidance, steps, grain, dosed in settings:
             zones = DenoiseConfig(noise_strength=noise, guidance=guidance, steps=steps, grain=grain)
-            engine = LdlaEngine(base, "", LdlaConfig(zones=zones, refiner=None))
+            engine = LdlaEngine(base, "", LdlaConfig(zones=zones, dose=DoseConfig() if dosed else None))
             given = (f"{value:g}" for value in (noise, guidance, steps, grain))
-            rows.append([name, *given, *respond(engine, faces, scorer)])
+            rows.append([name, *given, "as read" if dosed else "1", *respond(engine, faces)])
             Console(stderr=True).print(*rows[-1], sep=" | ")
     note = (
-        f"{num_faces} training portraits, all zones asked for 0 and for 1 and read by `zones-a`; no refiner. "
+        f"{num_faces} training portraits, all zones asked for 0 and for 1. Dose: how many times its change a zone is "
+        "given; as read: until `zones-a` reads what was asked. "
         "Made by `python benchmarks/ldla.py strength`."
     )
-    columns = ("weights", "noise strength", "guidance", "steps", "grain", *COLUMNS)
-    return to_markdown("Noise, guidance and steps of ldla", note, columns, rows)
+    columns = ("weights", "noise strength", "guidance", "steps", "grain", "dose", *COLUMNS)
+    return to_markdown("Noise, guidance, steps and doses of ldla", note, columns, rows)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What each loss of LDLA does: the same steps from what the pairs alone have taught, with one loss left out each time.
 
-Every row is judged on the same held-out people, all zones asked for 0 and for 1, without the refiner.
+Every row is judged on the same held-out people, all zones asked for 0 and for 1, the changes as they were drawn.
 
     python benchmarks/ldla_ablation.py shards/ ldla.pairs.npz              the table on the screen
     python benchmarks/ldla_ablation.py shards/ ldla.pairs.npz --write benchmarks/ldla_ablation.md
@@ -25,7 +25,6 @@ from reage.training.ldla import LdlaRecipe, learn_pairs, train_ldla
 from reage.training.pairs import Pairs
 from reage.training.run import DEFAULT_BASE
 from reage.training.stored import load_arrays
-from reage.zone_scores import ZoneScorer
 
 LOSSES = ("full", "score", "cycle", "pair")
 READING_STEPS = 300
@@ -50,19 +49,19 @@ def main() -> None:
         pairing=(),
         reading=replace(recipe.reading, steps=READING_STEPS),
     )
-    faces, scorer, rows = read_faces(given.shards, "val", given.people), ZoneScorer.load("zones-b"), []
+    faces, rows = read_faces(given.shards, "val", given.people), []
     for left_out in (None, "", *LOSSES):
         name = {None: "none: pairs alone", "": "all"}.get(left_out, f"without {left_out}")
         losses = replace(recipe.weights, **{left_out: 0.0}) if left_out else recipe.weights
-        engine = LdlaEngine.load(start, config=LdlaConfig(zones=SETTINGS, refiner=None))
+        engine = LdlaEngine.load(start, config=LdlaConfig(zones=SETTINGS, dose=None))
         if left_out is not None:
             train_ldla(replace(recipe, weights=losses), engine.base, pairs)
-        rows.append([name, *respond(engine, faces, scorer)])
+        rows.append([name, *respond(engine, faces)])
         Console(stderr=True).print(*rows[-1], sep=" | ")
     note = (
-        f"{given.steps} steps from the weights that the pairs alone have taught, one loss left out each time, no "
-        f"refiner; {given.people} held-out portraits, all zones asked for 0 and for 1 (noise "
-        f"{SETTINGS.noise_strength:g}, guidance {SETTINGS.guidance:g}) and read by `zones-b`. Made by "
+        f"{given.steps} steps from the weights that the pairs alone have taught, one loss left out each time; "
+        f"{given.people} held-out portraits, all zones asked for 0 and for 1 (noise {SETTINGS.noise_strength:g}, "
+        f"guidance {SETTINGS.guidance:g}, changes as they were drawn). Made by "
         "`python benchmarks/ldla_ablation.py`."
     )
     show(to_markdown("What each loss of LDLA does", note, ("losses", *COLUMNS), rows), given.write)

@@ -20,7 +20,13 @@ from reage.portraits import read_shards
 from reage.types import ZONES, Face, Plan
 from reage.zone_scores import ZoneScorer
 
-COLUMNS = ("slope", "right direction", "identity at 1, median", "s a face")
+COLUMNS = (
+    "slope by `zones-a`",
+    "slope by `zones-b`",
+    "right direction by `zones-b`",
+    "identity at 1, median",
+    "s a face",
+)
 
 
 def read_faces(shards: Path, split: str, num: int) -> list[Face]:
@@ -30,32 +36,32 @@ def read_faces(shards: Path, split: str, num: int) -> list[Face]:
     return [in_own_crop(face_of(portraits, row, parser)) for row in rows]
 
 
-def respond(engine: Engine, faces: Sequence[Face], scorer: ZoneScorer) -> list[str]:
-    """The cells of `COLUMNS`: all zones are asked for 0, and for 1, and read by `scorer`."""
+def respond(engine: Engine, faces: Sequence[Face]) -> list[str]:
+    """The cells of `COLUMNS`: all zones are asked for 0, and for 1."""
     from runs import timed
 
-    reader, own_scorer, identifier = Meter.load("age-a"), ZoneScorer.load("zones-a"), Identifier.load()
-    measured, before, apart, seconds = [], [], [], []
+    reader, identifier = Meter.load("age-a"), Identifier.load()
+    scorers = [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
+    measured, apart, seconds = [], [], []
     for face in track(faces, "responses"):
-        reading = replace(reader.measure(face), zones=own_scorer.measure(face))
-        before.append(scores_of(scorer, face))
+        reading = replace(reader.measure(face), zones=scorers[0].measure(face))
+        made = [face]
         for score in (0.0, 1.0):
             plan = complete(Plan(zones={"all": score}), reading)
-            made, took = timed(lambda plan=plan, reading=reading, face=face: engine.render(face, reading, plan))
-            aged = replace(face, crop=composite(face.crop, face, made))
-            measured.append(scores_of(scorer, aged))
+            aged, took = timed(lambda plan=plan, reading=reading, face=face: engine.render(face, reading, plan))
+            made.append(replace(face, crop=composite(face.crop, face, aged)))
             seconds.append(took)
+        measured.append([[scores_of(scorer, one) for one in made] for scorer in scorers])
         points = face.to_crop(face.landmarks)
-        apart.append(identity_distance(*(identifier.embed(one.crop, points) for one in (face, aged))))
-    low, high = measured[::2], measured[1::2]
-    source = np.array(before)
-    wanted = np.stack([np.zeros_like(source), np.ones_like(source)])
-    seen = ~np.isnan(source)
-    right = direction_accuracy(
-        np.stack([source, source])[:, seen], wanted[:, seen], np.stack([np.array(low), np.array(high)])[:, seen]
-    )
-    slope = np.nanmean(np.array(high) - np.array(low))
-    return [f"{slope:.2f}", f"{right:.0%}", f"{np.median(apart):.3f}", f"{np.mean(seconds):.1f}"]
+        apart.append(identity_distance(*(identifier.embed(one.crop, points) for one in (face, made[-1]))))
+    source, low, high = np.moveaxis(np.array(measured), 2, 0)
+    slopes = np.nanmean(high - low, (0, 2))
+    seen = ~np.isnan(source[:, 1] + low[:, 1] + high[:, 1])
+    before, made_low, made_high = (scores[:, 1][seen] for scores in (source, low, high))
+    wanted = np.concatenate([np.zeros_like(before), np.ones_like(before)])
+    right = direction_accuracy(np.tile(before, 2), wanted, np.concatenate([made_low, made_high]))
+    cells = (*(f"{slope:.2f}" for slope in slopes), f"{right:.0%}")
+    return [*cells, f"{np.median(apart):.3f}", f"{np.mean(seconds):.1f}"]
 
 
 def scores_of(scorer: ZoneScorer, face: Face) -> list[float]:

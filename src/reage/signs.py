@@ -69,12 +69,14 @@ class View:
             and soft light, and cameras, leave the signs alone.
         lab: (H, W, 3) CIE L*a*b*.
         weights: (12, H, W) share of each pixel that is skin of the zone.
+        shown: (12,) share of each zone that these weights show.
         grey: the crop has no colour.
     """
 
     light: Plane
     lab: Plane
     weights: Plane
+    shown: NDArray[np.float32]
     grey: bool
 
 
@@ -89,12 +91,14 @@ def make_view(crop: Pixels, landmarks: Plane, skin: Plane, hair: Plane) -> View:
     bare, grid = bare[WINDOW], face_grid(LOOK_PX, points)[WINDOW]
     crop = np.ascontiguousarray(crop[WINDOW])
     lab = regions.to_lab(crop)
-    weights = np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) * bare for zone in ZONES]).astype(np.float32)
+    zones = np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES]).astype(np.float32)
+    weights = zones * bare.astype(np.float32)
     grey = torch.from_numpy(crop.astype(np.float32).mean(-1) / 255)
     return View(
         light=light_of(grey[None], torch.from_numpy(weights)[None])[0].numpy(),
         lab=lab,
         weights=weights,
+        shown=weights.sum((1, 2)) / zones.sum((1, 2)),
         grey=bool(np.abs(lab[..., 1:]).max() < 2),
     )
 
@@ -196,11 +200,6 @@ def skin_tone(view: View) -> float:
         return math.nan
     lightness, _, yellow = _means(view.lab, view.weights.sum(0)[None])[0]
     return math.degrees(math.atan2(lightness - 50, max(float(yellow), 1e-3)))
-
-
-def skin_px(view: View) -> NDArray[np.float32]:
-    """(12,) px of `LOOK_PX` that show skin in each zone."""
-    return view.weights.sum((1, 2))
 
 
 def _means(planes: Plane, weights: Plane) -> Plane:

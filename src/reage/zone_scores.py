@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_px, skin_tone
+from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_tone
 from reage.types import ZONES, Face
 from reage.weights import Arrays, find_weights, load_weights, made_for, weights_hash
 
@@ -40,11 +40,11 @@ class ZoneScorerConfig:
 
     Args:
         family: of the signs, see `reage.signs.FAMILIES`.
-        least_skin_px: px of `reage.signs.LOOK_PX` that a zone must show; one that shows less gets no score.
+        least_shown: share of itself that a zone must show; one that shows less gets no score.
     """
 
     family: str
-    least_skin_px: float = 150.0
+    least_shown: float = 0.5
 
 
 class ZoneScorer:
@@ -88,14 +88,17 @@ class ZoneScorer:
         return self._tables["typical_scores"].numpy()
 
     def measure(self, face: Face) -> dict[str, float]:
-        """Zone -> score in [0, 1], 1 for the most marked; zones hidden by hair or glasses are left out."""
+        """Zone -> score in [0, 1], 1 for the most marked.
+
+        Zones that show too little are left out: hair or glasses hide them, or the head is turned away.
+        """
         return self.measure_view(make_view(face.crop, face.to_crop(face.landmarks), face.skin, face.hair))
 
     def measure_view(self, view: View) -> dict[str, float]:
         """The same from a crop made ready by `reage.signs.make_view`."""
         signs = torch.from_numpy(self._look(view)).double()[None]
         scores = self.score(signs, torch.tensor([tone_of(skin_tone(view))]))[0].tolist()
-        shown = skin_px(view) >= self.config.least_skin_px
+        shown = view.shown >= self.config.least_shown
         return {zone: scores[i] for i, zone in enumerate(ZONES) if shown[i]}
 
     def score(self, signs: Tensor, tones: Tensor) -> Tensor:

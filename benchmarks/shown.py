@@ -1,0 +1,75 @@
+"""What a score is worth by how much of its zone shows, which hair, glasses or the turn of the head may hide.
+
+On held-out people, with the scores that `reage measure` would leave out. Both sides of a face count as two.
+
+    python benchmarks/shown.py shards/
+    python benchmarks/shown.py shards/ --write benchmarks/shown.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from responses import scores_of
+from rich.progress import track
+from runs import show, to_markdown
+
+from reage.evaluation.metrics import rank_correlation
+from reage.evaluation.subjects import face_of, in_own_crop
+from reage.matte import Parser
+from reage.portraits import read_shards
+from reage.signs import make_view
+from reage.types import ZONES
+from reage.zone_scores import ZoneScorer
+
+BORDERS = (0.0, 0.5, 0.65, 0.8, 1.01)
+FEWEST = 20
+"""Of scores; of fewer, a correlation says nothing."""
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="What a score is worth by how much of its zone shows.")
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    given = parser.parse_args()
+    portraits, parts = read_shards(given.shards, "val"), Parser.load()
+    scorers = [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
+    for scorer in scorers:
+        scorer.config = replace(scorer.config, least_shown=0.0)
+    shown, scores = [], []
+    for row in track(range(len(portraits)), "portraits"):
+        face = in_own_crop(face_of(portraits, row, parts))
+        shown.append(make_view(face.crop, face.to_crop(face.landmarks), face.skin, face.hair).shown)
+        scores.append([scores_of(scorer, face) for scorer in scorers])
+    rows = worth(np.array(shown), np.array(scores), portraits.age_years)
+    note = (
+        f"{len(portraits)} held-out portraits: Spearman's rho of the two scorers, and of each with age. Shares of a "
+        f"zone that fewer than {FEWEST} show are left out. Made by `python benchmarks/shown.py`."
+    )
+    columns = ("zone", "share that shows", "N", "a with b", "a with age", "b with age")
+    show(to_markdown("What a score is worth by how much of its zone shows", note, columns, rows), given.write)
+
+
+def worth(shown: np.ndarray, scores: np.ndarray, ages: np.ndarray) -> list[list[str]]:
+    """Rows of the table from (N, 12) shares, (N, 2, 12) scores and (N,) ages."""
+    rows = []
+    for kind in dict.fromkeys(zone.split(".")[0] for zone in ZONES):
+        places = [place for place, zone in enumerate(ZONES) if zone.split(".")[0] == kind]
+        share, years = shown[:, places].ravel(), np.repeat(ages, len(places))
+        first, second = (scores[:, which][:, places].ravel() for which in range(2))
+        for low, high in pairwise(BORDERS):
+            own = (share >= low) & (share < high)
+            if own.sum() >= FEWEST:
+                pairs = ((first, second), (first, years), (second, years))
+                found = (f"{rank_correlation(one[own], other[own]):.2f}" for one, other in pairs)
+                rows.append([kind, f"{low:.0%} to {min(high, 1):.0%}", str(own.sum()), *found])
+    return rows
+
+
+if __name__ == "__main__":
+    main()
