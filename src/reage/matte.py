@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reage.images import geometry, regions
 from reage.images.tensors import to_net
@@ -22,6 +23,8 @@ _BORDER = 0.15
 """Share of half the crop over which the matte dies away at its border."""
 _HAIRLINE = -1.05
 """Mean height of the hairline."""
+_RIM, _PIECE, _LONG = 0.04, 0.08, 0.35
+"""How dark a rim is at least, as a difference of the logarithm of light; a piece of one; and how long that is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +94,37 @@ def face_oval(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Pla
 
 
 def frame_mask(crop: Pixels, landmarks: Plane) -> Plane:
-    """1 on thin dark or bright structures around the eyes that skin does not have: frames, brows, glints."""
+    """1 on what skin around the eyes does not have: strong dark or bright structures (frames, brows, glints), rims."""
     side = crop.shape[0]
     unit = side / FACE_PER_CROP
     light = np.log(crop.astype(np.float32).mean(-1) / 255 + 0.04)
-    smooth = geometry.blur(light, 0.16 * unit)
-    contrast = np.abs(geometry.blur(light, 0.012 * unit) - smooth)
-    strong = geometry.grow(smoothstep(contrast, 0.30, 0.50), 0.02 * unit)
+    calm, smooth = geometry.blur(light, 0.012 * unit), geometry.blur(light, 0.16 * unit)
+    strong = geometry.grow(smoothstep(np.abs(calm - smooth), 0.30, 0.50), 0.02 * unit)
     grid = face_grid(side, landmarks)
     band = smoothstep(grid[..., 1], -0.55, -0.40) * smoothstep(grid[..., 1], 0.62, 0.48)
-    return geometry.blur(strong * band, 0.015 * unit)
+    rims = geometry.grow(_find_rims(calm, grid).astype(np.float32), 0.025 * unit)
+    return geometry.blur(np.maximum(strong, rims) * band, 0.015 * unit)
+
+
+def _find_rims(light: Plane, grid: Plane) -> NDArray[np.bool_]:
+    """Thin dark lines that go from eye to eye over the bridge of the nose, as none of skin does, and the rest of them.
+
+    Args:
+        light: (S, S) its logarithm.
+        grid: (S, S, 2) face units.
+    """
+    radius_px = 0.035 * len(light) / FACE_PER_CROP
+    depth = geometry.grow(geometry.grow(light, radius_px), -radius_px) - light
+    x, y = np.abs(grid[..., 0]), grid[..., 1]
+    near = (y > -0.55) & (y < 0.62) & ((x > 0.12) | ((y > -0.22) & (y < 0.3)))
+    rims = regions.parts_that(near & (depth > _RIM), lambda box: (box[:, 0] < -0.3) & (box[:, 2] > 0.3), grid)
+    if not rims.any():
+        return rims
+    return rims | regions.parts_that(near & (depth > _PIECE), lambda box: _length(box) > _LONG, grid)
+
+
+def _length(box: Plane) -> Plane:
+    return np.max(box[:, 2:] - box[:, :2], 1)
 
 
 def mouth_mask(side_px: int, dense: Plane) -> Plane:

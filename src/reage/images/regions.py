@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -65,6 +66,22 @@ def connected_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """The connected parts of a mask, one mask each."""
     count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
     return [numbers == number for number in range(1, count)]
+
+
+def parts_that(mask: NDArray[np.bool_], fit: Callable[[Plane], NDArray[np.bool_]], places: Plane) -> NDArray[np.bool_]:
+    """The connected parts of a mask that fit, by where they lie.
+
+    Args:
+        mask: (H, W).
+        fit: (N, 4) least x, least y, greatest x and greatest y of each part -> (N,) whether it stays.
+        places: (H, W, 2) x and y of each pixel, in any unit.
+    """
+    count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
+    rows, own = numbers[mask], places[mask]
+    least, greatest = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
+    np.minimum.at(least, rows, own)
+    np.maximum.at(greatest, rows, own)
+    return np.concatenate([[False], fit(np.concatenate([least, greatest], 1)[1:])])[numbers]
 
 
 def without_specks(mask: NDArray[np.bool_], side_px: int = 2) -> NDArray[np.bool_]:
