@@ -21,7 +21,7 @@ from reage.matte import (
 )
 from reage.types import Face, Pixels, Plane
 from reage.weights import find_weights, save_weights
-from reage.zones import FACE_PER_CROP, FIVE_POINTS, template_points
+from reage.zones import FACE_PER_CROP, FIVE_POINTS, face_grid, template_points
 
 EYES = ((36, 42), (42, 48))
 MEAN_POINTS = template_points(FIVE_POINTS, 256)
@@ -198,6 +198,26 @@ def test_lines_away_from_the_eyes_are_no_frames() -> None:
     assert frame_mask(skin, MEAN_POINTS).max() < 0.05
     skin[118:121] = 20
     assert frame_mask(skin, MEAN_POINTS)[118:121].min() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("middle", "found"), [((0.0, 0.08), True), (None, False), ((-0.4, -0.32), False)], ids=["bridge", "none", "frown"]
+)
+def test_thin_pale_rims_are_frames_where_a_bridge_joins_them(middle: tuple[float, float] | None, found: bool) -> None:
+    """Lines as pale as those of skin; one that goes through both brows is a frown."""
+    points = template_points(FIVE_POINTS, 512)
+    x, y = np.moveaxis(face_grid(512, points), -1, 0)
+    rings = np.abs(np.hypot(np.abs(x) - 0.5, y - 0.05) - 0.36) < 0.015
+    ends = (y < 0.0) & (np.abs(np.abs(x) - 0.3) < 0.02) if middle else np.zeros_like(rings)
+    lines = rings | (ends & (y > min(middle or (0, 0))))
+    if middle:
+        lines |= (np.abs(x) < 0.3) & (y > middle[0]) & (y < middle[0] + 0.03)
+    skin = np.full((512, 512, 3), (200, 150, 130), np.uint8)
+    skin[lines] = (150, 112, 98)
+    mask = frame_mask(skin, points)
+    assert (mask[rings].mean() > 0.9) == found
+    assert (mask[rings].mean() < 0.05) != found
+    assert mask[np.hypot(np.abs(x) - 0.5, y - 0.05) < 0.1].max() < 0.05
 
 
 @pytest.mark.parametrize(("gap", "least", "most"), [(0.0, 0.0, 0.0), (0.2, 0.9, 1.0)])

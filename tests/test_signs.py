@@ -10,6 +10,7 @@ import pytest
 from reage.images import geometry
 from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_tone
 from reage.types import ZONES, Face, Pixels
+from reage.zones import face_grid
 
 
 def view_of(face: Face, crop: Pixels | None = None) -> View:
@@ -46,6 +47,20 @@ def test_drawn_lines_raise_the_wrinkle_term_of_their_zone(face: Face, family: st
     rise = dict(zip(ZONES, after - before, strict=True))
     assert rise["under_eye.left"] > 1
     assert max(abs(rise[zone]) for zone in ("forehead", "under_eye.right", "lip_corners.right")) < 0.1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_glasses_leave_the_signs_of_skin_beside_them_alone(face: Face, family: str) -> None:
+    points = face.to_crop(face.landmarks)
+    x, y = np.moveaxis(face_grid(len(face.crop), points), -1, 0)
+    frames = np.abs(np.hypot(np.abs(x) - 0.5, y - 0.05) - 0.4) < 0.02
+    frames |= (np.abs(x) < 0.12) & (np.abs(y - 0.02) < 0.02)
+    worn = face.crop.copy()
+    worn[frames] = 20
+    before, after = (FAMILIES[family](view_of(face, crop))[:, 0] for crop in (face.crop, worn))
+    moved = dict(zip(ZONES, np.abs(after - before), strict=True))
+    assert max(moved[zone] for zone in ("interocular", "under_eye.left", "under_eye.right")) < 0.6
+    assert moved["upper_lip"] < 0.05
 
 
 @pytest.mark.parametrize("family", FAMILIES)

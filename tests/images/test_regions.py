@@ -103,6 +103,18 @@ def test_connected_parts_are_apart_and_add_up():
     assert regions.connected_parts(np.zeros((8, 8), bool)) == []
 
 
+def test_only_parts_that_fit_by_where_they_lie_stay():
+    left, right = make_disc(30, 30, 10), make_disc(90, 90, 15)
+    places = geometry.pixel_grid(*left.shape)
+    np.testing.assert_array_equal(regions.parts_that(left | right, lambda box: box[:, 0] < 40, places), left)
+    wide = regions.parts_that(left | right, lambda box: box[:, 2] - box[:, 0] > 25, places)
+    np.testing.assert_array_equal(wide, right)
+    assert not regions.parts_that(left | right, lambda box: box[:, 1] > 200, places).any()
+    assert not regions.parts_that(np.zeros((8, 8), bool), lambda box: box[:, 0] < 40, places[:8, :8]).any()
+
+
+
+
 @given(arrays.arrays(np.bool_, (16, 16)), st.integers(1, 3))
 def test_opening_adds_nothing_and_is_done_once(mask, radius):
     opened = regions.without_specks(mask, radius)
