@@ -1,6 +1,6 @@
 """What a score is worth by how much of its zone shows, which hair, glasses or the turn of the head may hide.
 
-On held-out people, with the scores that `reage measure` would leave out. Both sides of a face count as two.
+On the training people, with the scores that `reage measure` would leave out: what it leaves out was chosen by this. Both sides of a face count as two.
 
     python benchmarks/shown.py shards/
     python benchmarks/shown.py shards/ --write benchmarks/shown.md
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("shards", type=Path)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    portraits, parts = read_shards(given.shards, "val"), Parser.load()
+    portraits, parts = read_shards(given.shards, "train"), Parser.load()
     scorers = [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
     for scorer in scorers:
         scorer.config = replace(scorer.config, least_shown=0.0)
@@ -48,7 +48,7 @@ def main() -> None:
         scores.append([scores_of(scorer, face) for scorer in scorers])
     rows = worth(np.array(shown), np.array(scores), portraits.age_years)
     note = (
-        f"{len(portraits)} held-out portraits: Spearman's rho of the two scorers, and of each with age. Shares of a "
+        f"{len(portraits)} training portraits: Spearman's rho of the two scorers, and of each with age. Shares of a "
         f"zone that fewer than {FEWEST} show are left out. Made by `python benchmarks/shown.py`."
     )
     columns = ("zone", "share that shows", "N", "a with b", "a with age", "b with age")

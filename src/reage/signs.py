@@ -54,7 +54,7 @@ _LINE_QUANTILES, _HIGHEST = (0.5, 0.9, 0.97), 0.99
 _BAND_SIGMAS_PX = (0.7, 1.4, 2.8, 5.6, 11.2)
 _COARSE_SIGMAS_PX = (5.6, 11.2)
 _LINE_RADII_PX = (4.0, 2.0)
-_CALM_SIGMA_PX, _FILL_SIGMA_PX = 1.0, 5.0
+_CALM_SIGMA_PX = 1.0
 _NUM_DIRECTIONS = 6
 _LAYOUT_POINTS = 8
 _DARKEST, _FAINTEST, _LEAST_CONTRAST = 0.04, 3e-3, 3e-3
@@ -86,7 +86,7 @@ def make_view(crop: Pixels, landmarks: Plane, skin: Plane, hair: Plane) -> View:
     frames, skin, hair = (
         np.clip(geometry.resize(part, LOOK_PX, LOOK_PX), 0, 1) for part in (frame_mask(crop, landmarks), skin, hair)
     )
-    crop = _fill_in(geometry.resize(geometry.resize(crop, SEEN_PX, SEEN_PX), LOOK_PX, LOOK_PX), frames)
+    crop = geometry.resize(geometry.resize(crop, SEEN_PX, SEEN_PX), LOOK_PX, LOOK_PX)
     points = geometry.move_points(landmarks, geometry.resize_matrix(side, LOOK_PX))
     bare = skin * (1 - hair) * (1 - eye_mask(LOOK_PX, points)) * (1 - frames)
     bare, grid = bare[WINDOW], face_grid(LOOK_PX, points)[WINDOW]
@@ -102,13 +102,6 @@ def make_view(crop: Pixels, landmarks: Plane, skin: Plane, hair: Plane) -> View:
         shown=weights.sum((1, 2)) / zones.sum((1, 2)),
         grey=bool(np.abs(lab[..., 1:]).max() < 2),
     )
-
-
-def _fill_in(crop: Pixels, hidden: Plane) -> Pixels:
-    """The crop with the light that lies around in the places that are hidden, so that no edge of theirs is a line."""
-    seen = (1 - hidden)[..., None]
-    around = geometry.blur(np.concatenate([crop * seen, seen], -1).astype(np.float32), _FILL_SIGMA_PX)
-    return regions.to_pixels(crop * seen + (1 - seen) * around[..., :3] / np.maximum(around[..., 3:], 0.01))
 
 
 def light_of(grey: Tensor, weights: Tensor) -> Tensor:

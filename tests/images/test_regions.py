@@ -113,8 +113,6 @@ def test_only_parts_that_fit_by_where_they_lie_stay():
     assert not regions.parts_that(np.zeros((8, 8), bool), lambda box: box[:, 0] < 40, places[:8, :8]).any()
 
 
-
-
 @given(arrays.arrays(np.bool_, (16, 16)), st.integers(1, 3))
 def test_opening_adds_nothing_and_is_done_once(mask, radius):
     opened = regions.without_specks(mask, radius)
