@@ -1,6 +1,7 @@
 """What a score is worth by how much of its zone shows, which hair, glasses or the turn of the head may hide.
 
-On the training people, with the scores that `reage measure` would leave out: what it leaves out was chosen by this. Both sides of a face count as two.
+On the training people, with the scores that `reage measure` would leave out: what it leaves out was chosen by this.
+Both sides of a face count as two.
 
     python benchmarks/shown.py shards/
     python benchmarks/shown.py shards/ --write benchmarks/shown.md
