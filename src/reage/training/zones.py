@@ -200,7 +200,7 @@ def distributions(values: Values, tones: NDArray[np.int64], weights: Values) -> 
     for tone in range(len(TONES)):
         group = tones == tone if (tones == tone).any() else np.ones_like(tones, bool)
         for zone, other in enumerate(OTHER_SIDE):
-            sides = np.concatenate([values[group, zone], values[group, other]])
+            sides = np.concatenate([values[group, side] for side in sorted((zone, other))])  # ties fall alike
             levels[tone, zone] = weighted_quantiles(sides, np.tile(weights[group], 2))
     return levels
 
