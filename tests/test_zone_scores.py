@@ -113,3 +113,11 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "cut.safetensors", {**tensors, "slopes": tensors["slopes"][:, :3]}, config)
     with pytest.raises(WeightsError, match="not made for a scorer of zones"):
         ZoneScorer.load(tmp_path / "cut.safetensors")
+
+
+@pytest.mark.parametrize(("beyond_px", "scored"), [(-12, True), (12, False)])
+def test_a_zone_of_which_half_is_hidden_has_no_score(face: Face, beyond_px: int, scored: bool) -> None:
+    """Hair falls over the face from one side, to a little before or beyond the middle of the lip."""
+    hair = face.hair.copy()
+    hair[:, : round(face.to_crop(face.landmarks)[4, 0]) + beyond_px] = 1
+    assert ("upper_lip" in ZoneScorer.load().measure(replace(face, hair=hair))) == scored
