@@ -62,9 +62,9 @@ def test_the_map_shows_what_is_measured(me: Path) -> None:
     fill = 0.1 + 0.9 * (read["age_years"] - 18) / (80 - 18)
     assert level_at(now, 0, FACE_SHAPE.y + 1.2) == pytest.approx(fill, abs=0.02)
     assert now[-1, [0, -1]].max() == 0
-    forehead = ZONE_SHAPES["forehead"]
-    score = 0.1 + 0.9 * read["zones"]["forehead"]
-    assert level_at(now, forehead.x, forehead.y) == pytest.approx(score, abs=0.03)
+    bag = ZONE_SHAPES["under_eye.left"]
+    score = 0.1 + 0.9 * read["zones"]["under_eye.left"]
+    assert level_at(now, bag.x, bag.y) == pytest.approx(score, abs=0.03)
     np.testing.assert_array_equal(x[0, [0, -1], 0], [0, 255])
     np.testing.assert_array_equal(y, x.transpose(1, 0, 2))
 
