@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -182,5 +183,8 @@ def test_held_out_people_judge_both_scorers(variants: Portraits, parse: Parse) -
         assert [row.zone for row in rows] == list(ZONES)
         assert all(row.num <= len(held_out) for row in rows)
         assert all(set(row.moved) == set(RETAKES) for row in rows)
-        assert all(-1 <= row.with_age <= 1 for row in rows)
-    assert verdicts[0][0].agreement == verdicts[1][0].agreement
+        assert all(-1 <= row.with_age <= 1 for row in rows if row.num)
+        assert all(math.isnan(row.with_age) and math.isnan(row.agreement) for row in rows if not row.num)
+        assert [row.zone for row in rows if not row.num] == ["forehead", "crows_feet.right"]  # hair of the demo photo
+    lip = ZONES.index("upper_lip")
+    assert verdicts[0][lip].agreement == verdicts[1][lip].agreement

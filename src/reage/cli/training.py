@@ -210,7 +210,7 @@ def judge_zones(
                     row.num,
                     _known(f"{row.with_age:.2f}, {row.low:.2f} to {row.high:.2f}"),
                     *(_known(f"{moved:.3f}") for moved in row.moved.values()),
-                    f"{row.agreement:.2f}",
+                    _known(f"{row.agreement:.2f}"),
                 )
                 for row in rows
             ],

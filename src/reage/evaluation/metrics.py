@@ -6,6 +6,7 @@ and `distribution` (sets of faces).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -28,7 +29,9 @@ def individual_typology_angle(skin: Values) -> float:
 
 
 def rank_correlation(levels: Values, readings: Values) -> float:
-    """Spearman's correlation of two lists (K,) without ties in `levels`; ties in `readings` share their mean rank."""
+    """Spearman's correlation of two lists (K,); ties share their mean rank. 0 where one is constant, nan of nothing."""
+    if not len(levels):
+        return math.nan
     ranks = _ranks(np.asarray(levels)), _ranks(np.asarray(readings))
     if any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0

@@ -38,7 +38,7 @@ def to_gains(slopes: NDArray[np.floating]) -> tuple[float, ...]:
 
 
 def _slope(net: Amgan, deck: Deck, rows: Tensor, zone: int) -> Tensor:
-    """Mean rise of a zone's score when it is asked to rise from 0 to 1, over the faces that show it."""
+    """Mean rise of a zone's score when it is asked to rise from 0 to 1, over the faces that show it; 1 if none does."""
     read = []
     for score in (0.0, 1.0):
         orders = deck.order_zone(rows, zone, score)
@@ -47,7 +47,7 @@ def _slope(net: Amgan, deck: Deck, rows: Tensor, zone: int) -> Tensor:
         )
         read.append(read_scores(net.scorer, aged.float(), orders)[:, zone])
     shown = ~orders.scores[:, zone].isnan()
-    return (read[1] - read[0])[shown].mean()
+    return (read[1] - read[0])[shown].mean() if shown.any() else torch.ones(())
 
 
 @torch.no_grad()
