@@ -185,6 +185,6 @@ def test_held_out_people_judge_both_scorers(variants: Portraits, parse: Parse) -
         assert all(set(row.moved) == set(RETAKES) for row in rows)
         assert all(-1 <= row.with_age <= 1 for row in rows if row.num)
         assert all(math.isnan(row.with_age) and math.isnan(row.agreement) for row in rows if not row.num)
-        assert [row.zone for row in rows if not row.num] == ["forehead", "crows_feet.right"]  # hair of the demo photo
+        assert next(row.num for row in rows if row.zone == "forehead") == 0  # hidden by hair in the demo photo
     lip = ZONES.index("upper_lip")
     assert verdicts[0][lip].agreement == verdicts[1][lip].agreement
