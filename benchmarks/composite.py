@@ -85,6 +85,7 @@ def _make_face(pixels: Any) -> tuple[Any, Any]:
         crop=crop,
         matte=matte,
         skin=matte,
+        bare=matte,
         hair=np.zeros_like(matte),
     )
     return face, aged

@@ -45,7 +45,7 @@ def main() -> None:
     shown, scores = [], []
     for row in track(range(len(portraits)), "portraits"):
         face = in_own_crop(face_of(portraits, row, parts))
-        shown.append(make_view(face.crop, face.to_crop(face.landmarks), face.skin, face.hair).shown)
+        shown.append(make_view(face.crop, face.to_crop(face.landmarks), face.bare, face.hair).shown)
         scores.append([scores_of(scorer, face) for scorer in scorers])
     rows = worth(np.array(shown), np.array(scores), portraits.age_years)
     note = (

@@ -76,6 +76,7 @@ def cut_face() -> Callable[..., Face]:
             crop=crop,
             matte=matte.astype(np.float32),
             skin=matte.astype(np.float32),
+            bare=matte.astype(np.float32),
             hair=np.zeros_like(matte),
         )
 

@@ -118,7 +118,7 @@ def test_crop_is_the_photo_seen_through_the_matrix(face: Face, photo: Pixels) ->
 def test_crop_has_the_size_that_was_ordered(head: Pixels, crop_px: int) -> None:
     (found,) = Finder(FinderConfig(crop_px=crop_px)).find(head, dense_landmarks=True)
     assert found.crop.shape == (crop_px, crop_px, 3)
-    assert found.matte.shape == found.skin.shape == found.hair.shape == (crop_px, crop_px)
+    assert found.matte.shape == found.skin.shape == found.bare.shape == found.hair.shape == (crop_px, crop_px)
 
 
 def test_landmarks_at_the_template_need_no_matrix() -> None:

@@ -12,6 +12,7 @@ from reage.images import geometry
 from reage.matte import (
     Parser,
     Parts,
+    bare_skin,
     eye_mask,
     face_oval,
     frame_mask,
@@ -99,7 +100,7 @@ def test_matte_dies_away_at_the_border_of_the_crop(face: Face) -> None:
 
 
 def test_masks_are_shares(face: Face) -> None:
-    for mask in (face.matte, face.skin, face.hair):
+    for mask in (face.matte, face.skin, face.bare, face.hair):
         assert mask.dtype == np.float32
         assert mask.min() >= 0
         assert mask.max() <= 1
@@ -112,18 +113,19 @@ def test_frames_of_glasses_are_kept(
 ) -> None:
     bare = face.crop // np.uint8(darker)
     crop, frames = draw_glasses(bare, dense, level)
-    without = make_matte(bare, five, parts, dense)
-    with_frames = make_matte(crop, five, parts, dense)
+    without, with_frames = (
+        make_matte(bare_skin(one, five, parts.skin), parts.hair, five, dense) for one in (bare, crop)
+    )
     assert without[frames].mean() > 0.8
     assert with_frames[frames].mean() < 0.1
     far = geometry.grow(frames.astype(np.float32), 40) == 0
     np.testing.assert_allclose(with_frames[far], without[far], atol=0.02)
 
 
-def test_hair_may_change_wherever_it_is(face: Face, five: Plane, parts: Parts) -> None:
+def test_hair_may_change_wherever_it_is(five: Plane, parts: Parts) -> None:
     hair = np.zeros_like(parts.hair)
     hair[100:160, 20:60] = 0.7
-    matte = make_matte(face.crop, five, Parts(skin=parts.skin * 0, hair=hair))
+    matte = make_matte(np.zeros_like(hair), hair, five)
     assert matte[130, 40] == pytest.approx(0.7)
     assert matte[:, 80:].max() == 0
 
@@ -158,7 +160,7 @@ def test_parser_refuses_weights_of_something_else(tmp_path: Path) -> None:
 def test_guess_needs_no_net_and_knows_no_hair(face: Face, five: Plane, dense: Plane) -> None:
     guess = guess_parts(512, five)
     assert guess.hair.max() == 0
-    matte = make_matte(face.crop, five, guess)
+    matte = make_matte(bare_skin(face.crop, five, guess.skin), guess.hair, five)
     assert around(matte, dense[[31, 2]].mean(0), 12).min() > 0.9
     assert around(matte, dense[36:42].mean(0), 4).max() == 0
     assert np.concatenate([matte[0], matte[-1], matte[:, 0], matte[:, -1]]).max() == 0

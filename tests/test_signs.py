@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from reage.images import geometry
+from reage.matte import bare_skin
 from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_tone
 from reage.types import ZONES, Face, Pixels
 from reage.zones import face_grid
 
 
 def view_of(face: Face, crop: Pixels | None = None) -> View:
-    return make_view(face.crop if crop is None else crop, face.to_crop(face.landmarks), face.skin, face.hair)
+    return make_view(face.crop if crop is None else crop, face.to_crop(face.landmarks), face.bare, face.hair)
 
 
 def to_pixels(levels: np.ndarray) -> Pixels:
@@ -30,7 +31,7 @@ def test_sides_are_each_others_mirror_image() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_mirrored_face_has_mirrored_signs(face: Face, family: str) -> None:
     points = (face.to_crop(face.landmarks) * (-1, 1) + (len(face.crop) - 1, 0))[[3, 2, 1, 0, 4]].astype(np.float32)
-    pictures = [np.ascontiguousarray(plane[:, ::-1]) for plane in (face.crop, face.skin, face.hair)]
+    pictures = [np.ascontiguousarray(plane[:, ::-1]) for plane in (face.crop, face.bare, face.hair)]
     mirrored = FAMILIES[family](make_view(pictures[0], points, *pictures[1:]))
     signs = FAMILIES[family](view_of(face))
     np.testing.assert_allclose(mirror_signs(signs, family), mirrored, atol=1e-3)
@@ -55,10 +56,18 @@ def test_glasses_hide_what_they_cross(face: Face) -> None:
     frames |= (np.abs(x) < 0.12) & (np.abs(y - 0.02) < 0.02)
     worn = face.crop.copy()
     worn[frames] = 20
-    bare, hidden = (dict(zip(ZONES, view_of(face, crop).shown, strict=True)) for crop in (face.crop, worn))
+    points = face.to_crop(face.landmarks)
+    views = [make_view(crop, points, bare_skin(crop, points, face.skin), face.hair) for crop in (face.crop, worn)]
+    bare, hidden = (dict(zip(ZONES, view.shown, strict=True)) for view in views)
     for zone in ("interocular", "under_eye.left", "under_eye.right"):
         assert hidden[zone] < bare[zone] - 0.15
     assert hidden["upper_lip"] == pytest.approx(bare["upper_lip"], abs=0.01)
+
+
+def test_lines_that_an_edit_draws_hide_nothing(face: Face) -> None:
+    lined = face.crop.copy()
+    lined[225:285:6, 130:165] = 20
+    np.testing.assert_array_equal(view_of(face, lined).weights, view_of(face).weights)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -87,6 +96,6 @@ def test_skin_tone_follows_the_skin(face: Face) -> None:
 def test_hair_hides_its_zone(face: Face) -> None:
     hair = np.zeros_like(face.hair)
     hair[:230] = 1
-    shown = make_view(face.crop, face.to_crop(face.landmarks), face.skin, hair).shown
+    shown = make_view(face.crop, face.to_crop(face.landmarks), face.bare, hair).shown
     assert shown[ZONES.index("forehead")] < 0.1
     assert shown[ZONES.index("nasolabial.left")] > 0.9

@@ -45,7 +45,10 @@ def mirror(face: Face) -> Face:
         face,
         landmarks=face.landmarks[[3, 2, 1, 0, 4]],
         crop_from_image=flip @ np.vstack([face.crop_from_image, [0, 0, 1]]),
-        **{name: np.ascontiguousarray(getattr(face, name)[:, ::-1]) for name in ("crop", "matte", "skin", "hair")},
+        **{
+            name: np.ascontiguousarray(getattr(face, name)[:, ::-1])
+            for name in ("crop", "matte", "skin", "bare", "hair")
+        },
     )
 
 
@@ -55,7 +58,7 @@ def synthetic(face: Face, seed: int) -> Face:
     noise = random.normal(0, 1, (8, *face.skin.shape)).astype(np.float32)
     light = 150 + sum(2**i * 12 * geometry.blur(noise[i], 2.0**i) for i in range(1, 6)) + 4 * noise[0]
     crop = np.clip(np.rint(light[..., None] * (1.0, 0.8, 0.7)), 0, 255).astype(np.uint8)
-    return replace(face, crop=crop, skin=np.ones_like(face.skin), hair=np.zeros_like(face.hair))
+    return replace(face, crop=crop, bare=np.ones_like(face.bare), hair=np.zeros_like(face.hair))
 
 
 @pytest.mark.parametrize("weights", SCORERS)

@@ -16,7 +16,7 @@ import numpy as np
 
 from reage.errors import FaceNotFound
 from reage.images import geometry
-from reage.matte import Parser, guess_parts, make_matte
+from reage.matte import Parser, bare_skin, guess_parts, make_matte
 from reage.types import Face, Matrix, Pixels, Plane
 from reage.weights import find_dlib_model
 from reage.zones import FIVE_POINTS, template_points
@@ -169,14 +169,16 @@ class Finder:
         image_from_crop = geometry.invert(crop_from_image)
         five = geometry.move_points(points, crop_from_image)
         parts = self._parser.parse(crop) if self._parser else guess_parts(side, five, dense)
+        bare = bare_skin(crop, five, parts.skin)
         return Face(
             box=_box_around(points),
             score=hit.score,
             landmarks=points,
             crop_from_image=crop_from_image,
             crop=crop,
-            matte=make_matte(crop, five, parts, dense),
+            matte=make_matte(bare, parts.hair, five, dense),
             skin=parts.skin,
+            bare=bare,
             hair=parts.hair,
             dense_landmarks=None if dense is None else geometry.move_points(dense, image_from_crop),
         )

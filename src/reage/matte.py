@@ -135,27 +135,33 @@ def mouth_mask(side_px: int, dense: Plane) -> Plane:
     return geometry.blur(open_mouth, 0.015 * unit) * float(np.clip(gap / (0.04 * unit), 0, 1))
 
 
-def make_matte(crop: Pixels, landmarks: Plane, parts: Parts, dense: Plane | None = None) -> Plane:
-    """What of a crop may change: skin of the face and hair 1; eyes, teeth, glasses frames and everything else 0.
+def bare_skin(crop: Pixels, landmarks: Plane, skin: Plane) -> Plane:
+    """Skin (S, S) without what it includes but does not consist of: eyes, brows, frames of glasses and their glints.
 
     Args:
         crop: (S, S, 3) RGB uint8.
         landmarks: (5, 2) crop px.
-        parts: of the crop.
+        skin: (S, S) see `Parts`.
+    """
+    return (skin * (1 - eye_mask(len(crop), landmarks)) * (1 - frame_mask(crop, landmarks))).astype(np.float32)
+
+
+def make_matte(bare: Plane, hair: Plane, landmarks: Plane, dense: Plane | None = None) -> Plane:
+    """What of a crop may change: skin of the face and hair 1; eyes, teeth, glasses frames and everything else 0.
+
+    Args:
+        bare: (S, S) see `bare_skin`.
+        hair: (S, S) see `Parts`.
+        landmarks: (5, 2) crop px.
         dense: (68, 2) crop px, or None.
     """
-    side = crop.shape[0]
-    skin = (
-        parts.skin
-        * face_oval(side, landmarks, dense)
-        * (1 - eye_mask(side, landmarks))
-        * (1 - frame_mask(crop, landmarks))
-    )
+    side = len(bare)
+    skin = bare * face_oval(side, landmarks, dense)
     if dense is not None:
         skin = skin * (1 - mouth_mask(side, dense))
     away = np.abs(geometry.pixel_grid(side, side) / ((side - 1) / 2) - 1).max(-1)
     inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that goes on outside the crop must not end in a line
-    return (np.clip(np.maximum(skin, parts.hair), 0, 1) * inside).astype(np.float32)
+    return (np.clip(np.maximum(skin, hair), 0, 1) * inside).astype(np.float32)
 
 
 def colourfulness(face: Face) -> float:

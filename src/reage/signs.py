@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reage.images import geometry, regions
-from reage.matte import eye_mask, frame_mask
 from reage.types import ZONES, Pixels, Plane
 from reage.zones import EYES_IN_CROP, FACE_PER_CROP, ZONE_SHAPES, Ellipse, ellipse_mask, face_grid
 
@@ -80,20 +79,25 @@ class View:
     grey: bool
 
 
-def make_view(crop: Pixels, landmarks: Plane, skin: Plane, hair: Plane) -> View:
-    """Crop, its five points (5, 2) crop px, and its masks of skin and hair (S, S) -> what the signs are read from."""
+def make_view(crop: Pixels, landmarks: Plane, bare: Plane, hair: Plane) -> View:
+    """What the signs are read from.
+
+    Args:
+        crop: (S, S, 3) a face, or what has become of it.
+        landmarks: (5, 2) crop px.
+        bare: (S', S') its bare skin, see `reage.matte.bare_skin`; that of the photo, so that no line that an edit
+            draws is taken for a rim.
+        hair: (S', S') its hair.
+    """
     side = crop.shape[0]
-    frames, skin, hair = (
-        np.clip(geometry.resize(part, LOOK_PX, LOOK_PX), 0, 1) for part in (frame_mask(crop, landmarks), skin, hair)
-    )
+    bare, hair = (np.clip(geometry.resize(part, LOOK_PX, LOOK_PX), 0, 1) for part in (bare, hair))
     crop = geometry.resize(geometry.resize(crop, SEEN_PX, SEEN_PX), LOOK_PX, LOOK_PX)
     points = geometry.move_points(landmarks, geometry.resize_matrix(side, LOOK_PX))
-    bare = skin * (1 - hair) * (1 - eye_mask(LOOK_PX, points)) * (1 - frames)
-    bare, grid = bare[WINDOW], face_grid(LOOK_PX, points)[WINDOW]
+    grid, seen = face_grid(LOOK_PX, points)[WINDOW], (bare * (1 - hair))[WINDOW]
     crop = np.ascontiguousarray(crop[WINDOW])
     lab = regions.to_lab(crop)
     zones = np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES]).astype(np.float32)
-    weights = zones * bare.astype(np.float32)
+    weights = zones * seen
     grey = torch.from_numpy(crop.astype(np.float32).mean(-1) / 255)
     return View(
         light=light_of(grey[None], torch.from_numpy(weights)[None])[0].numpy(),

@@ -167,6 +167,7 @@ class Face:
         crop: (S, S, 3) RGB uint8, upright, forehead, chin and some hair inside.
         matte: (S, S) share of each crop pixel that may change: skin and hair 1, eyes, teeth, glasses, background 0.
         skin: (S, S) share of skin, with eyes, lips and what is worn in the face.
+        bare: (S, S) share of skin without eyes, brows and frames of glasses; under hair too.
         hair: (S, S) share of hair.
         dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None unless they were asked for.
     """
@@ -178,6 +179,7 @@ class Face:
     crop: Pixels
     matte: Plane
     skin: Plane
+    bare: Plane
     hair: Plane
     dense_landmarks: Plane | None = None
 
@@ -185,7 +187,7 @@ class Face:
         side = self.crop.shape[0]
         assert self.crop.shape == (side, side, 3), self.crop.shape
         assert self.crop.dtype == np.uint8, self.crop.dtype
-        for mask in (self.matte, self.skin, self.hair):
+        for mask in (self.matte, self.skin, self.bare, self.hair):
             assert mask.shape == (side, side), mask.shape
         assert self.landmarks.shape == (5, 2), self.landmarks.shape
         assert self.crop_from_image.shape == (2, 3), self.crop_from_image.shape

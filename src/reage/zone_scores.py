@@ -92,7 +92,7 @@ class ZoneScorer:
 
         Zones that show too little are left out: hair or glasses hide them, or the head is turned away.
         """
-        return self.measure_view(make_view(face.crop, face.to_crop(face.landmarks), face.skin, face.hair))
+        return self.measure_view(make_view(face.crop, face.to_crop(face.landmarks), face.bare, face.hair))
 
     def measure_view(self, view: View) -> dict[str, float]:
         """The same from a crop made ready by `reage.signs.make_view`."""

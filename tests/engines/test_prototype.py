@@ -181,7 +181,7 @@ def test_a_small_crop_is_aged_like_a_large_one(
         face,
         crop=geometry.resize(face.crop, 256, 256),
         crop_from_image=half @ np.vstack([face.crop_from_image, [0, 0, 1]]),
-        **{name: geometry.resize(getattr(face, name), 256, 256) for name in ("matte", "skin", "hair")},
+        **{name: geometry.resize(getattr(face, name), 256, 256) for name in ("matte", "skin", "bare", "hair")},
     )
     result = engine.render(small, reading, Plan(age=75, age_from=OWN_AGE))
     shrunk = geometry.resize(aged[75].crop, 256, 256)

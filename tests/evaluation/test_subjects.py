@@ -30,7 +30,7 @@ def save(pixels: Pixels, path: Path) -> None:
 def test_a_portrait_is_the_face_a_finder_cuts(portraits: Portraits, face: Face) -> None:
     found = face_of(portraits, 0, Parser.load())
     np.testing.assert_array_equal(found.crop, portraits.crops[0])
-    for name in ("matte", "skin", "hair"):
+    for name in ("matte", "skin", "bare", "hair"):
         assert np.abs(getattr(found, name) - getattr(face, name)[::2, ::2]).mean() < 0.03
 
 

@@ -16,6 +16,7 @@ def make_face(x=60, y=50, side=80, dense=False):
         crop=np.zeros((side, side, 3), np.uint8),
         matte=np.ones((side, side), np.float32),
         skin=np.ones((side, side), np.float32),
+        bare=np.ones((side, side), np.float32),
         hair=np.zeros((side, side), np.float32),
         dense_landmarks=(spread * side + (x, y)).astype(np.float32) if dense else None,
     )

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reage.evaluation.metrics import rank_correlation
-from reage.matte import Parts
+from reage.matte import Parts, bare_skin
 from reage.plan import TYPICAL_AGES
 from reage.portraits import Portrait, Portraits
 from reage.signs import make_view
@@ -170,7 +170,9 @@ def test_a_fit_from_pictures_is_a_scorer(variants: Portraits, parse: Parse, reci
     assert config["num_portraits"] == len(training)
     scorer = ZoneScorer(ZoneScorerConfig(**config["net"]), {n: t.astype(np.float32) for n, t in tensors.items()})
     parts = parse(variants.crops[0])
-    views = [make_view(variants.crops[i], variants.landmarks[i], parts.skin, parts.hair) for i in (0, 13)]
+    views = []
+    for crop, landmarks in zip(variants.crops[[0, 13]], variants.landmarks[[0, 13]], strict=True):
+        views.append(make_view(crop, landmarks, bare_skin(crop, landmarks, parts.skin), parts.hair))
     young, old = (scorer.measure_view(view) for view in views)
     assert old["under_eye.left"] > young["under_eye.left"]
 

@@ -148,7 +148,7 @@ class Judges:
         """Scores by both scorers on the skin that the source shows, so that only what is in the picture differs."""
         if picture.in_frame is None:
             return {}
-        view = make_view(picture.in_frame, face.to_crop(face.landmarks), face.skin, face.hair)
+        view = make_view(picture.in_frame, face.to_crop(face.landmarks), face.bare, face.hair)
         found = {"zones": self.scorer.measure_view(view), "reader_zones": self.zone_reader.measure_view(view)}
         return {name: [scores.get(zone, math.nan) for zone in ZONES] for name, scores in found.items()}
 

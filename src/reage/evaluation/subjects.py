@@ -12,7 +12,7 @@ import numpy as np
 from reage.errors import ReageError
 from reage.find import Finder
 from reage.images import list_images, load_image
-from reage.matte import Parser, make_matte
+from reage.matte import Parser, bare_skin, make_matte
 from reage.portraits import Portraits
 from reage.types import Face, Plane
 
@@ -56,14 +56,16 @@ def face_of(portraits: Portraits, row: int, parser: Parser) -> Face:
     """A portrait's crop as the face that a finder would cut from it."""
     crop, landmarks, dense = portraits.crops[row], portraits.landmarks[row], portraits.dense_landmarks[row]
     parts = parser.parse(crop)
+    bare = bare_skin(crop, landmarks, parts.skin)
     return Face(
         box=_box(len(crop)),
         score=float(portraits.score[row]),
         landmarks=landmarks,
         crop_from_image=_SAME_FRAME,
         crop=crop,
-        matte=make_matte(crop, landmarks, parts, dense),
+        matte=make_matte(bare, parts.hair, landmarks, dense),
         skin=parts.skin,
+        bare=bare,
         hair=parts.hair,
         dense_landmarks=dense,
     )

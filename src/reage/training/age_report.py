@@ -16,7 +16,7 @@ from torch import Generator
 from reage.evaluation.metrics import bootstrap_interval, thirds
 from reage.evaluation.real_aging import pairs_of
 from reage.images.tensors import from_net, to_net
-from reage.matte import Parts
+from reage.matte import Parts, bare_skin
 from reage.measure import Meter
 from reage.nets.age import AgeNetConfig
 from reage.portraits import Portraits
@@ -110,9 +110,9 @@ def measure_tones(portraits: Portraits, parse: Parse, track: Callable[[range], I
     tones = np.full(len(portraits), np.nan)
     for row in track(range(len(portraits))):
         if not portraits.grey[row]:
-            crop = portraits.crops[row]
+            crop, points = portraits.crops[row], portraits.landmarks[row]
             parts = parse(crop)
-            tones[row] = skin_tone(make_view(crop, portraits.landmarks[row], parts.skin, parts.hair))
+            tones[row] = skin_tone(make_view(crop, points, bare_skin(crop, points, parts.skin), parts.hair))
     return tones
 
 

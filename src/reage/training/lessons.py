@@ -119,7 +119,7 @@ def _make_lesson(face: Face, teacher: Teacher, crop_px: int) -> dict[str, NDArra
     aged = [geometry.resize(teacher.age(face, reading, age), crop_px, crop_px) for age in AGES]
     crop = geometry.resize(face.crop, crop_px, crop_px)
     points = geometry.move_points(face.to_crop(face.landmarks), geometry.resize_matrix(len(face.crop), crop_px))
-    views = [make_view(one, points, face.skin, face.hair) for one in (crop, *aged)]
+    views = [make_view(one, points, face.bare, face.hair) for one in (crop, *aged)]
     scores = [teacher.scorer.measure_view(view) for view in views]
     values = np.array([[one.get(zone, np.nan) for zone in ZONES] for one in scores], np.float32)
     return {

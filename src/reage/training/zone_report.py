@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reage.evaluation.metrics import rank_correlation
 from reage.images import geometry
 from reage.images.regions import to_pixels
+from reage.matte import bare_skin
 from reage.portraits import Portraits
 from reage.signs import make_view
 from reage.training.zones import Parse, Values
@@ -87,8 +88,8 @@ def judge_zones(
         names = [name for name in RETAKES if name != "grey" or not portraits.grey[row]]
         retakes = [RETAKES[name](crop) for name in names] if row % _RETAKEN == 0 else []
         for column, taken in enumerate([crop, *retakes]):
-            parts = parse(taken)
-            view = make_view(taken, portraits.landmarks[row], parts.skin, parts.hair)
+            parts, points = parse(taken), portraits.landmarks[row]
+            view = make_view(taken, points, bare_skin(taken, points, parts.skin), parts.hair)
             for which, scorer in enumerate(scorers):
                 found = scorer.measure_view(view)
                 scores[which, column, row] = [found.get(zone, np.nan) for zone in ZONES]

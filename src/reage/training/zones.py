@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from reage.evaluation.metrics import rank_correlation
 from reage.images import geometry
 from reage.images.regions import to_pixels
-from reage.matte import Parts
+from reage.matte import Parts, bare_skin
 from reage.plan import TYPICAL_AGES
 from reage.portraits import Portraits
 from reage.signs import FAMILIES, OTHER_SIDE, make_view, mirror_signs, skin_tone
@@ -96,7 +96,10 @@ def read_signs(recipe: ZoneRecipe, portraits: Portraits, parse: Parse) -> tuple[
     signs, tones = [], []
     for crop, landmarks in zip(portraits.crops, portraits.landmarks, strict=True):
         parts = parse(crop)
-        views = [make_view(seen, landmarks, parts.skin, parts.hair) for seen in (crop, worsen(crop, random))]
+        views = [
+            make_view(seen, landmarks, bare_skin(seen, landmarks, parts.skin), parts.hair)
+            for seen in (crop, worsen(crop, random))
+        ]
         signs.append(np.stack([look(view) for view in views]))
         tones.append(tone_of(skin_tone(views[0])))
     return np.stack(signs, 1).astype(np.float64), np.array(tones)
