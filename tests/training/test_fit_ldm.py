@@ -229,7 +229,7 @@ def test_aged_albums_differ_in_light_alone(
     face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
 ) -> None:
     portraits = to_columns([make_portrait(face.crop, person=name, age_years=40.0, sex="F") for name in "AB"])
-    shades = Shades(changes=np.zeros((2, 96, 96), np.float32))
+    shades = Shades(changes=np.zeros((2, 96, 96), np.float32), lines=np.zeros((2, 96, 96), np.float32))
     aged = age_album(portraits, Teacher.load(Reddener()), shades, Version(20.0, -0.5, 0.0))
     change = aged.crops.astype(int) - portraits.crops
     assert change.mean() < -1

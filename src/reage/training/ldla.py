@@ -27,6 +27,7 @@ from reage.training.latents import add_noise, find_clear
 from reage.training.loop import Schedule, crew, fit, own_part
 from reage.training.pairing import (
     IN_USE,
+    LAST,
     PairingRecipe,
     distance,
     draw_steps,
@@ -93,7 +94,7 @@ class LdlaRecipe:
     reading_rate: float = 1e-3
     score_rate: float = 1e-4
     honest_batch: int = 32
-    pairing: tuple[PairingRecipe, ...] = (PairingRecipe(), IN_USE, IN_USE)
+    pairing: tuple[PairingRecipe, ...] = (PairingRecipe(), IN_USE, IN_USE, LAST)
     lora_rank: int = 0
     silent: float = 0.1
     clear: float = 0.5

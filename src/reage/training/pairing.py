@@ -7,7 +7,7 @@ where zones are redrawn, would weigh next to nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -47,6 +47,7 @@ class PairingRecipe:
 
 IN_USE = PairingRecipe(steps=(2, 40), clear=0.8)
 """The stages after the first: hardly any noise, as in use."""
+LAST = replace(IN_USE, schedule=replace(IN_USE.schedule, steps=1600))
 _FAINT = 1e-8
 """Keeps the slope of a root of nothing finite."""
 

@@ -1,8 +1,11 @@
-"""How the light and shade of a zone rise and fall with its score, from one person to the next.
+"""How the light of a zone rises and falls with its score, from one person to the next, and lines for the smooth.
 
 A prototype of each zone, after Burt and Perrett (1995): at each place of a zone's square the change of the logarithm of
 the light by score, by least squares over people, and alike on both sides of the face. How bright a zone is as a whole
 says more about lamps than about age, and is not in it.
+
+A mean over people has no lines, and a smooth zone has none of its own that could be made deeper: it is lent those of
+one person, in whom they go farthest the way that they go in most.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.matte import Parser
 from reage.portraits import Portraits
+from reage.signs import make_view
 from reage.squares import cut_squares, paste_squares
 from reage.types import ZONES, Face, Pixels, Plane
 from reage.zones import bare_masks
@@ -33,6 +37,12 @@ _FAINT = 1e-6
 """Weight of what nobody shows."""
 _LEAST_SPREAD = 0.002
 """Of scores over people: where too few show their skin, there is no shade."""
+_MARKED, _SHOWN = 0.95, 0.93
+"""Score from which a zone may lend its lines, and the least share of it that must show."""
+_FINE = 6.0
+"""Sigma of what is broader than a line, px."""
+_LENT = 0.7
+"""Share of such lines that a zone gets whose score rises from 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +51,11 @@ class Shades:
 
     Args:
         changes: (K, P, P) float32 change of the logarithm of the light when the score rises from 0 to 1.
+        lines: (K, P, P) float32 what lines add to that; they are lent and never taken away.
     """
 
     changes: NDArray[np.float32]
+    lines: NDArray[np.float32]
 
 
 def fit_shades(
@@ -61,10 +73,12 @@ def fit_shades(
         track: wraps the rows in a progress bar.
     """
     sums = np.zeros((5, len(SHADED), SHADE_PX, SHADE_PX))
+    lined = [np.zeros((SHADE_PX, SHADE_PX), np.float32)]
     for row in track(range(len(portraits))):
         face = in_own_crop(face_of(portraits, row, parser))
         masks, points = bare_masks(face), face.to_crop(face.landmarks)
         light, skin = _log_light(face.crop), face.skin * (1 - face.hair) * face.matte
+        lined += [_to_left(lines, place) for place, lines in _find_lines(face, light, masks, scores[row])]
         for place, zone in enumerate(SHADED):
             score = scores[row, ZONES.index(zone)]
             if np.isnan(score):
@@ -74,7 +88,43 @@ def fit_shades(
             seen = seen - np.average(seen, weights=own + _FAINT)
             one = np.ones_like(seen)
             sums[:, place] += weight * np.stack([one, score * one, seen, score * seen, score**2 * one])
-    return Shades(changes=_slopes(sums, len(portraits)))
+    lent = _LENT * _most_typical(np.stack(lined))
+    return Shades(
+        changes=_slopes(sums, len(portraits)),
+        lines=np.stack([_to_left(lent, place) for place in range(len(SHADED))]),
+    )
+
+
+def _find_lines(
+    face: Face, light: Plane, masks: Mapping[str, Plane], scores: NDArray[np.float32]
+) -> list[tuple[int, Plane]]:
+    """Lines (P, P) of the zones of a face that are marked and all to be seen, with their places in `SHADED`."""
+    marked = [place for place, zone in enumerate(SHADED) if scores[ZONES.index(zone)] >= _MARKED]
+    if not marked:
+        return []
+    points = face.to_crop(face.landmarks)
+    shown = make_view(face.crop, points, face.bare, face.hair).shown
+    found = []
+    for place in marked:
+        if shown[ZONES.index(SHADED[place])] >= _SHOWN:
+            planes = np.stack([light, masks[SHADED[place]] * face.bare], -1)
+            seen, own = np.moveaxis(cut_squares(planes, points, [SHADED[place]], SHADE_PX)[0], -1, 0)
+            own = np.maximum(own, _FAINT)
+            found.append((place, own * (seen - geometry.blur(seen * own, _FINE) / geometry.blur(own, _FINE))))
+    return found
+
+
+def _to_left(plane: Plane, place: int) -> Plane:
+    """A zone on the right as if it were its mirror image, and back."""
+    return plane if SHADED[place].endswith("left") else np.ascontiguousarray(plane[:, ::-1])
+
+
+def _most_typical(lined: Plane) -> Plane:
+    """Of lines (N, P, P) those that go farthest in the directions of the others."""
+    flat = lined.reshape(len(lined), -1)
+    ways = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), _FAINT)
+    shared = flat @ ways.T
+    return np.asarray(lined[np.argmax(shared.sum(1) - np.diag(shared))])
 
 
 def _slopes(sums: NDArray[np.float64], num: int) -> NDArray[np.float32]:
@@ -87,7 +137,7 @@ def _slopes(sums: NDArray[np.float64], num: int) -> NDArray[np.float32]:
 
 
 def shade_zones(crop: Pixels, face: Face, shades: Shades, rises: Mapping[str, float]) -> Pixels:
-    """The zones of `SHADED` with the shades of other scores.
+    """The zones of `SHADED` with the shades of other scores, and lines where they rise.
 
     Args:
         crop: (S, S, 3) a picture of the face, in its crop.
@@ -101,10 +151,14 @@ def shade_zones(crop: Pixels, face: Face, shades: Shades, rises: Mapping[str, fl
     names = [zone for zone in SHADED if zone in rises]
     if not names:
         return crop
-    own = np.stack([rises[zone] * shades.changes[SHADED.index(zone)] for zone in names])
+    own = np.stack([_change(shades, SHADED.index(zone), rises[zone]) for zone in names])
     change = paste_squares(own[..., None], face.to_crop(face.landmarks), names, bare_masks(face), len(crop))[..., 0]
     light = geometry.blur(crop.astype(np.float32).mean(-1), _CALM * len(crop)) + _DARKEST
     return to_pixels(crop + (face.matte * light * np.expm1(change))[..., None])
+
+
+def _change(shades: Shades, place: int, rise: float) -> Plane:
+    return rise * shades.changes[place] + max(0.0, rise) * shades.lines[place]
 
 
 def _log_light(crop: Pixels) -> Plane:
