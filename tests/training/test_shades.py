@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reage.images import geometry
 from reage.matte import Parser
 from reage.portraits import Portrait, Portraits
 from reage.squares import cut_squares
 from reage.training.shades import SHADE_PX, SHADED, Shades, fit_shades, shade_zones
 from reage.types import ZONES, Face, Pixels
-from reage.zones import bare_masks
+from reage.zones import bare_masks, face_grid
 
 DIMMER = 0.8
 
@@ -38,6 +39,12 @@ def learn(make_portrait: Callable[..., Portrait], to_columns: Callable[..., Port
         return fit_shades(to_columns(portraits), scores, Parser.load())
 
     return fit
+
+
+def even(change: float, lines: float) -> Shades:
+    """The same in every place of a zone."""
+    planes = np.ones((len(SHADED), SHADE_PX, SHADE_PX), np.float32)
+    return Shades(changes=change * planes, lines=lines * planes)
 
 
 def mean_change(shades: Shades, face: Face, zone: str, half: slice) -> float:
@@ -70,12 +77,64 @@ def test_a_darker_photo_is_no_shade(face: Face, learn: Callable[..., Shades]) ->
 
 
 def test_scores_that_stay_change_nothing(face: Face) -> None:
-    shades = Shades(changes=np.ones((len(SHADED), SHADE_PX, SHADE_PX), np.float32))
+    shades = even(1.0, 1.0)
     for rises in ({}, {"forehead": 1.0}, dict.fromkeys(SHADED, 0.0)):
         np.testing.assert_array_equal(shade_zones(face.crop, face, shades, rises), face.crop)
 
 
 def test_eyes_and_glasses_get_no_shade(face: Face) -> None:
-    shades = Shades(changes=np.ones((len(SHADED), SHADE_PX, SHADE_PX), np.float32))
+    shades = even(1.0, 1.0)
     covered = replace(face, matte=np.zeros_like(face.matte))
     np.testing.assert_array_equal(shade_zones(face.crop, covered, shades, dict.fromkeys(SHADED, 1.0)), face.crop)
+
+
+@pytest.fixture(scope="module")
+def lined(face: Face) -> Pixels:
+    """The demo face with a fan of dark lines on its left crow's foot."""
+    x, y = np.moveaxis(face_grid(len(face.crop), face.to_crop(face.landmarks)), -1, 0)
+    angle = np.degrees(np.arctan2(y, -x - 0.7))
+    fan = np.clip(1 - np.abs((angle + 7) % 14 - 7) / 3, 0, 1) * bare_masks(face)["crows_feet.left"]
+    return (face.crop * (1 - 0.35 * fan[..., None])).astype(np.uint8)
+
+
+def roughness(plane: np.ndarray, seen: np.ndarray) -> float:
+    return float((plane - geometry.blur(plane, 4.0))[seen].std())
+
+
+def test_lines_of_the_marked_are_lent_to_both_sides(
+    face: Face, lined: Pixels, learn: Callable[..., Shades], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of zones that show: hair hides a part of this one."""
+    zone, points = "crows_feet.left", face.to_crop(face.landmarks)
+    assert not learn(face.crop, lined).lines.any()
+    monkeypatch.setattr("reage.training.shades._SHOWN", 0.6)
+    plain, shades = learn(face.crop, face.crop), learn(face.crop, lined)
+    left, right = shades.lines
+    np.testing.assert_array_equal(left, right[:, ::-1])
+    drawn, seen = (
+        np.moveaxis(cut_squares(np.stack(planes, -1), points, [zone], SHADE_PX)[0], -1, 0)
+        for planes in (
+            [np.log(crop.astype(np.float32).mean(-1) + 10) for crop in (lined, face.crop)],
+            [bare_masks(face)[zone] * face.bare] * 2,
+        )
+    )
+    inside = seen[0] > 0.9
+    fan = drawn[0] - drawn[1]
+    fan -= geometry.blur(fan, 6.0)
+    assert np.corrcoef(left[inside], fan[inside])[0, 1] > 0.7
+    assert roughness(left, inside) > 2 * roughness(plain.lines[0], inside)
+    assert np.abs(left[seen[0] < 1e-3]).max() < 0.01
+
+
+def test_lines_are_lent_and_never_taken_away(face: Face) -> None:
+    zone, shades = "crows_feet.left", even(0.0, -0.2)
+    assert shade_zones(face.crop, face, shades, {zone: 0.8}).astype(int).sum() < face.crop.astype(int).sum()
+    np.testing.assert_array_equal(shade_zones(face.crop, face, shades, {zone: -0.8}), face.crop)
+
+
+def test_where_no_zone_is_marked_there_are_no_lines(
+    face: Face, lined: Pixels, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
+) -> None:
+    people = to_columns([make_portrait(crop, person=f"{n}") for n, crop in enumerate((face.crop, lined))])
+    scores = np.tile(np.array([[0.1], [0.9]], np.float32), (1, len(ZONES)))
+    assert not fit_shades(people, scores, Parser.load()).lines.any()
