@@ -22,7 +22,7 @@ class DoseConfig:
         EngineError: when they do not rise, or the tolerance is negative.
     """
 
-    tried: tuple[float, ...] = (0.5, 0.75, 1.0, 1.3, 1.6)
+    tried: tuple[float, ...] = (0.5, 0.75, 1.0)
     tolerance: float = 0.02
 
     def __post_init__(self) -> None:
