@@ -15,14 +15,15 @@ class DoseConfig:
     """What is tried.
 
     Args:
-        tried: doses that are looked at, rising from above 0; between two of them scores are taken as linear.
+        tried: doses that are looked at, rising from above 0; between two of them scores are taken as linear. Those
+            above 1 are only for zones that then read as asked: more of what does not help would only be seen.
         tolerance: a score that misses the one asked for by no more will do.
 
     Raises:
         EngineError: when they do not rise, or the tolerance is negative.
     """
 
-    tried: tuple[float, ...] = (0.5, 0.75, 1.0)
+    tried: tuple[float, ...] = (0.5, 0.75, 1.0, 1.3, 1.6)
     tolerance: float = 0.02
 
     def __post_init__(self) -> None:
@@ -38,7 +39,7 @@ def find_doses(
     read: Callable[[float], Mapping[str, float]],
     config: DoseConfig,
 ) -> dict[str, float]:
-    """The least dose of each zone at which it reads as asked; where none does, the one that comes nearest.
+    """The least dose of each zone at which it reads as asked; where none does, that up to 1 which comes nearest.
 
     Args:
         now: score of each zone as it is.
@@ -58,10 +59,11 @@ def find_doses(
 
 
 def _least_dose(doses: Sequence[float], gaps: Sequence[float]) -> float:
-    """Where the first of the gaps closes; else the dose of the least."""
+    """Where the first of the gaps closes; else the dose of the least, of those up to 1 if there are any."""
     if gaps[0] <= 0:
         return 0.0
     for place, (before, here) in enumerate(pairwise(gaps)):
         if here <= 0:
             return doses[place] + before / (before - here) * (doses[place + 1] - doses[place])
-    return doses[1 + min(range(len(gaps) - 1), key=lambda place: gaps[place + 1])]
+    places = range(1, 1 + max(1, sum(dose <= 1 for dose in doses[1:])))
+    return doses[min(places, key=lambda place: gaps[place])]
