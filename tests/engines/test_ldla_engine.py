@@ -224,7 +224,7 @@ def test_with_doses_zones_read_nearer_to_what_was_asked(face: Face) -> None:
         engine.config = config
         scores = scorer.measure(replace(face, crop=engine.render(face, reading, plan).crop))
         missed.append(np.mean([abs(scores[zone] - asked) for zone, asked in plan.zones.items()]))
-    assert missed[0] < 0.05
+    assert missed[0] < 0.08
     assert missed[0] < 0.8 * missed[1]
 
 
