@@ -72,7 +72,7 @@ def ldm_small(portraits: Portraits, run: Run) -> Base:
 
 
 def ldla(portraits: Portraits, run: Run) -> Weights:
-    """The `ldla` engine; three and a half hours on two cores. Needs its base, `ldm-small` by default, and what that needs."""
+    """The `ldla` engine; three and a half hours on two cores. Needs its base (`ldm-small`) and what that needs."""
     from reage.training.diffusion import fit_ldla
 
     return fit_ldla(portraits, run)
