@@ -16,16 +16,15 @@ from torch import Generator
 from reage.evaluation.metrics import bootstrap_interval, thirds
 from reage.evaluation.real_aging import pairs_of
 from reage.images.tensors import from_net, to_net
-from reage.matte import Parts, bare_skin
 from reage.measure import Meter
 from reage.nets.age import AgeNetConfig
 from reage.portraits import Portraits
-from reage.signs import make_view, skin_tone
+from reage.signs import skin_tone
 from reage.training.augment import AugmentConfig, augment
+from reage.training.zones import Parse, view_portrait
 from reage.types import Pixels
 
 Values = NDArray[np.float64]
-Parse = Callable[[Pixels], Parts]
 
 FEWEST = 10
 """Of fewer portraits nothing is told."""
@@ -110,9 +109,8 @@ def measure_tones(portraits: Portraits, parse: Parse, track: Callable[[range], I
     tones = np.full(len(portraits), np.nan)
     for row in track(range(len(portraits))):
         if not portraits.grey[row]:
-            crop, points = portraits.crops[row], portraits.landmarks[row]
-            parts = parse(crop)
-            tones[row] = skin_tone(make_view(crop, points, bare_skin(crop, points, parts.skin), parts.hair))
+            crop = portraits.crops[row]
+            tones[row] = skin_tone(view_portrait(crop, portraits.landmarks[row], parse(crop)))
     return tones
 
 

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from reage.evaluation.metrics import rank_correlation
 from reage.images import geometry
 from reage.images.regions import to_pixels
-from reage.matte import bare_skin
 from reage.portraits import Portraits
-from reage.signs import make_view
-from reage.training.zones import Parse, Values
+from reage.training.zones import Parse, Values, view_portrait
 from reage.types import ZONES, Pixels
 from reage.zone_scores import ZoneScorer
 
@@ -88,8 +86,7 @@ def judge_zones(
         names = [name for name in RETAKES if name != "grey" or not portraits.grey[row]]
         retakes = [RETAKES[name](crop) for name in names] if row % _RETAKEN == 0 else []
         for column, taken in enumerate([crop, *retakes]):
-            parts, points = parse(taken), portraits.landmarks[row]
-            view = make_view(taken, points, bare_skin(taken, points, parts.skin), parts.hair)
+            view = view_portrait(taken, portraits.landmarks[row], parse(taken))
             for which, scorer in enumerate(scorers):
                 found = scorer.measure_view(view)
                 scores[which, column, row] = [found.get(zone, np.nan) for zone in ZONES]

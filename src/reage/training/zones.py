@@ -20,9 +20,9 @@ from reage.images.regions import to_pixels
 from reage.matte import Parts, bare_skin
 from reage.plan import TYPICAL_AGES
 from reage.portraits import Portraits
-from reage.signs import FAMILIES, OTHER_SIDE, make_view, mirror_signs, skin_tone
+from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_tone
 from reage.training.split import fold_of
-from reage.types import ZONES, Pixels
+from reage.types import ZONES, Pixels, Plane
 from reage.zone_scores import TONES, ZoneScorerConfig, mix_terms, share_below, to_tables, tone_of, waves, zone_ages
 
 Values = NDArray[np.float64]
@@ -96,13 +96,15 @@ def read_signs(recipe: ZoneRecipe, portraits: Portraits, parse: Parse) -> tuple[
     signs, tones = [], []
     for crop, landmarks in zip(portraits.crops, portraits.landmarks, strict=True):
         parts = parse(crop)
-        views = [
-            make_view(seen, landmarks, bare_skin(seen, landmarks, parts.skin), parts.hair)
-            for seen in (crop, worsen(crop, random))
-        ]
+        views = [view_portrait(seen, landmarks, parts) for seen in (crop, worsen(crop, random))]
         signs.append(np.stack([look(view) for view in views]))
         tones.append(tone_of(skin_tone(views[0])))
     return np.stack(signs, 1).astype(np.float64), np.array(tones)
+
+
+def view_portrait(crop: Pixels, landmarks: Plane, parts: Parts) -> View:
+    """A portrait made ready for looking at its zones, with what its own picture shows of bare skin."""
+    return make_view(crop, landmarks, bare_skin(crop, landmarks, parts.skin), parts.hair)
 
 
 def worsen(crop: Pixels, random: np.random.Generator) -> Pixels:
