@@ -16,7 +16,8 @@ class DoseConfig:
 
     Args:
         tried: doses that are looked at, rising from above 0; between two of them scores are taken as linear. Those
-            above 1 are only for zones that then read as asked: more of what does not help would only be seen.
+            above 1 are for zones that are to rise only where these then read as asked: more of what does not help
+            would only be seen, as lines too black. Skin that is smoother than it need be is not.
         tolerance: a score that misses the one asked for by no more will do.
 
     Raises:
@@ -39,7 +40,9 @@ def find_doses(
     read: Callable[[float], Mapping[str, float]],
     config: DoseConfig,
 ) -> dict[str, float]:
-    """The least dose of each zone at which it reads as asked; where none does, that up to 1 which comes nearest.
+    """The least dose of each zone at which it reads as asked; where none does, that which comes nearest.
+
+    A zone that is to rise then gets no more than 1.
 
     Args:
         now: score of each zone as it is.
@@ -55,15 +58,18 @@ def find_doses(
         for zone, own in gaps.items():
             missing = math.copysign(1, asked[zone] - now[zone]) * (asked[zone] - scores.get(zone, now[zone]))
             own.append(missing - config.tolerance)
-    return {zone: _least_dose((0.0, *config.tried), own) for zone, own in gaps.items()}
+    return {
+        zone: _least_dose((0.0, *config.tried), own, most=1.0 if asked[zone] > now[zone] else math.inf)
+        for zone, own in gaps.items()
+    }
 
 
-def _least_dose(doses: Sequence[float], gaps: Sequence[float]) -> float:
-    """Where the first of the gaps closes; else the dose of the least, of those up to 1 if there are any."""
+def _least_dose(doses: Sequence[float], gaps: Sequence[float], most: float) -> float:
+    """Where the first of the gaps closes; else the dose of the least, of those up to `most` if there are any."""
     if gaps[0] <= 0:
         return 0.0
     for place, (before, here) in enumerate(pairwise(gaps)):
         if here <= 0:
             return doses[place] + before / (before - here) * (doses[place + 1] - doses[place])
-    places = range(1, 1 + max(1, sum(dose <= 1 for dose in doses[1:])))
+    places = range(1, 1 + max(1, sum(dose <= most for dose in doses[1:])))
     return doses[min(places, key=lambda place: gaps[place])]
