@@ -12,7 +12,7 @@ from reage.images import geometry
 from reage.matte import Parser
 from reage.portraits import Portrait, Portraits
 from reage.squares import cut_squares
-from reage.training.shades import SHADE_PX, SHADED, Shades, fit_shades, shade_zones
+from reage.training.shades import LINED, SHADE_PX, SHADED, Shades, fit_shades, shade_zones
 from reage.types import ZONES, Face, Pixels
 from reage.zones import bare_masks, face_grid
 
@@ -43,8 +43,8 @@ def learn(make_portrait: Callable[..., Portrait], to_columns: Callable[..., Port
 
 def even(change: float, lines: float) -> Shades:
     """The same in every place of a zone."""
-    planes = np.ones((len(SHADED), SHADE_PX, SHADE_PX), np.float32)
-    return Shades(changes=change * planes, lines=lines * planes)
+    planes = np.ones((len(LINED), SHADE_PX, SHADE_PX), np.float32)
+    return Shades(changes=change * planes[: len(SHADED)], lines=lines * planes)
 
 
 def mean_change(shades: Shades, face: Face, zone: str, half: slice) -> float:
@@ -78,14 +78,14 @@ def test_a_darker_photo_is_no_shade(face: Face, learn: Callable[..., Shades]) ->
 
 def test_scores_that_stay_change_nothing(face: Face) -> None:
     shades = even(1.0, 1.0)
-    for rises in ({}, {"forehead": 1.0}, dict.fromkeys(SHADED, 0.0)):
+    for rises in ({}, {"forehead": 1.0}, dict.fromkeys(LINED, 0.0)):
         np.testing.assert_array_equal(shade_zones(face.crop, face, shades, rises), face.crop)
 
 
 def test_eyes_and_glasses_get_no_shade(face: Face) -> None:
     shades = even(1.0, 1.0)
     covered = replace(face, matte=np.zeros_like(face.matte))
-    np.testing.assert_array_equal(shade_zones(face.crop, covered, shades, dict.fromkeys(SHADED, 1.0)), face.crop)
+    np.testing.assert_array_equal(shade_zones(face.crop, covered, shades, dict.fromkeys(LINED, 1.0)), face.crop)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_lines_of_the_marked_are_lent_to_both_sides(
     assert not learn(face.crop, lined).lines.any()
     monkeypatch.setattr("reage.training.shades._SHOWN", 0.6)
     plain, shades = learn(face.crop, face.crop), learn(face.crop, lined)
-    left, right = shades.lines
+    left, right, *others = shades.lines
     np.testing.assert_array_equal(left, right[:, ::-1])
     drawn, seen = (
         np.moveaxis(cut_squares(np.stack(planes, -1), points, [zone], SHADE_PX)[0], -1, 0)
@@ -126,8 +126,9 @@ def test_lines_of_the_marked_are_lent_to_both_sides(
     assert np.abs(left[seen[0] < 1e-3]).max() < 0.01
 
 
-def test_lines_are_lent_and_never_taken_away(face: Face) -> None:
-    zone, shades = "crows_feet.left", even(0.0, -0.2)
+@pytest.mark.parametrize("zone", LINED)
+def test_lines_are_lent_and_never_taken_away(zone: str, face: Face) -> None:
+    shades = even(0.0, -0.2)
     assert shade_zones(face.crop, face, shades, {zone: 0.8}).astype(int).sum() < face.crop.astype(int).sum()
     np.testing.assert_array_equal(shade_zones(face.crop, face, shades, {zone: -0.8}), face.crop)
 

@@ -94,7 +94,7 @@ class LdlaRecipe:
     reading_rate: float = 1e-3
     score_rate: float = 1e-4
     honest_batch: int = 32
-    pairing: tuple[PairingRecipe, ...] = (PairingRecipe(), IN_USE, IN_USE, LAST)
+    pairing: tuple[PairingRecipe, ...] = (PairingRecipe(), IN_USE, IN_USE, LAST, LAST)
     lora_rank: int = 0
     silent: float = 0.1
     clear: float = 0.5

@@ -6,8 +6,9 @@ Convention:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from reage.evaluation.subjects import face_of, in_own_crop
+from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.nets.diffusion import Base
 from reage.portraits import Portraits
@@ -24,7 +26,8 @@ from reage.training.lessons import Teacher
 from reage.training.lines import redraw_lines
 from reage.training.loop import bf16
 from reage.training.shades import Shades, shade_zones
-from reage.types import ZONES, Pixels
+from reage.types import ZONES, Face, Pixels
+from reage.zones import bare_masks
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Version:
     score: float
 
 
+_FINE: Mapping[str, float] = MappingProxyType(
+    {"glabella": 0.5, "interocular": 1.0, "under_eye.left": 0.5, "under_eye.right": 0.5}
+)
+"""Zones of which the teacher's older versions keep this share of what is fine, and nothing that is broad: light between
+the eyes and patches below them, which come with an age on average and look like plaster on a face."""
+_BROAD = 0.02
+"""Sigma of what is broad, crop sides."""
 VERSIONS = (Version(20.0, -0.9, 0.0), Version(80.0, 1.7, 1.0))
 
 
@@ -136,8 +146,8 @@ def age_album(
     for row in track(range(len(portraits))):
         face = in_own_crop(face_of(portraits, row, teacher.parser))
         reading = teacher.read(face)
-        light = _keep_colour(face.crop, teacher.age(face, reading, version.age_years))
         rises = {zone: version.score - now for zone, now in reading.zones.items()}
+        light = _take_light(face, teacher.age(face, reading, version.age_years), rises)
         crops.append(shade_zones(redraw_lines(light, face, version.lines), face, shades, rises))
         measured = teacher.scorer.measure(replace(face, crop=crops[-1]))
         scores.append([measured.get(zone, np.nan) for zone in ZONES])
@@ -149,7 +159,17 @@ def age_album(
     )
 
 
-def _keep_colour(crop: Pixels, aged: Pixels) -> Pixels:
-    """The crop with the light of an aged one: of colour, deep folds would keep streaks."""
-    change = aged.astype(np.float32) - crop
-    return to_pixels(crop + change.mean(-1, keepdims=True))
+def _take_light(face: Face, aged: Pixels, rises: Mapping[str, float]) -> Pixels:
+    """The crop with the light of an aged one, less what looks wrong; of colour, deep folds would keep streaks.
+
+    Args:
+        face: whose crop it is.
+        aged: (S, S, 3) the same older or younger.
+        rises: by how much the score of each zone is to rise.
+    """
+    change = (aged.astype(np.float32) - face.crop).mean(-1)
+    fine = change - geometry.blur(change, _BROAD * len(change))
+    masks = bare_masks(face, [zone for zone in _FINE if rises.get(zone, 0) > 0])
+    for zone, mask in masks.items():
+        change = change + mask * (_FINE[zone] * fine - change)
+    return to_pixels(face.crop + change[..., None])

@@ -5,7 +5,8 @@ the light by score, by least squares over people, and alike on both sides of the
 says more about lamps than about age, and is not in it.
 
 A mean over people has no lines, and a smooth zone has none of its own that could be made deeper: it is lent those of
-one person, in whom they go farthest the way that they go in most.
+one person, in whom they go farthest the way that they go in most. Where most of those who are marked wear glasses or
+smile, what is lent would be a rim or a lip: these zones are lent nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from reage.zones import bare_masks
 
 SHADED = ("crows_feet.left", "crows_feet.right")
 """Zones whose shade `prototype`, which knows ages alone, does not show."""
+LINED = (*SHADED, "glabella", "under_eye.left", "under_eye.right")
+"""Zones that are lent lines."""
 SHADE_PX = 96
 _DARKEST = 10.0
 """Levels that are added before the logarithm is taken: what is nearly black is noise."""
@@ -37,7 +40,7 @@ _FAINT = 1e-6
 """Weight of what nobody shows."""
 _LEAST_SPREAD = 0.002
 """Of scores over people: where too few show their skin, there is no shade."""
-_MARKED, _SHOWN = 0.95, 0.93
+_MARKED, _SHOWN = 0.95, 0.9
 """Score from which a zone may lend its lines, and the least share of it that must show."""
 _FINE = 6.0
 """Sigma of what is broader than a line, px."""
@@ -47,11 +50,12 @@ _LENT = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class Shades:
-    """One plane for each of `SHADED`.
+    """What there is to draw.
 
     Args:
-        changes: (K, P, P) float32 change of the logarithm of the light when the score rises from 0 to 1.
-        lines: (K, P, P) float32 what lines add to that; they are lent and never taken away.
+        changes: (K, P, P) float32 for each of `SHADED`, change of the logarithm of the light when the score rises from
+            0 to 1.
+        lines: (L, P, P) float32 for each of `LINED`, what lines add to that; they are lent and never taken away.
     """
 
     changes: NDArray[np.float32]
@@ -73,12 +77,13 @@ def fit_shades(
         track: wraps the rows in a progress bar.
     """
     sums = np.zeros((5, len(SHADED), SHADE_PX, SHADE_PX))
-    lined = [np.zeros((SHADE_PX, SHADE_PX), np.float32)]
+    lined = {family: [np.zeros((SHADE_PX, SHADE_PX), np.float32)] for family in map(_family, LINED)}
     for row in track(range(len(portraits))):
         face = in_own_crop(face_of(portraits, row, parser))
         masks, points = bare_masks(face), face.to_crop(face.landmarks)
         light, skin = _log_light(face.crop), face.skin * (1 - face.hair) * face.matte
-        lined += [_to_left(lines, place) for place, lines in _find_lines(face, light, masks, scores[row])]
+        for zone, lines in _find_lines(face, light, masks, scores[row]):
+            lined[_family(zone)].append(_to_left(lines, zone))
         for place, zone in enumerate(SHADED):
             score = scores[row, ZONES.index(zone)]
             if np.isnan(score):
@@ -88,35 +93,39 @@ def fit_shades(
             seen = seen - np.average(seen, weights=own + _FAINT)
             one = np.ones_like(seen)
             sums[:, place] += weight * np.stack([one, score * one, seen, score * seen, score**2 * one])
-    lent = _LENT * _most_typical(np.stack(lined))
+    lent = {family: _LENT * _most_typical(np.stack(lines)) for family, lines in lined.items()}
     return Shades(
         changes=_slopes(sums, len(portraits)),
-        lines=np.stack([_to_left(lent, place) for place in range(len(SHADED))]),
+        lines=np.stack([_to_left(lent[_family(zone)], zone) for zone in LINED]),
     )
 
 
 def _find_lines(
     face: Face, light: Plane, masks: Mapping[str, Plane], scores: NDArray[np.float32]
-) -> list[tuple[int, Plane]]:
-    """Lines (P, P) of the zones of a face that are marked and all to be seen, with their places in `SHADED`."""
-    marked = [place for place, zone in enumerate(SHADED) if scores[ZONES.index(zone)] >= _MARKED]
+) -> list[tuple[str, Plane]]:
+    """The zones of a face that are marked and all to be seen, and their lines (P, P)."""
+    marked = [zone for zone in LINED if scores[ZONES.index(zone)] >= _MARKED]
     if not marked:
         return []
     points = face.to_crop(face.landmarks)
     shown = make_view(face.crop, points, face.bare, face.hair).shown
     found = []
-    for place in marked:
-        if shown[ZONES.index(SHADED[place])] >= _SHOWN:
-            planes = np.stack([light, masks[SHADED[place]] * face.bare], -1)
-            seen, own = np.moveaxis(cut_squares(planes, points, [SHADED[place]], SHADE_PX)[0], -1, 0)
+    for zone in marked:
+        if shown[ZONES.index(zone)] >= _SHOWN:
+            planes = np.stack([light, masks[zone] * face.bare], -1)
+            seen, own = np.moveaxis(cut_squares(planes, points, [zone], SHADE_PX)[0], -1, 0)
             own = np.maximum(own, _FAINT)
-            found.append((place, own * (seen - geometry.blur(seen * own, _FINE) / geometry.blur(own, _FINE))))
+            found.append((zone, own * (seen - geometry.blur(seen * own, _FINE) / geometry.blur(own, _FINE))))
     return found
 
 
-def _to_left(plane: Plane, place: int) -> Plane:
+def _family(zone: str) -> str:
+    return zone.split(".")[0]
+
+
+def _to_left(plane: Plane, zone: str) -> Plane:
     """A zone on the right as if it were its mirror image, and back."""
-    return plane if SHADED[place].endswith("left") else np.ascontiguousarray(plane[:, ::-1])
+    return np.ascontiguousarray(plane[:, ::-1]) if zone.endswith(".right") else plane
 
 
 def _most_typical(lined: Plane) -> Plane:
@@ -137,7 +146,7 @@ def _slopes(sums: NDArray[np.float64], num: int) -> NDArray[np.float32]:
 
 
 def shade_zones(crop: Pixels, face: Face, shades: Shades, rises: Mapping[str, float]) -> Pixels:
-    """The zones of `SHADED` with the shades of other scores, and lines where they rise.
+    """The zones of `SHADED` with the shades of other scores, and those of `LINED` with lines where they rise.
 
     Args:
         crop: (S, S, 3) a picture of the face, in its crop.
@@ -148,17 +157,18 @@ def shade_zones(crop: Pixels, face: Face, shades: Shades, rises: Mapping[str, fl
     Returns:
         (S, S, 3), changed in light alone.
     """
-    names = [zone for zone in SHADED if zone in rises]
+    names = [zone for zone in LINED if zone in rises]
     if not names:
         return crop
-    own = np.stack([_change(shades, SHADED.index(zone), rises[zone]) for zone in names])
+    own = np.stack([_change(shades, zone, rises[zone]) for zone in names])
     change = paste_squares(own[..., None], face.to_crop(face.landmarks), names, bare_masks(face), len(crop))[..., 0]
     light = geometry.blur(crop.astype(np.float32).mean(-1), _CALM * len(crop)) + _DARKEST
     return to_pixels(crop + (face.matte * light * np.expm1(change))[..., None])
 
 
-def _change(shades: Shades, place: int, rise: float) -> Plane:
-    return rise * shades.changes[place] + max(0.0, rise) * shades.lines[place]
+def _change(shades: Shades, zone: str, rise: float) -> Plane:
+    lines = max(0.0, rise) * shades.lines[LINED.index(zone)]
+    return lines + rise * shades.changes[SHADED.index(zone)] if zone in SHADED else lines
 
 
 def _log_light(crop: Pixels) -> Plane:
