@@ -20,6 +20,7 @@ lint: .venv/dev-installed
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 
 check: lint test  ## format, lint, types, import rules, tests

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from runs import show, timed, to_markdown
 
@@ -92,7 +93,7 @@ def judge(base: Base, portraits: Portraits, num_faces: int) -> list[str]:
     ]
 
 
-def through(base: Base, squares: Pixels) -> np.ndarray:
+def through(base: Base, squares: Pixels) -> NDArray[np.float32]:
     """(K, P, P, 3) encoded and decoded, levels."""
     return to_levels(base.decode(base.encode(to_net(squares)))).clip(0, 255)
 

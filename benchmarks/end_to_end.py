@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def measure(photo: Path, engine: str) -> dict[str, Any]:
     rounds = []
     for _ in range(ROUNDS):
         result = artist(photo, Plan(age=TARGET_AGE))
-        rounds.append({**result.seconds, "save": timed(lambda result=result: result.save(aged))[1]})
+        rounds.append({**result.seconds, "save": timed(partial(result.save, aged))[1]})
     picture, decode = timed(lambda: load_image(photo))
     _, encode = timed(lambda: save_image(picture, aged, altered=False))
     seconds = {verb: statistics.median(each.get(verb, 0.0) for each in rounds) for verb in VERBS}

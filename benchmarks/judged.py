@@ -63,7 +63,7 @@ def judge(engine: str, weights: Path, shards: Path, folder: Path, people: int, z
     assert zones
     assert sets
     slopes, right = (
-        np.mean([row[column].value for row in zones.rows.values() if isinstance(row[column], Figure)])
+        np.mean([cell.value for row in zones.rows.values() if isinstance(cell := row[column], Figure)])
         for column in (1, 4)
     )
     backdrop = lines["backdrop changed visibly, worst target"][1]

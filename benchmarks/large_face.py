@@ -17,6 +17,7 @@ import os
 import platform
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def measure(path: Path, engine: str) -> dict[str, Any]:
     rounds = []
     for _ in range(ROUNDS):
         aged, rendering = timed(lambda: render(artist.engine, face, reading, plan))
-        result, putting = timed(lambda aged=aged: composite(pixels, face, aged))
+        result, putting = timed(partial(composite, pixels, face, aged))
         rounds.append((rendering, putting))
     extra = peak_mb() - before - pixels.nbytes / 1e6
     change = result.astype(np.float32).mean(-1) - pixels.astype(np.float32).mean(-1)

@@ -17,6 +17,7 @@ import json
 import os
 import statistics
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def measure(zones: list[str], refined: bool) -> dict[str, float]:
     for chosen in (config,) if refined else (config, drawn, fewer):
         engine = LdlaEngine.load(config=chosen)
         render(engine, face, reading, plan)
-        rounds = [timed(lambda engine=engine: render(engine, face, reading, plan))[1] for _ in range(ROUNDS)]
+        rounds = [timed(partial(render, engine, face, reading, plan))[1] for _ in range(ROUNDS)]
         medians.append(statistics.median(rounds))
     found = {"seconds": medians[0], "mb": peak_mb()}
     if not refined:

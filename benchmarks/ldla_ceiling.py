@@ -3,7 +3,7 @@
 The pictures are training people at the least and the greatest score; of them, only what lies in the zones; of that,
 only what the autoencoder keeps; and what the engine makes when it is asked for 0 and 1, of all zones and of one.
 
-    python benchmarks/ldla_ceiling.py shards/ --write benchmarks/ldla_ceiling.md
+    python benchmarks/ldla_ceiling.py shards/ --trained ldla.safetensors --write benchmarks/ldla_ceiling.md
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from reage.measure import Meter
 from reage.plan import complete
 from reage.portraits import read_shards
 from reage.squares import ZONE_SQUARES, cut_squares, paste_squares
-from reage.training.diffusion import load_teacher
+from reage.training.diffusion import load_teacher, open_album, open_shades
 from reage.training.pairs import VERSIONS, age_album
+from reage.training.run import Run
 from reage.types import ZONES, Face, Pixels, Plan, Reading
 from reage.zone_scores import ZoneScorer
 from reage.zones import bare_masks
@@ -41,13 +42,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How far a zone can be moved.")
     parser.add_argument("shards", type=Path)
     parser.add_argument("--faces", type=int, default=8)
+    trained = "what a training wrote; scores and shades that it left beside it are used, or made"
+    parser.add_argument("--trained", type=Path, default=Path("ldla.safetensors"), help=trained)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
     portraits = read_shards(given.shards, "train")
+    run = Run(checkpoint=given.trained.with_suffix(".checkpoint"))
+    shades = open_shades(portraits, open_album(portraits, run), run)
     portraits = portraits.pick(np.linspace(0, len(portraits) - 1, given.faces).astype(int))
     teacher, engine, judge = load_teacher(), LdlaEngine.load(), ZoneScorer.load("zones-b")
-    albums = [age_album(portraits, teacher, version) for version in VERSIONS]
-    reader, rises = Meter.load("age-a"), {stage: [] for stage in STAGES}
+    albums = [age_album(portraits, teacher, shades, version) for version in VERSIONS]
+    rises: dict[str, list[np.ndarray]] = {stage: [] for stage in STAGES}
+    reader = Meter.load("age-a")
     for row in track(range(len(portraits)), "faces"):
         face = in_own_crop(face_of(portraits, row, teacher.parser))
         reading = replace(reader.measure(face), zones=teacher.scorer.measure(face))

@@ -13,9 +13,11 @@ against the later portrait, as by `reage evaluate --protocol identity-preserving
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +44,7 @@ from reage.training.regularization import read_set
 from reage.training.run import DEFAULT_BASE
 from reage.training.subject import SubjectPhotos
 
-LOSSES = MappingProxyType(
+LOSSES: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
         "reconstruction": {"identity": "none", "prior_weight": 0.0},
         "and cosine": {"identity": "cosine", "prior_weight": 0.0},
@@ -77,7 +79,8 @@ def main() -> None:
     pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, given.people).astype(int)]
     squares, captions = read_set(given.others, load_base(DEFAULT_BASE).picture_px)
     others = Others(squares=squares[::EVERY], captions=captions[::EVERY])
-    judges, rows, note, headers = Judges.load(), [], "", ()
+    judges, rows, note = Judges.load(), [], ""
+    headers: Sequence[str] = ()
     for name, losses in LOSSES.items():
         recipe = replace(choose_recipe("default", steps=given.steps, rate=given.rate), labelled=LABELLED, **losses)
         folder = given.folder / name.replace(" ", "-")

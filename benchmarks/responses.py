@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def respond(engine: Engine, faces: Sequence[Face]) -> list[str]:
         made = [face]
         for score in (0.0, 1.0):
             plan = complete(Plan(zones={"all": score}), reading)
-            aged, took = timed(lambda plan=plan, reading=reading, face=face: engine.render(face, reading, plan))
+            aged, took = timed(partial(engine.render, face, reading, plan))
             made.append(replace(face, crop=composite(face.crop, face, aged)))
             seconds.append(took)
         measured.append([[scores_of(scorer, one) for one in made] for scorer in scorers])
