@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from reage.images import geometry
 from reage.nets.diffusion import Base, build_base, tiny
 from reage.nets.score_net import build_score_net, tiny_score_net
 from reage.nets.tokens import build_tokenizer
-from reage.portraits import Portrait, Portraits
 from reage.prompts import NEUTRAL, all_prompts
 from reage.squares import FACE, PARTS, ZONE_SQUARES
 from reage.training.album import KINDS, SKIN, Album
@@ -23,14 +21,11 @@ from reage.training.denoiser import DenoiserRecipe, draw_mixed, split_rows, trai
 from reage.training.draw import FROM_NOTHING, draw_faces
 from reage.training.latents import Latents, add_noise, caption, encode_album, find_clear, zone_rows
 from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
-from reage.training.lessons import Teacher
 from reage.training.loop import Schedule
 from reage.training.pairing import IN_USE, PairingRecipe, draw_pairing, noise_between, train_pairing
-from reage.training.pairs import Pairs, Version, age_album, draw_pairs, encode_pairs
-from reage.training.shades import LINED, SHADE_PX, SHADED, Shades
+from reage.training.pairs import Pairs, draw_pairs, encode_pairs
 from reage.training.stored import save_arrays
-from reage.types import ZONES, Aged, Face, Plan, Reading
-from reage.zones import bare_masks
+from reage.types import ZONES, Face
 
 STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
 RECIPE = LdlaRecipe(
@@ -217,46 +212,6 @@ def test_pairs_are_learned(base: Base, pairs: Pairs) -> None:
     base.unet.requires_grad_(True)
     train_pairing(recipe, base, pairs, 0, None, lambda step, losses: told.append(losses["pair"]))
     assert np.mean(told[-5:]) < 0.9 * np.mean(told[:5])
-
-
-NO_SHADES = Shades(
-    changes=np.zeros((len(SHADED), SHADE_PX, SHADE_PX), np.float32),
-    lines=np.zeros((len(LINED), SHADE_PX, SHADE_PX), np.float32),
-)
-
-
-class Reddener:
-    """An engine that halves what it is given, but for its red."""
-
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
-        return Aged(crop=np.concatenate([face.crop[..., :1], face.crop[..., 1:] // 2], -1))
-
-
-def test_aged_albums_differ_in_light_alone(
-    face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
-) -> None:
-    portraits = to_columns([make_portrait(face.crop, person=name, age_years=40.0, sex="F") for name in "AB"])
-    aged = age_album(portraits, Teacher.load(Reddener()), NO_SHADES, Version(20.0, -0.5, 0.0))
-    change = aged.crops.astype(int) - portraits.crops
-    assert change.mean() < -1
-    assert np.median(np.ptp(change, axis=-1)) == 0
-    assert not np.isnan(aged.scores).all()
-
-
-@pytest.mark.parametrize(("zone", "kept"), [("interocular", False), ("glabella", False), ("upper_lip", True)])
-def test_lessons_of_old_zones_have_no_plaster(
-    zone: str, kept: bool, face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
-) -> None:
-    """Where only what is fine is kept, the broad shade that an engine brings is left out; of the young it is not."""
-    portraits = to_columns([make_portrait(face.crop)])
-    crop = portraits.crops[0]
-    inside = geometry.resize(bare_masks(face)[zone], len(crop), len(crop)) > 0.9
-    young, old = (
-        (age_album(portraits, Teacher.load(Reddener()), NO_SHADES, version).crops[0].astype(int) - crop)[inside]
-        for version in (Version(20.0, -1e-3, 0.0), Version(80.0, 1e-3, 1.0))
-    )
-    assert young.mean() < -30
-    assert old.mean() < -30 if kept else abs(old.mean()) < 12
 
 
 def take_step(net: Ldla, pairs: Pairs, recipe: LdlaRecipe, seed: int = 0) -> torch.Tensor:
