@@ -179,6 +179,7 @@ def test_settings_out_of_range_are_refused(setting: str, value: float, words: st
         (0.8, (0.9, 0.7, 0.6), 0.4),  # the least, whatever more of it would do
         (0.8, (0.7, 0.6, 0.6), 0.5),  # nothing reaches it, this comes nearest
         (0.8, (0.5, 0.6, 0.7), 1.0),  # nor does this, and more would only be seen
+        (0.7, (0.5, 0.55, 0.6), 1.5),  # half way there are no such lines yet
         (0.1, (0.3, 0.1, 0.0), 1.0),  # a fall
         (0.1, (0.4, 0.3, 0.2), 1.5),  # one that nothing reaches: smoother than skin is does no harm
         (0.1, (0.5, 0.6, 0.7), 0.5),  # the wrong way: the least harm

@@ -16,8 +16,9 @@ class DoseConfig:
 
     Args:
         tried: doses that are looked at, rising from above 0; between two of them scores are taken as linear. Those
-            above 1 are for zones that are to rise only where these then read as asked: more of what does not help
-            would only be seen, as lines too black. Skin that is smoother than it need be is not.
+            above 1 are for zones that are to rise above `marked` only where these then read as asked: more of what
+            does not help would only be seen, as lines too black.
+        marked: score above which the lines of a zone are at their deepest.
         tolerance: a score that misses the one asked for by no more will do.
 
     Raises:
@@ -25,6 +26,7 @@ class DoseConfig:
     """
 
     tried: tuple[float, ...] = (0.5, 0.75, 1.0, 1.3, 1.6)
+    marked: float = 0.75
     tolerance: float = 0.02
 
     def __post_init__(self) -> None:
@@ -42,7 +44,7 @@ def find_doses(
 ) -> dict[str, float]:
     """The least dose of each zone at which it reads as asked; where none does, that which comes nearest.
 
-    A zone that is to rise then gets no more than 1.
+    A zone that is to rise above `DoseConfig.marked` then gets no more than 1.
 
     Args:
         now: score of each zone as it is.
@@ -59,7 +61,9 @@ def find_doses(
             missing = math.copysign(1, asked[zone] - now[zone]) * (asked[zone] - scores.get(zone, now[zone]))
             own.append(missing - config.tolerance)
     return {
-        zone: _least_dose((0.0, *config.tried), own, most=1.0 if asked[zone] > now[zone] else math.inf)
+        zone: _least_dose(
+            (0.0, *config.tried), own, most=1.0 if asked[zone] > max(now[zone], config.marked) else math.inf
+        )
         for zone, own in gaps.items()
     }
 
