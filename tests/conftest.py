@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +21,13 @@ from reage.prompts import all_prompts
 from reage.training.split import split_of
 from reage.types import Face, Pixels, Plane, Reading
 from reage.zones import FIVE_POINTS
+
+
+def pytest_configure() -> None:
+    """Tests run on all cores already: as many threads in each worker wait for each other more than they compute."""
+    threads = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # of the programs that tests start
 
 
 @pytest.fixture(scope="session")
