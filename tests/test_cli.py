@@ -352,6 +352,12 @@ def test_unusable_order_is_refused(desk: Path, options: tuple[object, ...]) -> N
     assert_refused(desk, "age", "photos/me.png", *options)
 
 
+def test_settings_of_diffusion_are_refused_before_a_base_is_read(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--to", 70, "--engine", "ldla", "--base", "nowhere", "--guidance", 50)
+    assert done.exit_code == 2
+    assert "guidance is 50" in done.stderr
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -59,12 +59,12 @@ class Diffusion:
         if engine != "ldla":
             options = ", ".join(f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value)
             raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla, or personal.")
-        from reage.engines.ldla import REFINER, LdlaEngine
+        from reage.engines.ldla import REFINER, LdlaConfig, LdlaEngine
 
         refiner = REFINER if given.pop("refine", False) else None
-        loaded = LdlaEngine.load(weights, device, base=base)
-        loaded.config = replace(loaded.config, zones=replace(loaded.config.zones, **given), refiner=refiner)
-        return loaded
+        config = LdlaConfig.for_base(base)
+        config = replace(config, zones=replace(config.zones, **given), refiner=refiner)
+        return LdlaEngine.load(weights, device, base=base, config=config)
 
 
 def _load_personal(

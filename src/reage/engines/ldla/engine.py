@@ -58,6 +58,11 @@ class LdlaConfig:
     refiner: DenoiseConfig | None = None
     skipped_below: float = 0.03
 
+    @classmethod
+    def for_base(cls, base: str | Path | None) -> Self:
+        """What suits weights of ours, or such a base as it is."""
+        return cls() if base is None else cls(zones=UNTAUGHT)
+
 
 class LdlaEngine:
     """Ages the zones of a face, all in one batch; needs only the five landmarks.
@@ -96,7 +101,7 @@ class LdlaEngine:
             weights: of the denoiser; the shipped ones by default.
             device: of torch.
             base: used as it is, without weights: what it makes of the prompts is what it has learned elsewhere.
-            config: how the engine works.
+            config: how the engine works; what suits the base by default.
 
         Raises:
             EngineError: when both weights and a base are given.
@@ -106,7 +111,7 @@ class LdlaEngine:
             if weights is not None:
                 raise EngineError("Weights of ldla name the base they were trained for; give weights or a base.")
             loaded = load_base(base, device)
-            return cls(loaded, loaded.weights_hash, config or LdlaConfig(zones=UNTAUGHT))
+            return cls(loaded, loaded.weights_hash, config or LdlaConfig.for_base(base))
         path = find_weights(weights or cls.name)
         tensors, stored = load_torch_weights(path)
         with made_for(path, "LDLA"):
