@@ -22,16 +22,16 @@ from rich.console import Console
 from runs import show, to_markdown
 
 from reage.nets.amgan import GeneratorConfig
-from reage.training.amgan import AmganRecipe, Course, describe
-from reage.training.deck import Deck
-from reage.training.lessons import Lessons
+from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.train import AmganTrainingConfig, Course, describe
+from reage.training.distillation import DistillationDataset
 from reage.training.stored import load_arrays
 from reage.weights import save_weights
 
 LOSSES = ("realism", "map", "place", "cycle", "age", "zones", "way")
 
 
-def start_from(path: Path | None, deck: Deck, recipe: AmganRecipe) -> dict[str, torch.Tensor]:
+def start_from(path: Path | None, deck: AmganDataset, recipe: AmganTrainingConfig) -> dict[str, torch.Tensor]:
     """Both nets after the first stage: from a file, or learned now and written to it."""
     if path and path.exists():
         return torch.load(path, weights_only=True)
@@ -54,9 +54,9 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="nets after the first stage")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    recipe = AmganRecipe()
-    recipe = replace(recipe, refine=replace(recipe.refine, steps=given.steps, mean_decay=0.98))
-    deck = Deck(load_arrays(given.lessons, Lessons), recipe.deck)
+    recipe = AmganTrainingConfig()
+    recipe = replace(recipe, refine=replace(recipe.refine, steps=given.steps, ema_decay=0.98))
+    deck = AmganDataset(load_arrays(given.lessons, DistillationDataset), recipe.deck)
     start = start_from(given.start, deck, recipe)
     note = (
         f"{given.steps} steps from the same first stage ({recipe.learn.steps}), one loss left out each time; judged "

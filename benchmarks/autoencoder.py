@@ -21,21 +21,22 @@ from numpy.typing import NDArray
 from rich.console import Console
 from runs import show, timed, to_markdown
 
-from reage.evaluation.subjects import face_of
+from reage.data.faces import portrait_to_face
+from reage.data.shards import Portraits, read_shards
+from reage.faces.geometry import zone_masks
+from reage.faces.patches import FACE, ZONE_PATCHES, cut_patches, paste_patches
+from reage.faces.segmentation import FaceParser
+from reage.faces.zone_scorer import ZoneScorer
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
-from reage.matte import Parser
-from reage.nets.diffusion import AutoencoderConfig, Base, build_base, load_base, small
+from reage.nets.diffusion import AutoencoderConfig, DiffusionBase, build_base, load_base, small
 from reage.nets.tokens import build_tokenizer
-from reage.portraits import Portraits, read_shards
 from reage.prompts import all_prompts
-from reage.squares import FACE, ZONE_SQUARES, cut_squares, paste_squares
-from reage.training.album import Album, AlbumConfig
-from reage.training.autoencoder import AutoencoderRecipe, train_autoencoder
+from reage.training.diffusion.autoencoder import AutoencoderTrainingConfig, train_autoencoder
+from reage.training.diffusion.dataset import CropDataset, CropDatasetConfig
 from reage.training.stored import load_arrays
-from reage.types import ZONES, Pixels
-from reage.zone_scores import ZoneScorer
-from reage.zones import zone_masks
+from reage.types import Pixels
+from reage.zones import ZONES
 
 SHAPES = {
     "1/4, 4 channels": AutoencoderConfig(widths=(32, 64, 64), latent_channels=4),
@@ -52,10 +53,10 @@ COLUMNS = (
     "zones-b moved",
 )
 NUM_FACES = 48
-PICTURE_PX = AlbumConfig().picture_px
+PICTURE_PX = CropDatasetConfig().picture_px
 
 
-def build(config: AutoencoderConfig) -> Base:
+def build(config: AutoencoderConfig) -> DiffusionBase:
     """An untrained base with such an autoencoder, for pictures of `PICTURE_PX`."""
     sizes = small()
     side = PICTURE_PX >> (len(config.widths) - 1)
@@ -63,26 +64,26 @@ def build(config: AutoencoderConfig) -> Base:
     return build_base(sizes, build_tokenizer(all_prompts()))
 
 
-def train(config: AutoencoderConfig, album: Album, steps: int) -> Base:
+def train(config: AutoencoderConfig, album: CropDataset, steps: int) -> DiffusionBase:
     """A base whose autoencoder has learned so long, along a whole schedule."""
-    recipe, base = AutoencoderRecipe(), build(config)
-    schedule = replace(recipe.schedule, steps=steps, mean_decay=0.99)
+    recipe, base = AutoencoderTrainingConfig(), build(config)
+    schedule = replace(recipe.schedule, steps=steps, ema_decay=0.99)
     train_autoencoder(replace(recipe, schedule=schedule), base, album)
     return base
 
 
 @torch.inference_mode()
-def judge(base: Base, portraits: Portraits, num_faces: int) -> list[str]:
+def judge(base: DiffusionBase, portraits: Portraits, num_faces: int) -> list[str]:
     """The cells that are measured."""
-    parser, scorers = Parser.load(), [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
+    parser, scorers = FaceParser.load(), [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
     errors, moved = [], []
     for row in np.linspace(0, len(portraits) - 1, num_faces).astype(int):
-        face = face_of(portraits, row, parser)
-        points, names = face.to_crop(face.landmarks), [*ZONE_SQUARES, FACE]
-        squares = cut_squares(face.crop, points, names, base.picture_px)
+        face = portrait_to_face(portraits, row, parser)
+        points, names = face.to_crop(face.landmarks), [*ZONE_PATCHES, FACE]
+        squares = cut_patches(face.crop, points, names, base.picture_px)
         change = through(base, squares) - squares
         errors.append((change**2).mean((1, 2, 3)))
-        pasted = paste_squares(change[:-1], points, ZONE_SQUARES, zone_masks(face), len(face.crop))
+        pasted = paste_patches(change[:-1], points, ZONE_PATCHES, zone_masks(face), len(face.crop))
         after = replace(face, crop=to_pixels(face.crop + pasted))
         moved.append([gap_between(scorer.measure(face), scorer.measure(after)) for scorer in scorers])
     noise = np.array(errors)
@@ -93,7 +94,7 @@ def judge(base: Base, portraits: Portraits, num_faces: int) -> list[str]:
     ]
 
 
-def through(base: Base, squares: Pixels) -> NDArray[np.float32]:
+def through(base: DiffusionBase, squares: Pixels) -> NDArray[np.float32]:
     """(K, P, P, 3) encoded and decoded, levels."""
     return to_levels(base.decode(base.encode(to_net(squares)))).clip(0, 255)
 
@@ -114,7 +115,7 @@ def main() -> None:
             [given.base, f"{base.num_parameters['autoencoder'] / 1e6:.2f}", "-", *judge(base, portraits, given.faces)]
         )
     else:
-        album = load_arrays(given.album, Album)
+        album = load_arrays(given.album, CropDataset)
         for name, config in SHAPES.items():
             base, seconds = timed(partial(train, config, album, given.steps))
             size = f"{base.num_parameters['autoencoder'] / 1e6:.2f}"

@@ -65,9 +65,9 @@ def measure(path: Path) -> dict[str, Any]:
 def _make_face(pixels: Any) -> tuple[Any, Any]:
     import numpy as np
 
+    from reage.faces.geometry import FIVE_POINTS, template_points
     from reage.images import geometry
     from reage.types import Aged, Face
-    from reage.zones import FIVE_POINTS, template_points
 
     side = len(pixels)
     crop_from_image = geometry.resize_matrix(side, CROP_PX)

@@ -76,7 +76,7 @@ def measure(photo: Path, engine: str) -> dict[str, Any]:
 
 def _load(reager: Any, engine: str) -> Any:
     artist = reager(engine)
-    assert artist.meter  # loaded at its first use otherwise
+    assert artist.age_estimator  # loaded at its first use otherwise
     return artist
 
 
@@ -114,7 +114,7 @@ def _format_table(rows: list[tuple[str, dict[str, Any]]]) -> str:
     first = rows[0][1]
     lines += [
         "",
-        f"Loading engine, finder and meter: {first['seconds_to_load']:.2f} s, {first['mb_loaded']:.0f} MB. "
+        f"Loading engine, finder and age_estimator: {first['seconds_to_load']:.2f} s, {first['mb_loaded']:.0f} MB. "
         f"`reage --help`: {_help_seconds():.2f} s.",
     ]
     return "\n".join(lines)

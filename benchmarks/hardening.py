@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from rich.progress import track
 from runs import show, to_markdown
 
+from reage.data.augment import AugmentConfig, augment
+from reage.data.shards import Portraits, read_shards
+from reage.data.split import fold_of
 from reage.engines import load_engine
-from reage.evaluation.faces import figure, median
-from reage.evaluation.real_people import Pairs
-from reage.evaluation.verification import threshold_at
+from reage.evaluation.calibration import PairedLatents
+from reage.evaluation.metrics.verification import threshold_at
+from reage.evaluation.report.measured_faces import figure, median
 from reage.images.tensors import from_net, to_net
-from reage.measure import Identifier
-from reage.portraits import Portraits, read_shards
-from reage.training.augment import AugmentConfig, augment
-from reage.training.lessons import Teacher
-from reage.training.recogniser import AGES, Chips, RecogniserRecipe, harden, make_chips
-from reage.training.split import fold_of
+from reage.measure.recognizers import DlibRecognizer
+from reage.training.distillation import Teacher
+from reage.training.measures.recognizer import AGES, Chips, RecognizerTrainingConfig, harden, make_chips
 from reage.training.stored import load_arrays, save_arrays
 from reage.types import Pixels, Plane
 
@@ -51,21 +51,21 @@ def main() -> None:
     parser.add_argument("shards", type=Path)
     parser.add_argument("folder", type=Path, help="for what was made so far")
     parser.add_argument("--engine", default="amgan")
-    parser.add_argument("--steps", type=int, default=RecogniserRecipe().schedule.steps)
-    parser.add_argument("--rate", type=float, default=RecogniserRecipe().rate)
+    parser.add_argument("--steps", type=int, default=RecognizerTrainingConfig().schedule.steps)
+    parser.add_argument("--rate", type=float, default=RecognizerTrainingConfig().rate)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
     portraits = read_shards(given.shards)
     chips = open_chips(portraits, given.engine, given.folder)
     half = np.array([fold_of(person, len(HALVES), "recogniser") for person in portraits.person.tolist()])
-    recipe = RecogniserRecipe(rate=given.rate)
+    recipe = RecognizerTrainingConfig(rate=given.rate)
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=given.steps))
     trial, rows = Trial(chips=chips, half=half, recipe=recipe, folder=given.folder), []
     for photos in PHOTOS:
         before: NDArray[np.float64] | None = None
         for name in (BEFORE, *LESSONS):
             halves = [
-                Pairs.of(portraits.pick(half == one), trial.identify(name, photos, one), distance=True)
+                PairedLatents.of(portraits.pick(half == one), trial.identify(name, photos, one), distance=True)
                 for one in HALVES
             ]
             cells, missed = describe(join(halves), before)
@@ -93,7 +93,7 @@ class Trial:
 
     chips: Chips
     half: NDArray[np.int64]
-    recipe: RecogniserRecipe
+    recipe: RecognizerTrainingConfig
     folder: Path
 
     def identify(self, name: str, photos: str, half: int) -> Plane:
@@ -105,17 +105,17 @@ class Trial:
         identities: Plane = np.load(stored)
         return identities
 
-    def load(self, name: str, half: int) -> Identifier:
+    def load(self, name: str, half: int) -> DlibRecognizer:
         """The net that one half of the people have not taught."""
-        identifier, weights = Identifier.load(), self.folder / f"{name}, {half}.pt"
+        recognizer, weights = DlibRecognizer.load(), self.folder / f"{name}, {half}.pt"
         if name == BEFORE:
-            return identifier
+            return recognizer
         if not weights.exists():
             others = self.chips.pick(self.half != half)
             lessons = others if LESSONS[name] else others.photos
             torch.save(harden(self.recipe, lessons, weights.with_suffix(".checkpoint")).state_dict(), weights)
-        identifier.net.load_state_dict(torch.load(weights))
-        return identifier
+        recognizer.net.load_state_dict(torch.load(weights))
+        return recognizer
 
 
 def open_chips(portraits: Portraits, engine: str, folder: Path) -> Chips:
@@ -133,13 +133,13 @@ def make_poor(pixels: Pixels) -> Pixels:
     return from_net(augment(to_net(pixels), POOR, torch.Generator().manual_seed(0)))
 
 
-def join(parts: list[Pairs]) -> Pairs:
+def join(parts: list[PairedLatents]) -> PairedLatents:
     """The pairs of all halves."""
     names = ("scores", "cosines", "genuine", "same_sex", "years_apart", "person")
-    return Pairs(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return PairedLatents(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def describe(pairs: Pairs, before: NDArray[np.float64] | None) -> tuple[list[str], NDArray[np.float64]]:
+def describe(pairs: PairedLatents, before: NDArray[np.float64] | None) -> tuple[list[str], NDArray[np.float64]]:
     """Cells of a row, and which genuine pairs are missed at the last border; `before` is that of the untaught net."""
     others, people = pairs.scores[pairs.impostor & pairs.same_sex], pairs.person[pairs.genuine]
     genuine = pairs.scores[pairs.genuine]

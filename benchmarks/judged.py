@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reage.evaluation.faces import Faces
-from reage.evaluation.headline import headline
-from reage.evaluation.opinions import realism
 from reage.evaluation.reference import load_reference
-from reage.evaluation.run import Order, run
-from reage.evaluation.tables import Figure
-from reage.evaluation.zone_orders import zone_responses
+from reage.evaluation.report.identity_realism import realism
+from reage.evaluation.report.measured_faces import Faces
+from reage.evaluation.report.summary import headline
+from reage.evaluation.report.tables import Figure
+from reage.evaluation.report.zones import zone_responses
+from reage.evaluation.run import EvaluationConfig, run
 
 TARGETS = (30.0, 70.0, 75.0)
 COLUMNS = (
@@ -39,7 +39,7 @@ def judge(engine: str, weights: Path, shards: Path, folder: Path, people: int, z
         people: portraits that judge, spread over all.
         zone_people: of whom zones are ordered one by one.
     """
-    order = Order(
+    order = EvaluationConfig(
         engine=engine,
         faces=shards,
         weights=weights,

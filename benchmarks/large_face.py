@@ -36,12 +36,12 @@ def make_photo(side_px: int, path: Path) -> None:
     import numpy as np
     import skimage.data
 
-    from reage.find import Finder
+    from reage.faces.finder import FaceFinder
     from reage.images import geometry
     from reage.images.regions import to_pixels
 
     photo = skimage.data.astronaut()
-    (face,) = Finder.load().find(photo)
+    (face,) = FaceFinder.load().find(photo)
     larger = geometry.resize_matrix(len(face.crop), side_px)
     scale = larger[0, 0]
     matrix = face.crop_from_image * scale

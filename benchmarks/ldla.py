@@ -77,7 +77,7 @@ def measure(zones: list[str], refined: bool) -> dict[str, float]:
     import skimage.data
 
     from reage import Plan, Reager
-    from reage.engines.ldla import REFINER, DenoiseConfig, LdlaConfig, LdlaEngine
+    from reage.engines.ldla import REFINER, LdlaConfig, LdlaEngine, SamplingConfig
     from reage.pipeline import render
     from reage.plan import complete
 
@@ -85,7 +85,7 @@ def measure(zones: list[str], refined: bool) -> dict[str, float]:
     (face,) = artist.find(skimage.data.astronaut())
     reading = artist.measure(face)
     plan = complete(Plan(zones=dict.fromkeys(zones, SCORE)), reading)
-    config = LdlaConfig(zones=DenoiseConfig(steps=STEPS), refiner=REFINER if refined else None)
+    config = LdlaConfig(zones=SamplingConfig(steps=STEPS), refiner=REFINER if refined else None)
     drawn = replace(config, dose=None, refiner=None)
     fewer = replace(drawn, zones=replace(drawn.zones, steps=STEPS // 2))
     medians = []
@@ -103,24 +103,24 @@ def measure(zones: list[str], refined: bool) -> dict[str, float]:
 
 def ways(engine: Any, face: Any, reading: Any, plan: Any) -> dict[str, np.ndarray]:
     """Way -> the face's crop put together so, before it is rounded."""
-    from reage.engines.ldla.denoise import redraw
+    from reage.engines.ldla.redraw import redraw
+    from reage.faces.geometry import bare_masks, zone_masks
+    from reage.faces.patches import cut_patches, paste_patches
     from reage.images.tensors import to_levels, to_net
-    from reage.squares import cut_squares, paste_squares
-    from reage.zones import bare_masks, zone_masks
 
     points, skin, soft = face.to_crop(face.landmarks), face.skin * (1 - face.hair), bare_masks(face)
     hard = {zone: (mask * skin > 0.5).astype(np.float32) for zone, mask in zone_masks(face).items()}
     everywhere = {zone: mask / np.maximum(sum(soft.values()), 0.02) for zone, mask in soft.items()}
     orders = engine.find_orders(reading, plan)
     names = [order.square for order in orders]
-    squares = cut_squares(face.crop, points, names, engine.base.picture_px)
+    squares = cut_patches(face.crop, points, names, engine.base.picture_px)
     still = to_levels(redraw(engine.base, to_net(squares), orders, plan.seed, engine.config.zones)[1])
     photo = face.crop.astype(np.float32)
 
     def put(change: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
-        return photo + paste_squares(change, points, names, masks, len(photo)).mean(-1, keepdims=True)
+        return photo + paste_patches(change, points, names, masks, len(photo)).mean(-1, keepdims=True)
 
-    change = engine.change_squares(face, orders, plan.seed)
+    change = engine.change_patches(face, orders, plan.seed)
     picture = change + still - squares
     blended = blend_bands(photo, put(change, everywhere), sum(hard.values()))
     return {
@@ -151,11 +151,11 @@ def blend_bands(photo: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np.nd
 
 def judge(faces: list[Any], engine: Any, judges: Any) -> dict[str, list[list[float]]]:
     """Way -> of each face: seam, detail kept, share of the rise that was asked for, distance in identity."""
+    from reage.faces.geometry import zone_masks
     from reage.images.regions import to_pixels
-    from reage.measure import identity_distance
+    from reage.measure.recognizers import identity_distance
     from reage.plan import complete
     from reage.types import Plan
-    from reage.zones import zone_masks
 
     found: dict[str, list[list[float]]] = {}
     for face in track(faces):
@@ -167,7 +167,7 @@ def judge(faces: list[Any], engine: Any, judges: Any) -> dict[str, list[list[flo
             aged = replace(face, crop=to_pixels(crop))
             rises = {zone: after - scores[zone] for zone, after in judges.scorer.measure(aged).items()}
             old, new = (light(one.crop) for one in (face, aged))
-            who, who_now = (judges.identifier.embed(one.crop, points) for one in (face, aged))
+            who, who_now = (judges.recognizer.embed(one.crop, points) for one in (face, aged))
             found.setdefault(way, []).append(
                 [
                     seam(old, new, inside),
@@ -230,16 +230,16 @@ def strength(shards: Path, num_faces: int) -> str:
     """The table of noise, guidance, steps and doses, as Markdown: on training people."""
     from responses import COLUMNS, read_faces, respond
 
-    from reage.engines.ldla import DenoiseConfig, DoseConfig, LdlaConfig, LdlaEngine
+    from reage.engines.ldla import ChangeScaleConfig, LdlaConfig, LdlaEngine, SamplingConfig
     from reage.nets.diffusion import load_base
-    from reage.training.run import DEFAULT_BASE
+    from reage.training.runner import DEFAULT_BASE
 
     faces, rows = read_faces(shards, "train", num_faces), []
     trained, alone = LdlaEngine.load().base, load_base(DEFAULT_BASE)
     for name, base, settings in (("base alone", alone, STRENGTHS[1:2]), ("ldla", trained, STRENGTHS)):
         for noise, guidance, steps, grain, dosed in settings:
-            zones = DenoiseConfig(noise_strength=noise, guidance=guidance, steps=steps, grain=grain)
-            engine = LdlaEngine(base, "", LdlaConfig(zones=zones, dose=DoseConfig() if dosed else None))
+            zones = SamplingConfig(noise_strength=noise, guidance=guidance, steps=steps, grain=grain)
+            engine = LdlaEngine(base, "", LdlaConfig(zones=zones, dose=ChangeScaleConfig() if dosed else None))
             given = (f"{value:g}" for value in (noise, guidance, steps, grain))
             rows.append([name, *given, "as read" if dosed else "1", *respond(engine, faces)])
             Console(stderr=True).print(*rows[-1], sep=" | ")

@@ -19,16 +19,16 @@ from responses import COLUMNS, read_faces, respond
 from rich.console import Console
 from runs import show, to_markdown
 
-from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+from reage.engines.ldla import LdlaConfig, LdlaEngine, SamplingConfig
 from reage.nets.diffusion import load_base
-from reage.training.ldla import LdlaRecipe, learn_pairs, train_ldla
-from reage.training.pairs import Pairs
-from reage.training.run import DEFAULT_BASE
+from reage.training.ldla.dataset import PairedLatents
+from reage.training.ldla.train import LdlaTrainingConfig, pretrain_stages, train_ldla
+from reage.training.runner import DEFAULT_BASE
 from reage.training.stored import load_arrays
 
 LOSSES = ("full", "score", "cycle", "pair")
 READING_STEPS = 300
-SETTINGS = DenoiseConfig()
+SETTINGS = SamplingConfig()
 
 
 def main() -> None:
@@ -40,12 +40,12 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=8, help="held-out portraits that judge, spread over all")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    pairs, recipe = load_arrays(given.pairs, Pairs), LdlaRecipe()
+    pairs, recipe = load_arrays(given.pairs, PairedLatents), LdlaTrainingConfig()
     run = given.pairs.with_name(given.pairs.name.split(".")[0])
-    start = learn_pairs(recipe, load_base(DEFAULT_BASE), pairs, run)
+    start = pretrain_stages(recipe, load_base(DEFAULT_BASE), pairs, run)
     recipe = replace(
         recipe,
-        schedule=replace(recipe.schedule, steps=given.steps, mean_decay=0.97),
+        schedule=replace(recipe.schedule, steps=given.steps, ema_decay=0.97),
         pairing=(),
         reading=replace(recipe.reading, steps=READING_STEPS),
     )

@@ -19,20 +19,21 @@ from rich.progress import track
 from runs import show, to_markdown
 
 from reage.composite import composite
+from reage.data.faces import portrait_to_face
+from reage.data.shards import read_shards
 from reage.engines.ldla import LdlaEngine
-from reage.evaluation.subjects import face_of, in_own_crop
+from reage.faces.geometry import bare_masks
+from reage.faces.patches import ZONE_PATCHES, cut_patches, paste_patches
+from reage.faces.zone_scorer import ZoneScorer
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
-from reage.measure import Meter
+from reage.measure.age import AgeEstimator
 from reage.plan import complete
-from reage.portraits import read_shards
-from reage.squares import ZONE_SQUARES, cut_squares, paste_squares
-from reage.training.diffusion import load_teacher, open_album, open_shades
-from reage.training.pairs import VERSIONS, age_album
-from reage.training.run import Run
-from reage.types import ZONES, Face, Pixels, Plan, Reading
-from reage.zone_scores import ZoneScorer
-from reage.zones import bare_masks
+from reage.training.diffusion.train import load_teacher, open_crop_dataset, open_shading
+from reage.training.ldla.dataset import VERSIONS, age_crop_dataset
+from reage.training.runner import Run
+from reage.types import Face, Pixels, Plan, Reading
+from reage.zones import ZONES
 
 STAGES = ("the pictures", "in the zones", "through the autoencoder", "the engine, all zones", "the engine, one zone")
 
@@ -48,14 +49,14 @@ def main() -> None:
     given = parser.parse_args()
     portraits = read_shards(given.shards, "train")
     run = Run(checkpoint=given.trained.with_suffix(".checkpoint"))
-    shades = open_shades(portraits, open_album(portraits, run), run)
+    shades = open_shading(portraits, open_crop_dataset(portraits, run), run)
     portraits = portraits.pick(np.linspace(0, len(portraits) - 1, given.faces).astype(int))
     teacher, engine, judge = load_teacher(), LdlaEngine.load(), ZoneScorer.load("zones-b")
-    albums = [age_album(portraits, teacher, shades, version) for version in VERSIONS]
+    albums = [age_crop_dataset(portraits, teacher, shades, version) for version in VERSIONS]
     rises: dict[str, list[np.ndarray]] = {stage: [] for stage in STAGES}
-    reader = Meter.load("age-a")
+    reader = AgeEstimator.load("age-a")
     for row in track(range(len(portraits)), "faces"):
-        face = in_own_crop(face_of(portraits, row, teacher.parser))
+        face = portrait_to_face(portraits, row, teacher.parser).in_crop_frame()
         reading = replace(reader.measure(face), zones=teacher.scorer.measure(face))
         with torch.inference_mode():
             made = versions_of(face, reading, engine, [album.crops[row] for album in albums])
@@ -77,11 +78,11 @@ def versions_of(
 ) -> dict[str, tuple[Pixels | list[Pixels], Pixels | list[Pixels]]]:
     """Stage -> the crop at least and greatest score; one for each zone where they are asked for singly."""
     points, masks = face.to_crop(face.landmarks), bare_masks(face)
-    squares = [cut_squares(crop, points, ZONE_SQUARES, engine.base.picture_px) for crop in (face.crop, *crops)]
+    squares = [cut_patches(crop, points, ZONE_PATCHES, engine.base.picture_px) for crop in (face.crop, *crops)]
     seen = [to_levels(engine.base.decode(engine.base.encode(to_net(one)))) for one in squares]
 
     def put(change: np.ndarray) -> Pixels:
-        pasted = paste_squares(change, points, ZONE_SQUARES, masks, len(face.crop))
+        pasted = paste_patches(change, points, ZONE_PATCHES, masks, len(face.crop))
         return to_pixels(face.crop + pasted.mean(-1, keepdims=True))
 
     def ask(zone: str, score: float) -> Pixels:

@@ -26,23 +26,23 @@ from rich.progress import track
 from runs import show, to_markdown
 from torch import Generator
 
-from reage.evaluation.drawn import EVERYTHING, judge_drawn, read_drawn
+from reage.data.shards import Portraits, read_shards
+from reage.evaluation.identity_protocol import EVERYTHING, judge_generated, read_generated
 from reage.evaluation.judges import Judges
 from reage.evaluation.real_aging import pairs_of
+from reage.faces.patches import FACE
 from reage.images import Image, save_image
 from reage.images.tensors import from_net
-from reage.measure import Identifier
-from reage.nets.denoise import draw_pictures
+from reage.measure.recognizers import DlibRecognizer
 from reage.nets.diffusion import load_base
-from reage.portraits import Portraits, read_shards
+from reage.nets.sampling import generate_pictures
 from reage.prompts import CLASS_WORD
-from reage.squares import FACE
-from reage.training.album import KINDS, Album, AlbumConfig
-from reage.training.personal import PersonalRecipe
-from reage.training.personalize import Others, PersonalOrder, choose_recipe, learn_person
-from reage.training.regularization import read_set
-from reage.training.run import DEFAULT_BASE
-from reage.training.subject import SubjectPhotos
+from reage.training.diffusion.dataset import KINDS, CropDataset, CropDatasetConfig
+from reage.training.dreambooth.class_images import read_class_images
+from reage.training.dreambooth.person import ClassImages, PersonRequest, choose_recipe, fit_person
+from reage.training.dreambooth.subject import SubjectPhotos
+from reage.training.dreambooth.train import DreamBoothConfig
+from reage.training.runner import DEFAULT_BASE
 
 LOSSES: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
@@ -77,8 +77,8 @@ def main() -> None:
     pairs = pairs_of(portraits)
     write_photos(portraits, pairs, given.folder / "photos")
     pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, given.people).astype(int)]
-    squares, captions = read_set(given.others, load_base(DEFAULT_BASE).picture_px)
-    others = Others(squares=squares[::EVERY], captions=captions[::EVERY])
+    squares, captions = read_class_images(given.others, load_base(DEFAULT_BASE).picture_px)
+    others = ClassImages(squares=squares[::EVERY], captions=captions[::EVERY])
     judges, rows, note = Judges.load(), [], ""
     headers: Sequence[str] = ()
     for name, losses in LOSSES.items():
@@ -86,7 +86,7 @@ def main() -> None:
         folder = given.folder / name.replace(" ", "-")
         for row, _ in track(pairs, name):
             draw_person(portraits, row, recipe, others, folder, given.each)
-        table = judge_drawn(read_drawn(given.folder / "photos", folder, judges), judges.names["age"])
+        table = judge_generated(read_generated(given.folder / "photos", folder, judges), judges.names["age"])
         rows.append([name, *map(str, table.rows[EVERYTHING])])
         note, headers = table.note, table.headers
         Console(stderr=True).print(*rows[-1], sep=" | ")
@@ -105,32 +105,32 @@ def write_photos(portraits: Portraits, pairs: list[tuple[int, int]], folder: Pat
 
 
 def draw_person(
-    portraits: Portraits, row: int, recipe: PersonalRecipe, others: Others, folder: Path, each: int
+    portraits: Portraits, row: int, recipe: DreamBoothConfig, others: ClassImages, folder: Path, each: int
 ) -> None:
     """Learns a portrait, and draws its person in all age groups, unless that was done."""
     place = folder / str(portraits.person[row])
     if len(list(place.glob("*/*.png"))) == each * len(LABELS):
         return
     base = load_base(DEFAULT_BASE)
-    order = PersonalOrder(word=WORD, class_word=CLASS_WORD, preset="default", recipe=recipe)
-    person = learn_person(order, base, photos_of(portraits, row, base.picture_px), others)
+    order = PersonRequest(word=WORD, class_word=CLASS_WORD, preset="default", recipe=recipe)
+    person = fit_person(order, base, photos_of(portraits, row, base.picture_px), others)
     for label in LABELS:
         (place / label).mkdir(parents=True, exist_ok=True)
-        for number, pixels in enumerate(draw_pictures(base, person.prompt(label), each), start=1):
+        for number, pixels in enumerate(generate_pictures(base, person.prompt(label), each), start=1):
             save_image(Image(pixels=pixels), place / label / f"{number:03}.png")
 
 
 def photos_of(portraits: Portraits, row: int, picture_px: int) -> SubjectPhotos:
     """The same portrait several times, in slightly other place and light."""
-    album = Album(
+    album = CropDataset(
         crops=portraits.crops[[row]],
         landmarks=portraits.landmarks[[row]].astype(np.float32),
         years=portraits.age_years[[row]].astype(np.float32),
         scores=np.full((1, 12), np.nan, np.float32),
     )
     rows, kinds = torch.zeros(NUM_SQUARES).long(), torch.full((NUM_SQUARES,), KINDS.index(FACE))
-    cut = album.cut(rows, kinds, AlbumConfig(picture_px=picture_px), Generator().manual_seed(0))
-    identity = Identifier.load().embed(portraits.crops[row], portraits.landmarks[row])
+    cut = album.cut(rows, kinds, CropDatasetConfig(picture_px=picture_px), Generator().manual_seed(0))
+    identity = DlibRecognizer.load().embed(portraits.crops[row], portraits.landmarks[row])
     files = tuple(Path(f"{number}.png") for number in range(NUM_SQUARES))
     years = (float(portraits.age_years[row]),) * NUM_SQUARES
     return SubjectPhotos(from_net(cut.x), files, years, identity, ())

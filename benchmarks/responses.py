@@ -11,15 +11,17 @@ import numpy as np
 from rich.progress import track
 
 from reage.composite import composite
+from reage.data.faces import portrait_to_face
+from reage.data.shards import read_shards
 from reage.engines import Engine
-from reage.evaluation.control import direction_accuracy
-from reage.evaluation.subjects import face_of, in_own_crop
-from reage.matte import Parser
-from reage.measure import Identifier, Meter, identity_distance
+from reage.evaluation.metrics.controllability import direction_accuracy
+from reage.faces.segmentation import FaceParser
+from reage.faces.zone_scorer import ZoneScorer
+from reage.measure.age import AgeEstimator
+from reage.measure.recognizers import DlibRecognizer, identity_distance
 from reage.plan import complete
-from reage.portraits import read_shards
-from reage.types import ZONES, Face, Plan
-from reage.zone_scores import ZoneScorer
+from reage.types import Face, Plan
+from reage.zones import ZONES
 
 COLUMNS = (
     "slope by `zones-a`",
@@ -32,16 +34,16 @@ COLUMNS = (
 
 def read_faces(shards: Path, split: str, num: int) -> list[Face]:
     """So many portraits of a split, spread over all of it."""
-    portraits, parser = read_shards(shards, split), Parser.load()
+    portraits, parser = read_shards(shards, split), FaceParser.load()
     rows = np.linspace(0, len(portraits) - 1, num).astype(int)
-    return [in_own_crop(face_of(portraits, row, parser)) for row in rows]
+    return [portrait_to_face(portraits, row, parser).in_crop_frame() for row in rows]
 
 
 def respond(engine: Engine, faces: Sequence[Face]) -> list[str]:
     """The cells of `COLUMNS`: all zones are asked for 0, and for 1."""
     from runs import timed
 
-    reader, identifier = Meter.load("age-a"), Identifier.load()
+    reader, recognizer = AgeEstimator.load("age-a"), DlibRecognizer.load()
     scorers = [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
     measured, apart, seconds = [], [], []
     for face in track(faces, "responses"):
@@ -54,7 +56,7 @@ def respond(engine: Engine, faces: Sequence[Face]) -> list[str]:
             seconds.append(took)
         measured.append([[scores_of(scorer, one) for one in made] for scorer in scorers])
         points = face.to_crop(face.landmarks)
-        apart.append(identity_distance(*(identifier.embed(one.crop, points) for one in (face, made[-1]))))
+        apart.append(identity_distance(*(recognizer.embed(one.crop, points) for one in (face, made[-1]))))
     source, low, high = np.moveaxis(np.array(measured), 2, 0)
     slopes = np.nanmean(high - low, (0, 2))
     seen = ~np.isnan(source[:, 1] + low[:, 1] + high[:, 1])

@@ -19,13 +19,13 @@ from responses import scores_of
 from rich.progress import track
 from runs import show, to_markdown
 
-from reage.evaluation.metrics import rank_correlation
-from reage.evaluation.subjects import face_of, in_own_crop
-from reage.matte import Parser
-from reage.portraits import read_shards
-from reage.signs import make_view
-from reage.types import ZONES
-from reage.zone_scores import ZoneScorer
+from reage.data.faces import portrait_to_face
+from reage.data.shards import read_shards
+from reage.evaluation.metrics.statistics import rank_correlation
+from reage.faces.segmentation import FaceParser
+from reage.faces.skin_features import make_skin_view
+from reage.faces.zone_scorer import ZoneScorer
+from reage.zones import ZONES
 
 BORDERS = (0.0, 0.5, 0.65, 0.8, 1.01)
 FEWEST = 20
@@ -38,14 +38,14 @@ def main() -> None:
     parser.add_argument("shards", type=Path)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    portraits, parts = read_shards(given.shards, "train"), Parser.load()
+    portraits, parts = read_shards(given.shards, "train"), FaceParser.load()
     scorers = [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
     for scorer in scorers:
         scorer.config = replace(scorer.config, least_shown=0.0)
     shown, scores = [], []
     for row in track(range(len(portraits)), "portraits"):
-        face = in_own_crop(face_of(portraits, row, parts))
-        shown.append(make_view(face.crop, face.to_crop(face.landmarks), face.bare, face.hair).shown)
+        face = portrait_to_face(portraits, row, parts).in_crop_frame()
+        shown.append(make_skin_view(face.crop, face.to_crop(face.landmarks), face.bare, face.hair).shown)
         scores.append([scores_of(scorer, face) for scorer in scorers])
     rows = worth(np.array(shown), np.array(scores), portraits.age_years)
     note = (

@@ -12,15 +12,16 @@ import pytest
 import skimage.data
 import torch
 
-from reage.find import Finder, align
+from reage.data.shards import Portrait, Portraits
+from reage.data.split import split_of
+from reage.faces.detector import align
+from reage.faces.finder import FaceFinder
+from reage.faces.geometry import FIVE_POINTS
 from reage.images import geometry
 from reage.nets.diffusion import build_base, save_base, tiny
 from reage.nets.tokens import build_tokenizer
-from reage.portraits import Portrait, Portraits
 from reage.prompts import all_prompts
-from reage.training.split import split_of
 from reage.types import Face, Pixels, Plane, Reading
-from reage.zones import FIVE_POINTS
 
 
 def pytest_configure() -> None:
@@ -37,13 +38,13 @@ def photo() -> Pixels:
 
 
 @pytest.fixture(scope="session")
-def finder() -> Finder:
+def finder() -> FaceFinder:
     """With the shipped parser."""
-    return Finder.load()
+    return FaceFinder.load()
 
 
 @pytest.fixture(scope="session")
-def face(finder: Finder, photo: Pixels) -> Face:
+def face(finder: FaceFinder, photo: Pixels) -> Face:
     """The face of the demo photo, with its 68 landmarks and a crop of 512 px."""
     (found,) = finder.find(photo, dense_landmarks=True)
     return found

@@ -18,10 +18,11 @@ import skimage.data
 from typer.testing import CliRunner
 
 from reage.cli import app
-from reage.cli.order import parse_sweep
+from reage.cli.request import parse_sweep
 from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
 from reage.images import Image, geometry, load_image, save_image
-from reage.types import ZONE_PRESETS, ZONES, Pixels
+from reage.types import Pixels
+from reage.zones import ZONE_PRESETS, ZONES
 
 IDENTITY = ("--engine", "identity")
 FACE_ROWS, FACE_COLUMNS = slice(80, 160), slice(90, 165)

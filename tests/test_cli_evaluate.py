@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from reage.cli import app
+from reage.data.shards import write_shards
+from reage.data.split import split_of
 from reage.images import Image, save_image
-from reage.portraits import write_shards
-from reage.training.split import split_of
 from reage.types import Face, Pixels
 
 REPORT = {"report.html", "report.json", "report.md", "rows.parquet"}
@@ -111,7 +111,7 @@ def test_drawn_people_are_judged_by_their_photos(photo: Pixels, tmp_path: Path) 
         (("--protocol", "identity-preserving"), "--pairs PHOTOS DRAWN"),
         (("--protocol", "identity-preserving", "--pairs", "a", "b"), "The folder 'a' cannot be read"),
         (("--faces", "a", "--pairs", "a", "b"), "Say whom to judge on"),
-        (("--pairs", "a", "b"), "Pairs have one age each"),
+        (("--pairs", "a", "b"), "PairedLatents have one age each"),
         (("--faces", "a", "--target", 65), "--target belongs to --pairs"),
         (("--faces", "a", "--targets", "old"), "--targets is 'old'; give ages as in 20,30,75 or 20:80:10."),
         (("--faces", "a", "--targets", "30,300"), "target age is 300"),

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from reage.cli import app
 from reage.images import Image, geometry, load_image, save_image
-from reage.measure import SAME_PERSON_DISTANCE
-from reage.types import ZONES, Pixels
+from reage.measure.recognizers import SAME_PERSON_DISTANCE
+from reage.types import Pixels
+from reage.zones import ZONES
 
 
 def call(*arguments: object):

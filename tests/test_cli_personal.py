@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from reage.cli import app
 from reage.images import Image, load_image, save_image
-from reage.nets.personal import load_person
+from reage.nets.dreambooth import load_person
 from reage.prompts import AGE_LABELS
 
 

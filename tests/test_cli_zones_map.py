@@ -13,9 +13,10 @@ import skimage.data
 from typer.testing import CliRunner
 
 from reage.cli import app
+from reage.faces.geometry import FACE_SHAPE, template_points
 from reage.images import Image, geometry, load_image, save_image
-from reage.types import ZONE_PRESETS, ZONES, Pixels
-from reage.zones import FACE_SHAPE, ZONE_SHAPES, template_points
+from reage.types import Pixels
+from reage.zones import ZONE_PRESETS, ZONE_SHAPES, ZONES
 
 SIDE = 512
 """Of the maps in the strip."""

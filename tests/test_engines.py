@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reage.engines import DEFAULT_ENGINE, ENGINES, Engine, engine_class, load_engine
-from reage.engines.ldla import DenoiseConfig, LdlaConfig, LdlaEngine
+from reage.engines.ldla import LdlaConfig, LdlaEngine, SamplingConfig
 from reage.errors import EngineError, WeightsError
 from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Aged, Face, Plan, Reading
 from reage.weights import find_weights, save_weights
@@ -29,7 +29,7 @@ def load_quick(name: str, weights: Path | None = None) -> Engine:
     """An engine; one that takes many steps takes two."""
     engine = load_engine(name, weights=weights, device="cpu")
     if isinstance(engine, LdlaEngine):
-        engine.config = LdlaConfig(zones=DenoiseConfig(steps=2), refiner=None)
+        engine.config = LdlaConfig(zones=SamplingConfig(steps=2), refiner=None)
     return engine
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from reage.errors import FaceNotFound
-from reage.find import Finder, FinderConfig, align, choose_faces
+from reage.faces.finder import FaceFinder, FaceFinderConfig, align, choose_faces
+from reage.faces.geometry import FIVE_POINTS, template_points
 from reage.images import geometry
 from reage.types import Face, Matrix, Pixels, Plane
-from reage.zones import FIVE_POINTS, template_points
 
 FALSE_FIND = (126, 335, 215, 425)
 """Box in the demo photo that dlib's detector takes for a face."""
@@ -22,9 +22,9 @@ HEAD = (96, 0, 352, 256)
 
 
 @pytest.fixture(scope="module")
-def plain_finder() -> Finder:
+def plain_finder() -> FaceFinder:
     """Without a parser: the same faces, a little sooner."""
-    return Finder()
+    return FaceFinder()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_demo_photo_has_one_face(face: Face) -> None:
     assert face.score > 1
 
 
-def test_pattern_that_the_detector_takes_for_a_face_is_dropped(photo: Pixels, plain_finder: Finder) -> None:
+def test_pattern_that_the_detector_takes_for_a_face_is_dropped(photo: Pixels, plain_finder: FaceFinder) -> None:
     boxes = dlib.get_frontal_face_detector()(photo, 1)
     corners = [(box.left(), box.top(), box.right(), box.bottom()) for box in boxes]
     assert any(np.allclose(box, FALSE_FIND, atol=6) for box in corners), corners
@@ -81,11 +81,11 @@ def test_five_and_68_landmarks_agree(face: Face) -> None:
     assert face.box[1] < brows[:, 1].min()
 
 
-def test_68_landmarks_come_only_when_asked_for(photo: Pixels, plain_finder: Finder) -> None:
+def test_68_landmarks_come_only_when_asked_for(photo: Pixels, plain_finder: FaceFinder) -> None:
     assert plain_finder.find(photo)[0].dense_landmarks is None
 
 
-def test_finding_changes_nothing_and_repeats_itself(photo: Pixels, plain_finder: Finder) -> None:
+def test_finding_changes_nothing_and_repeats_itself(photo: Pixels, plain_finder: FaceFinder) -> None:
     before = photo.copy()
     (first,), (second,) = plain_finder.find(photo), plain_finder.find(photo)
     np.testing.assert_array_equal(photo, before)
@@ -116,7 +116,7 @@ def test_crop_is_the_photo_seen_through_the_matrix(face: Face, photo: Pixels) ->
 
 @pytest.mark.parametrize("crop_px", [96, 384])
 def test_crop_has_the_size_that_was_ordered(head: Pixels, crop_px: int) -> None:
-    (found,) = Finder(FinderConfig(crop_px=crop_px)).find(head, dense_landmarks=True)
+    (found,) = FaceFinder(FaceFinderConfig(crop_px=crop_px)).find(head, dense_landmarks=True)
     assert found.crop.shape == (crop_px, crop_px, 3)
     assert found.matte.shape == found.skin.shape == found.bare.shape == found.hair.shape == (crop_px, crop_px)
 
@@ -129,7 +129,7 @@ def test_landmarks_at_the_template_need_no_matrix() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.4, 0.7, 1.7, 3, 8])
-def test_landmarks_agree_at_every_size(photo: Pixels, face: Face, plain_finder: Finder, factor: float) -> None:
+def test_landmarks_agree_at_every_size(photo: Pixels, face: Face, plain_finder: FaceFinder, factor: float) -> None:
     (found,) = plain_finder.find(geometry.resize_by(photo, factor))
     assert misplacement(found, face, scaled(factor)) < 0.03
     assert found.height_px == pytest.approx(factor * face.height_px, rel=0.03)
@@ -137,7 +137,7 @@ def test_landmarks_agree_at_every_size(photo: Pixels, face: Face, plain_finder: 
 
 @pytest.mark.parametrize("degrees", [-50, -30, -15, 15, 30, 50])
 def test_tilted_heads_are_found_and_stand_upright_in_their_crop(
-    head: Pixels, face: Face, plain_finder: Finder, degrees: float
+    head: Pixels, face: Face, plain_finder: FaceFinder, degrees: float
 ) -> None:
     turned, turned_from_head = geometry.rotate_about_centre(head, degrees)
     matrix = turned_from_head @ np.vstack([scaled(1, HEAD[0], HEAD[1]), [0, 0, 1]])
@@ -149,32 +149,32 @@ def test_tilted_heads_are_found_and_stand_upright_in_their_crop(
     assert np.abs(found.crop[middle, middle].astype(int) - face.crop[middle, middle]).mean() < 8
 
 
-def test_face_of_40_px_on_a_picture_of_200(photo: Pixels, face: Face, plain_finder: Finder) -> None:
+def test_face_of_40_px_on_a_picture_of_200(photo: Pixels, face: Face, plain_finder: FaceFinder) -> None:
     factor = 40 / face.height_px
     (found,) = plain_finder.find(geometry.resize_by(photo, factor)[:200, :200])
     assert found.height_px == pytest.approx(40, abs=2)
     assert misplacement(found, face, scaled(factor)) < 0.04
 
 
-def test_face_of_3000_px_on_a_picture_of_6000(photo: Pixels, face: Face, plain_finder: Finder) -> None:
+def test_face_of_3000_px_on_a_picture_of_6000(photo: Pixels, face: Face, plain_finder: FaceFinder) -> None:
     (found,) = plain_finder.find(geometry.resize(np.ascontiguousarray(photo[31:211, 134:314]), 6000, 6000))
     assert found.height_px == pytest.approx(3000, rel=0.03)
     assert misplacement(found, face, scaled(6000 / 180, 134, 31)) < 0.03
 
 
-def test_grey_picture(head: Pixels, face: Face, plain_finder: Finder) -> None:
+def test_grey_picture(head: Pixels, face: Face, plain_finder: FaceFinder) -> None:
     light = (head @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
     (found,) = plain_finder.find(np.repeat(light[..., None], 3, -1))
     assert misplacement(found, face, scaled(1, HEAD[0], HEAD[1])) < 0.03
 
 
 @pytest.mark.parametrize("share", [0.35, 1.6])
-def test_dark_and_bright_pictures(head: Pixels, face: Face, plain_finder: Finder, share: float) -> None:
+def test_dark_and_bright_pictures(head: Pixels, face: Face, plain_finder: FaceFinder, share: float) -> None:
     (found,) = plain_finder.find(np.clip(head * share, 0, 255).astype(np.uint8))
     assert misplacement(found, face, scaled(1, HEAD[0], HEAD[1])) < 0.06
 
 
-def test_face_at_the_edge_has_a_whole_crop(photo: Pixels, face: Face, plain_finder: Finder) -> None:
+def test_face_at_the_edge_has_a_whole_crop(photo: Pixels, face: Face, plain_finder: FaceFinder) -> None:
     (found,) = plain_finder.find(np.ascontiguousarray(photo[60:200, 172:300]))
     assert misplacement(found, face, scaled(1, 172, 60)) < 0.06
     beyond = found.crop[:30].astype(int)  # the border of the picture goes on
@@ -185,7 +185,7 @@ def test_face_at_the_edge_has_a_whole_crop(photo: Pixels, face: Face, plain_find
 # More faces, and none
 
 
-def test_faces_are_sorted_by_size(head: Pixels, plain_finder: Finder) -> None:
+def test_faces_are_sorted_by_size(head: Pixels, plain_finder: FaceFinder) -> None:
     side = 420
     picture = np.full((side, 3 * side, 3), head[0, 0], np.uint8)
     for column, px in enumerate((220, 420, 300)):
@@ -210,12 +210,12 @@ def _patterns() -> dict[str, Pixels]:
 
 
 @pytest.mark.parametrize("name", _patterns())
-def test_patterns_have_no_face(plain_finder: Finder, name: str) -> None:
+def test_patterns_have_no_face(plain_finder: FaceFinder, name: str) -> None:
     assert plain_finder.find(_patterns()[name]) == []
 
 
 @pytest.mark.parametrize("part", [(300, 0, 512, 512), (0, 300, 200, 512)], ids=["suit", "shuttle"])
-def test_rest_of_the_demo_photo_has_no_face(photo: Pixels, plain_finder: Finder, part: tuple[int, ...]) -> None:
+def test_rest_of_the_demo_photo_has_no_face(photo: Pixels, plain_finder: FaceFinder, part: tuple[int, ...]) -> None:
     y0, x0, y1, x1 = part
     assert plain_finder.find(np.ascontiguousarray(photo[y0:y1, x0:x1])) == []
 
@@ -250,10 +250,10 @@ def test_no_face_is_told_in_a_sentence(which: str | int) -> None:
         choose_faces([], which)
 
 
-# FinderConfig
+# FaceFinderConfig
 
 
 def test_stricter_config_drops_the_face(head: Pixels) -> None:
-    config = FinderConfig(crop_px=64)
-    assert len(Finder(config).find(head)) == 1
-    assert Finder(replace(config, least_score=5.0)).find(head) == []
+    config = FaceFinderConfig(crop_px=64)
+    assert len(FaceFinder(config).find(head)) == 1
+    assert FaceFinder(replace(config, least_score=5.0)).find(head) == []

@@ -13,21 +13,22 @@ import torch
 from typer.testing import CliRunner
 
 from reage.cli import app
-from reage.cli.order import parse_label
+from reage.cli.request import parse_label
 from reage.errors import PlanError
-from reage.find import Finder
+from reage.faces.finder import FaceFinder
+from reage.generate import Gate, Sample, Verdict, draw_samples, imagine, rank_samples
 from reage.images import geometry, load_image
-from reage.imagine import Gate, Sample, Verdict, draw_samples, imagine, rank_samples
-from reage.measure import Identifier, Meter
-from reage.nets.denoise import FROM_NOTHING
+from reage.measure.age import AgeEstimator
+from reage.measure.recognizers import DlibRecognizer
 from reage.nets.diffusion import build_base, load_base, save_base, tiny
-from reage.nets.personal import Person, add_word, load_person, save_person
+from reage.nets.dreambooth import Person, add_word, load_person, save_person
+from reage.nets.sampling import FROM_NOISE
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import AGE_LABELS, all_prompts, label_of
-from reage.training.personal import add_personal_lora
+from reage.training.dreambooth.train import add_dreambooth_lora
 from reage.types import Face, Pixels, Plane
 
-QUICK = replace(FROM_NOTHING, steps=2)
+QUICK = replace(FROM_NOISE, steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -38,25 +39,25 @@ def mia(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_base(folder / "ldm-tiny", build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny"))
     base = load_base(folder / "ldm-tiny")
     add_word(base, "sks")
-    add_personal_lora(base, 2)
+    add_dreambooth_lora(base, 2)
     person = Person(word="sks", class_word="person", identity=np.zeros(128, np.float32), lora_rank=2)
     save_person(folder / "mia.safetensors", base, person)
     return folder / "mia.safetensors"
 
 
 @pytest.fixture(scope="module")
-def identifier() -> Identifier:
-    return Identifier.load()
+def recognizer() -> DlibRecognizer:
+    return DlibRecognizer.load()
 
 
 @pytest.fixture(scope="module")
-def identity(face: Face, identifier: Identifier) -> Plane:
-    return identifier.embed(face.crop, face.to_crop(face.landmarks))
+def identity(face: Face, recognizer: DlibRecognizer) -> Plane:
+    return recognizer.embed(face.crop, face.to_crop(face.landmarks))
 
 
 @pytest.fixture(scope="module")
-def gate(identifier: Identifier) -> Gate:
-    return Gate(Finder(), identifier, Meter.load())
+def gate(recognizer: DlibRecognizer) -> Gate:
+    return Gate(FaceFinder(), recognizer, AgeEstimator.load())
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def picture(photo: Pixels) -> Pixels:
 @pytest.fixture(scope="module")
 def label(face: Face) -> str:
     """The group that the demo person looks to be in."""
-    return label_of(Meter.load().measure(face).age_years)
+    return label_of(AgeEstimator.load().measure(face).age_years)
 
 
 # The gate

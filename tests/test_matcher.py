@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from reage.errors import WeightsError
 from reage.images import geometry
-from reage.matcher import ARCFACE_PLACES, OnnxMatcher, align_for_arcface, arcface_from_image
+from reage.measure.recognizers import ARCFACE_PLACES, OnnxRecognizer, align_for_arcface, arcface_from_image
 from reage.types import Face, Pixels, Plane
 
 EYES_NOSE_MOUTH = np.array(
@@ -86,7 +86,7 @@ def noise(number: int) -> Pixels:
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(("kind", "order"), [("arcface", [0, 1, 2]), ("adaface", [2, 1, 0])])
 def test_each_kind_sees_its_own_colours(make_net: MakeNet, kind: str, order: list[int], channels_last: bool) -> None:
-    matcher = OnnxMatcher.load(make_net(channels_last=channels_last), kind)
+    matcher = OnnxRecognizer.load(make_net(channels_last=channels_last), kind)
     (who,) = matcher.embed_aligned(faces_of((255, 10, 100)))
     expected = (np.array([255, 10, 100])[order] - 127.5) / 127.5
     np.testing.assert_allclose(who[:3] / who[3], expected, atol=1e-3)
@@ -124,7 +124,7 @@ def test_pixels_follow_the_points(photo: Pixels, face: Face) -> None:
 
 
 def test_a_mirrored_face_is_the_same(make_net: MakeNet) -> None:
-    matcher = OnnxMatcher.load(make_net(columns=LEFT))
+    matcher = OnnxRecognizer.load(make_net(columns=LEFT))
     faces = noise(3)
     faces[:, :, :LEFT] //= 2
     mirrored = np.ascontiguousarray(faces[:, :, ::-1])
@@ -137,14 +137,14 @@ def test_a_mirrored_face_is_the_same(make_net: MakeNet) -> None:
 @pytest.mark.parametrize("net", [{"number": 1}, {"flat": True}, {"norm": True}, {"number": 1, "channels_last": True}])
 def test_files_for_one_face_or_with_a_norm_give_the_same(make_net: MakeNet, net: dict[str, object]) -> None:
     faces = noise(35)
-    expected = OnnxMatcher.load(make_net(columns=LEFT)).embed_aligned(faces)
+    expected = OnnxRecognizer.load(make_net(columns=LEFT)).embed_aligned(faces)
     assert expected.shape == (35, 4)
-    given = OnnxMatcher.load(make_net(columns=LEFT, **net)).embed_aligned(faces)
+    given = OnnxRecognizer.load(make_net(columns=LEFT, **net)).embed_aligned(faces)
     np.testing.assert_allclose(given, expected, atol=1e-6)
 
 
 def test_many_crops_are_seen_as_one_by_one(make_net: MakeNet, face: Face) -> None:
-    matcher = OnnxMatcher.load(make_net())
+    matcher = OnnxRecognizer.load(make_net())
     points = face.to_crop(face.landmarks)
     crops = np.stack([face.crop, face.crop // 2])
     both = matcher.embed_crops(crops, np.stack([points, points]))
@@ -155,45 +155,45 @@ def test_many_crops_are_seen_as_one_by_one(make_net: MakeNet, face: Face) -> Non
 def test_similarity_is_a_cosine() -> None:
     a: Plane = np.array([[1, 0], [1, 1], [2, 0]], np.float32)
     b: Plane = np.array([[0, 3], [2, 2], [-1, 0]], np.float32)
-    np.testing.assert_allclose(OnnxMatcher.similarity(a, b), [0, 1, -1], atol=1e-6)
-    assert OnnxMatcher.similarity(a[0], a[1]) == pytest.approx(np.sqrt(0.5))
+    np.testing.assert_allclose(OnnxRecognizer.similarity(a, b), [0, 1, -1], atol=1e-6)
+    assert OnnxRecognizer.similarity(a[0], a[1]) == pytest.approx(np.sqrt(0.5))
 
 
 def test_the_net_leaves_threads_to_others(make_net: MakeNet) -> None:
-    options = OnnxMatcher.load(make_net())._session.get_session_options()
+    options = OnnxRecognizer.load(make_net())._session.get_session_options()
     assert options.intra_op_num_threads == torch.get_num_threads()
 
 
 def test_no_file_no_net_no_such_kind(make_net: MakeNet, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no face net at"):
-        OnnxMatcher.load(tmp_path / "none.onnx")
+        OnnxRecognizer.load(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("no net")
     with pytest.raises(WeightsError, match="not an ONNX file"):
-        OnnxMatcher.load(tmp_path / "text.onnx")
+        OnnxRecognizer.load(tmp_path / "text.onnx")
     with pytest.raises(WeightsError, match="use arcface or adaface"):
-        OnnxMatcher.load(make_net(), "facenet")
+        OnnxRecognizer.load(make_net(), "facenet")
 
 
 @pytest.mark.parametrize("shape", [["N", 3, 160, 160], ["N", 1, 112, 112], [3, 112, 112], ["N", 37632]])
 def test_another_input_is_refused(tmp_path: Path, shape: list) -> None:
     path = write([helper.make_node("Identity", ["face"], ["who"])], shape, ["who"], [], tmp_path / "other.onnx")
     with pytest.raises(WeightsError, match=r"The net of other takes .* 3x112x112"):
-        OnnxMatcher.load(path)
+        OnnxRecognizer.load(path)
 
 
 def test_two_identities_are_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node("Identity", ["face"], [name]) for name in ("a", "b")]
     path = write(nodes, ["N", 3, 112, 112], ["a", "b"], [], tmp_path / "two.onnx")
     with pytest.raises(WeightsError, match="gives 2 outputs"):
-        OnnxMatcher.load(path)
+        OnnxRecognizer.load(path)
 
 
 def test_a_file_for_four_faces_is_refused(make_net: MakeNet) -> None:
     with pytest.raises(WeightsError, match="cannot take one face"):
-        OnnxMatcher.load(make_net(4))
+        OnnxRecognizer.load(make_net(4))
 
 
 def test_without_onnxruntime_the_remedy_is_told(make_net: MakeNet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(WeightsError, match=r"reage\[onnx\]"):
-        OnnxMatcher.load(make_net())
+        OnnxRecognizer.load(make_net())

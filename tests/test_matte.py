@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from reage.errors import WeightsError
-from reage.images import geometry
-from reage.matte import (
-    Parser,
-    Parts,
+from reage.faces.geometry import FACE_PER_CROP, FIVE_POINTS, face_grid, template_points
+from reage.faces.segmentation import (
+    FaceParser,
+    Segmentation,
     bare_skin,
     eye_mask,
     face_oval,
     frame_mask,
-    guess_parts,
+    guess_segmentation,
     make_matte,
     mouth_mask,
 )
+from reage.images import geometry
 from reage.types import Face, Pixels, Plane
 from reage.weights import find_weights, save_weights
-from reage.zones import FACE_PER_CROP, FIVE_POINTS, face_grid, template_points
 
 EYES = ((36, 42), (42, 48))
 MEAN_POINTS = template_points(FIVE_POINTS, 256)
@@ -40,8 +40,8 @@ def dense(face: Face) -> Plane:
 
 
 @pytest.fixture(scope="module")
-def parts(face: Face) -> Parts:
-    return Parts(skin=face.skin, hair=face.hair)
+def parts(face: Face) -> Segmentation:
+    return Segmentation(skin=face.skin, hair=face.hair)
 
 
 def around(mask: Plane, point: np.ndarray, reach_px: int) -> Plane:
@@ -109,7 +109,7 @@ def test_masks_are_shares(face: Face) -> None:
 
 @pytest.mark.parametrize(("level", "darker"), [(25, 1), (250, 2)], ids=["dark frames", "bright frames on dark skin"])
 def test_frames_of_glasses_are_kept(
-    face: Face, five: Plane, dense: Plane, parts: Parts, level: int, darker: int
+    face: Face, five: Plane, dense: Plane, parts: Segmentation, level: int, darker: int
 ) -> None:
     bare = face.crop // np.uint8(darker)
     crop, frames = draw_glasses(bare, dense, level)
@@ -122,7 +122,7 @@ def test_frames_of_glasses_are_kept(
     np.testing.assert_allclose(with_frames[far], without[far], atol=0.02)
 
 
-def test_hair_may_change_wherever_it_is(five: Plane, parts: Parts) -> None:
+def test_hair_may_change_wherever_it_is(five: Plane, parts: Segmentation) -> None:
     hair = np.zeros_like(parts.hair)
     hair[100:160, 20:60] = 0.7
     matte = make_matte(np.zeros_like(hair), hair, five)
@@ -144,7 +144,7 @@ def test_parser_tells_skin_hair_and_the_rest_apart(face: Face, dense: Plane) -> 
 
 
 def test_parsed_masks_have_the_size_of_the_crop(face: Face) -> None:
-    parser = Parser.load()
+    parser = FaceParser.load()
     small = parser.parse(np.ascontiguousarray(face.crop[::2, ::2]))
     assert small.skin.shape == small.hair.shape == (256, 256)
     assert np.abs(small.skin - face.skin[::2, ::2]).mean() < 0.03
@@ -154,11 +154,11 @@ def test_parser_refuses_weights_of_something_else(tmp_path: Path) -> None:
     save_weights(tmp_path / "other.safetensors", {"w": np.zeros(3)}, {"seed": 1})
     for weights in (tmp_path / "other.safetensors", tmp_path / "missing.safetensors", find_weights("prototype")):
         with pytest.raises(WeightsError):
-            Parser.load(weights)
+            FaceParser.load(weights)
 
 
 def test_guess_needs_no_net_and_knows_no_hair(face: Face, five: Plane, dense: Plane) -> None:
-    guess = guess_parts(512, five)
+    guess = guess_segmentation(512, five)
     assert guess.hair.max() == 0
     matte = make_matte(bare_skin(face.crop, five, guess.skin), guess.hair, five)
     assert around(matte, dense[[31, 2]].mean(0), 12).min() > 0.9

@@ -11,35 +11,36 @@ import pytest
 
 import reage
 from reage.engines import DEFAULT_ENGINE, load_engine
-from reage.engines.identity import IdentityEngine
+from reage.engines.none import NoOpEngine
 from reage.errors import EngineError, FaceNotFound, ImageError
-from reage.find import Finder
+from reage.faces.finder import FaceFinder
+from reage.faces.geometry import zone_masks
+from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, geometry, load_image, save_image
-from reage.measure import Meter
+from reage.measure.age import AgeEstimator
 from reage.pipeline import Reager, Result, as_image, render
-from reage.plan import complete, zone_age
+from reage.plan import complete
 from reage.types import Aged, Face, Pixels, Plan, Reading
-from reage.zone_scores import ZoneScorer
-from reage.zones import zone_masks
+from reage.zones import zone_age
 
 VERBS = {"load", "find", "measure", "render", "composite"}
 NOTE = b"compositeWithTrainedAlgorithmicMedia"
 
 
 @pytest.fixture(scope="module")
-def meter() -> Meter:
-    return Meter.load()
+def age_estimator() -> AgeEstimator:
+    return AgeEstimator.load()
 
 
 @pytest.fixture(scope="module")
-def artist(finder: Finder, meter: Meter) -> Reager:
+def artist(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
     """With an engine that knows only ages, so that zones are done for it."""
-    return Reager("prototype", finder=finder, meter=meter)
+    return Reager("prototype", finder=finder, age_estimator=age_estimator)
 
 
 @pytest.fixture(scope="module")
-def still(finder: Finder, meter: Meter) -> Reager:
-    return Reager("identity", finder=finder, meter=meter)
+def still(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
+    return Reager("identity", finder=finder, age_estimator=age_estimator)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +199,7 @@ def test_zones_that_look_their_age_change_nothing(artist: Reager, face: Face) ->
     np.testing.assert_array_equal(render(artist.engine, face, reading, plan).crop, face.crop)
 
 
-class _ZoneEngine(IdentityEngine):
+class _ZoneEngine(NoOpEngine):
     """Wants a score for every zone, and keeps the plans it was given."""
 
     zone_driven = True
@@ -211,12 +212,14 @@ class _ZoneEngine(IdentityEngine):
         return super().render(face, reading, plan)
 
 
-def test_zone_driven_engines_get_a_score_for_every_zone_that_shows(finder: Finder, photo: Pixels, face: Face) -> None:
+def test_zone_driven_engines_get_a_score_for_every_zone_that_shows(
+    finder: FaceFinder, photo: Pixels, face: Face
+) -> None:
     engine = _ZoneEngine()
     artist = Reager(engine, finder=finder)
     artist(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face])
     scores = ZoneScorer.load().measure(face)
-    reading = replace(artist.meter.measure(face), zones=scores)
+    reading = replace(artist.age_estimator.measure(face), zones=scores)
     assert artist.measure(face) == reading
     assert engine.plans == [complete(Plan(age=75, zones={"upper_lip": 0.1}), reading)]
     assert set(engine.plans[0].zones) == set(scores) | {"upper_lip"}
@@ -279,9 +282,9 @@ def test_given_readings_are_used(artist: Reager, photo: Pixels, face: Face) -> N
     assert changed(old.image.pixels, result.image.pixels).any()
 
 
-def test_missing_readings_are_measured(still: Reager, photo: Pixels, face: Face, meter: Meter) -> None:
+def test_missing_readings_are_measured(still: Reager, photo: Pixels, face: Face, age_estimator: AgeEstimator) -> None:
     result = still(photo, Plan(age=40), faces=[face])
-    assert result.faces[0].reading == meter.measure(face)
+    assert result.faces[0].reading == age_estimator.measure(face)
     assert result.faces[0].plan.age_from == result.faces[0].reading.age_years
 
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reage.plan import TYPICAL_AGES, TYPICAL_SCORES, Layer, complete, layers, typical_score, zone_age
-from reage.training.zone_report import typical_rows
-from reage.types import ZONES, Plan, Reading
-from reage.zone_scores import ZoneScorer
+from reage.faces.zone_scorer import ZoneScorer
+from reage.plan import Layer, complete, layers
+from reage.training.measures.zone_report import typical_rows
+from reage.types import Plan, Reading
+from reage.zones import TYPICAL_AGES, TYPICAL_SCORES, ZONES, typical_score, zone_age
 
 
 def read(age_years: float, scores: Mapping[str, float] | None = None) -> Reading:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from reage import portraits
+from reage.data.shards import Portrait, read_shards, write_shards
+from reage.data.split import split_of
 from reage.errors import ImageError
-from reage.portraits import Portrait, read_shards, write_shards
-from reage.training.split import split_of
 
 SIDE = 16
 

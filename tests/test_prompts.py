@@ -16,7 +16,7 @@ from reage.prompts import (
     whole_prompt,
     zone_prompt,
 )
-from reage.types import ZONES
+from reage.zones import ZONES
 
 
 def test_zones_are_called_apart() -> None:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from reage.faces.geometry import FIVE_POINTS
+from reage.faces.quality import Quality, QualityRules, measure_quality, measure_sharpness, measure_turn
 from reage.images import geometry
-from reage.quality import Quality, QualityRules, measure_quality, measure_sharpness, measure_turn
 from reage.types import Face
-from reage.zones import FIVE_POINTS
 
 
 def test_the_demo_face_is_good(face: Face) -> None:

@@ -7,15 +7,16 @@ import math
 import numpy as np
 import pytest
 
+from reage.faces.geometry import face_grid
+from reage.faces.segmentation import bare_skin
+from reage.faces.skin_features import FAMILIES, SkinView, make_skin_view, mirror_features, skin_tone
 from reage.images import geometry
-from reage.matte import bare_skin
-from reage.signs import FAMILIES, OTHER_SIDE, View, make_view, mirror_signs, skin_tone
-from reage.types import ZONES, Face, Pixels
-from reage.zones import face_grid
+from reage.types import Face, Pixels
+from reage.zones import MIRRORED_ZONES, ZONES
 
 
-def view_of(face: Face, crop: Pixels | None = None) -> View:
-    return make_view(face.crop if crop is None else crop, face.to_crop(face.landmarks), face.bare, face.hair)
+def view_of(face: Face, crop: Pixels | None = None) -> SkinView:
+    return make_skin_view(face.crop if crop is None else crop, face.to_crop(face.landmarks), face.bare, face.hair)
 
 
 def to_pixels(levels: np.ndarray) -> Pixels:
@@ -23,20 +24,20 @@ def to_pixels(levels: np.ndarray) -> Pixels:
 
 
 def test_sides_are_each_others_mirror_image() -> None:
-    assert [OTHER_SIDE[i] for i in OTHER_SIDE] == list(range(12))
-    assert ZONES[OTHER_SIDE[ZONES.index("under_eye.left")]] == "under_eye.right"
-    assert ZONES[OTHER_SIDE[ZONES.index("forehead")]] == "forehead"
+    assert [MIRRORED_ZONES[i] for i in MIRRORED_ZONES] == list(range(12))
+    assert ZONES[MIRRORED_ZONES[ZONES.index("under_eye.left")]] == "under_eye.right"
+    assert ZONES[MIRRORED_ZONES[ZONES.index("forehead")]] == "forehead"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_mirrored_face_has_mirrored_signs(face: Face, family: str) -> None:
     points = (face.to_crop(face.landmarks) * (-1, 1) + (len(face.crop) - 1, 0))[[3, 2, 1, 0, 4]].astype(np.float32)
     pictures = [np.ascontiguousarray(plane[:, ::-1]) for plane in (face.crop, face.bare, face.hair)]
-    mirrored = FAMILIES[family](make_view(pictures[0], points, *pictures[1:]))
+    mirrored = FAMILIES[family](make_skin_view(pictures[0], points, *pictures[1:]))
     signs = FAMILIES[family](view_of(face))
-    np.testing.assert_allclose(mirror_signs(signs, family), mirrored, atol=1e-3)
+    np.testing.assert_allclose(mirror_features(signs, family), mirrored, atol=1e-3)
     assert np.abs(signs - mirrored).max() > 0.1
-    np.testing.assert_array_equal(mirror_signs(mirror_signs(signs, family), family), signs)
+    np.testing.assert_array_equal(mirror_features(mirror_features(signs, family), family), signs)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -57,7 +58,7 @@ def test_glasses_hide_what_they_cross(face: Face) -> None:
     worn = face.crop.copy()
     worn[frames] = 20
     points = face.to_crop(face.landmarks)
-    views = [make_view(crop, points, bare_skin(crop, points, face.skin), face.hair) for crop in (face.crop, worn)]
+    views = [make_skin_view(crop, points, bare_skin(crop, points, face.skin), face.hair) for crop in (face.crop, worn)]
     bare, hidden = (dict(zip(ZONES, view.shown, strict=True)) for view in views)
     for zone in ("interocular", "under_eye.left", "under_eye.right"):
         assert hidden[zone] < bare[zone] - 0.15
@@ -96,6 +97,6 @@ def test_skin_tone_follows_the_skin(face: Face) -> None:
 def test_hair_hides_its_zone(face: Face) -> None:
     hair = np.zeros_like(face.hair)
     hair[:230] = 1
-    shown = make_view(face.crop, face.to_crop(face.landmarks), face.bare, hair).shown
+    shown = make_skin_view(face.crop, face.to_crop(face.landmarks), face.bare, hair).shown
     assert shown[ZONES.index("forehead")] < 0.1
     assert shown[ZONES.index("nasolabial.left")] > 0.9

@@ -7,9 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from reage.squares import FACE, PARTS, SQUARES, ZONE_SQUARES, cut_squares, paste_squares, square_from_crop
+from reage.faces.geometry import FIVE_POINTS, template_points, zone_masks
+from reage.faces.patches import (
+    FACE,
+    PATCHES,
+    PATCHES_OF_ZONE,
+    ZONE_PATCHES,
+    cut_patches,
+    paste_patches,
+    patch_from_crop,
+)
 from reage.types import Face, Pixels
-from reage.zones import FIVE_POINTS, template_points, zone_masks
 
 PX = 64
 
@@ -18,33 +26,33 @@ def test_squares_hold_their_zone(face: Face) -> None:
     points = face.to_crop(face.landmarks)
     side = len(face.crop)
     for zone, mask in zone_masks(face).items():
-        ones = np.ones((len(PARTS[zone]), PX, PX, 3), np.float32)
-        pasted = paste_squares(ones, points, PARTS[zone], {zone: mask}, side)
+        ones = np.ones((len(PATCHES_OF_ZONE[zone]), PX, PX, 3), np.float32)
+        pasted = paste_patches(ones, points, PATCHES_OF_ZONE[zone], {zone: mask}, side)
         assert pasted.sum() > 3 * 0.95 * mask.sum(), zone
 
 
 def test_left_and_right_mirror_each_other() -> None:
-    for zone in ZONE_SQUARES:
+    for zone in ZONE_PATCHES:
         if zone.endswith(".left"):
-            left, right = SQUARES[zone], SQUARES[zone.replace("left", "right")]
+            left, right = PATCHES[zone], PATCHES[zone.replace("left", "right")]
             assert (left.x, left.y, left.side) == (-right.x, right.y, right.side)
-    assert SQUARES[FACE].side > max(SQUARES[zone].side for zone in ZONE_SQUARES)
+    assert PATCHES[FACE].side > max(PATCHES[zone].side for zone in ZONE_PATCHES)
 
 
 def test_a_longer_face_moves_what_is_below_the_eyes() -> None:
     points = template_points(FIVE_POINTS, 256)
     longer = points + np.array([[0, 0]] * 4 + [[0, 10]], np.float32)
     for zone, moves in (("upper_lip", True), ("forehead.left", False)):
-        before, after = (square_from_crop(zone, some, 256, PX)[1, 2] for some in (points, longer))
+        before, after = (patch_from_crop(zone, some, 256, PX)[1, 2] for some in (points, longer))
         assert (after != before) == moves
 
 
 @pytest.mark.parametrize("zone", ["forehead", "nasolabial.right"])
 def test_what_is_cut_comes_back_in_place(zone: str, face: Face) -> None:
     points, side = face.to_crop(face.landmarks), len(face.crop)
-    squares = cut_squares(face.crop, points, PARTS[zone], 256).astype(np.float32)
+    squares = cut_patches(face.crop, points, PATCHES_OF_ZONE[zone], 256).astype(np.float32)
     mask = zone_masks(face)[zone]
-    pasted = paste_squares(squares, points, PARTS[zone], {zone: mask}, side)
+    pasted = paste_patches(squares, points, PATCHES_OF_ZONE[zone], {zone: mask}, side)
     core = mask > 0.98
     assert core.sum() > 500
     assert np.abs(pasted[core] - face.crop[core]).mean() < 6
@@ -54,7 +62,7 @@ def test_what_is_cut_comes_back_in_place(zone: str, face: Face) -> None:
 def test_changes_add_up_where_zones_overlap(cut_face: Callable[..., Face], photo: Pixels) -> None:
     face = cut_face(photo, (220.0, 110.0), 60.0, side_px=256)
     masks, points = zone_masks(face), face.to_crop(face.landmarks)
-    ones = np.ones((len(ZONE_SQUARES), PX, PX, 3), np.float32)
-    pasted = paste_squares(ones, points, ZONE_SQUARES, masks, 256)
+    ones = np.ones((len(ZONE_PATCHES), PX, PX, 3), np.float32)
+    pasted = paste_patches(ones, points, ZONE_PATCHES, masks, 256)
     assert pasted.max() <= 1.0 + 1e-5
     assert pasted[int(points[:4, 1].mean()) - 44, 128].min() > 0.9

@@ -1,4 +1,4 @@
-"""Orders, their refusals, and the values that travel between the rooms."""
+"""UnpairedBatch, their refusals, and the values that travel between the rooms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reage.errors import PlanError, ReageError
-from reage.types import ZONE_GROUPS, ZONES, Face, Plan, expand_zones
+from reage.types import Face, Plan
+from reage.zones import ZONE_GROUPS, ZONES, expand_zones
 
 scores = st.floats(0, 1)
 ages = st.floats(1, 100)

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from reage.errors import WeightsError
+from reage.faces.zone_scorer import TONES, ZoneScorer, share_below, tone_of
 from reage.images import geometry
-from reage.signs import OTHER_SIDE
-from reage.types import ZONES, Face
+from reage.types import Face
 from reage.weights import find_weights, load_weights, save_weights, weights_hash
-from reage.zone_scores import TONES, ZoneScorer, share_below, tone_of
+from reage.zones import MIRRORED_ZONES, ZONES
 
 SCORERS = ("zones-a", "zones-b")
 
@@ -67,19 +67,19 @@ def test_a_mirrored_face_has_mirrored_scores(weights: str, face: Face, seed: int
     shown = face if seed is None else synthetic(face, seed)
     scorer = ZoneScorer.load(weights)
     here, there = scorer.measure(shown), scorer.measure(mirror(shown))
-    assert {ZONES[OTHER_SIDE[ZONES.index(zone)]] for zone in here} == set(there)
+    assert {ZONES[MIRRORED_ZONES[ZONES.index(zone)]] for zone in here} == set(there)
     assert here != there
     for zone, score in here.items():
-        assert there[ZONES[OTHER_SIDE[ZONES.index(zone)]]] == pytest.approx(score, abs=2e-3)
+        assert there[ZONES[MIRRORED_ZONES[ZONES.index(zone)]]] == pytest.approx(score, abs=2e-3)
 
 
 @pytest.mark.parametrize("weights", SCORERS)
 def test_both_sides_are_ranked_among_the_same_people(weights: str) -> None:
     tensors, _ = load_weights(find_weights(weights))
     for name in ("wrinkle_levels", "age_levels", "score_levels"):
-        np.testing.assert_array_equal(tensors[name], tensors[name][:, list(OTHER_SIDE)])
+        np.testing.assert_array_equal(tensors[name], tensors[name][:, list(MIRRORED_ZONES)])
     for name in ("wrinkle_shares", "typical_scores"):
-        np.testing.assert_array_equal(tensors[name], tensors[name][list(OTHER_SIDE)])
+        np.testing.assert_array_equal(tensors[name], tensors[name][list(MIRRORED_ZONES)])
 
 
 def test_a_hidden_zone_has_no_score(face: Face) -> None:

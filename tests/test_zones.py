@@ -10,26 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reage.images import geometry
-from reage.matte import face_oval
-from reage.types import ZONES, Face, Pixels, Plane
-from reage.zones import (
+from reage.faces.aging_map import MAP_AGES_YEARS, make_aging_map, make_location_gradients
+from reage.faces.geometry import (
     EYES_IN_CROP,
     FACE_PER_CROP,
     FACE_SHAPE,
     FIVE_POINTS,
-    MAP_AGES_YEARS,
-    ZONE_SHAPES,
-    Ellipse,
     bare_masks,
     ellipse_mask,
     face_grid,
-    make_aging_map,
-    make_place_gradients,
     smoothstep,
     template_points,
     zone_masks,
 )
+from reage.faces.segmentation import face_oval
+from reage.images import geometry
+from reage.types import Face, Pixels, Plane
+from reage.zones import ZONE_SHAPES, ZONES, Ellipse
 
 
 def mirror_of(zone: str) -> str:
@@ -281,7 +278,7 @@ def test_ages_of_the_map_are_in_order() -> None:
 
 @pytest.mark.parametrize("side", [1, 2, 65, 512])
 def test_gradients_rise_to_the_right_and_downward(side: int) -> None:
-    x, y = make_place_gradients(side)
+    x, y = make_location_gradients(side)
     assert x.shape == y.shape == (side, side)
     assert x.dtype == np.float32
     np.testing.assert_allclose(x[0], np.linspace(0, 1, side), atol=1e-6)

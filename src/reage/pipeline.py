@@ -15,13 +15,13 @@ import numpy as np
 from reage.composite import blend, composite
 from reage.engines import DEFAULT_ENGINE, Engine, load_engine
 from reage.errors import ImageError
-from reage.find import Finder, choose_faces
+from reage.faces.finder import FaceFinder, choose_faces
+from reage.faces.geometry import zone_masks
+from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, load_image
-from reage.measure import Meter
+from reage.measure.age import AgeEstimator
 from reage.plan import complete, layers
-from reage.types import Aged, Face, Pixels, Plan, Reading
-from reage.zone_scores import ZoneScorer
-from reage.zones import zone_masks
+from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class AgedFace:
 
     face: Face
     reading: Reading
-    plan: Plan
+    plan: CompletePlan
     aged: Aged
 
 
@@ -58,7 +58,7 @@ class Result:
         Raises:
             ImageError: when it cannot be written there, or would overwrite the source.
         """
-        self.image.save(path, altered=bool(self.faces) and self.engine != "identity")
+        self.image.save(path, altered=bool(self.faces) and self.engine != "none")
         return Path(path)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class Reager:
     Args:
         engine: name of an engine, or a loaded one.
         device: "cpu" or a torch device.
-        finder: a loaded `Finder`, to share one between several.
-        meter: a loaded `Meter`, likewise.
+        finder: a loaded `FaceFinder`, to share one between several.
+        age_estimator: a loaded `AgeEstimator`, likewise.
 
     Example:
         >>> artist = Reager()  # doctest: +SKIP
@@ -98,17 +98,17 @@ class Reager:
         engine: str | Engine = DEFAULT_ENGINE,
         *,
         device: str = "cpu",
-        finder: Finder | None = None,
-        meter: Meter | None = None,
+        finder: FaceFinder | None = None,
+        age_estimator: AgeEstimator | None = None,
     ) -> None:
         self.engine: Engine = load_engine(engine, device=device) if isinstance(engine, str) else engine
-        self.finder = finder or Finder.load()
-        self._device, self._given_meter = device, meter
+        self.finder = finder or FaceFinder.load()
+        self._device, self._given_age_estimator = device, age_estimator
 
     @cached_property
-    def meter(self) -> Meter:
+    def age_estimator(self) -> AgeEstimator:
         """Reads ages."""
-        return self._given_meter or Meter.load(device=self._device)
+        return self._given_age_estimator or AgeEstimator.load(device=self._device)
 
     @cached_property
     def scorer(self) -> ZoneScorer:
@@ -121,7 +121,7 @@ class Reager:
 
     def measure(self, face: Face) -> Reading:
         """What the engine needs to know of a face before it changes it."""
-        reading = self.meter.measure(face)
+        reading = self.age_estimator.measure(face)
         return replace(reading, zones=self.scorer.measure(face)) if self.engine.zone_driven else reading
 
     def __call__(
@@ -168,7 +168,7 @@ class Reager:
         )
 
 
-def render(engine: Engine, face: Face, reading: Reading, plan: Plan) -> Aged:
+def render(engine: Engine, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
     """The engine's aged crop for a complete plan; zones it cannot take are made by masking its change."""
     if not plan.zones or "zones" in engine.accepts:
         return engine.render(face, reading, plan)

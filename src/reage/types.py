@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.errors import PlanError
+from reage.zones import check_range, expand_zones
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -28,71 +29,8 @@ Matrix = NDArray[np.float64]
 YOUNGEST_TARGET, OLDEST_TARGET = 1, 100
 STRONGEST = 1.5
 
-ZONES: tuple[str, ...] = (
-    "forehead",
-    "glabella",
-    "interocular",
-    "crows_feet.left",
-    "crows_feet.right",
-    "under_eye.left",
-    "under_eye.right",
-    "nasolabial.left",
-    "nasolabial.right",
-    "upper_lip",
-    "lip_corners.left",
-    "lip_corners.right",
-)
-"""The twelve facial zones of LDLA (arXiv 2507.21600), paired ones apart."""
-
-_PAIRS = {
-    zone.split(".")[0]: (f"{zone.split('.')[0]}.left", f"{zone.split('.')[0]}.right") for zone in ZONES if "." in zone
-}
-_UPPER = ZONES[:7]
-ZONE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"all": ZONES, "upper": _UPPER, "lower": tuple(zone for zone in ZONES if zone not in _UPPER), **_PAIRS}
-)
-"""Names that stand for several zones, and a paired zone without its side."""
-
-ZONE_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        "older": {"all": 0.9},
-        "younger": {"all": 0.1},
-        "upper": {"upper": 0.9},
-        "lower": {"lower": 0.9},
-        "mixed": {"upper": 0.9, "lower": 0.1},
-    }
-)
-"""Orders that LDLA shows (arXiv 2507.21600); the sixth, the original, is the photo itself."""
-
-
-def expand_zones(scores: Mapping[str, float]) -> dict[str, float]:
-    """Replaces presets and pairs by the zones they stand for; the name that covers fewer zones wins.
-
-    Args:
-        scores: zone, pair or preset name -> score in [0, 1] (0 is the smoothest skin, 1 the most marked).
-
-    Returns:
-        Zone name -> score, in the order of `ZONES`.
-
-    Raises:
-        PlanError: on an unknown name or a score outside [0, 1].
-    """
-    found: dict[str, float] = {}
-    for name, score in sorted(scores.items(), key=lambda item: -len(ZONE_GROUPS.get(item[0], (item[0],)))):
-        if name not in ZONES and name not in ZONE_GROUPS:
-            known = ", ".join(dict.fromkeys(["all", "upper", "lower", *(zone.split(".")[0] for zone in ZONES)]))
-            raise PlanError(
-                f"There is no zone '{name}'; use one of {known} (a paired one also as NAME.left, NAME.right)."
-            )
-        _check_range(f"The score of zone '{name}'", score, 0, 1)
-        found.update(dict.fromkeys(ZONE_GROUPS.get(name, (name,)), float(score)))
-    return {zone: found[zone] for zone in ZONES if zone in found}
-
-
-def _check_range(what: str, value: object, low: float, high: float) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not math.isfinite(float(value)) or not low <= float(value) <= high:  # type: ignore[arg-type]
-        raise PlanError(f"{what} is {value!r}; it must be a number from {low:g} to {high:g}.")
+FACE_BOX_IN_CROP = (0.25, 0.31, 0.75, 0.81)
+"""Box of the face, brow to chin, in an aligned crop, xyxy in crop sides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +60,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.age is not None:
-            _check_range("The target age", self.age, YOUNGEST_TARGET, OLDEST_TARGET)
+            check_range("The target age", self.age, YOUNGEST_TARGET, OLDEST_TARGET)
         if self.age_from is not None:
-            _check_range("The age of the person", self.age_from, YOUNGEST_TARGET, OLDEST_TARGET)
-        _check_range("The strength", self.strength, 0, STRONGEST)
+            check_range("The age of the person", self.age_from, YOUNGEST_TARGET, OLDEST_TARGET)
+        check_range("The strength", self.strength, 0, STRONGEST)
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise PlanError(f"The seed is {self.seed!r}; it must be a whole number, 0 or more.")
         object.__setattr__(self, "zones", MappingProxyType(expand_zones(self.zones)))
@@ -141,7 +79,7 @@ class Plan:
         return hash((self.age, tuple(self.zones.items()), self.strength, self.seed, self.age_from))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(Plan, **self.to_json()), ()  # plans travel between processes
+        return partial(type(self), **self.to_json()), ()  # plans travel between processes
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain values; `Plan(**plan.to_json())` is the same plan."""
@@ -152,6 +90,21 @@ class Plan:
             "seed": self.seed,
             "age_from": self.age_from,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletePlan(Plan):
+    """A plan without gaps, as engines take it; `reage.plan.complete` makes it from a plan and a reading.
+
+    Args:
+        age: target age in years.
+        age_from: age in years of the person in the picture.
+    """
+
+    age: float = field()
+    age_from: float = field()
+
+    __hash__ = Plan.__hash__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +159,18 @@ class Face:
     def to_crop(self, points: Plane) -> Plane:
         """(N, 2) px in the image -> (N, 2) px in the crop."""
         return (points @ self.crop_from_image[:, :2].T + self.crop_from_image[:, 2]).astype(np.float32)
+
+    def in_crop_frame(self) -> Face:
+        """The same face as if its crop were the whole picture."""
+        side = len(self.crop)
+        x0, y0, x1, y1 = FACE_BOX_IN_CROP
+        return replace(
+            self,
+            box=(x0 * side, y0 * side, x1 * side, y1 * side),
+            landmarks=self.to_crop(self.landmarks),
+            crop_from_image=np.eye(2, 3),
+            dense_landmarks=None if self.dense_landmarks is None else self.to_crop(self.dense_landmarks),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Box, score and points as plain values, px in the image."""

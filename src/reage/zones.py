@@ -1,34 +1,34 @@
-"""Where things are in a face: the twelve zones, the places of an average face, and maps of how old each place looks.
+"""The table of facial zones: a row holds all that the code knows of a zone, and everything else is derived from it.
+
+The zones are those of LDLA (arXiv 2507.21600). Adding one means adding a row to `ZONE_TABLE` and training again
+the nets that know zones by their place in `ZONES`.
 
 Convention:
-    face units: the origin lies midway between the eyes, x to the viewer's right, y down, the distance between the eye
-    centres is 1. `FACE_PER_CROP` face units make one crop side. Masks are float32 (S, S) in [0, 1] in the crop frame.
+    left and right are the viewer's; geometry in face units: the origin lies midway between the eyes, x to the viewer's
+    right, y down, the distance between the eye centres is 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reage.images import geometry
-from reage.types import ZONES, Face, Plane
+from reage.errors import PlanError
 
-FACE_PER_CROP = 4.2
-EYES_IN_CROP = (0.5, 0.46)
-"""Midpoint of the eyes, in crop sides."""
+TYPICAL_AGES = (20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0)
+"""Ages in years at which `Zone.typical_scores` are given."""
 
-FIVE_POINTS: NDArray[np.float64] = np.array(
-    [[-0.694, -0.008], [-0.306, 0.008], [0.306, 0.008], [0.694, -0.008], [0.0, 0.751]]
-)
-"""Mean eye corners and nose base, face units, measured on 425 portraits."""
+_SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
 class Ellipse:
-    """A zone: centre and half axes in face units, turned clockwise by degrees."""
+    """An ellipse: centre and half axes in face units, turned clockwise by degrees."""
 
     x: float
     y: float
@@ -37,146 +37,227 @@ class Ellipse:
     degrees: float = 0.0
 
     def mirrored(self) -> Ellipse:
-        """The same zone on the other side of the face."""
+        """The same ellipse on the other side of the face."""
         return Ellipse(-self.x, self.y, self.half_width, self.half_height, -self.degrees)
 
 
-_LEFT_AND_MIDDLE: dict[str, Ellipse] = {
-    "forehead": Ellipse(0.0, -0.72, 0.82, 0.33),
-    "glabella": Ellipse(0.0, -0.26, 0.21, 0.24),
-    "interocular": Ellipse(0.0, 0.08, 0.22, 0.19),
-    "crows_feet.left": Ellipse(-0.95, 0.02, 0.20, 0.30),
-    "under_eye.left": Ellipse(-0.50, 0.28, 0.36, 0.19),
-    "nasolabial.left": Ellipse(-0.48, 0.82, 0.15, 0.40, 28.0),
-    "upper_lip": Ellipse(0.0, 0.86, 0.32, 0.12),
-    "lip_corners.left": Ellipse(-0.62, 1.20, 0.17, 0.25, 12.0),
-}
-ZONE_SHAPES: Mapping[str, Ellipse] = {
-    zone: _LEFT_AND_MIDDLE[zone]
-    if zone in _LEFT_AND_MIDDLE
-    else _LEFT_AND_MIDDLE[zone.replace("right", "left")].mirrored()
-    for zone in ZONES
-}
-
-
-FACE_SHAPE = Ellipse(0.0, 0.36, 1.16, 1.52)
-"""A face from hairline to chin, whoever it is."""
-FACE_SOFTNESS = 0.09
-
-MAP_AGES_YEARS = (18.0, 80.0)
-"""Ages that an aging map tells apart; beyond them it stays as it is at its ends."""
-_YOUNGEST_LEVEL = 0.1
-"""Level of the youngest skin in an aging map, where 0 is no face at all."""
-_MAP_BLUR = 0.02
-"""Sigma of the blur of an aging map, crop sides."""
-
-
-def template_points(points: NDArray[np.floating], side_px: int) -> Plane:
-    """(N, 2) face units -> (N, 2) px in a crop of that side."""
-    return ((points / FACE_PER_CROP + EYES_IN_CROP) * side_px - 0.5).astype(np.float32)
-
-
-def face_grid(side_px: int, landmarks: Plane | None = None) -> Plane:
-    """(S, S, 2) face units of every crop pixel.
-
-    With the five landmarks (5, 2) crop px, what lies below the eyes is stretched so that the nose base is at its
-    mean height.
-    """
-    grid = (geometry.pixel_grid(side_px, side_px) + 0.5) / side_px
-    grid = (grid - np.array(EYES_IN_CROP, np.float32)) * np.float32(FACE_PER_CROP)
-    if landmarks is not None:
-        longer = face_scale(side_px, landmarks)
-        grid[..., 1] = np.where(grid[..., 1] > 0, grid[..., 1] / longer, grid[..., 1])
-    return grid.astype(np.float32)
-
-
-def face_scale(side_px: int, landmarks: Plane) -> float:
-    """How many times longer than the mean face this one is from its eyes to its nose base, 0.85 to 1.15."""
-    nose = ((landmarks[4, 1] + 0.5) / side_px - EYES_IN_CROP[1]) * FACE_PER_CROP
-    return float(np.clip(nose / FIVE_POINTS[4, 1], 0.85, 1.15))
-
-
-def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35, *, whole: bool = False) -> Plane:
-    """Mask that is 1 well inside an ellipse and falls to 0 over `softness` of its radius around the border.
-
-    It ends in the same place, but is 1 in the `whole` of the ellipse, if that is asked for.
-    """
-    angle = float(np.deg2rad(shape.degrees))
-    x, y = grid[..., 0] - shape.x, grid[..., 1] - shape.y
-    along = (np.cos(angle) * x + np.sin(angle) * y) / shape.half_width
-    across = (-np.sin(angle) * x + np.cos(angle) * y) / shape.half_height
-    return smoothstep(np.hypot(along, across).astype(np.float32), 1 + softness, 1 if whole else 1 - softness)
-
-
-def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:
-    """Rises smoothly from 0 to 1 between two values (either may be the larger)."""
-    t = np.clip((values - zero_at) / (one_at - zero_at), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
-
-
-def zone_masks(face: Face, zones: Collection[str] = ZONES, *, whole: bool = False) -> dict[str, Plane]:
-    """Soft mask of each zone in the crop; where zones overlap the masks are scaled to add up to at most 1.
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """One row of the table.
 
     Args:
-        face: in whose crop they lie.
-        zones: that are wanted; others take nothing from them.
-        whole: 1 in all of a zone, not only well inside, see `ellipse_mask`.
+        name: without a side; a paired zone is called NAME.left and NAME.right.
+        paired: whether there is one on each side of the face.
+        part: part of the face that it belongs to.
+        ellipse: place of the zone, of a pair that of the left one.
+        typical_scores: mean score in [0, 1] at each of `TYPICAL_AGES`, as `reage training judge-zones` prints it.
+            Between 35 and 80 years it is measured on the people `zones-a` was trained on, each scored by a fit without
+            them; beyond, where there is hardly any portrait, it continues at the zone's average slope.
+        phrase: the zone in a prompt; {side} is replaced.
+        patch_side: side of the square patch that latent diffusion works on, face units.
+        split_patch: the zone has two such patches side by side, because one would be too coarse for its fine lines.
+        coarse_shading: its age also shows in broad light and shade, not only in fine lines.
+        neighbours: names of rows whose zones share skin with it on the same side; one of both rows has to say so.
     """
-    side = face.crop.shape[0]
-    grid = face_grid(side, face.to_crop(face.landmarks))
-    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], whole=whole) for zone in zones}
-    total = np.maximum(np.sum(list(masks.values()), axis=0), 1)
-    return {zone: mask / total for zone, mask in masks.items()}
+
+    name: str
+    paired: bool = False
+    part: Literal["upper", "lower"]
+    ellipse: Ellipse
+    typical_scores: tuple[float, ...]
+    phrase: str
+    patch_side: float
+    split_patch: bool = False
+    coarse_shading: bool = False
+    neighbours: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The full names: one, or a left and a right one."""
+        return tuple(f"{self.name}.{side}" for side in _SIDES) if self.paired else (self.name,)
 
 
-def bare_masks(face: Face, zones: Collection[str] = ZONES) -> dict[str, Plane]:
-    """The skin of each `whole` zone that no hair covers, see `zone_masks`."""
-    skin = face.skin * (1 - face.hair)
-    return {zone: mask * skin for zone, mask in zone_masks(face, zones, whole=True).items()}
+ZONE_TABLE: tuple[Zone, ...] = (
+    Zone(
+        name="forehead",
+        part="upper",
+        ellipse=Ellipse(0.0, -0.72, 0.82, 0.33),
+        typical_scores=(0.09, 0.15, 0.21, 0.26, 0.30, 0.34, 0.41, 0.48, 0.55, 0.61, 0.66, 0.70, 0.74, 0.80),
+        phrase="forehead",
+        patch_side=0.92,
+        split_patch=True,
+        neighbours=("glabella",),
+    ),
+    Zone(
+        name="glabella",
+        part="upper",
+        ellipse=Ellipse(0.0, -0.26, 0.21, 0.24),
+        typical_scores=(0.10, 0.15, 0.21, 0.26, 0.32, 0.37, 0.42, 0.47, 0.54, 0.60, 0.66, 0.71, 0.73, 0.78),
+        phrase="area between the eyebrows",
+        patch_side=0.90,
+        neighbours=("interocular",),
+    ),
+    Zone(
+        name="interocular",
+        part="upper",
+        ellipse=Ellipse(0.0, 0.08, 0.22, 0.19),
+        typical_scores=(0.17, 0.21, 0.26, 0.30, 0.35, 0.39, 0.43, 0.48, 0.53, 0.58, 0.63, 0.66, 0.68, 0.73),
+        phrase="area between the eyes",
+        patch_side=0.60,
+    ),
+    Zone(
+        name="crows_feet",
+        paired=True,
+        part="upper",
+        ellipse=Ellipse(-0.95, 0.02, 0.20, 0.30),
+        typical_scores=(0.08, 0.14, 0.19, 0.24, 0.29, 0.36, 0.43, 0.49, 0.55, 0.59, 0.63, 0.67, 0.71, 0.77),
+        phrase="outer corner of the {side} eye",
+        patch_side=0.70,
+        coarse_shading=True,
+        neighbours=("under_eye",),
+    ),
+    Zone(
+        name="under_eye",
+        paired=True,
+        part="upper",
+        ellipse=Ellipse(-0.50, 0.28, 0.36, 0.19),
+        typical_scores=(0.13, 0.18, 0.23, 0.28, 0.32, 0.37, 0.42, 0.48, 0.54, 0.59, 0.65, 0.68, 0.72, 0.77),
+        phrase="skin under the {side} eye",
+        patch_side=0.75,
+        coarse_shading=True,
+    ),
+    Zone(
+        name="nasolabial",
+        paired=True,
+        part="lower",
+        ellipse=Ellipse(-0.48, 0.82, 0.15, 0.40, 28.0),
+        typical_scores=(0.23, 0.27, 0.30, 0.34, 0.38, 0.42, 0.45, 0.49, 0.52, 0.56, 0.59, 0.62, 0.67, 0.71),
+        phrase="{side} nasolabial fold",
+        patch_side=0.90,
+        coarse_shading=True,
+        neighbours=("lip_corners",),
+    ),
+    Zone(
+        name="upper_lip",
+        part="lower",
+        ellipse=Ellipse(0.0, 0.86, 0.32, 0.12),
+        typical_scores=(0.24, 0.27, 0.30, 0.33, 0.37, 0.41, 0.45, 0.49, 0.54, 0.57, 0.58, 0.59, 0.60, 0.63),
+        phrase="upper lip",
+        patch_side=0.75,
+    ),
+    Zone(
+        name="lip_corners",
+        paired=True,
+        part="lower",
+        ellipse=Ellipse(-0.62, 1.20, 0.17, 0.25, 12.0),
+        typical_scores=(0.27, 0.30, 0.33, 0.37, 0.40, 0.42, 0.45, 0.48, 0.52, 0.56, 0.60, 0.64, 0.67, 0.71),
+        phrase="{side} corner of the lips",
+        patch_side=0.60,
+        coarse_shading=True,
+    ),
+)
+
+ZONES: tuple[str, ...] = tuple(name for zone in ZONE_TABLE for name in zone.members)
+"""The full names of all zones, in the order of the table: nets and tensors know a zone by its place here."""
+
+_ZONE_OF: Mapping[str, Zone] = MappingProxyType({name: zone for zone in ZONE_TABLE for name in zone.members})
+
+ZONE_SHAPES: Mapping[str, Ellipse] = MappingProxyType(
+    {
+        name: zone.ellipse.mirrored() if name.endswith(".right") else zone.ellipse
+        for zone in ZONE_TABLE
+        for name in zone.members
+    }
+)
+"""Full name -> place."""
+
+ZONE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "all": ZONES,
+        **{part: tuple(name for name in ZONES if _ZONE_OF[name].part == part) for part in ("upper", "lower")},
+        **{zone.name: zone.members for zone in ZONE_TABLE if zone.paired},
+    }
+)
+"""Names that stand for several zones, and a paired zone without its side."""
+
+ZONE_PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "older": {"all": 0.9},
+        "younger": {"all": 0.1},
+        "upper": {"upper": 0.9},
+        "lower": {"lower": 0.9},
+        "mixed": {"upper": 0.9, "lower": 0.1},
+    }
+)
+"""Presets that LDLA shows (arXiv 2507.21600); the sixth, the original, is the photo itself."""
 
 
-def make_aging_map(
-    side_px: int, landmarks: Plane, age_years: float, scores: Mapping[str, float], hair: Plane | None = None
-) -> Plane:
-    """How old each place of a head looks: face and hair filled with the age, each zone drawn with its score.
+def zone_row(name: str) -> Zone:
+    """The row of a full name of `ZONES`."""
+    return _ZONE_OF[name]
 
-    After AMGAN (arXiv 2008.10960). Every border is soft, in proportion to the crop, so that a map looks the same at
-    any size.
+
+def mirrored_zone(name: str) -> str:
+    """The full name of a zone's mirror image: the same for a zone in the middle of the face."""
+    base, _, side = name.partition(".")
+    return f"{base}.{_SIDES[1 - _SIDES.index(side)]}" if side else base
+
+
+MIRRORED_ZONES: tuple[int, ...] = tuple(ZONES.index(mirrored_zone(name)) for name in ZONES)
+"""Place in `ZONES` of each zone's mirror image."""
+
+
+def are_neighbours(first: str, second: str) -> bool:
+    """Whether two different zones, by their full names, share skin: their rows say so, and their sides agree."""
+    (a, _, side_a), (b, _, side_b) = first.partition("."), second.partition(".")
+    listed = b in zone_row(first).neighbours or a in zone_row(second).neighbours
+    return listed and (side_a == side_b or not side_a or not side_b)
+
+
+def typical_score(name: str, age_years: float) -> float:
+    """The score in [0, 1] that a zone has on average at an age; ages are clipped to 20 to 85 years."""
+    return float(np.interp(age_years, TYPICAL_AGES, zone_row(name).typical_scores))
+
+
+def zone_age(name: str, score: float) -> float:
+    """The age in years at which a zone has this score on average: 20 for 0, 85 for 1, strictly rising.
+
+    From 25 to 80 years it is the inverse of `typical_score`. No age has 0 or 1 on average, so the scores beyond share
+    the remaining years.
+    """
+    return float(np.interp(score, (0, *zone_row(name).typical_scores[1:-1], 1), TYPICAL_AGES))
+
+
+def expand_zones(scores: Mapping[str, float]) -> dict[str, float]:
+    """Replaces the names of groups by the zones they stand for; the name that covers fewer zones wins.
 
     Args:
-        side_px: side of the crop.
-        landmarks: (5, 2) crop px.
-        age_years: apparent age; the map tells `MAP_AGES_YEARS` apart.
-        scores: zone of `reage.types.ZONES` -> score in [0, 1]; a zone that is left out keeps the age of the face.
-        hair: (H, H) share of hair in the crop, of any size; None draws the face alone.
+        scores: zone or group name -> score in [0, 1] (0 is the smoothest skin, 1 the most marked).
 
     Returns:
-        (S, S) 0 beside the head, 0.1 for the youngest skin, 1 for the oldest; where zones overlap, the mean of theirs.
+        Full name -> score, in the order of `ZONES`.
+
+    Raises:
+        PlanError: on an unknown name or a score outside [0, 1].
     """
-    grid = face_grid(side_px, landmarks)
-    youngest, oldest = MAP_AGES_YEARS
-    drawn = np.full((side_px, side_px), _level((age_years - youngest) / (oldest - youngest)))
-    if scores:
-        masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], FACE_SOFTNESS) for zone in scores}
-        levels = np.sum([masks[zone] * _level(score) for zone, score in scores.items()], axis=0)
-        cover, total = (combine(list(masks.values()), axis=0) for combine in (np.max, np.sum))
-        drawn = drawn * (1 - cover) + cover * levels / np.maximum(total, 1e-6)
-    head = ellipse_mask(grid, FACE_SHAPE, FACE_SOFTNESS)
-    if hair is not None:
-        head = np.maximum(head, geometry.resize(hair, side_px, side_px))
-    drawn = (drawn * head).astype(np.float32)
-    rim = round(4 * _MAP_BLUR * side_px)  # a long chin reaches the border of the crop
-    blurred = geometry.blur(np.pad(drawn, rim, mode="edge"), _MAP_BLUR * side_px)
-    return np.clip(blurred[rim : rim + side_px, rim : rim + side_px], 0, 1)
+    found: dict[str, float] = {}
+    for name, score in sorted(scores.items(), key=lambda item: -len(ZONE_GROUPS.get(item[0], (item[0],)))):
+        if name not in ZONES and name not in ZONE_GROUPS:
+            known = ", ".join(dict.fromkeys(["all", "upper", "lower", *(zone.name for zone in ZONE_TABLE)]))
+            raise PlanError(
+                f"There is no zone '{name}'; use one of {known} (a paired one also as NAME.left, NAME.right)."
+            )
+        check_range(f"The score of zone '{name}'", score, 0, 1)
+        found.update(dict.fromkeys(ZONE_GROUPS.get(name, (name,)), float(score)))
+    return {zone: found[zone] for zone in ZONES if zone in found}
 
 
-def _level(share: float) -> float:
-    return _YOUNGEST_LEVEL + (1 - _YOUNGEST_LEVEL) * min(1.0, max(0.0, share))
+def check_range(what: str, value: object, low: float, high: float) -> None:
+    """Checks a number of a plan.
 
-
-def make_place_gradients(side_px: int) -> Plane:
-    """(2, S, S) how far right, then how far down each place of a crop is: 0 to 1.
-
-    Beside an aging map they tell a net that sees a part of a crop which part it is (AMGAN, arXiv 2008.10960).
+    Raises:
+        PlanError: when it is no finite number from low to high.
     """
-    return np.moveaxis(geometry.pixel_grid(side_px, side_px), -1, 0) / np.float32(max(1, side_px - 1))
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not math.isfinite(float(value)) or not low <= float(value) <= high:  # type: ignore[arg-type]
+        raise PlanError(f"{what} is {value!r}; it must be a number from {low:g} to {high:g}.")

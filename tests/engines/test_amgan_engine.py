@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from reage.engines.amgan import AmganEngine, make_maps
+from reage.faces.geometry import zone_masks
 from reage.images import geometry
-from reage.plan import complete, typical_score
-from reage.types import ZONES, Face, Plan, Reading
-from reage.zones import zone_masks
+from reage.plan import complete
+from reage.types import Face, Plan, Reading
+from reage.zones import ZONES, typical_score
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from reage.engines.ldla import UNTAUGHT, DenoiseConfig, DoseConfig, LdlaConfig, LdlaEngine
-from reage.engines.ldla.dose import find_doses
+from reage.engines.ldla import UNTAUGHT, ChangeScaleConfig, LdlaConfig, LdlaEngine, SamplingConfig
+from reage.engines.ldla.change_scale import find_change_scales
 from reage.errors import EngineError, WeightsError
-from reage.nets.denoise import denoise, draw_noise
-from reage.nets.diffusion import Base, load_base, save_base
-from reage.training.ldla import LdlaRecipe, add_lora, describe, trained_tensors
-from reage.types import ZONES, Face, Plan, Reading
+from reage.faces.geometry import zone_masks
+from reage.faces.zone_scorer import ZoneScorer
+from reage.nets.diffusion import DiffusionBase, load_base, save_base
+from reage.nets.sampling import denoise, draw_noise
+from reage.training.ldla.train import LdlaTrainingConfig, add_lora, describe, trained_tensors
+from reage.types import Face, Plan, Reading
 from reage.weights import save_weights
-from reage.zone_scores import ZoneScorer
-from reage.zones import zone_masks
+from reage.zones import ZONES
 
-QUICK = DenoiseConfig(noise_strength=0.1, steps=2, grain=1.0)
+QUICK = SamplingConfig(noise_strength=0.1, steps=2, grain=1.0)
 CONFIG = LdlaConfig(zones=QUICK, dose=None)
 BLENDED = replace(CONFIG, refiner=replace(QUICK, noise_strength=0.1))
 READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5, zones=dict.fromkeys(ZONES, 0.4))
@@ -35,7 +36,7 @@ def folder(save_tiny_base: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Base:
+def base(folder: Path) -> DiffusionBase:
     return load_base(folder)
 
 
@@ -46,7 +47,7 @@ def small_face(face: Face, cut_face: Callable[..., Face]) -> Face:
     return cut_face(face.crop, tuple(face.to_crop(eyes[None])[0]), len(face.crop) / 4.2, side_px=192)
 
 
-def engine_on(base: Base, config: LdlaConfig = CONFIG, gain: float = 1.0) -> LdlaEngine:
+def engine_on(base: DiffusionBase, config: LdlaConfig = CONFIG, gain: float = 1.0) -> LdlaEngine:
     """An engine that shows `gain` times what its latents show."""
     base = deepcopy(base)
     base.vae.decoder.conv_out.weight.data *= gain
@@ -58,7 +59,7 @@ def order(**zones: float) -> Plan:
 
 
 @pytest.mark.parametrize("config", [CONFIG, BLENDED])
-def test_only_the_zones_that_were_asked_for_change(config: LdlaConfig, base: Base, small_face: Face) -> None:
+def test_only_the_zones_that_were_asked_for_change(config: LdlaConfig, base: DiffusionBase, small_face: Face) -> None:
     aged = engine_on(base, config, gain=30.0).render(small_face, READING, order(forehead=1.0, crows_feet__left=0.9))
     changed = np.abs(aged.crop.astype(int) - small_face.crop).max(-1) > 0
     masks = zone_masks(small_face)
@@ -68,12 +69,12 @@ def test_only_the_zones_that_were_asked_for_change(config: LdlaConfig, base: Bas
 
 
 @pytest.mark.parametrize("score", [0.4, 0.42, 0.375])
-def test_a_score_that_is_there_changes_nothing(score: float, base: Base, small_face: Face) -> None:
+def test_a_score_that_is_there_changes_nothing(score: float, base: DiffusionBase, small_face: Face) -> None:
     aged = engine_on(base).render(small_face, READING, order(all=score))
     np.testing.assert_array_equal(aged.crop, small_face.crop)
 
 
-def test_a_score_said_with_the_same_number_changes_nothing(base: Base, small_face: Face) -> None:
+def test_a_score_said_with_the_same_number_changes_nothing(base: DiffusionBase, small_face: Face) -> None:
     """The change is between two prompts, so what noise alone would do is not in it."""
     reading = replace(READING, zones=dict.fromkeys(ZONES, 0.404))
     eager = replace(CONFIG, skipped_below=0.0)
@@ -81,7 +82,7 @@ def test_a_score_said_with_the_same_number_changes_nothing(base: Base, small_fac
     np.testing.assert_array_equal(aged.crop, small_face.crop)
 
 
-def test_a_zone_does_not_depend_on_those_beside_it(base: Base, small_face: Face) -> None:
+def test_a_zone_does_not_depend_on_those_beside_it(base: DiffusionBase, small_face: Face) -> None:
     alone = engine_on(base, gain=30.0).render(small_face, READING, order(forehead=1.0)).crop.astype(int)
     together = (
         engine_on(base, gain=30.0).render(small_face, READING, order(forehead=1.0, upper_lip=0.0)).crop.astype(int)
@@ -91,7 +92,7 @@ def test_a_zone_does_not_depend_on_those_beside_it(base: Base, small_face: Face)
     assert np.abs(alone - together)[lip].max() > 1
 
 
-def test_the_seed_decides_on_the_noise(base: Base, small_face: Face) -> None:
+def test_the_seed_decides_on_the_noise(base: DiffusionBase, small_face: Face) -> None:
     plan = order(all=0.9)
     engine = engine_on(base, gain=30.0)
     first, again = (engine.render(small_face, READING, plan).crop for _ in range(2))
@@ -100,7 +101,7 @@ def test_the_seed_decides_on_the_noise(base: Base, small_face: Face) -> None:
     assert (first != other).any()
 
 
-def test_without_grain_there_is_no_noise(base: Base, small_face: Face) -> None:
+def test_without_grain_there_is_no_noise(base: DiffusionBase, small_face: Face) -> None:
     engine, plan = engine_on(base, gain=30.0), order(all=0.9)
     engine.config = replace(CONFIG, zones=replace(QUICK, grain=0.0))
     first, other = (engine.render(small_face, READING, replace(plan, seed=seed)).crop for seed in (0, 1))
@@ -108,21 +109,21 @@ def test_without_grain_there_is_no_noise(base: Base, small_face: Face) -> None:
     assert (first != small_face.crop).any()
 
 
-def test_noise_of_a_place_is_its_own_whatever_else_is_drawn(base: Base) -> None:
+def test_noise_of_a_place_is_its_own_whatever_else_is_drawn(base: DiffusionBase) -> None:
     noise = draw_noise(base, 3, 12, 8)
     assert noise.shape == (12, base.latent_channels, 8, 8)
     assert len({float(one.sum()) for one in noise}) == 12
     torch.testing.assert_close(draw_noise(base, 3, 12, 8), noise, rtol=0, atol=0)
 
 
-def test_grey_stays_grey(base: Base, small_face: Face) -> None:
+def test_grey_stays_grey(base: DiffusionBase, small_face: Face) -> None:
     grey = replace(small_face, crop=np.repeat(small_face.crop.mean(-1, keepdims=True), 3, -1).astype(np.uint8))
     aged = engine_on(base, gain=30.0).render(grey, READING, order(all=0.9)).crop.astype(int)
     assert np.ptp(aged, axis=-1).max() == 0
     assert (aged != grey.crop).any()
 
 
-def test_guidance_steps_and_grain_count(base: Base) -> None:
+def test_guidance_steps_and_grain_count(base: DiffusionBase) -> None:
     latents, noise = torch.zeros(1, base.latent_channels, 8, 8), draw_noise(base, 0, 1, 8)
     text, silence = base.embed(["forehead"]), base.embed([""])
     made = [
@@ -132,7 +133,7 @@ def test_guidance_steps_and_grain_count(base: Base) -> None:
     assert all((one - made[0]).abs().max() > 1e-4 for one in made[1:])
 
 
-def test_guidance_does_not_overshoot_at_the_last_step(base: Base) -> None:
+def test_guidance_does_not_overshoot_at_the_last_step(base: DiffusionBase) -> None:
     latents, noise = torch.zeros(1, base.latent_channels, 8, 8), draw_noise(base, 0, 1, 8)
     text, silence = base.embed(["forehead"]), base.embed([""])
     alone = replace(QUICK, steps=1, reach=1.0, guidance=12.0)
@@ -144,10 +145,10 @@ def test_guidance_does_not_overshoot_at_the_last_step(base: Base) -> None:
     assert all((one - made[0]).abs().max() > 1e-4 for one in made[2:])
 
 
-def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
+def test_little_noise_leaves_latents_almost_as_they_are(base: DiffusionBase) -> None:
     latents = torch.randn(1, base.latent_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     text = base.embed(["forehead"])
-    faint = DenoiseConfig(noise_strength=0.002, steps=2, guidance=1.0, grain=1.0)
+    faint = SamplingConfig(noise_strength=0.002, steps=2, guidance=1.0, grain=1.0)
     made = denoise(base, latents, draw_noise(base, 0, 1, 8), text, base.embed([""]), faint)
     assert (made - latents).abs().mean() < 0.1
 
@@ -166,7 +167,7 @@ def test_little_noise_leaves_latents_almost_as_they_are(base: Base) -> None:
 )
 def test_settings_out_of_range_are_refused(setting: str, value: float, words: str) -> None:
     with pytest.raises(EngineError, match=words):
-        DenoiseConfig(**{setting: value})  # type: ignore[arg-type]
+        SamplingConfig(**{setting: value})  # type: ignore[arg-type]
 
 
 # Doses
@@ -187,8 +188,13 @@ def test_settings_out_of_range_are_refused(setting: str, value: float, words: st
     ],
 )
 def test_the_least_dose_that_reads_as_asked_is_found(asked: float, scores: tuple[float, ...], dose: float) -> None:
-    config, looked = DoseConfig(tried=(0.5, 1.0, 1.5), tolerance=0.0), dict(zip((0.5, 1.0, 1.5), scores, strict=True))
-    found = find_doses({"forehead": 0.4}, {"forehead": asked}, lambda tried: {"forehead": looked[tried]}, config)
+    config, looked = (
+        ChangeScaleConfig(tried=(0.5, 1.0, 1.5), tolerance=0.0),
+        dict(zip((0.5, 1.0, 1.5), scores, strict=True)),
+    )
+    found = find_change_scales(
+        {"forehead": 0.4}, {"forehead": asked}, lambda tried: {"forehead": looked[tried]}, config
+    )
     assert found == {"forehead": pytest.approx(dose)}
 
 
@@ -199,21 +205,21 @@ def test_no_more_doses_are_looked_at_than_it_takes() -> None:
         looked.append(dose)
         return {"forehead": 0.4 + 0.4 * dose, "upper_lip": 0.6 - 0.6 * dose}
 
-    config = DoseConfig(tolerance=0.03)
-    found = find_doses({"forehead": 0.4, "upper_lip": 0.6}, {"forehead": 0.65, "upper_lip": 0.2}, read, config)
+    config = ChangeScaleConfig(tolerance=0.03)
+    found = find_change_scales({"forehead": 0.4, "upper_lip": 0.6}, {"forehead": 0.65, "upper_lip": 0.2}, read, config)
     assert looked == [0.5, 0.75]
     assert found == {"forehead": pytest.approx(0.22 / 0.4), "upper_lip": pytest.approx(0.37 / 0.6)}
 
 
 def test_a_zone_that_is_no_longer_seen_counts_as_unchanged() -> None:
-    found = find_doses({"forehead": 0.4}, {"forehead": 0.9}, lambda _: {}, DoseConfig(tried=(0.5, 1.0)))
+    found = find_change_scales({"forehead": 0.4}, {"forehead": 0.9}, lambda _: {}, ChangeScaleConfig(tried=(0.5, 1.0)))
     assert found == {"forehead": 0.5}
 
 
 @pytest.mark.parametrize(("tried", "tolerance"), [((), 0.02), ((0.0, 1.0), 0.02), ((1.0, 0.5), 0.02), ((1.0,), -0.1)])
 def test_doses_that_cannot_be_are_refused(tried: tuple[float, ...], tolerance: float) -> None:
     with pytest.raises(EngineError, match=r"The (doses|tolerance)"):
-        DoseConfig(tried=tried, tolerance=tolerance)
+        ChangeScaleConfig(tried=tried, tolerance=tolerance)
 
 
 def test_with_doses_zones_read_nearer_to_what_was_asked(face: Face) -> None:
@@ -230,11 +236,11 @@ def test_with_doses_zones_read_nearer_to_what_was_asked(face: Face) -> None:
     assert missed[0] < 0.8 * missed[1]
 
 
-def test_a_zone_without_a_score_gets_its_change_as_it_was_drawn(base: Base, small_face: Face) -> None:
+def test_a_zone_without_a_score_gets_its_change_as_it_was_drawn(base: DiffusionBase, small_face: Face) -> None:
     hidden, plan = replace(READING, zones={}), order(forehead=0.9)
     made = [
         engine_on(base, replace(CONFIG, dose=dose), gain=30.0).render(small_face, hidden, plan).crop
-        for dose in (None, DoseConfig())
+        for dose in (None, ChangeScaleConfig())
     ]
     np.testing.assert_array_equal(*made)
     assert (made[0] != small_face.crop).any()
@@ -245,7 +251,7 @@ def test_a_zone_without_a_score_gets_its_change_as_it_was_drawn(base: Base, smal
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_weights_go_into_the_base_they_name(rank: int, folder: Path, small_face: Face, tmp_path: Path) -> None:
-    trained, recipe = load_base(folder), LdlaRecipe(lora_rank=rank)
+    trained, recipe = load_base(folder), LdlaTrainingConfig(lora_rank=rank)
     if rank:
         add_lora(trained, rank)
     torch.manual_seed(1)
@@ -268,12 +274,12 @@ def test_a_base_works_without_weights(folder: Path, small_face: Face) -> None:
     assert LdlaEngine.load(base=folder).config.zones == UNTAUGHT
 
 
-def test_weights_that_do_not_fit_are_refused_in_a_sentence(folder: Path, base: Base, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_refused_in_a_sentence(folder: Path, base: DiffusionBase, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
-    save_weights(path, {"conv_in.weight": torch.zeros(3)}, describe(LdlaRecipe(), base))
+    save_weights(path, {"conv_in.weight": torch.zeros(3)}, describe(LdlaTrainingConfig(), base))
     with pytest.raises(WeightsError, match="not made for LDLA"):
         LdlaEngine.load(path)
-    lost = describe(LdlaRecipe(), base) | {"base": "ldm-lost"}
+    lost = describe(LdlaTrainingConfig(), base) | {"base": "ldm-lost"}
     save_weights(path, {"conv_in.weight": torch.zeros(3)}, lost)
     with pytest.raises(WeightsError, match="ldm-lost"):
         LdlaEngine.load(path)
@@ -281,19 +287,21 @@ def test_weights_that_do_not_fit_are_refused_in_a_sentence(folder: Path, base: B
         LdlaEngine.load(path, base=folder)
 
 
-def test_a_base_that_is_no_longer_the_same_is_refused(folder: Path, base: Base, tmp_path: Path) -> None:
+def test_a_base_that_is_no_longer_the_same_is_refused(folder: Path, base: DiffusionBase, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
-    changed = describe(LdlaRecipe(), base) | {"base_hash": "0" * 12}
-    save_weights(path, trained_tensors(base, LdlaRecipe()), changed)
+    changed = describe(LdlaTrainingConfig(), base) | {"base_hash": "0" * 12}
+    save_weights(path, trained_tensors(base, LdlaTrainingConfig()), changed)
     with pytest.raises(WeightsError, match=f"with the weights {'0' * 12}; it now has {base.frame_hash}"):
         LdlaEngine.load(path)
 
 
 @pytest.mark.parametrize("rank", [0, 2])
-def test_only_matrices_need_the_denoiser_that_they_were_trained_on(rank: int, base: Base, tmp_path: Path) -> None:
+def test_only_matrices_need_the_denoiser_that_they_were_trained_on(
+    rank: int, base: DiffusionBase, tmp_path: Path
+) -> None:
     place, path = tmp_path / "base", tmp_path / "mine.safetensors"
     save_base(place, base)
-    recipe, trained, later = LdlaRecipe(lora_rank=rank), load_base(place), load_base(place)
+    recipe, trained, later = LdlaTrainingConfig(lora_rank=rank), load_base(place), load_base(place)
     if rank:
         add_lora(trained, rank)
     save_weights(path, trained_tensors(trained, recipe), describe(recipe, trained), half=False)

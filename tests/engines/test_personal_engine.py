@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 from reage.cli import app
 from reage.engines.personal import REDRAWN, PersonalEngine
 from reage.errors import WeightsError
+from reage.faces.geometry import zone_masks
 from reage.images import Image, load_image, save_image
 from reage.nets.diffusion import load_base
-from reage.nets.personal import Person, add_word, save_person
+from reage.nets.dreambooth import Person, add_word, save_person
 from reage.pipeline import Reager
-from reage.training.personal import add_personal_lora
+from reage.training.dreambooth.train import add_dreambooth_lora
 from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Face, Pixels, Plan, Reading
-from reage.zones import zone_masks
 
 QUICK = replace(REDRAWN, steps=2, guidance=15.0)
 READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5)
@@ -37,7 +37,7 @@ def mia(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a person, of chance matrices."""
     loaded = load_base(base)
     add_word(loaded, "sks")
-    add_personal_lora(loaded, 2)
+    add_dreambooth_lora(loaded, 2)
     torch.manual_seed(1)
     for part in (loaded.unet, loaded.text_encoder):
         for name, weight in part.named_parameters():

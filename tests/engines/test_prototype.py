@@ -24,10 +24,10 @@ from reage.engines.prototype.frame import (
 from reage.engines.prototype.hair import ALL_GREY_YEARS, FIRST_GREY_YEARS, greyness, hair_change
 from reage.engines.prototype.texture import covariates, from_log, skin_colour, to_log
 from reage.engines.prototype.wrinkles import region_masks, skin_only
+from reage.faces.geometry import FACE_PER_CROP, FIVE_POINTS, face_grid, template_points
 from reage.images import geometry, regions
 from reage.types import Aged, Face, Pixels, Plan, Plane, Reading
 from reage.weights import find_weights, load_weights
-from reage.zones import FACE_PER_CROP, FIVE_POINTS, face_grid, template_points
 
 OWN_AGE = 38.0
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reage.evaluation.metrics.verification import GroupThreshold, Spread
 from reage.evaluation.reference import AGES, AgeLines, IdentityLines, Reference, Threshold, gap_names
 from reage.evaluation.rows import Rows, to_table
-from reage.evaluation.verification import GroupThreshold, Spread
-from reage.types import ZONES
+from reage.zones import ZONES
 
 
 def turned(distance: float) -> list[float]:

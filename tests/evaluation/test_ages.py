@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from reage.evaluation.ages import age_errors, estimator_bias, share_within
+from reage.evaluation.metrics.ages import age_errors, estimator_bias, share_within
 
 
 def test_bias_is_that_of_real_faces_near_in_age() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reage.evaluation.control import (
+from reage.evaluation.metrics.controllability import (
     cross_talk,
     cross_talk_ratio,
     direction_accuracy,
@@ -18,8 +18,9 @@ from reage.evaluation.control import (
     response_of,
     zone_errors,
 )
-from reage.types import ZONES, Face
-from reage.zones import zone_masks
+from reage.faces.geometry import zone_masks
+from reage.types import Face
+from reage.zones import ZONES
 
 GRID = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0])
 

@@ -10,7 +10,7 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
-from reage.evaluation.distribution import frechet_distance, kernel_distance, squared_discrepancy
+from reage.evaluation.metrics.distribution import frechet_distance, kernel_distance, squared_discrepancy
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from reage.errors import ImageError
-from reage.evaluation.drawn import Drawn, judge_drawn, read_drawn
+from reage.evaluation.identity_protocol import Generated, judge_generated, read_generated
 from reage.evaluation.judges import Judges
-from reage.evaluation.tables import Figure
+from reage.evaluation.report.tables import Figure
 from reage.images import Image, save_image
 from reage.types import Pixels
 
@@ -28,7 +28,7 @@ def place(person: int, far: float, row: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Drawn:
+def drawn() -> Generated:
     """Of each person: old ones, one in four of whom is far off, and children, one in ten without a face."""
     person, label, identities, years = [], [], [], []
     for who in range(PEOPLE):
@@ -39,7 +39,7 @@ def drawn() -> Drawn:
             label += ["old", "child"]
             identities += [old, np.full(128, np.nan) if faceless else child]
             years += [75.0, np.nan if faceless else 30.0]
-    return Drawn(
+    return Generated(
         person=np.array(person),
         label=np.array(label),
         identities=np.array(identities),
@@ -54,8 +54,8 @@ def value(cell: object) -> float:
     return cell.value
 
 
-def test_each_age_group_is_judged_by_itself(drawn: Drawn) -> None:
-    table = judge_drawn(drawn, "age-b")
+def test_each_age_group_is_judged_by_itself(drawn: Generated) -> None:
+    table = judge_generated(drawn, "age-b")
     assert list(table.rows) == ["all", "child", "old", "between photos"]
     shown, distance, csim, missed, missed_rarer, right = map(value, table.rows["old"])
     assert (shown, right) == (1.0, 1.0)
@@ -70,16 +70,16 @@ def test_each_age_group_is_judged_by_itself(drawn: Drawn) -> None:
     assert value(table.rows["all"][3]) == pytest.approx((MISSED + FACELESS) / 2)
 
 
-def test_photos_are_the_line_to_read_it_by(drawn: Drawn) -> None:
-    _, distance, csim, missed, *_ = judge_drawn(drawn, "age-b").rows["between photos"]
+def test_photos_are_the_line_to_read_it_by(drawn: Generated) -> None:
+    _, distance, csim, missed, *_ = judge_generated(drawn, "age-b").rows["between photos"]
     assert value(distance) == pytest.approx(0.1)
     assert value(csim) > 0.99
     assert value(missed) == 0.0
 
 
-def test_a_border_that_is_not_known_is_not_told(drawn: Drawn) -> None:
+def test_a_border_that_is_not_known_is_not_told(drawn: Generated) -> None:
     some = np.arange(0, len(drawn.person), 20)
-    few = Drawn(
+    few = Generated(
         person=drawn.person[some],
         label=drawn.label[some],
         identities=drawn.identities[some],
@@ -87,7 +87,7 @@ def test_a_border_that_is_not_known_is_not_told(drawn: Drawn) -> None:
         owner=drawn.owner,
         originals=drawn.originals,
     )
-    table = judge_drawn(few, "age-b")
+    table = judge_generated(few, "age-b")
     assert [str(cell) for cell in table.rows["all"][3:5]] == ["not resolvable"] * 2
     assert "FMR 0.1% needs 10000" in table.note
 
@@ -109,7 +109,7 @@ def folders(photo: Pixels, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_pictures_are_read_from_the_folders_that_imagine_writes(folders: tuple[Path, Path]) -> None:
-    found = read_drawn(*folders, Judges.load())
+    found = read_generated(*folders, Judges.load())
     assert (found.person.tolist(), found.label.tolist(), found.owner.tolist()) == (["mia"] * 2, ["old"] * 2, ["mia"])
     assert np.isnan(found.years).tolist() == [False, True]
     np.testing.assert_allclose(found.identities[0], found.originals[0])
@@ -137,4 +137,4 @@ def test_folders_that_do_not_fit_are_refused_in_a_sentence(
     else:
         save_image(Image(pixels=np.full((80, 80, 3), 120, np.uint8)), originals / "mia" / "wall.png")
     with pytest.raises(ImageError, match=sentence):
-        read_drawn(originals, drawn, Judges.load())
+        read_generated(originals, drawn, Judges.load())

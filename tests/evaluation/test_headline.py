@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from reage.evaluation.faces import Faces, figure, median
-from reage.evaluation.headline import by_target, gap_scores, headline, matches, nearest
 from reage.evaluation.reference import Reference
-from reage.evaluation.tables import UNKNOWN, Figure, Table
+from reage.evaluation.report.measured_faces import Faces, figure, median
+from reage.evaluation.report.summary import by_target, gap_scores, headline, matches, nearest
+from reage.evaluation.report.tables import UNKNOWN, Figure, Table
 
 GAINS = [{30.0: -10.0 - i, 60.0: 10.0, 75.0: 20.0 + i} for i in range(6)]
 DISTANCES = [{30.0: 0.1 * i + 0.05, 60.0: 0.2, 75.0: 0.3} for i in range(6)]

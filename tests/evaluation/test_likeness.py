@@ -12,7 +12,7 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from reage.errors import ReageError
-from reage.evaluation.likeness import (
+from reage.evaluation.metrics.image_similarity import (
     LUMA,
     leak_ratio,
     make_background,

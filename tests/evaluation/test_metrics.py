@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reage.evaluation.metrics import (
+from reage.evaluation.metrics.statistics import (
     backdrop_of,
     bootstrap_interval,
     changed_share,

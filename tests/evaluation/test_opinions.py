@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reage.evaluation.faces import Faces
-from reage.evaluation.opinions import identity_lines, judges_agree, realism, second_matcher
 from reage.evaluation.reference import Reference
+from reage.evaluation.report.identity_realism import identity_lines, judges_agree, realism, second_matcher
+from reage.evaluation.report.measured_faces import Faces
+from reage.evaluation.report.tables import UNKNOWN
 from reage.evaluation.rows import Rows, to_table
-from reage.evaluation.tables import UNKNOWN
 
 
 def test_aged_faces_stand_between_real_people(make_rows: Callable, reference: Reference) -> None:

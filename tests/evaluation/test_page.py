@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reage.evaluation.faces import Faces
-from reage.evaluation.page import every_face, make_page, parts_of, some_faces, worst_faces, worst_of
 from reage.evaluation.reference import Reference
+from reage.evaluation.report.all_tables import summarise
+from reage.evaluation.report.measured_faces import Faces
+from reage.evaluation.report.page import every_face, make_page, parts_of, some_faces, worst_faces, worst_of
+from reage.evaluation.report.tables import Figure, Table
 from reage.evaluation.rows import Rows
 from reage.evaluation.run import Run
-from reage.evaluation.summary import summarise
-from reage.evaluation.tables import Figure, Table
 from reage.images.codec import encode_jpeg
 
 TARGETS = (30.0, 50.0, 75.0)

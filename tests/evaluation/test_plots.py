@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from reage.evaluation.faces import Faces
-from reage.evaluation.plots import (
+from reage.evaluation.reference import Reference
+from reage.evaluation.report.measured_faces import Faces
+from reage.evaluation.report.plots import (
     COLOURS,
     MOST_POINTS,
     age_plot,
@@ -24,9 +25,8 @@ from reage.evaluation.plots import (
     spread,
     target_colours,
 )
-from reage.evaluation.reference import Reference
 from reage.evaluation.rows import Rows
-from reage.types import ZONES
+from reage.zones import ZONES
 
 TARGETS = (30.0, 50.0, 75.0)
 MakeRows = Callable[..., Rows]

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reage.evaluation.progression import TOLERANCE_YEARS, rising_faces, rising_steps, slopes, unevenness
+from reage.evaluation.metrics.progression import (
+    TOLERANCE_YEARS,
+    rising_faces,
+    rising_steps,
+    slopes,
+    unevenness,
+)
 
 READINGS = np.array([[20.0, 30, 40, 50], [20, 30, 29.5, 50], [20, 30, 25, 24]])
 

@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reage.data.shards import Portraits
+from reage.data.split import split_of
 from reage.engines import load_engine
 from reage.evaluation.judges import Judges
 from reage.evaluation.real_aging import Years, describe_years, make_alike, measure_years, pairs_of
 from reage.evaluation.reference import Reference
-from reage.matte import Parser
-from reage.portraits import Portraits
-from reage.training.split import split_of
-from reage.types import ZONES, Face
+from reage.faces.segmentation import FaceParser
+from reage.types import Face
+from reage.zones import ZONES
 
 HELD_OUT = [name for name in (f"P{i}" for i in range(40)) if split_of(name) == "val"]
 
@@ -48,7 +49,7 @@ def portraits(make_portrait: Callable, to_columns: Callable, face: Face) -> Port
 
 
 def test_people_and_the_engine_are_measured(portraits: Portraits) -> None:
-    years = measure_years(portraits, Judges.load(), Parser.load(), load_engine("prototype"))
+    years = measure_years(portraits, Judges.load(), FaceParser.load(), load_engine("prototype"))
     assert years.person.tolist() == [HELD_OUT[0]]
     assert (years.first_years[0], years.apart[0]) == (38, 32)
     assert abs(years.read[0, 1] - years.read[0, 0]) < 5, "the later photo is but a darker one"
@@ -58,7 +59,7 @@ def test_people_and_the_engine_are_measured(portraits: Portraits) -> None:
 
 
 def test_without_an_engine_there_is_no_third_picture(portraits: Portraits) -> None:
-    years = measure_years(portraits, Judges.load(), Parser.load())
+    years = measure_years(portraits, Judges.load(), FaceParser.load())
     assert np.isnan(years.read[:, 2]).all()
     assert np.isnan(years.distances[:, 1:]).all()
 

@@ -11,15 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reage.data.shards import Portraits
+from reage.data.split import split_of
 from reage.errors import ReageError
+from reage.evaluation.calibration import (
+    FacePairs,
+    describe_reference,
+    measure_ages,
+    measure_identity,
+    measure_reference,
+)
 from reage.evaluation.judges import Judges
-from reage.evaluation.real_people import Pairs, describe_reference, measure_ages, measure_identity, measure_reference
 from reage.evaluation.reference import AGES, LEAST_FACES, load_reference
-from reage.matte import Parser
-from reage.measure import SAME_PERSON_DISTANCE
-from reage.portraits import Portraits
-from reage.training.split import split_of
-from reage.types import ZONES, Face
+from reage.faces.segmentation import FaceParser
+from reage.measure.recognizers import SAME_PERSON_DISTANCE
+from reage.types import Face
+from reage.zones import ZONES
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def identities(people: Portraits) -> np.ndarray:
 
 
 def test_pairs_are_all_of_them_once(people: Portraits, identities: np.ndarray) -> None:
-    pairs = Pairs.of(people.pick(np.arange(6)), identities[:6], distance=True)
+    pairs = FacePairs.of(people.pick(np.arange(6)), identities[:6], distance=True)
     assert len(pairs.scores) == 15
     assert pairs.genuine.sum() == 3
     assert pairs.same_sex.all()
@@ -87,7 +94,7 @@ def test_lines_of_a_few_people_are_measured_by_the_judges(
     names = [name for name in (f"P{i}" for i in range(40)) if split_of(name) == "val"][:2]
     ages = (38.0, 48.0)
     few = to_columns([make_portrait(face.crop, person=name, age_years=age) for name in names for age in ages])
-    found = measure_reference(few, Judges.load(), Parser.load())
+    found = measure_reference(few, Judges.load(), FaceParser.load())
     assert (found.ages.num, found.identity.genuine.num) == (4, 2)
     assert math.isnan(found.identity.thresholds[0].score)
     assert set(found.zones_apart) == set(ZONES)

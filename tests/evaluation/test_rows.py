@@ -9,7 +9,7 @@ import pytest
 
 from reage.errors import ReageError
 from reage.evaluation.rows import SCHEMA, Rows, read_rows, to_table, write_rows
-from reage.types import ZONES
+from reage.zones import ZONES
 
 
 @pytest.fixture

@@ -10,22 +10,23 @@ import numpy as np
 import pytest
 import torch
 
+from reage.data.shards import Portrait, write_shards
+from reage.data.split import split_of
 from reage.engines import load_engine
 from reage.errors import ReageError, WeightsError
-from reage.evaluation.inception import Inception
+from reage.evaluation.generators import EngineGenerator
 from reage.evaluation.judges import Judges
-from reage.evaluation.makers import EngineMaker
+from reage.evaluation.metrics.inception import Inception
 from reage.evaluation.reference import load_reference
-from reage.evaluation.report import write_report
+from reage.evaluation.report.all_tables import summarise
+from reage.evaluation.report.write import write_report
 from reage.evaluation.rows import Rows, to_table
-from reage.evaluation.run import Bench, Order, Progress, run
+from reage.evaluation.run import Bench, EvaluationConfig, Progress, run
 from reage.evaluation.subjects import PortraitSubjects, Subject
-from reage.evaluation.summary import summarise
+from reage.faces.segmentation import FaceParser
 from reage.images import Image, geometry, save_image
-from reage.matte import Parser
-from reage.portraits import Portrait, write_shards
-from reage.training.split import split_of
-from reage.types import ZONES, Face, Pixels, Plane
+from reage.types import Face, Pixels, Plane
+from reage.zones import ZONES
 
 HELD_OUT = [name for name in (f"P{i}" for i in range(80)) if split_of(name) == "val"]
 
@@ -38,11 +39,11 @@ def judges() -> Judges:
 @pytest.fixture(scope="module")
 def before_backdrop(make_portrait: Callable, to_columns: Callable, before_blue: tuple[Pixels, Plane]) -> Subject:
     portraits = to_columns([make_portrait(before_blue[0], person=HELD_OUT[0])])
-    return PortraitSubjects(portraits, Parser.load())[0]
+    return PortraitSubjects(portraits, FaceParser.load())[0]
 
 
 def judged(engine: str, subject: Subject, judges: Judges, **options: object) -> Rows:
-    maker = EngineMaker(
+    maker = EngineGenerator(
         engine=load_engine(engine), reader=judges.reader, scorer=judges.zone_reader, targets=(30.0, 75.0), **options
     )  # type: ignore[arg-type]
     return Rows(to_table(judges.judge(subject, maker.make(subject, 0))))
@@ -117,7 +118,7 @@ class Steps(Progress):
 
 
 def test_a_stopped_run_goes_on(shards: Path, tmp_path: Path) -> None:
-    order = Order(engine="identity", faces=shards, targets=(70.0,), zone_subjects=0)
+    order = EvaluationConfig(engine="identity", faces=shards, targets=(70.0,), zone_subjects=0)
     with pytest.raises(KeyboardInterrupt):
         run(order, tmp_path, progress=Steps(stop_after=2))
     assert not (tmp_path / "rows.parquet").exists()
@@ -130,7 +131,7 @@ def test_a_stopped_run_goes_on(shards: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_say_the_same_as_one(shards: Path, tmp_path: Path) -> None:
-    order = Order(
+    order = EvaluationConfig(
         engine="prototype", faces=shards, targets=(70.0,), num_subjects=2, zone_subjects=1, zone_scores=(1.0,)
     )
     one, two = (run(order, tmp_path / str(workers), workers=workers).rows for workers in (1, 2))
@@ -142,7 +143,9 @@ def test_two_processes_say_the_same_as_one(shards: Path, tmp_path: Path) -> None
 
 
 def test_another_order_is_another_run(shards: Path) -> None:
-    orders = [Order(engine="identity", faces=shards, targets=targets) for targets in ((70.0,), (60.0,), (70.0,))]
+    orders = [
+        EvaluationConfig(engine="identity", faces=shards, targets=targets) for targets in ((70.0,), (60.0,), (70.0,))
+    ]
     keys = [Bench(order).key(order) for order in orders]
     assert keys[0] == keys[2] != keys[1]
 
@@ -156,7 +159,7 @@ def test_pictures_of_another_program_are_judged(photo: Pixels, tmp_path: Path) -
     for name, pixels in made.items():
         save_image(Image(pixels=photo), before / f"{name}.png")
         save_image(Image(pixels=pixels), after / f"{name}.png")
-    done = run(Order(engine="rival", faces=before, after=after, targets=(65.0,)), tmp_path)
+    done = run(EvaluationConfig(engine="rival", faces=before, after=after, targets=(65.0,)), tmp_path)
     assert (done.engine, len(done.rows)) == ("rival", 6)
     rows = {row["file"]: row for row in done.rows.at(65).table.to_pylist()}
     distance = {
@@ -184,10 +187,10 @@ def test_pictures_of_another_program_are_judged(photo: Pixels, tmp_path: Path) -
 def test_nobody_to_judge_is_said(tmp_path: Path) -> None:
     (tmp_path / "faces").mkdir()
     with pytest.raises(ReageError, match="no photos and no portraits"):
-        run(Order(engine="identity", faces=tmp_path / "faces"), tmp_path)
+        run(EvaluationConfig(engine="identity", faces=tmp_path / "faces"), tmp_path)
     save_image(Image(pixels=np.full((64, 64, 3), 90, np.uint8)), tmp_path / "faces" / "wall.png")
     with pytest.raises(ReageError, match="No face was found in any of the 1 photos"):
-        run(Order(engine="identity", faces=tmp_path / "faces"), tmp_path)
+        run(EvaluationConfig(engine="identity", faces=tmp_path / "faces"), tmp_path)
 
 
 # Inception

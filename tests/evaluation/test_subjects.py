@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reage.data.faces import portrait_to_face
+from reage.data.shards import Portraits
 from reage.errors import ImageError, ReageError
-from reage.evaluation.subjects import PhotoSubjects, PortraitSubjects, face_of, in_own_crop, pair_photos
-from reage.find import Finder
+from reage.evaluation.subjects import PhotoSubjects, PortraitSubjects, pair_photos
+from reage.faces.finder import FaceFinder
+from reage.faces.segmentation import FaceParser
 from reage.images import Image, save_image
-from reage.matte import Parser
-from reage.portraits import Portraits
 from reage.types import Face, Pixels
 
 
@@ -28,14 +29,14 @@ def save(pixels: Pixels, path: Path) -> None:
 
 
 def test_a_portrait_is_the_face_a_finder_cuts(portraits: Portraits, face: Face) -> None:
-    found = face_of(portraits, 0, Parser.load())
+    found = portrait_to_face(portraits, 0, FaceParser.load())
     np.testing.assert_array_equal(found.crop, portraits.crops[0])
     for name in ("matte", "skin", "bare", "hair"):
         assert np.abs(getattr(found, name) - getattr(face, name)[::2, ::2]).mean() < 0.03
 
 
 def test_portraits_say_who_they_are(portraits: Portraits) -> None:
-    subjects = PortraitSubjects(portraits, Parser.load())
+    subjects = PortraitSubjects(portraits, FaceParser.load())
     assert len(subjects) == 1
     subject = subjects[0]
     assert (subject.file, subject.person, subject.age_years, subject.sex) == ("P0-38.jpg", "P0", 38.0, "F")
@@ -44,13 +45,13 @@ def test_portraits_say_who_they_are(portraits: Portraits) -> None:
 
 
 def test_a_crop_stands_for_its_photo(face: Face) -> None:
-    own = in_own_crop(face)
+    own = face.in_crop_frame()
     np.testing.assert_allclose(own.to_crop(own.landmarks), face.to_crop(face.landmarks), atol=1e-3)
     assert own.dense_landmarks is not None
     assert 0 < own.dense_landmarks.min() < own.dense_landmarks.max() < 512
 
 
-def test_photos_without_a_face_are_no_subjects(photo: Pixels, finder: Finder, tmp_path: Path) -> None:
+def test_photos_without_a_face_are_no_subjects(photo: Pixels, finder: FaceFinder, tmp_path: Path) -> None:
     save(photo, tmp_path / "who" / "a.png")
     save(np.full((64, 64, 3), 128, np.uint8), tmp_path / "who" / "b.png")
     subjects = PhotoSubjects([tmp_path / "who" / name for name in ("a.png", "b.png")], finder, dense_landmarks=False)

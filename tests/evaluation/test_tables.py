@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from reage.evaluation.tables import UNKNOWN, Figure, Table
+from reage.evaluation.report.tables import UNKNOWN, Figure, Table
 
 
 def test_figures_as_text() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reage.evaluation.verification import (
+from reage.evaluation.metrics.verification import (
     group_thresholds,
     impostors_needed,
     match_rate,

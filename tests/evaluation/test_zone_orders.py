@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reage.evaluation.faces import Faces
 from reage.evaluation.reference import Reference
-from reage.evaluation.zone_orders import cross_talk_table, zone_responses, zones_by_target
-from reage.types import ZONES
+from reage.evaluation.report.measured_faces import Faces
+from reage.evaluation.report.zones import cross_talk_table, zone_responses, zones_by_target
+from reage.zones import ZONES
 
 
 def orders(obedience: float, spill: float = 0.0) -> list[dict[str, Any]]:

@@ -13,25 +13,25 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reage.errors import WeightsError
-from reage.nets.diffusion import Base, base_hash, build_base, load_base, save_base, small, tiny
+from reage.nets.diffusion import DiffusionBase, base_hash, build_base, load_base, save_base, small, tiny
 from reage.nets.tokens import build_tokenizer
 
 PROVENANCE = {"recipe": "none", "seed": 3, "commit": "abc"}
 PROMPT = "wrinkle score 73"
 
 
-def make_base() -> Base:
+def make_base() -> DiffusionBase:
     torch.manual_seed(0)
     return build_base(tiny(), build_tokenizer(["photo of a face, wrinkle score 1"]), "made")
 
 
 @pytest.fixture(scope="module")
-def base() -> Base:
+def base() -> DiffusionBase:
     return make_base()
 
 
 @pytest.fixture(scope="module")
-def saved(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(base: DiffusionBase, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases") / "made"
     save_base(folder, base, PROVENANCE)
     return folder
@@ -48,7 +48,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
-def weights_of(base: Base) -> dict[str, torch.Tensor]:
+def weights_of(base: DiffusionBase) -> dict[str, torch.Tensor]:
     parts = {"vae": base.vae, "unet": base.unet, "text": base.text_encoder}
     return {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
 
@@ -68,7 +68,7 @@ def test_the_small_base_is_small() -> None:
     assert numbers["text"] < 0.7e6
 
 
-def test_shapes_from_picture_to_noise(base: Base) -> None:
+def test_shapes_from_picture_to_noise(base: DiffusionBase) -> None:
     assert (base.factor, base.latent_channels, base.max_tokens) == (2, 4, 32)
     x = 2 * torch.rand(2, 3, 24, 16) - 1
     latents, text = base.encode(x), base.embed([PROMPT, "a face " * 99])
@@ -91,12 +91,12 @@ def test_latents_follow_scale_and_shift() -> None:
         torch.testing.assert_close(base.decode(base.encode(x)), picture)
 
 
-def test_the_same_seed_builds_the_same_base(base: Base) -> None:
+def test_the_same_seed_builds_the_same_base(base: DiffusionBase) -> None:
     again = weights_of(make_base())
     assert all(torch.equal(value, again[name]) for name, value in weights_of(base).items())
 
 
-def test_a_step_and_a_text_change_the_noise(base: Base) -> None:
+def test_a_step_and_a_text_change_the_noise(base: DiffusionBase) -> None:
     latents = torch.randn(1, 4, 8, 8)
     with torch.inference_mode():
         one, later, other = (
@@ -110,7 +110,7 @@ def test_a_step_and_a_text_change_the_noise(base: Base) -> None:
 # Save and load
 
 
-def test_a_base_returns_exactly_in_half(base: Base, saved: Path) -> None:
+def test_a_base_returns_exactly_in_half(base: DiffusionBase, saved: Path) -> None:
     loaded = load_base(saved)
     again = weights_of(loaded)
     for name, value in weights_of(base).items():
@@ -184,14 +184,14 @@ def test_diffusers_reads_it_too(saved: Path) -> None:
 
 
 def test_a_shipped_base_is_found_by_its_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reage.nets.base_folder.SHIPPED", saved.parent)
+    monkeypatch.setattr("reage.nets.diffusion_folder.SHIPPED", saved.parent)
     assert load_base("made").name == "made"
     assert base_hash("made") == base_hash(saved)
     with pytest.raises(WeightsError, match=re.escape("use a shipped one (made)")):
         load_base("nothing")
 
 
-def test_a_base_replaces_a_base_and_nothing_else(base: Base, folder: Path, tmp_path: Path) -> None:
+def test_a_base_replaces_a_base_and_nothing_else(base: DiffusionBase, folder: Path, tmp_path: Path) -> None:
     other = make_base()
     other.unet.conv_in.bias.data += 1
     old = base_hash(folder)
@@ -208,7 +208,7 @@ def test_a_base_replaces_a_base_and_nothing_else(base: Base, folder: Path, tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {"spoilt", "photos"}
 
 
-def test_a_base_that_cannot_be_written_leaves_the_old_one(base: Base, folder: Path) -> None:
+def test_a_base_that_cannot_be_written_leaves_the_old_one(base: DiffusionBase, folder: Path) -> None:
     old = base_hash(folder)
     with pytest.raises(TypeError):
         save_base(folder, base, {"seed": object()})
@@ -265,7 +265,7 @@ def test_a_base_that_predicts_something_else_is_refused(folder: Path) -> None:
         load_base(folder)
 
 
-def test_a_base_for_inpainting_is_refused(base: Base, folder: Path) -> None:
+def test_a_base_for_inpainting_is_refused(base: DiffusionBase, folder: Path) -> None:
     from diffusers import UNet2DConditionModel
 
     UNet2DConditionModel.from_config(base.unet.config, in_channels=9).save_pretrained(folder / "unet")
@@ -283,7 +283,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 # Checkpoints of one file
 
 
-def to_original(base: Base) -> dict[str, torch.Tensor]:
+def to_original(base: DiffusionBase) -> dict[str, torch.Tensor]:
     """The tensors under the names that the first Stable Diffusion gave them."""
     layers = base.unet.config.layers_per_block
     last = len(base.unet.config.block_out_channels) - 1
@@ -350,7 +350,9 @@ def to_original(base: Base) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("place", ["beside", "around"])
-def test_a_checkpoint_loads_with_the_configs_near_it(base: Base, saved: Path, tmp_path: Path, place: str) -> None:
+def test_a_checkpoint_loads_with_the_configs_near_it(
+    base: DiffusionBase, saved: Path, tmp_path: Path, place: str
+) -> None:
     file = tmp_path / "sd.safetensors"
     nothing_heavy = shutil.ignore_patterns("*.safetensors")
     target = file.with_suffix("") if place == "beside" else tmp_path
@@ -364,7 +366,7 @@ def test_a_checkpoint_loads_with_the_configs_near_it(base: Base, saved: Path, tm
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_checkpoint_alone_needs_the_hub(base: Base, tmp_path: Path) -> None:
+def test_a_checkpoint_alone_needs_the_hub(base: DiffusionBase, tmp_path: Path) -> None:
     save_file(to_original(base), tmp_path / "sd.safetensors")
     with pytest.raises(WeightsError, match=r"has no configs beside it .* put the configs and the tokenizer"):
         load_base(tmp_path / "sd.safetensors")

@@ -11,17 +11,17 @@ import torch
 from torch import Generator, Tensor
 
 from reage.errors import ReageError, WeightsError
-from reage.nets.diffusion import Base, build_base, load_base, save_base, tiny
-from reage.nets.personal import Person, add_word, check_word, load_person, save_person
+from reage.nets.diffusion import DiffusionBase, build_base, load_base, save_base, tiny
+from reage.nets.dreambooth import Person, add_word, check_word, load_person, save_person
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import AGE_LABELS, all_prompts
-from reage.training.personal import add_personal_lora
+from reage.training.dreambooth.train import add_dreambooth_lora
 from reage.weights import find_weights, load_weights
 
 IDENTITY = np.linspace(-0.1, 0.1, 128, dtype=np.float32)
 
 
-def build(seed: int) -> Base:
+def build(seed: int) -> DiffusionBase:
     torch.manual_seed(seed)
     return build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
 
@@ -33,21 +33,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def draw(base: Base, prompt: str) -> Tensor:
+def draw(base: DiffusionBase, prompt: str) -> Tensor:
     latents = torch.randn(1, base.latent_channels, 8, 8, generator=Generator().manual_seed(0))
     with torch.inference_mode():
         return base.predict(latents, torch.tensor([500]), base.embed([prompt]))
 
 
 @pytest.fixture
-def learn(folder: Path, tmp_path: Path) -> Callable[[int], tuple[Base, Person, Path]]:
+def learn(folder: Path, tmp_path: Path) -> Callable[[int], tuple[DiffusionBase, Person, Path]]:
     """A base in which everything that is trained was moved by chance, and the file of it."""
 
-    def make(lora_rank: int) -> tuple[Base, Person, Path]:
+    def make(lora_rank: int) -> tuple[DiffusionBase, Person, Path]:
         base = load_base(folder)
         add_word(base, "sks", seed=4)
         if lora_rank:
-            add_personal_lora(base, lora_rank)
+            add_dreambooth_lora(base, lora_rank)
         torch.manual_seed(1)
         for part in (base.unet, base.text_encoder):
             for name, weight in part.named_parameters():
@@ -65,7 +65,9 @@ def learn(folder: Path, tmp_path: Path) -> Callable[[int], tuple[Base, Person, P
 
 
 @pytest.mark.parametrize("lora_rank", [0, 2])
-def test_a_file_brings_the_person_back(lora_rank: int, learn: Callable[..., tuple[Base, Person, Path]]) -> None:
+def test_a_file_brings_the_person_back(
+    lora_rank: int, learn: Callable[..., tuple[DiffusionBase, Person, Path]]
+) -> None:
     base, person, path = learn(lora_rank)
     loaded, same = load_person(path)
     assert (same.word, same.class_word, same.lora_rank, same.provenance) == ("sks", "person", lora_rank, {"seed": 3})
@@ -79,13 +81,15 @@ def test_a_file_brings_the_person_back(lora_rank: int, learn: Callable[..., tupl
     assert not any(weight.requires_grad for part in (loaded.unet, loaded.text_encoder) for weight in part.parameters())
 
 
-def test_what_was_learned_makes_a_difference(learn: Callable[..., tuple[Base, Person, Path]], folder: Path) -> None:
+def test_what_was_learned_makes_a_difference(
+    learn: Callable[..., tuple[DiffusionBase, Person, Path]], folder: Path
+) -> None:
     _, person, path = learn(2)
     loaded, _ = load_person(path)
     assert (draw(loaded, person.prompt()) - draw(load_base(folder), person.prompt())).abs().max() > 0.01
 
 
-def test_a_file_of_matrices_holds_nothing_of_the_base(learn: Callable[..., tuple[Base, Person, Path]]) -> None:
+def test_a_file_of_matrices_holds_nothing_of_the_base(learn: Callable[..., tuple[DiffusionBase, Person, Path]]) -> None:
     _, _, path = learn(2)
     tensors, stored = load_weights(path)
     assert {name for name in tensors if "lora_" not in name} == {"identity", "word"}
@@ -94,7 +98,7 @@ def test_a_file_of_matrices_holds_nothing_of_the_base(learn: Callable[..., tuple
 
 
 def test_another_base_is_refused_and_the_right_one_named(
-    learn: Callable[..., tuple[Base, Person, Path]], folder: Path, tmp_path: Path
+    learn: Callable[..., tuple[DiffusionBase, Person, Path]], folder: Path, tmp_path: Path
 ) -> None:
     base, _, path = learn(2)
     save_base(tmp_path / "other", build(7))
@@ -104,7 +108,7 @@ def test_another_base_is_refused_and_the_right_one_named(
     assert load_person(path, base=tmp_path / "moved")[0].name == str(tmp_path / "moved")
 
 
-def test_other_files_are_refused(learn: Callable[..., tuple[Base, Person, Path]], tmp_path: Path) -> None:
+def test_other_files_are_refused(learn: Callable[..., tuple[DiffusionBase, Person, Path]], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no file of a person; make one with reage personalize"):
         load_person(find_weights("parts"))
     with pytest.raises(WeightsError, match="no weights file"):

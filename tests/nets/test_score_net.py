@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from reage.nets.score_net import ScoreNetConfig, build_score_net, tiny_score_net
-from reage.types import ZONES
+from reage.zones import ZONES
 
 
 def test_scores_are_shares_of_any_size_of_latents() -> None:

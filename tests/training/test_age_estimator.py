@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from reage.data.shards import Portrait, Portraits, read_shards, write_shards
+from reage.data.split import fold_of, split_of
 from reage.errors import WeightsError
 from reage.nets.age import AgeNetConfig, build_age_net, load_age_net
 from reage.nets.dlib_resnet import TrunkConfig
-from reage.portraits import Portrait, Portraits, read_shards, write_shards
-from reage.training.age_estimator import (
-    AgeRecipe,
+from reage.training.logger import read_curve
+from reage.training.measures.age_estimator import (
+    AgeTrainingConfig,
     CurveConfig,
     age_a,
     age_b,
@@ -24,17 +26,15 @@ from reage.training.age_estimator import (
     train_age_estimator,
     train_weights,
 )
-from reage.training.journal import read_curve
-from reage.training.loop import Schedule, learning_rate_share
 from reage.training.recipes import RECIPES, train
-from reage.training.split import fold_of, split_of
+from reage.training.trainer import TrainerConfig, learning_rate_share
 from reage.weights import find_weights, load_weights, save_weights
 
 SIDE = 64
 TINY_NET = AgeNetConfig(
     trunk=TrunkConfig(stem=8, stages=((8, 1), (16, 1))), stages_read=(0, 1), looks=((0.8, 48),), dropout=0.0
 )
-TINY = AgeRecipe(
+TINY = AgeTrainingConfig(
     seed=0,
     left_out_fold=1,
     crop_px=SIDE,
@@ -42,7 +42,7 @@ TINY = AgeRecipe(
     from_dlib=False,
     trunk_rate=0.02,
     head_rate=0.02,
-    schedule=Schedule(steps=60, batch=8, half=False, checkpoint_seconds=0.0),
+    schedule=TrainerConfig(steps=60, batch=8, half=False, checkpoint_seconds=0.0),
 )
 
 
@@ -94,7 +94,7 @@ def test_a_run_that_was_stopped_is_the_same_run(portraits: Portraits, tmp_path: 
     whole = train_age_estimator(recipe, portraits)
     checkpoint = tmp_path / "run" / "age.checkpoint"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reage.training.loop._update", _stop_after(3))
+        patch.setattr("reage.training.trainer._update", _stop_after(3))
         with pytest.raises(KeyboardInterrupt):
             train_age_estimator(recipe, portraits, checkpoint)
     assert checkpoint.is_file()
@@ -195,7 +195,7 @@ def test_the_fitted_curve_is_what_the_net_reads_with(portraits: Portraits) -> No
 
 
 def test_the_rate_rises_then_falls_to_nothing() -> None:
-    schedule = Schedule(steps=100, batch=1, warmup_steps=10)
+    schedule = TrainerConfig(steps=100, batch=1, warmup_steps=10)
     shares = [learning_rate_share(step, schedule) for step in range(100)]
     assert shares[0] == pytest.approx(0.1)
     assert max(shares) > 0.95
@@ -225,7 +225,7 @@ def test_a_run_keeps_its_losses_in_its_journal(
 
 
 @pytest.mark.parametrize(("name", "recipe"), [("age-a", age_a()), ("age-b", age_b())])
-def test_shipped_weights_were_made_by_todays_recipe(name: str, recipe: AgeRecipe) -> None:
+def test_shipped_weights_were_made_by_todays_recipe(name: str, recipe: AgeTrainingConfig) -> None:
     assert name in RECIPES
     assert load_weights(find_weights(name))[1]["recipe"] == json.loads(json.dumps(asdict(recipe)))
 

@@ -11,12 +11,12 @@ import torch
 from typer.testing import CliRunner
 
 from reage.cli import app
-from reage.matte import guess_parts
-from reage.measure import Meter
+from reage.data.shards import Portrait, Portraits, write_shards
+from reage.faces.segmentation import guess_segmentation
+from reage.measure.age import AgeEstimator
 from reage.nets.age import AgeNetConfig, build_age_net
 from reage.nets.dlib_resnet import TrunkConfig
-from reage.portraits import Portrait, Portraits, write_shards
-from reage.training.age_report import (
+from reage.training.measures.age_report import (
     FEWEST,
     Figure,
     Readings,
@@ -161,10 +161,10 @@ def test_readings_are_the_meters_with_and_without_its_curve(fifty: Portraits) ->
     torch.manual_seed(0)
     net = build_age_net(TINY).eval()
     torch.nn.init.normal_(net.head.weight, std=0.05)
-    meter = Meter(net)
-    readings = read_portraits(meter, fifty.crops[:3], fifty.crops[3:6])
-    assert readings.years.tolist() == [one.age_years for one in meter.measure_crops(fifty.crops[:3])]
-    assert readings.degraded.tolist() == [one.age_years for one in meter.measure_crops(fifty.crops[3:6])]
+    age_estimator = AgeEstimator(net)
+    readings = read_portraits(age_estimator, fifty.crops[:3], fifty.crops[3:6])
+    assert readings.years.tolist() == [one.age_years for one in age_estimator.measure_crops(fifty.crops[:3])]
+    assert readings.degraded.tolist() == [one.age_years for one in age_estimator.measure_crops(fifty.crops[3:6])]
     np.testing.assert_allclose(readings.years, 1.5 * readings.uncorrected - 30, atol=1e-3)
     assert net.config.curve == TINY.curve
 
@@ -175,7 +175,9 @@ def test_only_colour_portraits_have_a_skin_tone(face: Face, to_columns: ToColumn
         make_portrait(i, crop=crop, landmarks=face.to_crop(face.landmarks), grey=grey)
         for i, (crop, grey) in enumerate([(face.crop, False), (dark, False), (face.crop, True)])
     ]
-    tones = measure_tones(to_columns(rows), lambda crop: guess_parts(len(crop), face.to_crop(face.landmarks)), iter)
+    tones = measure_tones(
+        to_columns(rows), lambda crop: guess_segmentation(len(crop), face.to_crop(face.landmarks)), iter
+    )
     assert math.isnan(tones[2])
     assert -90 < tones[1] < tones[0] < 90
 
@@ -184,8 +186,10 @@ def test_only_held_out_people_are_judged(to_columns: ToColumns) -> None:
     portraits = to_columns([make_portrait(i, split="val" if i < 12 else "train", grey=True) for i in range(24)])
     net = build_age_net(TINY).eval()
     torch.nn.init.normal_(net.head.weight, std=0.1)
-    meters = {"one": Meter(net), "other": Meter(net)}
-    figures = judge_ages(portraits, meters, lambda crop: guess_parts(len(crop), np.zeros((5, 2), np.float32)), iter)
+    age_estimators = {"one": AgeEstimator(net), "other": AgeEstimator(net)}
+    figures = judge_ages(
+        portraits, age_estimators, lambda crop: guess_segmentation(len(crop), np.zeros((5, 2), np.float32)), iter
+    )
     assert list(figures) == ["one", "other", "both"]
     assert by_name(figures["one"])["mean absolute error"].num == 12
     assert by_name(figures["both"])["mean absolute difference of both readings"].value == pytest.approx(0, abs=1e-5)

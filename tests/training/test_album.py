@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from reage.matte import Parser
-from reage.signs import OTHER_SIDE
-from reage.squares import ZONE_SQUARES, cut_squares, zone_of
-from reage.training.album import KINDS, Album, AlbumConfig, make_album
-from reage.training.augment import AugmentConfig
+from reage.data.augment import AugmentConfig
+from reage.faces.patches import ZONE_PATCHES, cut_patches, zone_of_patch
+from reage.faces.segmentation import FaceParser
+from reage.faces.zone_scorer import ZoneScorer
+from reage.training.diffusion.dataset import KINDS, CropDataset, CropDatasetConfig, make_crop_dataset
 from reage.training.stored import load_arrays, save_arrays
-from reage.types import ZONES, Face
-from reage.zone_scores import ZoneScorer
+from reage.types import Face
+from reage.zones import MIRRORED_ZONES, ZONES
 
-STILL = AlbumConfig(
+STILL = CropDatasetConfig(
     light=AugmentConfig(exposure=0.0, gamma=0.0, contrast=0.0, saturation=0.0, tint=0.0, lamp=0.0),
     size=0.0,
     shift=0.0,
@@ -27,16 +27,16 @@ STILL = AlbumConfig(
 
 
 @pytest.fixture(scope="module")
-def album(make_portrait: Callable, to_columns: Callable, face: Face) -> Album:
+def album(make_portrait: Callable, to_columns: Callable, face: Face) -> CropDataset:
     portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
-    return make_album(portraits, ZoneScorer.load("zones-a"), Parser.load())
+    return make_crop_dataset(portraits, ZoneScorer.load("zones-a"), FaceParser.load())
 
 
-def test_an_album_survives_a_file(album: Album, tmp_path: Path) -> None:
+def test_an_album_survives_a_file(album: CropDataset, tmp_path: Path) -> None:
     assert len(album) == 2
     assert album.scores.shape == (2, len(ZONES))
     save_arrays(tmp_path / "album.npz", album)
-    np.testing.assert_array_equal(load_arrays(tmp_path / "album.npz", Album).crops, album.crops)
+    np.testing.assert_array_equal(load_arrays(tmp_path / "album.npz", CropDataset).crops, album.crops)
 
 
 def mirror_name(name: str) -> str:
@@ -44,31 +44,34 @@ def mirror_name(name: str) -> str:
     return ".".join(sides.get(word, word) for word in name.split("."))
 
 
-def test_pictures_are_squares_with_their_scores(album: Album) -> None:
+def test_pictures_are_squares_with_their_scores(album: CropDataset) -> None:
     kinds = torch.arange(len(KINDS)).repeat(8)
     cut = album.cut(torch.zeros_like(kinds), kinds, STILL, torch.Generator().manual_seed(0))
     assert cut.x.shape == (len(kinds), 3, 96, 96)
-    squares = cut_squares(album.crops[0], album.landmarks[0], ZONE_SQUARES, 96)
+    squares = cut_patches(album.crops[0], album.landmarks[0], ZONE_PATCHES, 96)
     scores = torch.from_numpy(album.scores[0])
     for x, kind, score in zip(cut.x, kinds.tolist(), cut.scores, strict=True):
-        if kind >= len(ZONE_SQUARES):
+        if kind >= len(ZONE_PATCHES):
             assert score.isnan()
             continue
         levels = ((x + 1) * 127.5).permute(1, 2, 0).numpy()
-        zone, other = ZONES.index(zone_of(ZONE_SQUARES[kind])), ZONE_SQUARES.index(mirror_name(ZONE_SQUARES[kind]))
+        zone, other = (
+            ZONES.index(zone_of_patch(ZONE_PATCHES[kind])),
+            ZONE_PATCHES.index(mirror_name(ZONE_PATCHES[kind])),
+        )
         far = {
             False: np.abs(levels - squares[kind]).mean(),
             True: np.abs(levels - squares[other][:, ::-1]).mean(),
         }
         mirrored = far[True] < far[False]
         assert far[mirrored] < 4
-        wanted = scores[OTHER_SIDE[zone] if mirrored else zone]
+        wanted = scores[MIRRORED_ZONES[zone] if mirrored else zone]
         assert score == wanted or (score.isnan() and wanted.isnan())
 
 
-def test_the_same_seed_cuts_the_same_pictures(album: Album) -> None:
+def test_the_same_seed_cuts_the_same_pictures(album: CropDataset) -> None:
     rows, kinds = torch.tensor([0, 1, 1]), torch.tensor([0, 12, 13])
-    first, second = (album.cut(rows, kinds, AlbumConfig(), torch.Generator().manual_seed(3)) for _ in range(2))
-    other = album.cut(rows, kinds, AlbumConfig(), torch.Generator().manual_seed(4))
+    first, second = (album.cut(rows, kinds, CropDatasetConfig(), torch.Generator().manual_seed(3)) for _ in range(2))
+    other = album.cut(rows, kinds, CropDatasetConfig(), torch.Generator().manual_seed(4))
     torch.testing.assert_close(first.x, second.x, rtol=0, atol=0)
     assert (other.x - first.x).abs().mean() > 0.01

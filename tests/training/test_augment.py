@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from reage.training.augment import AugmentConfig, augment, move, to_grey
+from reage.data.augment import AugmentConfig, augment, move, to_grey
 
 CALM = AugmentConfig(**{field.name: 0.0 for field in fields(AugmentConfig)})
 

@@ -1,4 +1,4 @@
-"""Lessons of a teacher, and an AMGAN that learns from them."""
+"""DistillationDataset of a teacher, and an AMGAN that learns from them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from reage.data.augment import AugmentConfig
 from reage.engines import load_engine
+from reage.faces.aging_map import make_aging_map
+from reage.faces.zone_scorer import ZoneScorer
 from reage.images import load_image
 from reage.nets.age import load_age_net
 from reage.nets.amgan import tiny
-from reage.training.amgan import (
+from reage.training.amgan.calibration import MOST, measure_zone_gains
+from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig, read_scores
+from reage.training.amgan.samples import AGES as AGES_SHOWN
+from reage.training.amgan.samples import NUM_FACES, Watcher
+from reage.training.amgan.train import (
     Amgan,
-    AmganRecipe,
+    AmganTrainingConfig,
     LossWeights,
     cut_patches,
     describe,
@@ -26,27 +33,28 @@ from reage.training.amgan import (
     refining,
     train_amgan,
 )
-from reage.training.augment import AugmentConfig
-from reage.training.deck import Deck, DeckConfig, read_scores
-from reage.training.gains import MOST, measure_gains
-from reage.training.lessons import AGES, MAP_PX, Lessons, Teacher, make_lessons, make_map_weights
-from reage.training.loop import Schedule
-from reage.training.samples import AGES as AGES_SHOWN
-from reage.training.samples import NUM_FACES, Watcher
+from reage.training.distillation import (
+    AGES,
+    MAP_PX,
+    DistillationDataset,
+    Teacher,
+    make_distillation_dataset,
+    make_map_weights,
+)
 from reage.training.stored import load_arrays, save_arrays
-from reage.types import ZONES, Face
-from reage.zone_scores import ZoneScorer
-from reage.zones import make_aging_map
+from reage.training.trainer import TrainerConfig
+from reage.types import Face
+from reage.zones import ZONES
 
-STEPS = Schedule(steps=3, batch=2, weight_decay=0.0, half=False)
+STEPS = TrainerConfig(steps=3, batch=2, weight_decay=0.0, half=False)
 STILL = AugmentConfig(exposure=0.0, gamma=0.0, contrast=0.0, saturation=0.0, tint=0.0, lamp=0.0)
-RECIPE = AmganRecipe(net=tiny(), learn=STEPS, refine=STEPS)
+RECIPE = AmganTrainingConfig(net=tiny(), learn=STEPS, refine=STEPS)
 
 
 @pytest.fixture(scope="module")
-def lessons(make_portrait: Callable, to_columns: Callable, face: Face) -> Lessons:
+def lessons(make_portrait: Callable, to_columns: Callable, face: Face) -> DistillationDataset:
     portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
-    return make_lessons(portraits, Teacher.load(load_engine("prototype")), 64)
+    return make_distillation_dataset(portraits, Teacher.load(load_engine("prototype")), 64)
 
 
 def make_nets() -> Amgan:
@@ -58,18 +66,18 @@ def same_numbers() -> None:
     torch.manual_seed(0)
 
 
-def test_lessons_show_every_age_and_survive_a_file(lessons: Lessons, tmp_path: Path) -> None:
+def test_lessons_show_every_age_and_survive_a_file(lessons: DistillationDataset, tmp_path: Path) -> None:
     assert lessons.crops.shape == (2, 64, 64, 3)
     assert lessons.aged.shape == (2, len(AGES), 64, 64, 3)
     changes = np.abs(lessons.aged[0].astype(int) - lessons.crops[0]).mean((1, 2, 3))
     assert changes[-1] > changes[2]
     save_arrays(tmp_path / "lessons.npz", lessons)
-    back = load_arrays(tmp_path / "lessons.npz", Lessons)
+    back = load_arrays(tmp_path / "lessons.npz", DistillationDataset)
     np.testing.assert_array_equal(back.aged, lessons.aged)
     np.testing.assert_array_equal(back.scores, lessons.scores)
 
 
-def test_map_weights_make_any_map(lessons: Lessons) -> None:
+def test_map_weights_make_any_map(lessons: DistillationDataset) -> None:
     points, hair = lessons.landmarks[0], lessons.hair[0]
     weights = make_map_weights(points, hair)
     scores = np.linspace(0, 1, len(ZONES))
@@ -80,8 +88,8 @@ def test_map_weights_make_any_map(lessons: Lessons) -> None:
     np.testing.assert_allclose(np.tensordot(values, weights, 1), wanted, atol=1e-4)
 
 
-def test_batches_show_what_their_maps_say(lessons: Lessons) -> None:
-    deck = Deck(lessons, DeckConfig(own_age=0.0, zoned=0.0, unscored=1.0))
+def test_batches_show_what_their_maps_say(lessons: DistillationDataset) -> None:
+    deck = AmganDataset(lessons, AmganDatasetConfig(own_age=0.0, zoned=0.0, unscored=1.0))
     batch = deck.draw(32, torch.Generator().manual_seed(1))
     gap = batch.years - torch.from_numpy(lessons.read_years).mean()
     assert batch.planes.shape == (32, 4, 64, 64)
@@ -95,24 +103,26 @@ def test_batches_show_what_their_maps_say(lessons: Lessons) -> None:
     assert changed[far].mean() > 2 * changed[near].mean()
 
 
-def test_own_age_asks_for_nothing(lessons: Lessons) -> None:
-    deck = Deck(lessons, DeckConfig(own_age=1.0, zoned=0.0))
+def test_own_age_asks_for_nothing(lessons: DistillationDataset) -> None:
+    deck = AmganDataset(lessons, AmganDatasetConfig(own_age=1.0, zoned=0.0))
     batch = deck.draw(8, torch.Generator().manual_seed(0))
     torch.testing.assert_close(batch.planes[:, 0], batch.planes[:, 1], atol=1e-4, rtol=0)
     torch.testing.assert_close(batch.x, batch.y, atol=1e-5, rtol=0)
 
 
-def test_the_same_seed_draws_the_same_batch(lessons: Lessons) -> None:
-    deck = Deck(lessons, DeckConfig())
-    for draw in (deck.draw, deck.draw_orders):
+def test_the_same_seed_draws_the_same_batch(lessons: DistillationDataset) -> None:
+    deck = AmganDataset(lessons, AmganDatasetConfig())
+    for draw in (deck.draw, deck.sample_unpaired):
         first, second = (draw(4, torch.Generator().manual_seed(3)) for _ in range(2))
         assert torch.equal(first.planes, second.planes)
         assert torch.equal(first.x, second.x)
 
 
-def test_orders_are_in_the_maps(lessons: Lessons) -> None:
+def test_orders_are_in_the_maps(lessons: DistillationDataset) -> None:
     """What moves in the map is the zone whose score was asked for."""
-    orders = Deck(lessons, DeckConfig(one_zone=1.0)).draw_orders(16, torch.Generator().manual_seed(0))
+    orders = AmganDataset(lessons, AmganDatasetConfig(one_zone=1.0)).sample_unpaired(
+        16, torch.Generator().manual_seed(0)
+    )
     assert orders.scores.shape == (16, len(ZONES))
     assert orders.skins.shape[:2] == (16, len(ZONES))
     assert 0 <= orders.skins.min() < orders.skins.max() <= 1
@@ -124,8 +134,10 @@ def test_orders_are_in_the_maps(lessons: Lessons) -> None:
     assert sum(int(a == b) for a, b in zip(found, expected, strict=True)) >= 14
 
 
-def test_scores_are_read_off_pictures_as_the_scorer_reads_them(lessons: Lessons) -> None:
-    orders = Deck(lessons, DeckConfig(augment=STILL)).draw_orders(8, torch.Generator().manual_seed(0))
+def test_scores_are_read_off_pictures_as_the_scorer_reads_them(lessons: DistillationDataset) -> None:
+    orders = AmganDataset(lessons, AmganDatasetConfig(augment=STILL)).sample_unpaired(
+        8, torch.Generator().manual_seed(0)
+    )
     x = orders.x.clone().requires_grad_(True)
     read = read_scores(ZoneScorer.load("zones-a"), x, orders)
     far = (read.detach()[:, None] - torch.from_numpy(lessons.scores)).abs().nanmean(2).amin(1)
@@ -145,9 +157,9 @@ def test_patches_carry_their_place() -> None:
     assert torch.equal(pooled, torch.ones(1, 1, 4, 4))
 
 
-def test_learning_lowers_the_distance_to_the_teacher(lessons: Lessons) -> None:
+def test_learning_lowers_the_distance_to_the_teacher(lessons: DistillationDataset) -> None:
     net = make_nets()
-    batch = Deck(lessons, DeckConfig()).draw(4, torch.Generator().manual_seed(0))
+    batch = AmganDataset(lessons, AmganDatasetConfig()).draw(4, torch.Generator().manual_seed(0))
     optimiser = torch.optim.Adam(net.generator.parameters(), 3e-3)
     losses = []
     for _ in range(25):
@@ -159,9 +171,9 @@ def test_learning_lowers_the_distance_to_the_teacher(lessons: Lessons) -> None:
     assert losses[-1] < 0.95 * losses[0]
 
 
-def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> None:
-    deck, generator = Deck(lessons, DeckConfig()), torch.Generator().manual_seed(0)
-    batch, orders = deck.draw(2, generator), deck.draw_orders(2, generator)
+def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: DistillationDataset) -> None:
+    deck, generator = AmganDataset(lessons, AmganDatasetConfig()), torch.Generator().manual_seed(0)
+    batch, orders = deck.draw(2, generator), deck.sample_unpaired(2, generator)
     net = make_nets()
     none = LossWeights(likeness=0, detail=0, features=0, tint=0, shade=0, penalty=0)
     net.refine(batch, orders, none, generator).backward()
@@ -174,8 +186,8 @@ def test_each_net_gets_gradients_from_its_own_losses_alone(lessons: Lessons) -> 
         assert name in net.seen
 
 
-def test_a_zone_may_go_any_length_of_the_teachers_way_and_nowhere_else(lessons: Lessons) -> None:
-    orders = Deck(lessons, DeckConfig()).draw_orders(4, torch.Generator().manual_seed(0))
+def test_a_zone_may_go_any_length_of_the_teachers_way_and_nowhere_else(lessons: DistillationDataset) -> None:
+    orders = AmganDataset(lessons, AmganDatasetConfig()).sample_unpaired(4, torch.Generator().manual_seed(0))
     way = orders.ways - orders.x
     tint = 0.1 * torch.tensor([0.114, 0.0, -0.299])[:, None, None]  # of no light
 
@@ -188,7 +200,9 @@ def test_a_zone_may_go_any_length_of_the_teachers_way_and_nowhere_else(lessons: 
         assert far(way + astray) > far(way) + 0.005
 
 
-def test_a_run_stopped_in_its_second_stage_does_not_learn_the_first_again(lessons: Lessons, tmp_path: Path) -> None:
+def test_a_run_stopped_in_its_second_stage_does_not_learn_the_first_again(
+    lessons: DistillationDataset, tmp_path: Path
+) -> None:
     recipe = replace(RECIPE, refine=replace(STEPS, checkpoint_seconds=0.0))
     seen: list[tuple[str, int]] = []
 
@@ -197,7 +211,7 @@ def test_a_run_stopped_in_its_second_stage_does_not_learn_the_first_again(lesson
         if seen.count(("refine", 2)) == 1 and (stage, step) == ("refine", 2):
             raise KeyboardInterrupt
 
-    deck, checkpoint = Deck(lessons, recipe.deck), tmp_path / "amgan.checkpoint"
+    deck, checkpoint = AmganDataset(lessons, recipe.deck), tmp_path / "amgan.checkpoint"
     with pytest.raises(KeyboardInterrupt):
         train_amgan(recipe, deck, checkpoint, watch)
     resumed = train_amgan(recipe, deck, checkpoint, watch)
@@ -215,21 +229,21 @@ def test_a_run_stopped_in_its_second_stage_does_not_learn_the_first_again(lesson
         torch.testing.assert_close(mine, other)
 
 
-def test_a_run_of_both_stages_can_be_had_again(lessons: Lessons, tmp_path: Path) -> None:
+def test_a_run_of_both_stages_can_be_had_again(lessons: DistillationDataset, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
-    watcher = Watcher(tmp_path / "journal", RECIPE, Deck(lessons, RECIPE.deck), steps_per_sheet=3)
+    watcher = Watcher(tmp_path / "journal", RECIPE, AmganDataset(lessons, RECIPE.deck), steps_per_sheet=3)
 
     def watch(stage: str, step: int, net: Amgan, mean: nn.Module) -> None:
         seen.append((stage, step))
         watcher(stage, step, net, mean)
 
-    deck = Deck(lessons, RECIPE.deck)
+    deck = AmganDataset(lessons, RECIPE.deck)
     first = train_amgan(RECIPE, deck, tmp_path / "amgan.checkpoint", watch)
     assert seen == [("learn", 1), ("learn", 2), ("learn", 3), ("refine", 1), ("refine", 2), ("refine", 3)]
     second = train_amgan(RECIPE, deck)
     for mine, other in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
-    gains = measure_gains(first, deck, num_faces=2)
+    gains = measure_zone_gains(first, deck, num_faces=2)
     assert len(gains) == len(ZONES)
     assert all(1 <= gain <= MOST for gain in gains)
     assert gains[ZONES.index("nasolabial.left")] == gains[ZONES.index("nasolabial.right")]
@@ -250,24 +264,26 @@ from pathlib import Path
 import torch
 
 from reage.nets.amgan import tiny
-from reage.training.amgan import AmganRecipe, train_amgan
-from reage.training.deck import Deck
-from reage.training.lessons import Lessons
-from reage.training.loop import Schedule, crew
+from reage.training.amgan.train import AmganTrainingConfig, train_amgan
+from reage.training.amgan.dataset import AmganDataset
+from reage.training.distillation import DistillationDataset
+from reage.training.trainer import TrainerConfig, process_state
 from reage.training.stored import load_arrays
 
 torch.set_num_threads(1)
-steps = Schedule(steps=4, batch=4, weight_decay=0.0, half=False)
-recipe = AmganRecipe(net=tiny(), learn=steps, refine=replace(steps, steps=0))
+steps = TrainerConfig(steps=4, batch=4, weight_decay=0.0, half=False)
+recipe = AmganTrainingConfig(net=tiny(), learn=steps, refine=replace(steps, steps=0))
 losses = []
-deck = Deck(load_arrays(Path(sys.argv[1]), Lessons), recipe.deck)
+deck = AmganDataset(load_arrays(Path(sys.argv[1]), DistillationDataset), recipe.deck)
 net = train_amgan(recipe, deck, watch=lambda stage, step, net, mean: losses.append(net.seen["loss"]))
-if crew().is_main_process:
-    print(crew().num_processes, *map(float, losses), next(net.generator.parameters()).abs().sum().item())
+if process_state().is_main_process:
+    print(process_state().num_processes, *map(float, losses), next(net.generator.parameters()).abs().sum().item())
 """
 
 
-def test_two_processes_train_as_one(lessons: Lessons, tmp_path: Path, check_two_train_as_one: Callable) -> None:
+def test_two_processes_train_as_one(
+    lessons: DistillationDataset, tmp_path: Path, check_two_train_as_one: Callable
+) -> None:
     """Each has half the batch, and the losses and weights are those of one process with all of it."""
     save_arrays(tmp_path / "lessons.npz", lessons)
     check_two_train_as_one(LAUNCHED, tmp_path / "lessons.npz")

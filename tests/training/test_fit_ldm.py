@@ -10,41 +10,50 @@ import numpy as np
 import pytest
 import torch
 
-from reage.nets.diffusion import Base, build_base, tiny
+from reage.faces.patches import CLASSES, FACE, ZONE_PATCHES
+from reage.nets.diffusion import DiffusionBase, build_base, tiny
 from reage.nets.score_net import build_score_net, tiny_score_net
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import NEUTRAL, all_prompts
-from reage.squares import FACE, PARTS, ZONE_SQUARES
-from reage.training.album import KINDS, SKIN, Album
-from reage.training.autoencoder import AutoencoderRecipe, measure_deviation, train_autoencoder
-from reage.training.denoiser import DenoiserRecipe, draw_mixed, split_rows, train_denoiser
-from reage.training.draw import FROM_NOTHING, draw_faces
-from reage.training.latents import Latents, add_noise, caption, encode_album, find_clear, zone_rows
-from reage.training.ldla import Ldla, LdlaRecipe, LdlaWeights, describe, draw_order, train_ldla, trained_tensors
-from reage.training.loop import Schedule
-from reage.training.pairing import IN_USE, PairingRecipe, draw_pairing, noise_between, train_pairing
-from reage.training.pairs import Pairs, draw_pairs, encode_pairs
+from reage.training.diffusion.autoencoder import AutoencoderTrainingConfig, measure_deviation, train_autoencoder
+from reage.training.diffusion.dataset import KINDS, SKIN, CropDataset
+from reage.training.diffusion.denoiser import DenoiserTrainingConfig, draw_mixed, split_rows, train_denoiser
+from reage.training.diffusion.latents import Latents, add_noise, caption, encode_crops, predict_x0, zone_rows
+from reage.training.draw import FROM_NOISE, draw_faces
+from reage.training.ldla.dataset import PairedLatents, encode_pairs, sample_pairs
+from reage.training.ldla.pretrain import IN_USE, PretrainConfig, draw_pretrain_batch, noise_between, pretrain
+from reage.training.ldla.train import (
+    Ldla,
+    LdlaLossWeights,
+    LdlaTrainingConfig,
+    describe,
+    draw_order,
+    train_ldla,
+    trained_tensors,
+)
 from reage.training.stored import save_arrays
-from reage.types import ZONES, Face
+from reage.training.trainer import TrainerConfig
+from reage.types import Face
+from reage.zones import ZONES
 
-STEPS = Schedule(steps=3, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
-RECIPE = LdlaRecipe(
+STEPS = TrainerConfig(steps=3, batch=4, weight_decay=0.0, ema_decay=0.0, warmup_steps=1, half=False)
+RECIPE = LdlaTrainingConfig(
     schedule=STEPS,
     reading=STEPS,
-    pairing=(PairingRecipe(schedule=STEPS),),
+    pairing=(PretrainConfig(schedule=STEPS),),
     honest_batch=4,
-    weights=LdlaWeights(score=1.0, cycle=1.0),
+    weights=LdlaLossWeights(score=1.0, cycle=1.0),
 )
 
 
 @pytest.fixture(scope="module")
-def album(face: Face) -> Album:
+def album(face: Face) -> CropDataset:
     """A face and its mirror image, every zone of which has a score of its own."""
     scores = np.linspace(0.05, 0.95, len(ZONES), dtype=np.float32)
     scores = np.stack([scores, scores[::-1]])
     scores[1, 0] = np.nan
     mirrored = face.to_crop(face.landmarks)[[3, 2, 1, 0, 4]] * [-1, 1] + [len(face.crop) - 1, 0]
-    return Album(
+    return CropDataset(
         crops=np.stack([face.crop, face.crop[:, ::-1]]),
         landmarks=np.stack([face.to_crop(face.landmarks), mirrored]).astype(np.float32),
         years=np.array([30.0, 70.0], np.float32),
@@ -53,15 +62,15 @@ def album(face: Face) -> Album:
 
 
 @pytest.fixture
-def base() -> Base:
+def base() -> DiffusionBase:
     torch.manual_seed(0)
     return build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
 
 
 @pytest.fixture(scope="module")
-def latents(album: Album) -> Latents:
+def latents(album: CropDataset) -> Latents:
     torch.manual_seed(0)
-    return encode_album(build_base(tiny(), build_tokenizer(all_prompts())), album, 1)
+    return encode_crops(build_base(tiny(), build_tokenizer(all_prompts())), album, 1)
 
 
 def state_of(net: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -72,23 +81,23 @@ def changed(net: torch.nn.Module, before: dict[str, torch.Tensor]) -> bool:
     return any(not torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
-def num_hidden(album: Album) -> int:
+def num_hidden(album: CropDataset) -> int:
     """Squares of zones that show no skin."""
     return sum(
-        len(PARTS[zone]) for zone, column in zip(ZONES, album.scores.T, strict=True) for _ in column[np.isnan(column)]
+        len(CLASSES[zone]) for zone, column in zip(ZONES, album.scores.T, strict=True) for _ in column[np.isnan(column)]
     )
 
 
-def test_autoencoder_learns_and_its_latents_are_scaled(base: Base, album: Album) -> None:
+def test_autoencoder_learns_and_its_latents_are_scaled(base: DiffusionBase, album: CropDataset) -> None:
     told: list[float] = []
-    recipe = AutoencoderRecipe(schedule=replace(STEPS, steps=12), rate=3e-3, num_measured=8)
+    recipe = AutoencoderTrainingConfig(schedule=replace(STEPS, steps=12), rate=3e-3, num_measured=8)
     train_autoencoder(recipe, base, album, watch=lambda step, losses: told.append(losses["autoencoder"]))
     assert len(told) == 12
     assert np.mean(told[-3:]) < 0.9 * np.mean(told[:3])
     assert measure_deviation(base.vae, recipe, album) * base.vae.config.scaling_factor == pytest.approx(1.0)
 
 
-def test_latents_are_those_of_pictures_that_show_something(latents: Latents, album: Album) -> None:
+def test_latents_are_those_of_pictures_that_show_something(latents: Latents, album: CropDataset) -> None:
     assert len(latents) == 2 * len(KINDS) - num_hidden(album)
     zones = zone_rows(latents)
     assert not np.isnan(latents.scores[zones]).any()
@@ -97,7 +106,7 @@ def test_latents_are_those_of_pictures_that_show_something(latents: Latents, alb
 
 
 def test_captions_say_what_a_picture_shows() -> None:
-    forehead, face, skin = KINDS.index(PARTS["forehead"][1]), KINDS.index(FACE), KINDS.index(SKIN)
+    forehead, face, skin = KINDS.index(CLASSES["forehead"][1]), KINDS.index(FACE), KINDS.index(SKIN)
     assert caption(forehead, 0.4, 50, 0.4) == "photo of the face of a person with forehead wrinkle score 40"
     assert caption(forehead, 0.4, 50, 0.6) == "close-up photo of the forehead, wrinkle score 40"
     assert caption(face, np.nan, 71.2, 0.6) == "photo of the face of a 71 year old person"
@@ -108,10 +117,10 @@ def test_captions_say_what_a_picture_shows() -> None:
     assert caption(skin, np.nan, 71.2, 0.6) == NEUTRAL
 
 
-def test_denoiser_learns_with_its_texts(base: Base, latents: Latents) -> None:
+def test_denoiser_learns_with_its_texts(base: DiffusionBase, latents: Latents) -> None:
     unet, text = state_of(base.unet), state_of(base.text_encoder)
     told: list[float] = []
-    recipe = DenoiserRecipe(schedule=replace(STEPS, steps=12), rate=2e-3)
+    recipe = DenoiserTrainingConfig(schedule=replace(STEPS, steps=12), rate=2e-3)
     train_denoiser(recipe, base, latents, watch=lambda step, losses: told.append(losses["denoiser"]))
     assert np.mean(told[-3:]) < np.mean(told[:3])
     assert changed(base.unet, unet)
@@ -122,25 +131,25 @@ def test_denoiser_learns_with_its_texts(base: Base, latents: Latents) -> None:
 
 
 def test_batches_keep_the_shares_of_zones_faces_and_skin(latents: Latents) -> None:
-    recipe = DenoiserRecipe(schedule=replace(STEPS, batch=400), shares=(0.7, 0.2, 0.1))
+    recipe = DenoiserTrainingConfig(schedule=replace(STEPS, batch=400), shares=(0.7, 0.2, 0.1))
     batch = draw_mixed(latents, split_rows(latents), recipe, torch.Generator().manual_seed(0))
     assert len(batch.values) == 400
-    nums = [(batch.kinds < len(ZONE_SQUARES)), batch.kinds == KINDS.index(FACE), batch.kinds == KINDS.index(SKIN)]
+    nums = [(batch.kinds < len(ZONE_PATCHES)), batch.kinds == KINDS.index(FACE), batch.kinds == KINDS.index(SKIN)]
     assert [float(num.float().mean()) for num in nums] == pytest.approx(recipe.shares, abs=0.08)
-    assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONE_SQUARES)).sum()
+    assert batch.scores.isnan().sum() == (batch.kinds >= len(ZONE_PATCHES)).sum()
 
 
-def test_faces_of_rare_labels_are_drawn_as_often_as_others(album: Album, base: Base) -> None:
+def test_faces_of_rare_labels_are_drawn_as_often_as_others(album: CropDataset, base: DiffusionBase) -> None:
     years = np.array([30.0, *[70.0] * 4], np.float32)
     many = replace(album, **{name: getattr(album, name)[[0, 1, 1, 1, 1]] for name in ("crops", "landmarks", "scores")})
-    latents = encode_album(base, replace(many, years=years), 1, faces=2)
+    latents = encode_crops(base, replace(many, years=years), 1, faces=2)
     drawn = {evenly: latents.years[split_rows(latents, evenly)[1]] for evenly in (False, True)}
     assert [(drawn[False] == age).sum() for age in (30, 70)] == [3, 12]
     assert [(drawn[True] == age).sum() for age in (30, 70)] == [12, 12]
 
 
-def test_a_base_draws_by_itself(base: Base) -> None:
-    quick = replace(FROM_NOTHING, steps=2)
+def test_a_base_draws_by_itself(base: DiffusionBase) -> None:
+    quick = replace(FROM_NOISE, steps=2)
     sheet = draw_faces(base, ["A photo of a child", "A photo of a old"], 3, config=quick)
     side = base.picture_px
     assert sheet.shape == (2 * side, 3 * side, 3)
@@ -152,33 +161,33 @@ def test_a_base_draws_by_itself(base: Base) -> None:
 
 
 @pytest.fixture(scope="module")
-def pairs(album: Album) -> Pairs:
+def pairs(album: CropDataset) -> PairedLatents:
     torch.manual_seed(0)
     darker = replace(album, crops=album.crops // 2, scores=album.scores / 2)
     return encode_pairs(build_base(tiny(), build_tokenizer(all_prompts())), [album, darker, album])
 
 
-def test_versions_show_one_place(pairs: Pairs, album: Album) -> None:
-    assert len(pairs) == 2 * len(ZONE_SQUARES) - num_hidden(album)
+def test_versions_show_one_place(pairs: PairedLatents, album: CropDataset) -> None:
+    assert len(pairs) == 2 * len(ZONE_PATCHES) - num_hidden(album)
     assert set(pairs.kinds.tolist()) == set(range(len(ZONES)))
     np.testing.assert_array_equal(pairs.values[:, 0], pairs.values[:, 2])
     assert (pairs.values[:, 0] != pairs.values[:, 1]).any((1, 2, 3)).all()
     np.testing.assert_allclose(pairs.scores, pairs.scores[:, :1] * [1, 0.5, 1])
 
 
-def test_any_two_versions_are_a_pair(pairs: Pairs) -> None:
-    batch = draw_pairs(pairs, 300, torch.Generator().manual_seed(0))
+def test_any_two_versions_are_a_pair(pairs: PairedLatents) -> None:
+    batch = sample_pairs(pairs, 300, torch.Generator().manual_seed(0))
     for older, share in ((batch.scores > batch.partner_scores, 3 / 8), (batch.scores < batch.partner_scores, 1 / 4)):
         assert older.float().mean() == pytest.approx(share, abs=0.08)
-    again = draw_pairs(pairs, 300, torch.Generator().manual_seed(0))
+    again = sample_pairs(pairs, 300, torch.Generator().manual_seed(0))
     assert torch.equal(batch.values, again.values)
     assert torch.equal(batch.partners, again.partners)
 
 
-def test_zones_stay_or_are_turned_into_their_partners(pairs: Pairs) -> None:
+def test_zones_stay_or_are_turned_into_their_partners(pairs: PairedLatents) -> None:
     generator = torch.Generator().manual_seed(0)
-    batch, recipe = draw_pairs(pairs, 400, generator), PairingRecipe(silent=0.2, still=0.3, begun=0.5, clear=0.25)
-    draw = draw_pairing(batch, recipe, generator)
+    batch, recipe = sample_pairs(pairs, 400, generator), PretrainConfig(silent=0.2, still=0.3, begun=0.5, clear=0.25)
+    draw = draw_pretrain_batch(batch, recipe, generator)
     stays = (draw.wanted == batch.values).flatten(1).all(1)
     begun = ~stays & (draw.shown != batch.values).flatten(1).any(1)
     same = (batch.values == batch.partners).flatten(1).all(1)  # two of the three versions are alike
@@ -201,27 +210,27 @@ def test_the_noise_that_is_to_be_found_leaves_the_partner() -> None:
     shown, wanted, noise = torch.randn(3, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     left = torch.tensor([0.99, 0.6])
     noisy = add_noise(shown, noise, left)
-    torch.testing.assert_close(find_clear(noisy, noise_between(noisy, wanted, left), left), wanted)
+    torch.testing.assert_close(predict_x0(noisy, noise_between(noisy, wanted, left), left), wanted)
     torch.testing.assert_close(noise_between(noisy, shown, left), noise, atol=1e-4, rtol=1e-4)
 
 
-def test_pairs_are_learned(base: Base, pairs: Pairs) -> None:
+def test_pairs_are_learned(base: DiffusionBase, pairs: PairedLatents) -> None:
     told: list[float] = []
     schedule = replace(STEPS, steps=30, batch=16)
-    recipe = PairingRecipe(schedule=schedule, rate=3e-3, steps=(50, 400))
+    recipe = PretrainConfig(schedule=schedule, rate=3e-3, steps=(50, 400))
     base.unet.requires_grad_(True)
-    train_pairing(recipe, base, pairs, 0, None, lambda step, losses: told.append(losses["pair"]))
+    pretrain(recipe, base, pairs, 0, None, lambda step, losses: told.append(losses["pair"]))
     assert np.mean(told[-5:]) < 0.9 * np.mean(told[:5])
 
 
-def take_step(net: Ldla, pairs: Pairs, recipe: LdlaRecipe, seed: int = 0) -> torch.Tensor:
+def take_step(net: Ldla, pairs: PairedLatents, recipe: LdlaTrainingConfig, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    batch = draw_pairs(pairs, recipe.schedule.batch, generator)
-    real = draw_pairs(pairs, recipe.honest_batch, generator)
+    batch = sample_pairs(pairs, recipe.schedule.batch, generator)
+    real = sample_pairs(pairs, recipe.honest_batch, generator)
     return net(batch, draw_order(batch, recipe, generator), real, recipe)
 
 
-def make_net(base: Base) -> Ldla:
+def make_net(base: DiffusionBase) -> Ldla:
     base.unet.requires_grad_(True)
     net = Ldla(base, build_score_net(tiny_score_net(base.latent_channels)))
     net.num_steps.fill_(100)  # the quiet start is over
@@ -233,8 +242,8 @@ def reached(part: torch.nn.Module) -> bool:
 
 
 @pytest.mark.parametrize("name", ["zone", "full", "score", "cycle", "pair"])
-def test_each_loss_reaches_the_denoiser_alone(name: str, base: Base, pairs: Pairs) -> None:
-    only = LdlaWeights(**{one: float(one == name) for one in ("zone", "full", "score", "cycle", "pair")})
+def test_each_loss_reaches_the_denoiser_alone(name: str, base: DiffusionBase, pairs: PairedLatents) -> None:
+    only = LdlaLossWeights(**{one: float(one == name) for one in ("zone", "full", "score", "cycle", "pair")})
     if name in ("score", "cycle", "pair"):
         only = replace(only, zone=1e-9)  # its estimate is what the score net learns from
     net = make_net(base)
@@ -247,7 +256,7 @@ def test_each_loss_reaches_the_denoiser_alone(name: str, base: Base, pairs: Pair
     assert not reached(base.vae)
 
 
-def test_the_score_net_learns_from_pictures_alone(base: Base, pairs: Pairs) -> None:
+def test_the_score_net_learns_from_pictures_alone(base: DiffusionBase, pairs: PairedLatents) -> None:
     """What the denoiser is told about scores leaves the net that reads them as it is."""
     grads = []
     for weight in (0.0, 50.0):
@@ -256,7 +265,7 @@ def test_the_score_net_learns_from_pictures_alone(base: Base, pairs: Pairs) -> N
         for module in net.score_net.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
-        recipe = replace(RECIPE, weights=LdlaWeights(score=weight, cycle=0.0, pair=weight))
+        recipe = replace(RECIPE, weights=LdlaLossWeights(score=weight, cycle=0.0, pair=weight))
         take_step(net, pairs, recipe).backward()
         grads.append(
             torch.cat([weight.grad.flatten() for weight in net.score_net.parameters() if weight.grad is not None])
@@ -264,10 +273,10 @@ def test_the_score_net_learns_from_pictures_alone(base: Base, pairs: Pairs) -> N
     torch.testing.assert_close(*grads)
 
 
-def test_score_and_cycle_begin_quietly(base: Base, pairs: Pairs) -> None:
+def test_score_and_cycle_begin_quietly(base: DiffusionBase, pairs: PairedLatents) -> None:
     net, recipe = (
         make_net(base),
-        replace(RECIPE, weights=LdlaWeights(zone=1e-9, full=0.0, score=1.0, cycle=1.0, pair=0.0)),
+        replace(RECIPE, weights=LdlaLossWeights(zone=1e-9, full=0.0, score=1.0, cycle=1.0, pair=0.0)),
     )
     recipe = replace(recipe, schedule=replace(STEPS, steps=1000))
     net.num_steps.fill_(0)
@@ -277,9 +286,9 @@ def test_score_and_cycle_begin_quietly(base: Base, pairs: Pairs) -> None:
     assert take_step(net, pairs, recipe).item() > net.seen["honest"] + 0.5 * net.seen["cycle"]
 
 
-def test_targets_are_those_of_the_pair_near_or_anywhere(pairs: Pairs) -> None:
+def test_targets_are_those_of_the_pair_near_or_anywhere(pairs: PairedLatents) -> None:
     generator = torch.Generator().manual_seed(0)
-    batch = draw_pairs(pairs, 500, generator)
+    batch = sample_pairs(pairs, 500, generator)
     draw = draw_order(batch, RECIPE, generator)
     assert draw.paired.float().mean() == pytest.approx(RECIPE.paired, abs=0.07)
     assert torch.equal(draw.targets[draw.paired], batch.partner_scores[draw.paired])
@@ -290,7 +299,9 @@ def test_targets_are_those_of_the_pair_near_or_anywhere(pairs: Pairs) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 2])
-def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, base: Base, pairs: Pairs) -> None:
+def test_training_changes_the_denoiser_and_nothing_else_of_the_base(
+    rank: int, base: DiffusionBase, pairs: PairedLatents
+) -> None:
     text, vae = state_of(base.text_encoder), state_of(base.vae)
     recipe = replace(RECIPE, lora_rank=rank)
     told: list[dict[str, float]] = []
@@ -305,7 +316,9 @@ def test_training_changes_the_denoiser_and_nothing_else_of_the_base(rank: int, b
 
 
 @pytest.mark.parametrize("stopped", [2, 6, 10])
-def test_a_stopped_run_goes_on_where_it_was(stopped: int, album: Album, pairs: Pairs, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_where_it_was(
+    stopped: int, album: CropDataset, pairs: PairedLatents, tmp_path: Path
+) -> None:
     def run(stop_at: int | None, checkpoint: Path | None) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
         base = build_base(tiny(), build_tokenizer(all_prompts()))
@@ -315,7 +328,7 @@ def test_a_stopped_run_goes_on_where_it_was(stopped: int, album: Album, pairs: P
                 raise KeyboardInterrupt
 
         often = replace(STEPS, steps=4, checkpoint_seconds=0.0)
-        pairing = (PairingRecipe(schedule=often), replace(IN_USE, schedule=often))
+        pairing = (PretrainConfig(schedule=often), replace(IN_USE, schedule=often))
         recipe = replace(RECIPE, schedule=often, pairing=pairing)
         if stop_at:
             with pytest.raises(KeyboardInterrupt):
@@ -339,27 +352,27 @@ import torch
 from reage.nets.diffusion import build_base, tiny
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
-from reage.training.ldla import LdlaRecipe, LdlaWeights, train_ldla
-from reage.training.loop import Schedule, crew
-from reage.training.pairing import PairingRecipe
-from reage.training.pairs import Pairs
+from reage.training.ldla.train import LdlaTrainingConfig, LdlaLossWeights, train_ldla
+from reage.training.trainer import TrainerConfig, process_state
+from reage.training.ldla.pretrain import PretrainConfig
+from reage.training.ldla.dataset import PairedLatents
 from reage.training.stored import load_arrays
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
 base = build_base(tiny(), build_tokenizer(all_prompts()))
-steps = Schedule(steps=3, batch=4, weight_decay=0.0, half=False)
-weights = LdlaWeights(cycle=1.0)
-pairing = (PairingRecipe(schedule=steps),)
-recipe = LdlaRecipe(schedule=steps, reading=steps, pairing=pairing, honest_batch=4, weights=weights, quiet=0.1)
+steps = TrainerConfig(steps=3, batch=4, weight_decay=0.0, half=False)
+weights = LdlaLossWeights(cycle=1.0)
+pairing = (PretrainConfig(schedule=steps),)
+recipe = LdlaTrainingConfig(schedule=steps, reading=steps, pairing=pairing, honest_batch=4, weights=weights, quiet=0.1)
 losses = []
-pairs = load_arrays(Path(sys.argv[1]), Pairs)
+pairs = load_arrays(Path(sys.argv[1]), PairedLatents)
 net = train_ldla(recipe, base, pairs, watch=lambda step, seen: losses.append(seen["loss"]))
-if crew().is_main_process:
-    print(crew().num_processes, *losses, sum(weight.abs().sum().item() for weight in net.unet.parameters()))
+if process_state().is_main_process:
+    print(process_state().num_processes, *losses, sum(weight.abs().sum().item() for weight in net.unet.parameters()))
 """
 
 
-def test_two_processes_train_as_one(pairs: Pairs, tmp_path: Path, check_two_train_as_one: Callable) -> None:
+def test_two_processes_train_as_one(pairs: PairedLatents, tmp_path: Path, check_two_train_as_one: Callable) -> None:
     save_arrays(tmp_path / "pairs.npz", pairs)
     check_two_train_as_one(LAUNCHED, tmp_path / "pairs.npz")

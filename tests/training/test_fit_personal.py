@@ -9,19 +9,26 @@ import torch
 from torch import Generator, Tensor, nn
 
 from reage.errors import ReageError
-from reage.nets.diffusion import Base, build_base, tiny
+from reage.nets.diffusion import DiffusionBase, build_base, tiny
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
-from reage.training.loop import Schedule
-from reage.training.personal import PRESETS, Captioned, Personal, PersonalRecipe, lora_rate, train_personal
+from reage.training.dreambooth.train import (
+    PRESETS,
+    Captioned,
+    DreamBooth,
+    DreamBoothConfig,
+    lora_rate,
+    train_dreambooth,
+)
+from reage.training.trainer import TrainerConfig
 
-STEPS = Schedule(steps=3, batch=2, weight_decay=0.0, mean_decay=0.0, warmup_steps=1, half=False)
-WHOLE = PersonalRecipe(schedule=STEPS, rate=1e-3, lora_rank=0)
+STEPS = TrainerConfig(steps=3, batch=2, weight_decay=0.0, ema_decay=0.0, warmup_steps=1, half=False)
+WHOLE = DreamBoothConfig(schedule=STEPS, rate=1e-3, lora_rank=0)
 IDENTITY = ("biometric", "contrastive", "cosine")
 
 
 @pytest.fixture
-def base() -> Base:
+def base() -> DiffusionBase:
     torch.manual_seed(0)
     return build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
 
@@ -33,21 +40,21 @@ def embed() -> nn.Module:
     return nn.Sequential(*layers).requires_grad_(False)
 
 
-def draw(base: Base, prompt: str, seed: int, num: int = 4) -> Captioned:
+def draw(base: DiffusionBase, prompt: str, seed: int, num: int = 4) -> Captioned:
     side = base.picture_px // base.factor
     values = torch.randn(num, base.latent_channels, side, side, generator=Generator().manual_seed(seed))
     return Captioned(values, [prompt] * num)
 
 
-def person_of(base: Base) -> Captioned:
+def person_of(base: DiffusionBase) -> Captioned:
     return draw(base, "photo of a sks person", 1)
 
 
-def others_of(base: Base) -> Captioned:
+def others_of(base: DiffusionBase) -> Captioned:
     return draw(base, "A photo of a elderly", 2)
 
 
-def test_some_of_the_photos_are_called_by_their_age_group(base: Base) -> None:
+def test_some_of_the_photos_are_called_by_their_age_group(base: DiffusionBase) -> None:
     person = replace(person_of(base), sometimes=["photo of a sks person as old"] * 4)
     drawn = person.draw(400, Generator().manual_seed(0), 0.25).prompts
     assert drawn.count("photo of a sks person as old") / 400 == pytest.approx(0.25, abs=0.06)
@@ -57,7 +64,7 @@ def test_some_of_the_photos_are_called_by_their_age_group(base: Base) -> None:
     assert [PRESETS[name].labelled > 0 for name in ("default", "tbiom-cosine")] == [True, False]
 
 
-def test_a_small_base_learns_faster_by_lora(base: Base) -> None:
+def test_a_small_base_learns_faster_by_lora(base: DiffusionBase) -> None:
     large = replace(base, unet=nn.Linear(10_000, 6_000, device="meta"))
     assert lora_rate(base) == 10 * lora_rate(large) == 10 * PRESETS["default"].rate
 
@@ -72,11 +79,11 @@ def changed(net: nn.Module, before: dict[str, Tensor]) -> set[str]:
 
 @pytest.mark.parametrize("identity", IDENTITY)
 def test_each_loss_on_identity_reaches_both_nets_and_is_not_constant(
-    identity: str, base: Base, embed: nn.Module
+    identity: str, base: DiffusionBase, embed: nn.Module
 ) -> None:
     base.unet.requires_grad_(True)
     base.text_encoder.requires_grad_(True)
-    net = Personal(base, replace(WHOLE, identity=identity, identity_weight=1.0, prior_weight=0.0), embed)
+    net = DreamBooth(base, replace(WHOLE, identity=identity, identity_weight=1.0, prior_weight=0.0), embed)
     person, values = Captioned(person_of(base).values[:2], person_of(base).prompts[:2]), []
     for seed in range(2):
         noise = torch.randn(person.values.shape, generator=Generator().manual_seed(seed))
@@ -94,38 +101,38 @@ def test_each_loss_on_identity_reaches_both_nets_and_is_not_constant(
 
 
 @pytest.mark.parametrize("identity", IDENTITY)
-def test_each_loss_on_identity_falls(identity: str, base: Base, embed: nn.Module) -> None:
+def test_each_loss_on_identity_falls(identity: str, base: DiffusionBase, embed: nn.Module) -> None:
     recipe = replace(WHOLE, identity=identity, identity_weight=10.0, prior_weight=0.0, visible_below=999)
     recipe = replace(recipe, schedule=replace(STEPS, steps=40), rate=3e-3)
     person = person_of(base)
 
     @torch.no_grad()
     def measure() -> float:
-        net = Personal(base, recipe, embed)
+        net = DreamBooth(base, recipe, embed)
         noise = torch.randn(person.values.shape, generator=Generator().manual_seed(5))
         net(person, None, torch.tensor([200, 400, 600, 800]), noise)
         return net.seen["identity"]
 
     before = measure()
-    train_personal(recipe, base, person, None, embed)
+    train_dreambooth(recipe, base, person, None, embed)
     assert measure() < 0.95 * before
 
 
-def test_biometric_does_not_look_where_nothing_can_be_seen(base: Base, embed: nn.Module) -> None:
-    net = Personal(base, replace(WHOLE, identity="biometric"), embed)
+def test_biometric_does_not_look_where_nothing_can_be_seen(base: DiffusionBase, embed: nn.Module) -> None:
+    net = DreamBooth(base, replace(WHOLE, identity="biometric"), embed)
     person = person_of(base)
     with torch.no_grad():
         net(person, None, torch.full((4,), 401), torch.randn(person.values.shape))
     assert net.seen["identity"] == 0
 
 
-def test_the_others_count_by_their_weight(base: Base) -> None:
+def test_the_others_count_by_their_weight(base: DiffusionBase) -> None:
     told: list[dict[str, float]] = []
     recipe = replace(WHOLE, identity="none", prior_weight=0.5, rate=0.0)
-    train_personal(recipe, base, person_of(base), others_of(base), watch=lambda step, seen: told.append(dict(seen)))
+    train_dreambooth(recipe, base, person_of(base), others_of(base), watch=lambda step, seen: told.append(dict(seen)))
     assert set(told[0]) == {"person", "others", "loss"}
     assert told[0]["loss"] == pytest.approx(told[0]["person"] + 0.5 * told[0]["others"], rel=1e-5)
-    train_personal(
+    train_dreambooth(
         replace(recipe, prior_weight=0.0),
         base,
         person_of(base),
@@ -135,18 +142,18 @@ def test_the_others_count_by_their_weight(base: Base) -> None:
     assert set(told[-1]) == {"person", "loss"}
 
 
-def test_whole_nets_change_and_the_autoencoder_does_not(base: Base) -> None:
+def test_whole_nets_change_and_the_autoencoder_does_not(base: DiffusionBase) -> None:
     before = [state_of(part) for part in (base.vae, base.unet, base.text_encoder)]
-    train_personal(WHOLE, base, person_of(base), others_of(base))
+    train_dreambooth(WHOLE, base, person_of(base), others_of(base))
     assert not changed(base.vae, before[0])
     assert changed(base.unet, before[1])
     assert changed(base.text_encoder, before[2])
     assert not any(weight.requires_grad for weight in base.unet.parameters())
 
 
-def test_lora_leaves_the_base_as_it_is_and_adds_to_both_nets(base: Base) -> None:
+def test_lora_leaves_the_base_as_it_is_and_adds_to_both_nets(base: DiffusionBase) -> None:
     before = [state_of(part) for part in (base.unet, base.text_encoder)]
-    train_personal(replace(WHOLE, lora_rank=2), base, person_of(base), others_of(base))
+    train_dreambooth(replace(WHOLE, lora_rank=2), base, person_of(base), others_of(base))
     for part, old in zip((base.unet, base.text_encoder), before, strict=True):
         now = part.state_dict()
         added = {name: value for name, value in now.items() if "lora_" in name}
@@ -156,10 +163,10 @@ def test_lora_leaves_the_base_as_it_is_and_adds_to_both_nets(base: Base) -> None
         assert all(torch.equal(kept[name], value) for name, value in old.items())
 
 
-def test_contrastive_needs_two_photos_a_step(base: Base) -> None:
+def test_contrastive_needs_two_photos_a_step(base: DiffusionBase) -> None:
     recipe = replace(WHOLE, identity="contrastive", schedule=replace(STEPS, batch=1))
     with pytest.raises(ReageError, match="at least 2"):
-        train_personal(recipe, base, person_of(base), others_of(base))
+        train_dreambooth(recipe, base, person_of(base), others_of(base))
 
 
 def test_presets_are_the_published_settings() -> None:

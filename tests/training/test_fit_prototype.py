@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from reage.data.shards import Portrait, Portraits
 from reage.engines import load_engine
 from reage.engines.prototype.frame import to_frame_px
 from reage.errors import ReageError
+from reage.faces.geometry import FACE_PER_CROP
 from reage.images import geometry
-from reage.portraits import Portrait, Portraits
-from reage.training.prototype import MIRRORED, PrototypeConfig, fit_prototype, robust_fit
+from reage.training.prototype import MIRRORED, PrototypeFitConfig, fit_prototype, robust_fit
 from reage.types import Face, Pixels, Plan, Plane, Reading
 from reage.weights import save_weights
-from reage.zones import FACE_PER_CROP
 
 SIDE = 256
 AGES = np.linspace(24, 80, 12)
@@ -62,7 +62,7 @@ def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Ca
 
 @pytest.fixture(scope="module")
 def fitted(portraits: Portraits) -> tuple[dict[str, Any], dict[str, Any]]:
-    return fit_prototype(portraits, all_skin, PrototypeConfig())
+    return fit_prototype(portraits, all_skin, PrototypeFitConfig())
 
 
 # The robust fit
@@ -199,7 +199,7 @@ def test_grey_and_small_portraits_teach_nothing(portraits: Portraits, fitted: tu
     grey[count], fine[count + 1] = True, 0.4
     spoiled = replace(both, grey=grey, image_px_per_crop_px=fine)
     spoiled.crops[count:] = 0
-    tensors, config = fit_prototype(spoiled, all_skin, PrototypeConfig())
+    tensors, config = fit_prototype(spoiled, all_skin, PrototypeFitConfig())
     assert config == fitted[1]
     np.testing.assert_array_equal(tensors["colour"], fitted[0]["colour"])
 
@@ -207,4 +207,4 @@ def test_grey_and_small_portraits_teach_nothing(portraits: Portraits, fitted: tu
 def test_portraits_without_an_old_face_are_refused_in_a_sentence(portraits: Portraits) -> None:
     young = portraits.pick(portraits.age_years < 55)
     with pytest.raises(ReageError, match=r"\.$"):
-        fit_prototype(young, all_skin, PrototypeConfig())
+        fit_prototype(young, all_skin, PrototypeFitConfig())

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from reage.evaluation.metrics import rank_correlation
-from reage.matte import Parts, bare_skin
-from reage.plan import TYPICAL_AGES
-from reage.portraits import Portrait, Portraits
-from reage.signs import make_view
-from reage.training.split import split_of
-from reage.training.zone_report import RETAKES, judge_zones
-from reage.training.zones import (
+from reage.data.shards import Portrait, Portraits
+from reage.data.split import split_of
+from reage.evaluation.metrics.statistics import rank_correlation
+from reage.faces.segmentation import Segmentation, bare_skin
+from reage.faces.skin_features import make_skin_view
+from reage.faces.zone_scorer import TONES, ZoneScorer, ZoneScorerConfig, score_zones, to_tables, zone_ages
+from reage.training.measures.zone_report import RETAKES, judge_zones
+from reage.training.measures.zone_scorer import (
     distributions,
     fit_signs,
     fit_zone_scorer,
@@ -30,12 +30,12 @@ from reage.training.zones import (
     zones_a,
     zones_b,
 )
-from reage.types import ZONES, Face, Pixels
-from reage.zone_scores import TONES, ZoneScorer, ZoneScorerConfig, score_zones, to_tables, zone_ages
+from reage.types import Face, Pixels
+from reage.zones import TYPICAL_AGES, ZONES
 
 MakePortrait = Callable[..., Portrait]
 ToColumns = Callable[[Sequence[Portrait]], Portraits]
-Parse = Callable[[Pixels], Parts]
+Parse = Callable[[Pixels], Segmentation]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def crowd(make_portrait: MakePortrait, to_columns: ToColumns) -> Portraits:
 def parse(face: Face) -> Parse:
     """The parts of the demo face, whatever is done to its crop of 256 px."""
     skin, hair = (np.ascontiguousarray(part[::2, ::2]) for part in (face.skin, face.hair))
-    return lambda crop: Parts(skin=skin, hair=hair)
+    return lambda crop: Segmentation(skin=skin, hair=hair)
 
 
 def make_signs(ages: np.ndarray, seed: int) -> np.ndarray:
@@ -172,7 +172,7 @@ def test_a_fit_from_pictures_is_a_scorer(variants: Portraits, parse: Parse, reci
     parts = parse(variants.crops[0])
     views = []
     for crop, landmarks in zip(variants.crops[[0, 13]], variants.landmarks[[0, 13]], strict=True):
-        views.append(make_view(crop, landmarks, bare_skin(crop, landmarks, parts.skin), parts.hair))
+        views.append(make_skin_view(crop, landmarks, bare_skin(crop, landmarks, parts.skin), parts.hair))
     young, old = (scorer.measure_view(view) for view in views)
     assert old["under_eye.left"] > young["under_eye.left"]
 

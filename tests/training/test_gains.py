@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reage.training.gains import MOST, to_gains
-from reage.types import ZONES
+from reage.training.amgan.calibration import MOST, to_gains
+from reage.zones import ZONES
 
 
 def test_zones_that_do_not_move_get_the_most() -> None:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from reage.faces.patches import FACE, cut_patches
 from reage.images.tensors import to_net
-from reage.measure import SAME_PERSON_DISTANCE, Identifier, identity_distance
-from reage.squares import FACE, cut_squares
-from reage.training.identity_losses import TEMPERATURE, biometric_loss, contrastive_loss, cosine_loss, load_embed
+from reage.measure.recognizers import SAME_PERSON_DISTANCE, DlibRecognizer, identity_distance
+from reage.training.dreambooth.losses import TEMPERATURE, biometric_loss, contrastive_loss, cosine_loss, load_embed
 from reage.types import Face
 
 
@@ -80,9 +80,9 @@ def test_biometric_does_not_depend_on_length() -> None:
 
 def test_the_face_net_sees_in_a_square_whom_it_sees_in_a_photo(face: Face) -> None:
     points = face.to_crop(face.landmarks)
-    x = to_net(cut_squares(face.crop, points, [FACE], 384)).requires_grad_(True)
+    x = to_net(cut_patches(face.crop, points, [FACE], 384)).requires_grad_(True)
     seen = load_embed(torch.device("cpu"))(x)
-    who = Identifier.load().embed(face.crop, points)
+    who = DlibRecognizer.load().embed(face.crop, points)
     assert identity_distance(seen[0].detach().numpy(), who) < 0.6 * SAME_PERSON_DISTANCE
     (gradient,) = torch.autograd.grad(seen.square().sum(), x)
     inner = gradient[..., 96:288, 96:288].abs().mean()

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 from reage.cli import app
 from reage.errors import ReageError
 from reage.images import load_image
-from reage.training.journal import CURVE, Journal, draw_curve, read_curve, watch_loss
-from reage.training.loop import Schedule, fit
+from reage.training.logger import CURVE, TrainingLogger, draw_curve, read_curve, watch_loss
+from reage.training.trainer import TrainerConfig, fit
 from reage.types import Pixels
 
 
 def keep(folder: Path, steps: range, first_step: int | None = None) -> None:
-    with Journal(folder, first_step) as journal:
+    with TrainingLogger(folder, first_step) as journal:
         for step in steps:
             journal.record(step, {"likeness": 1 / step, "age": 0.5})
 
@@ -53,7 +53,7 @@ def test_what_was_recorded_is_read_again(tensorboard: bool, tmp_path: Path) -> N
 
 
 def test_tensorboard_shows_numbers_and_pictures(tmp_path: Path, photo: Pixels) -> None:
-    with Journal(tmp_path) as journal:
+    with TrainingLogger(tmp_path) as journal:
         journal.record(10, {"loss": 0.5})
         journal.picture(10, "sheet", photo[:64, :64])
         assert in_tensorboard(tmp_path) == {"loss": [10], "sheet": [10]}  # before the run ends
@@ -61,7 +61,7 @@ def test_tensorboard_shows_numbers_and_pictures(tmp_path: Path, photo: Pixels) -
 
 @pytest.mark.parametrize("tensorboard", [True, False], indirect=True)
 def test_a_picture_is_a_file_of_its_step(tensorboard: bool, tmp_path: Path, photo: Pixels) -> None:
-    with Journal(tmp_path) as journal:
+    with TrainingLogger(tmp_path) as journal:
         journal.picture(200, "sheet", photo[:64, :48])
     shown = load_image(tmp_path / "sheet-200.jpg").pixels
     assert np.abs(shown.astype(int) - photo[:64, :48]).mean() < 3
@@ -92,7 +92,7 @@ def test_a_line_cut_short_by_a_stop_is_left_out(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_missing_or_none_are_nan(tmp_path: Path) -> None:
-    with Journal(tmp_path) as journal:
+    with TrainingLogger(tmp_path) as journal:
         journal.record(1, {"a": 1.0})
         journal.record(2, {"a": math.nan, "b": np.float32(0.25)})
     found = read_curve(tmp_path)
@@ -108,7 +108,7 @@ def test_a_damaged_curve_is_refused_by_its_line(line: str, tmp_path: Path) -> No
     keep(tmp_path, range(1, 3))
     with (tmp_path / CURVE).open("a") as file:
         file.write(f"{line}\n")
-    for look in (read_curve, Journal):
+    for look in (read_curve, TrainingLogger):
         with pytest.raises(ReageError, match=r"^Line 3 of the curve .* is damaged; .*\.$"):
             look(tmp_path)
 
@@ -118,7 +118,7 @@ def test_a_file_is_no_folder_for_a_journal(tmp_path: Path) -> None:
     taken.touch()
     for folder in (taken, taken / "within"):
         with pytest.raises(ReageError, match=r"cannot be kept in .*; give another folder\.$"):
-            Journal(folder)
+            TrainingLogger(folder)
 
 
 # Runs
@@ -135,7 +135,7 @@ def train(steps: int, folder: Path | None, checkpoint: Path, stop_after: int | N
                 raise KeyboardInterrupt
         return net.weight.square().sum()
 
-    schedule = Schedule(steps=steps, batch=1, half=False, checkpoint_seconds=0.0)
+    schedule = TrainerConfig(steps=steps, batch=1, half=False, checkpoint_seconds=0.0)
     fit(net, loss_of, [(net, 0.01)], schedule, seed=0, checkpoint=checkpoint, watch=watch)
 
 
@@ -160,7 +160,7 @@ def test_a_run_without_a_journal_has_nothing_to_tell() -> None:
 
 
 def test_every_number_is_drawn_and_the_same_curve_gives_the_same_bytes(tmp_path: Path) -> None:
-    with Journal(tmp_path) as journal:
+    with TrainingLogger(tmp_path) as journal:
         for step in range(1, 60):
             journal.record(step, dict.fromkeys(("likeness", "age", "map", "realism"), step / 9))
     pictures = [tmp_path / "curve.svg", tmp_path / "again.svg", tmp_path / "curve.png"]

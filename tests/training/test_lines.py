@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from reage.training.lines import redraw_lines
+from reage.faces.geometry import zone_masks
+from reage.training.ldla.wrinkles import scale_wrinkles
 from reage.types import Face, Pixels
-from reage.zones import zone_masks
 
 TONE, FAINT, DEEP = 150, 6, 60
 FAINT_AT, DEEP_AT, LIGHT_AT = 0.527, 0.665, 0.746
@@ -33,14 +33,14 @@ def line_of(change: np.ndarray, row: float, face: Face) -> float:
 
 
 def test_faint_lines_become_deeper_and_deep_ones_less_so(lined: Pixels, face: Face) -> None:
-    change = redraw_lines(lined, face, 1.0).astype(float) - lined
+    change = scale_wrinkles(lined, face, 1.0).astype(float) - lined
     assert -FAINT < line_of(change, FAINT_AT, face) < -0.3 * FAINT
     assert -12 < line_of(change, DEEP_AT, face) < -5
     assert line_of(change, LIGHT_AT, face) == pytest.approx(0, abs=0.5)
 
 
 def test_lines_are_filled_in_dark_and_light(lined: Pixels, face: Face) -> None:
-    change = redraw_lines(lined, face, -0.9).astype(float) - lined
+    change = scale_wrinkles(lined, face, -0.9).astype(float) - lined
     assert 0.3 * FAINT < line_of(change, FAINT_AT, face) <= FAINT
     assert 0.3 * DEEP < line_of(change, DEEP_AT, face) <= DEEP
     assert -FAINT <= line_of(change, LIGHT_AT, face) < -0.3 * FAINT
@@ -48,7 +48,7 @@ def test_lines_are_filled_in_dark_and_light(lined: Pixels, face: Face) -> None:
 
 @pytest.mark.parametrize("share", [1.0, -0.9])
 def test_only_skin_in_zones_is_redrawn(face: Face, share: float) -> None:
-    change = redraw_lines(face.crop, face, share).astype(int) - face.crop
+    change = scale_wrinkles(face.crop, face, share).astype(int) - face.crop
     outside = np.sum(list(zone_masks(face).values()), axis=0) * face.skin * (1 - face.hair) * face.matte == 0
     assert np.abs(change[outside]).max() == 0
     assert np.abs(change).max() > 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reage.training.loop import bf16
+from reage.training.trainer import bf16
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from reage.data.shards import Portrait, Portraits
+from reage.faces.geometry import bare_masks
 from reage.images import geometry
-from reage.portraits import Portrait, Portraits
-from reage.training.lessons import Teacher
-from reage.training.pairs import Version, age_album
-from reage.training.shades import LINED, SHADE_PX, SHADED, Shades
+from reage.training.distillation import Teacher
+from reage.training.ldla.dataset import Version, age_crop_dataset
+from reage.training.ldla.shading import LINED, SHADE_PX, SHADED, ZoneShading
 from reage.types import Aged, Face, Plan, Reading
-from reage.zones import bare_masks
 
-NO_SHADES = Shades(
+NO_SHADES = ZoneShading(
     changes=np.zeros((len(SHADED), SHADE_PX, SHADE_PX), np.float32),
     lines=np.zeros((len(LINED), SHADE_PX, SHADE_PX), np.float32),
 )
@@ -32,7 +32,7 @@ def test_aged_albums_differ_in_light_alone(
     face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
 ) -> None:
     portraits = to_columns([make_portrait(face.crop, person=name, age_years=40.0, sex="F") for name in "AB"])
-    aged = age_album(portraits, Teacher.load(Reddener()), NO_SHADES, Version(20.0, -0.5, 0.0))
+    aged = age_crop_dataset(portraits, Teacher.load(Reddener()), NO_SHADES, Version(20.0, -0.5, 0.0))
     change = aged.crops.astype(int) - portraits.crops
     assert change.mean() < -1
     assert np.median(np.ptp(change, axis=-1)) == 0
@@ -48,7 +48,7 @@ def test_lessons_of_old_zones_have_no_plaster(
     crop = portraits.crops[0]
     inside = geometry.resize(bare_masks(face)[zone], len(crop), len(crop)) > 0.9
     young, old = (
-        (age_album(portraits, Teacher.load(Reddener()), NO_SHADES, version).crops[0].astype(int) - crop)[inside]
+        (age_crop_dataset(portraits, Teacher.load(Reddener()), NO_SHADES, version).crops[0].astype(int) - crop)[inside]
         for version in (Version(20.0, -1e-3, 0.0), Version(80.0, 1e-3, 1.0))
     )
     assert young.mean() < -30

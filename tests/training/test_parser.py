@@ -12,14 +12,14 @@ import torch
 from typer.testing import CliRunner
 
 from reage.cli import app
+from reage.data.shards import Portrait, Portraits, write_shards
+from reage.data.split import split_of
 from reage.errors import ReageError
-from reage.matte import Parser
-from reage.nets.parse import PARTS, ParseNet, ParseNetConfig, build_parse_net
-from reage.portraits import Portrait, Portraits, write_shards
-from reage.training.journal import read_curve
-from reage.training.loop import Schedule
-from reage.training.parser import (
-    ParserRecipe,
+from reage.faces.segmentation import FaceParser
+from reage.nets.segmentation import CLASSES, SegmentationNet, SegmentationNetConfig, build_segmentation_net
+from reage.training.logger import read_curve
+from reage.training.measures.face_parser import (
+    ParserTrainingConfig,
     describe,
     label_portraits,
     make_backgrounds,
@@ -28,12 +28,13 @@ from reage.training.parser import (
     train_parser,
 )
 from reage.training.recipes import Run, parts
-from reage.training.split import split_of
+from reage.training.trainer import TrainerConfig
 from reage.types import Face, Pixels, Plane
 from reage.weights import find_weights, load_torch_weights, save_weights
 
-TINY = ParserRecipe(
-    net=ParseNetConfig(input_px=128, width=8), schedule=Schedule(steps=2, batch=2, warmup_steps=1, half=False)
+TINY = ParserTrainingConfig(
+    net=SegmentationNetConfig(input_px=128, width=8),
+    schedule=TrainerConfig(steps=2, batch=2, warmup_steps=1, half=False),
 )
 TRAINING, LEFT_OUT = (
     [person for number in range(40) if split_of(person := f"P{number}") == split] for split in ("train", "val")
@@ -56,7 +57,7 @@ def portraits(
     return to_columns([*rows, make_portrait(blue, person=LEFT_OUT[0])])
 
 
-def weights_of(net: ParseNet) -> torch.Tensor:
+def weights_of(net: SegmentationNet) -> torch.Tensor:
     return torch.cat([parameter.flatten() for parameter in net.parameters()])
 
 
@@ -101,7 +102,7 @@ def test_a_run_keeps_its_losses_in_its_journal(
     portraits: Portraits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = replace(TINY, schedule=replace(TINY.schedule, steps=10))
-    monkeypatch.setattr("reage.training.parser.ParserRecipe", lambda: short)
+    monkeypatch.setattr("reage.training.measures.face_parser.ParserTrainingConfig", lambda: short)
     parts(portraits, Run(checkpoint=tmp_path / "checkpoint", journal=tmp_path / "journal"))
     found = read_curve(tmp_path / "journal")
     assert found["step"] == [10]
@@ -111,8 +112,8 @@ def test_a_run_keeps_its_losses_in_its_journal(
 def test_what_was_trained_is_loaded(portraits: Portraits, face: Face, tmp_path: Path) -> None:
     net = train_parser(TINY, portraits)
     save_weights(tmp_path / "parts.safetensors", net.state_dict(), describe(TINY), half=False)
-    parts = Parser.load(tmp_path / "parts.safetensors").parse(face.crop)
-    direct = Parser(net).parse(face.crop)
+    parts = FaceParser.load(tmp_path / "parts.safetensors").parse(face.crop)
+    direct = FaceParser(net).parse(face.crop)
     np.testing.assert_array_equal(parts.skin, direct.skin)
     np.testing.assert_array_equal(parts.hair, direct.hair)
 
@@ -122,10 +123,10 @@ def test_what_was_trained_is_loaded(portraits: Portraits, face: Face, tmp_path: 
 
 def test_shipped_net_agrees_with_the_labels(portraits: Portraits) -> None:
     tensors, config = load_torch_weights(find_weights("parts"))
-    net = build_parse_net(ParseNetConfig(**config["net"]))
+    net = build_segmentation_net(SegmentationNetConfig(**config["net"]))
     net.load_state_dict(tensors)
     overlaps = overlap_of_parts(net.eval(), label_portraits(portraits))
-    assert set(overlaps) == set(PARTS)
+    assert set(overlaps) == set(CLASSES)
     assert min(overlaps.values()) > 0.75, overlaps
 
 
@@ -153,7 +154,7 @@ def test_backgrounds_differ_and_stay_in_range() -> None:
 
 def test_loss_passes_over_pixels_nobody_is_sure_of() -> None:
     torch.manual_seed(0)
-    net = build_parse_net(TINY.net)
+    net = build_segmentation_net(TINY.net)
     crops = torch.rand(1, 3, 128, 128) * 2 - 1
     labels = torch.full((1, 128, 128), -1)
     labels[:, :64] = 1

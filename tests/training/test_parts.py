@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from reage.images import geometry
-from reage.nets.parse import PARTS
-from reage.training.parts import LABEL_PX, label_parts
+from reage.nets.segmentation import CLASSES
+from reage.training.measures.parser_labels import LABEL_PX, label_parts
 from reage.types import Face, Pixels, Plane
 
-OTHER, SKIN, HAIR = (PARTS.index(part) for part in ("other", "skin", "hair"))
+OTHER, SKIN, HAIR = (CLASSES.index(part) for part in ("other", "skin", "hair"))
 
 
 @pytest.fixture(scope="module")

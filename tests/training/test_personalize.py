@@ -11,21 +11,21 @@ import pytest
 import torch
 
 from reage.errors import ReageError
-from reage.nets.diffusion import Base, load_base
-from reage.nets.personal import load_person, save_person
+from reage.nets.diffusion import DiffusionBase, load_base
+from reage.nets.dreambooth import load_person, save_person
 from reage.prompts import label_prompt
-from reage.training.personal import PRESETS, WHOLE_RATE
-from reage.training.personalize import (
-    Others,
-    PersonalOrder,
+from reage.training.dreambooth.person import (
+    ClassImages,
+    PersonRequest,
     choose_recipe,
     draw_labels,
     encode_pictures,
-    learn_person,
+    fit_person,
     name_checkpoint,
     peak_memory_mb,
 )
-from reage.training.subject import SubjectPhotos
+from reage.training.dreambooth.subject import SubjectPhotos
+from reage.training.dreambooth.train import PRESETS, WHOLE_RATE
 
 PX = 16
 
@@ -35,12 +35,14 @@ def draw_squares(num: int, seed: int) -> np.ndarray:
 
 
 PHOTOS = SubjectPhotos(draw_squares(3, 0), (Path("a.png"),) * 3, (40.0, 41.0, 72.0), np.full(128, 0.1, np.float32), ())
-OTHERS = Others(squares=draw_squares(4, 1), captions=[label_prompt(label) for label in ("old", "old", "child", "old")])
+OTHERS = ClassImages(
+    squares=draw_squares(4, 1), captions=[label_prompt(label) for label in ("old", "old", "child", "old")]
+)
 
 
-def make_order(steps: int = 2, **changes: object) -> PersonalOrder:
+def make_order(steps: int = 2, **changes: object) -> PersonRequest:
     recipe = replace(choose_recipe("default", steps=steps, seed=5), **changes)  # type: ignore[arg-type]
-    return PersonalOrder(word="sks", class_word="person", preset="default", recipe=recipe)
+    return PersonRequest(word="sks", class_word="person", preset="default", recipe=recipe)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def folder(save_tiny_base: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def base(folder: Path) -> Base:
+def base(folder: Path) -> DiffusionBase:
     return load_base(folder)
 
 
@@ -61,10 +63,10 @@ def test_presets_can_be_changed() -> None:
     assert choose_recipe("default", whole=True, rate=1e-5).rate == 1e-5
 
 
-def test_a_person_is_learned_by_the_face_net_too(base: Base) -> None:
+def test_a_person_is_learned_by_the_face_net_too(base: DiffusionBase) -> None:
     seen: list[float] = []
     order = make_order(steps=2, identity="biometric", visible_below=1000)
-    learn_person(order, base, PHOTOS, OTHERS, watch=lambda step, losses: seen.append(losses["identity"]))
+    fit_person(order, base, PHOTOS, OTHERS, watch=lambda step, losses: seen.append(losses["identity"]))
     assert len(seen) == 2
     assert min(seen) > 0
     assert choose_recipe("ijcb-biometric").identity == "biometric"
@@ -75,7 +77,7 @@ def test_unknown_presets_are_refused() -> None:
         choose_recipe("best")
 
 
-def test_pictures_and_mirror_images_keep_their_captions(base: Base) -> None:
+def test_pictures_and_mirror_images_keep_their_captions(base: DiffusionBase) -> None:
     squares = draw_squares(9, 2)
     captions = [f"number {place}" for place in range(9)]
     found = encode_pictures(base, squares, captions)
@@ -87,10 +89,10 @@ def test_pictures_and_mirror_images_keep_their_captions(base: Base) -> None:
 
 
 @pytest.mark.parametrize("lora_rank", [0, 2])
-def test_a_person_is_learned_stored_and_drawn(lora_rank: int, base: Base, tmp_path: Path) -> None:
+def test_a_person_is_learned_stored_and_drawn(lora_rank: int, base: DiffusionBase, tmp_path: Path) -> None:
     told: list[set[str]] = []
     order = make_order(lora_rank=lora_rank, rate=1e-3)
-    person = learn_person(order, base, PHOTOS, OTHERS, watch=lambda step, seen: told.append(set(seen)))
+    person = fit_person(order, base, PHOTOS, OTHERS, watch=lambda step, seen: told.append(set(seen)))
     assert told == [{"person", "others", "identity", "loss"}] * 2
     assert person.provenance.items() >= {"preset": "default", "seed": 5, "steps": 2, "identity_loss": "cosine"}.items()
     assert (person.provenance["num_photos"], person.provenance["num_others"]) == (3, 4)
@@ -103,9 +105,9 @@ def test_a_person_is_learned_stored_and_drawn(lora_rank: int, base: Base, tmp_pa
     assert made.shape[0] > 7 * 192
 
 
-def test_without_others_the_person_is_learned_alone(base: Base) -> None:
+def test_without_others_the_person_is_learned_alone(base: DiffusionBase) -> None:
     told: list[set[str]] = []
-    person = learn_person(make_order(1), base, PHOTOS, watch=lambda step, seen: told.append(set(seen)))
+    person = fit_person(make_order(1), base, PHOTOS, watch=lambda step, seen: told.append(set(seen)))
     assert told == [{"person", "identity", "loss"}]
     assert person.provenance["num_others"] == 0
 
@@ -119,19 +121,19 @@ def test_a_stopped_run_goes_on_and_ends_the_same(folder: Path, tmp_path: Path) -
             raise KeyboardInterrupt
 
     whole, stopped = load_base(folder), load_base(folder)
-    learn_person(order, whole, PHOTOS, OTHERS)
+    fit_person(order, whole, PHOTOS, OTHERS)
     with pytest.raises(KeyboardInterrupt):
-        learn_person(order, stopped, PHOTOS, OTHERS, checkpoint, stop)
+        fit_person(order, stopped, PHOTOS, OTHERS, checkpoint, stop)
     told: list[int] = []
     resumed = load_base(folder)
-    learn_person(order, resumed, PHOTOS, OTHERS, checkpoint, lambda step, seen: told.append(step))
+    fit_person(order, resumed, PHOTOS, OTHERS, checkpoint, lambda step, seen: told.append(step))
     assert told == [3, 4]
     assert not checkpoint.exists()
     for name, value in resumed.unet.state_dict().items():
         torch.testing.assert_close(value, whole.unet.state_dict()[name], rtol=0, atol=1e-6)
 
 
-def test_another_order_has_another_checkpoint(base: Base) -> None:
+def test_another_order_has_another_checkpoint(base: DiffusionBase) -> None:
     out, order = Path("mia.safetensors"), make_order()
     names = [
         name_checkpoint(out, order, base, PHOTOS, OTHERS),

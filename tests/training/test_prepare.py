@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reage.data.prepare import COLUMNS, prepare, read_table
+from reage.data.shards import Portraits, read_shards
+from reage.data.split import split_of
 from reage.errors import ImageError
 from reage.images import Image, geometry, save_image
-from reage.portraits import Portraits, read_shards
-from reage.training.prepare import COLUMNS, prepare, read_table
-from reage.training.split import split_of
 from reage.types import Pixels
 
 CROP_PX = 96

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 import reage
 from reage.cli import app
+from reage.data.shards import Portrait, write_shards
+from reage.data.split import split_of
 from reage.engines import load_engine
 from reage.errors import ImageError, ReageError
-from reage.nets.base_folder import INDEX, PROVENANCE
-from reage.portraits import Portrait, write_shards
+from reage.nets.diffusion_folder import INDEX, PROVENANCE
 from reage.training.recipes import RECIPES, train
-from reage.training.split import split_of
 from reage.types import Face, Plan, Reading
 from reage.weights import SHIPPED, find_weights, load_weights
 

@@ -10,16 +10,24 @@ import pytest
 import torch
 from torch import Generator
 
-from reage.measure import Identifier, make_chip
-from reage.portraits import Portrait, Portraits
-from reage.training.augment import AugmentConfig
-from reage.training.identity_losses import find_partners
-from reage.training.lessons import Teacher
-from reage.training.loop import Schedule
-from reage.training.recogniser import AGES, Chips, RecogniserRecipe, draw_twice, harden, hardening_loss, make_chips
+from reage.data.augment import AugmentConfig
+from reage.data.shards import Portrait, Portraits
+from reage.measure.recognizers import DlibRecognizer, make_chip
+from reage.training.distillation import Teacher
+from reage.training.dreambooth.losses import find_partners
+from reage.training.measures.recognizer import (
+    AGES,
+    Chips,
+    RecognizerTrainingConfig,
+    draw_twice,
+    harden,
+    hardening_loss,
+    make_chips,
+)
+from reage.training.trainer import TrainerConfig
 from reage.types import Aged, Face, Plan, Reading
 
-RECIPE = RecogniserRecipe(temperature=0.5, anchor=2.0)
+RECIPE = RecognizerTrainingConfig(temperature=0.5, anchor=2.0)
 
 
 class Painter:
@@ -28,7 +36,6 @@ class Painter:
     zone_driven = True
 
     def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
-        assert plan.age is not None
         return Aged(crop=np.full_like(face.crop, round(plan.age)))
 
 
@@ -73,15 +80,17 @@ def test_the_net_learns_that_what_was_changed_is_the_same_person(face: Face) -> 
     stripes = 60.0 * (np.arange(150) % 6 < 3)[:, None, None]
     pixels = np.array([[photo, np.clip(photo.mean() + 0.5 * photo - stripes, 0, 255)] for photo in photos], np.uint8)
     chips = Chips(pixels=pixels, person=np.array([f"P{who}" for who in range(4)]))
-    schedule = Schedule(steps=12, batch=4, weight_decay=0.0, mean_decay=0.0, warmup_steps=2, half=False)
-    recipe = RecogniserRecipe(schedule=schedule, rate=3e-3, augment=AugmentConfig(compressed=0.0, small=0.0, noise=0.0))
+    schedule = TrainerConfig(steps=12, batch=4, weight_decay=0.0, ema_decay=0.0, warmup_steps=2, half=False)
+    recipe = RecognizerTrainingConfig(
+        schedule=schedule, rate=3e-3, augment=AugmentConfig(compressed=0.0, small=0.0, noise=0.0)
+    )
 
-    def losses(identifier: Identifier) -> float:
-        places = torch.from_numpy(identifier.embed_chips(pixels.swapaxes(0, 1).reshape(-1, 150, 150, 3)))
+    def losses(recognizer: DlibRecognizer) -> float:
+        places = torch.from_numpy(recognizer.embed_chips(pixels.swapaxes(0, 1).reshape(-1, 150, 150, 3)))
         return hardening_loss(places, places, torch.ones(8), recipe).item()
 
-    before = Identifier.load()
-    after = Identifier(harden(recipe, chips))
+    before = DlibRecognizer.load()
+    after = DlibRecognizer(harden(recipe, chips))
     assert losses(after) < 0.8 * losses(before)
     assert not any(weight.requires_grad for weight in after.net.parameters())
     assert chips.photos.pixels.shape[1] == 1

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from reage.cli import app
+from reage.data.shards import Portrait, Portraits, read_shards, write_shards
 from reage.errors import ImageError
-from reage.portraits import Portrait, Portraits, read_shards, write_shards
 from reage.prompts import label_of, label_prompt
-from reage.training.regularization import TABLE, choose_rows, read_set, write_set
+from reage.training.dreambooth.class_images import TABLE, choose_rows, read_class_images, write_class_images
 from reage.types import Face
 
 AGES = (25, 30, 40, 45, 50, 60, 65, 72, 75, 80)
@@ -53,16 +53,16 @@ def test_the_subject_is_left_out(portraits: Portraits) -> None:
 
 def test_a_set_is_read_as_it_was_written(portraits: Portraits, tmp_path: Path) -> None:
     rows = choose_rows(portraits, 4)
-    assert write_set(portraits, rows, tmp_path / "set", 48) == 4
-    squares, captions = read_set(tmp_path / "set", 48)
+    assert write_class_images(portraits, rows, tmp_path / "set", 48) == 4
+    squares, captions = read_class_images(tmp_path / "set", 48)
     assert squares.shape == (4, 48, 48, 3)
     assert Counter(captions) == Counter(label_prompt(label) for label in rows)
     (tmp_path / "set" / TABLE).unlink()
-    again, by_name = read_set(tmp_path / "set", 24)
+    again, by_name = read_class_images(tmp_path / "set", 24)
     assert again.shape == (4, 24, 24, 3)
     assert sorted(by_name) == sorted(captions)
     with pytest.raises(ImageError, match="is not empty"):
-        write_set(portraits, rows, tmp_path / "set", 48)
+        write_class_images(portraits, rows, tmp_path / "set", 48)
 
 
 def test_a_person_is_told_what_was_written(shards: Path, tmp_path: Path) -> None:
@@ -89,13 +89,13 @@ def test_a_person_is_told_what_was_written(shards: Path, tmp_path: Path) -> None
 
 def test_sets_that_do_not_say_what_they_show_are_refused(portraits: Portraits, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no picture in"):
-        read_set(tmp_path, 48)
-    write_set(portraits, choose_rows(portraits, 4), tmp_path / "set", 48)
+        read_class_images(tmp_path, 48)
+    write_class_images(portraits, choose_rows(portraits, 4), tmp_path / "set", 48)
     (tmp_path / "set" / TABLE).write_text("file,caption\nold_0003.png,\n")
     with pytest.raises(ImageError, match="a file and a caption in every line"):
-        read_set(tmp_path / "set", 48)
+        read_class_images(tmp_path / "set", 48)
     (tmp_path / "set" / TABLE).unlink()
     next((tmp_path / "set").iterdir()).rename(tmp_path / "set" / "granny_1.png")
     with pytest.raises(ImageError, match=r"granny_1\.png does not say what it shows"):
-        read_set(tmp_path / "set", 48)
+        read_class_images(tmp_path / "set", 48)
     np.testing.assert_equal(len(list((tmp_path / "set").iterdir())), 4)

@@ -1,4 +1,4 @@
-from reage.training.split import fold_of, split_of
+from reage.data.split import fold_of, split_of
 
 PEOPLE = [f"P{number:06d}" for number in range(4000)]
 

@@ -9,16 +9,17 @@ import pytest
 import skimage.data
 
 from reage.errors import FaceNotFound, ImageError
-from reage.find import Finder
+from reage.faces.finder import FaceFinder
 from reage.images import Image, save_image
-from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter
-from reage.training.subject import MOST, SubjectPhotos, check_one_person, gather_photos
+from reage.measure.age import AgeEstimator
+from reage.measure.recognizers import SAME_PERSON_DISTANCE, DlibRecognizer
+from reage.training.dreambooth.subject import MOST, SubjectPhotos, check_one_person, gather_photos
 from reage.types import Pixels
 
 
 @pytest.fixture(scope="module")
-def identifier() -> Identifier:
-    return Identifier.load()
+def recognizer() -> DlibRecognizer:
+    return DlibRecognizer.load()
 
 
 def save(pixels: Pixels, path: Path) -> Path:
@@ -37,8 +38,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
-def test_faces_of_one_person_are_cut_out(photos: list[Path], identifier: Identifier) -> None:
-    found = gather_photos(photos, Finder(), identifier, Meter.load(), 96)
+def test_faces_of_one_person_are_cut_out(photos: list[Path], recognizer: DlibRecognizer) -> None:
+    found = gather_photos(photos, FaceFinder(), recognizer, AgeEstimator.load(), 96)
     assert found.squares.shape == (2, 96, 96, 3)
     assert [path.name for path in found.files] == ["a.png", "b.png"]
     assert len(found.years) == 2
@@ -48,9 +49,9 @@ def test_faces_of_one_person_are_cut_out(photos: list[Path], identifier: Identif
     assert found.advice.startswith("There are only 2 photos")
 
 
-def test_photos_without_any_face_are_refused(photos: list[Path], identifier: Identifier) -> None:
+def test_photos_without_any_face_are_refused(photos: list[Path], recognizer: DlibRecognizer) -> None:
     with pytest.raises(FaceNotFound, match="No face was found in 1 photos"):
-        gather_photos(photos[2:], Finder(), identifier, Meter.load(), 96)
+        gather_photos(photos[2:], FaceFinder(), recognizer, AgeEstimator.load(), 96)
 
 
 @pytest.mark.parametrize(("num", "words"), [(1, "There are only 1 "), (2, "There are only 2 "), (3, ""), (30, "")])

@@ -17,7 +17,7 @@ from reage.cli.evaluate import evaluate
 from reage.cli.imagine import imagine
 from reage.cli.look import engines, find, zones
 from reage.cli.measure import compare, measure
-from reage.cli.personal import personalize
+from reage.cli.personalize import personalize
 from reage.cli.training import training
 from reage.errors import ReageError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reage.cli.order import Diffusion, Order, parse_faces, parse_sweep, parse_zones
+from reage.cli.request import AgeRequest, Diffusion, parse_faces, parse_sweep, parse_zones
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import PlanError
 from reage.types import Plan
@@ -113,7 +113,7 @@ def age(
         raise PlanError("--to and --sweep exclude each other; give one of them.")
     ages = parse_sweep(sweep) if sweep is not None else ()
     plan = Plan(age=ages[0] if ages else to, zones=parse_zones(zones), strength=strength, seed=seed, age_from=age_from)
-    order = Order(
+    order = AgeRequest(
         source=source,
         output=output,
         plan=plan,

@@ -10,12 +10,12 @@ import typer
 
 from reage.cli.extras import require_evaluate
 from reage.cli.look import AsJson
-from reage.cli.order import parse_targets
+from reage.cli.request import parse_targets
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ReageError
 
 if TYPE_CHECKING:
-    from reage.evaluation.run import Order, Run
+    from reage.evaluation.run import EvaluationConfig, Run
 
 
 def evaluate(
@@ -67,16 +67,16 @@ def evaluate(
             raise ReageError("Say what is judged: --pairs PHOTOS DRAWN, with PHOTOS/mia/1.jpg and DRAWN/mia/old/1.png.")
         _judge_drawn(*pairs, output, as_json)
         return
-    from reage.evaluation.run import TARGETS, Order
+    from reage.evaluation.run import TARGETS, EvaluationConfig
 
     if (faces is None) == (pairs is None):
         raise ReageError("Say whom to judge on: either --faces FOLDER, or --pairs BEFORE AFTER with --target AGE.")
     if pairs and (target is None or targets):
-        raise ReageError("Pairs have one age each: give it as --target AGE.")
+        raise ReageError("PairedLatents have one age each: give it as --target AGE.")
     if faces and target is not None:
         raise ReageError("--target belongs to --pairs; for an engine give --targets.")
     ages = (target,) if target is not None else parse_targets(targets) if targets else TARGETS
-    order = Order(
+    order = EvaluationConfig(
         engine=engine or (pairs[1].name if pairs else DEFAULT_ENGINE),
         faces=pairs[0] if pairs else faces,  # type: ignore[arg-type]
         after=pairs[1] if pairs else None,
@@ -97,13 +97,13 @@ def _judge_drawn(originals: Path, drawn: Path, output: Path, as_json: bool) -> N
     from rich.progress import track
 
     from reage.cli.console import print_json, print_table, stderr_console
-    from reage.evaluation.drawn import judge_drawn, read_drawn
+    from reage.evaluation.identity_protocol import judge_generated, read_generated
     from reage.evaluation.judges import Judges
     from reage.files import replace_file
 
     judges = Judges.load()
-    seen = read_drawn(originals, drawn, judges, lambda rows: track(rows, "pictures", console=stderr_console()))
-    table = judge_drawn(seen, judges.names["age"])
+    seen = read_generated(originals, drawn, judges, lambda rows: track(rows, "pictures", console=stderr_console()))
+    table = judge_generated(seen, judges.names["age"])
     story = table.to_json()
     output.mkdir(parents=True, exist_ok=True)
     for name, text in (
@@ -120,7 +120,7 @@ def _judge_drawn(originals: Path, drawn: Path, output: Path, as_json: bool) -> N
     typer.echo(output / "report.md")
 
 
-def _run(order: Order, output: Path, workers: int) -> Run:
+def _run(order: EvaluationConfig, output: Path, workers: int) -> Run:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from reage.cli.console import stderr_console
@@ -145,12 +145,12 @@ def _run(order: Order, output: Path, workers: int) -> Run:
             raise typer.Exit(130) from None
 
 
-def _report(order: Order, done: Run, output: Path, as_json: bool) -> None:
+def _report(order: EvaluationConfig, done: Run, output: Path, as_json: bool) -> None:
     from reage.cli.console import print_json, print_table
     from reage.evaluation.reference import load_reference
-    from reage.evaluation.report import to_json, write_report
+    from reage.evaluation.report.all_tables import summarise
+    from reage.evaluation.report.write import to_json, write_report
     from reage.evaluation.run import second_matcher_lines
-    from reage.evaluation.summary import summarise
 
     reference = load_reference()
     tables = summarise(done.rows, reference, second_matcher_lines(order))

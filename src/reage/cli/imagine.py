@@ -11,11 +11,11 @@ import typer
 
 from reage.cli.console import print_json, stderr_console
 from reage.cli.look import AsJson
-from reage.cli.order import check_device, parse_label
+from reage.cli.request import check_device, parse_label
 from reage.errors import ImageError
 
 if TYPE_CHECKING:
-    from reage.imagine import Sample
+    from reage.generate import Sample
 
 _STORY = "samples.json"
 
@@ -57,17 +57,17 @@ def imagine(
     """
     from rich.progress import track
 
-    from reage.imagine import Gate
-    from reage.imagine import imagine as draw
-    from reage.nets.denoise import FROM_NOTHING
-    from reage.nets.personal import load_person
+    from reage.generate import Gate
+    from reage.generate import imagine as draw
+    from reage.nets.dreambooth import load_person
+    from reage.nets.sampling import FROM_NOISE
 
     label = parse_label(look)
     folder = output or Path(f"{person.stem}-{label}")
     _check_folder(folder)
     check_device(device)
     given = {name: value for name, value in (("steps", steps), ("guidance", guidance)) if value is not None}
-    config = replace(FROM_NOTHING, **given)  # type: ignore[arg-type]
+    config = replace(FROM_NOISE, **given)  # type: ignore[arg-type]
     loaded, who = load_person(person, device, base)
     samples = draw(
         loaded,
@@ -92,8 +92,8 @@ def _check_folder(folder: Path) -> None:
 
 def _write(samples: list[Sample], folder: Path, story: dict[str, Any]) -> None:
     from reage.files import replace_file
+    from reage.generate import REJECTED, SHEET, draw_samples
     from reage.images import Image, save_image
-    from reage.imagine import REJECTED, SHEET, draw_samples
 
     try:
         (folder / REJECTED).mkdir(parents=True, exist_ok=True)

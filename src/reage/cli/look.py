@@ -11,10 +11,11 @@ import numpy as np
 import typer
 
 from reage.cli.console import print_json, print_table, stderr_console
-from reage.cli.order import parse_zones
+from reage.cli.request import parse_zones
 from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
 from reage.errors import ImageError, PlanError, WeightsError
-from reage.types import ZONE_GROUPS, ZONE_PRESETS, ZONES, Plan
+from reage.types import Plan
+from reage.zones import ZONE_GROUPS, ZONE_PRESETS, ZONES
 
 if TYPE_CHECKING:
     from reage.engines import Engine
@@ -158,12 +159,12 @@ def _parse_map_order(photo: Path | None, as_maps: bool, to: float | None, scores
 
 def _find_faces(photo: Path, output: Path, *, dense: bool = False, parsed: bool = False) -> tuple[Image, list[Face]]:
     """The photo and its faces; `parsed` tells what of them is hidden by hair."""
-    from reage.find import Finder, choose_faces
+    from reage.faces.finder import FaceFinder, choose_faces
     from reage.images import check_output, load_image
 
     picture = load_image(photo)
     check_output(output, source=photo)
-    finder = Finder.load() if parsed else Finder()
+    finder = FaceFinder.load() if parsed else FaceFinder()
     return picture, choose_faces(finder.find(picture.pixels, dense_landmarks=dense), "all")
 
 
@@ -174,8 +175,8 @@ def _save_drawing(pixels: Pixels, output: Path) -> None:
 
 
 def _draw_zone_maps(faces: list[Face]) -> Pixels:
+    from reage.faces.geometry import zone_masks
     from reage.images import draw_strip, draw_zones
-    from reage.zones import zone_masks
 
     maps = [draw_zones(face.crop, zone_masks(face)) for face in faces]
     return draw_strip(maps, [f"face {number}" for number in range(1, len(maps) + 1)], height_px=maps[0].shape[0])
@@ -210,16 +211,15 @@ def _draw_presets(faces: list[Face], engine: Engine) -> Pixels:
 def _begin_orders(faces: list[Face], engine: Engine) -> tuple[Reading, Callable[[Mapping[str, float]], Pixels]]:
     """What is read off the largest face, and what draws it with scores of zones."""
     from reage.composite import composite
-    from reage.evaluation.subjects import in_own_crop
-    from reage.find import choose_faces
-    from reage.measure import Meter
+    from reage.faces.finder import choose_faces
+    from reage.faces.zone_scorer import ZoneScorer
+    from reage.measure.age import AgeEstimator
     from reage.pipeline import render
     from reage.plan import complete
-    from reage.zone_scores import ZoneScorer
 
     (face,) = choose_faces(faces, "largest")
-    whole = in_own_crop(face)
-    reading = replace(Meter.load().measure(face), zones=ZoneScorer.load().measure(face))
+    whole = face.in_crop_frame()
+    reading = replace(AgeEstimator.load().measure(face), zones=ZoneScorer.load().measure(face))
 
     def draw(scores: Mapping[str, float]) -> Pixels:
         if not scores:
@@ -238,14 +238,14 @@ def _inner(crop: Pixels) -> Pixels:
 
 def _read_levels(faces: list[Face], plan: Plan | None) -> list[dict[str, Plan]]:
     """For each face the age and scores it has now and, where something is ordered, those to come."""
-    from reage.measure import Meter
+    from reage.faces.zone_scorer import ZoneScorer
+    from reage.measure.age import AgeEstimator
     from reage.plan import complete
-    from reage.zone_scores import ZoneScorer
 
-    meter, scorer = Meter.load(), ZoneScorer.load()
+    age_estimator, scorer = AgeEstimator.load(), ZoneScorer.load()
     levels = []
     for face in faces:
-        reading = replace(meter.measure(face), zones=scorer.measure(face))
+        reading = replace(age_estimator.measure(face), zones=scorer.measure(face))
         now = Plan(age=min(100.0, max(1.0, reading.age_years)), zones=reading.zones)
         levels.append({"now": now} if plan is None else {"now": now, "target": complete(plan, reading)})
     return levels
@@ -253,17 +253,16 @@ def _read_levels(faces: list[Face], plan: Plan | None) -> list[dict[str, Plan]]:
 
 def _draw_aging_maps(faces: list[Face], levels: list[dict[str, Plan]]) -> Pixels:
     """The maps of each face side by side, then the gradients that go to a net with any of them."""
+    from reage.faces.aging_map import make_aging_map, make_location_gradients
     from reage.images import draw_strip
-    from reage.zones import make_aging_map, make_place_gradients
 
     side = len(faces[0].crop)
     planes, labels = [], []
     for number, (face, read) in enumerate(zip(faces, levels, strict=True), start=1):
         for when, plan in read.items():
-            assert plan.age is not None
             planes.append(make_aging_map(side, face.to_crop(face.landmarks), plan.age, plan.zones, face.hair))
             labels.append(f"face {number}, {when}: {plan.age:.0f} years")
-    planes.extend(make_place_gradients(side))
+    planes.extend(make_location_gradients(side))
     pictures = [np.rint(255 * plane).astype(np.uint8)[..., None].repeat(3, -1) for plane in planes]
     return draw_strip(pictures, [*labels, "X", "Y"], height_px=side)
 

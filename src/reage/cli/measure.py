@@ -10,12 +10,12 @@ import typer
 
 from reage.cli.console import print_json, print_table
 from reage.cli.look import AsJson
-from reage.types import ZONES
+from reage.zones import ZONES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reage.quality import Quality
+    from reage.faces.quality import Quality
     from reage.types import Face, Pixels, Reading
 
 
@@ -34,21 +34,21 @@ def measure(
     A zone's score is the share of people whose zone looks younger. The score to expect at another age is as far above
     or below the average of that age as the score is now.
     """
-    from reage.find import choose_faces
+    from reage.faces.finder import choose_faces
+    from reage.faces.quality import measure_quality
+    from reage.faces.zone_scorer import ZoneScorer
     from reage.images import Image, check_output, load_image, save_image
-    from reage.measure import Meter
+    from reage.measure.age import AgeEstimator
     from reage.plan import complete
-    from reage.quality import measure_quality
     from reage.types import Plan
-    from reage.zone_scores import ZoneScorer
 
     order = None if to is None else Plan(age=to)
     picture = load_image(photo)
     if output is not None:
         check_output(output, source=photo)
     faces = choose_faces(_load_finder().find(picture.pixels), "all")
-    meter, scorer = Meter.load(), ZoneScorer.load()
-    readings = [replace(meter.measure(face), zones=scorer.measure(face)) for face in faces]
+    age_estimator, scorer = AgeEstimator.load(), ZoneScorer.load()
+    readings = [replace(age_estimator.measure(face), zones=scorer.measure(face)) for face in faces]
     qualities = [measure_quality(face) for face in faces]
     later = [None if order is None else complete(order, reading).zones for reading in readings]
     if output is not None:
@@ -93,17 +93,18 @@ def compare(
 
     A face net of your own, as in --matcher adaface.onnx --matcher-kind adaface, adds its similarity, from -1 to 1.
     """
-    from reage.find import choose_faces
+    from reage.faces.finder import choose_faces
     from reage.images import load_image
-    from reage.measure import SAME_PERSON_DISTANCE, Identifier, Meter, identity_distance
+    from reage.measure.age import AgeEstimator
+    from reage.measure.recognizers import SAME_PERSON_DISTANCE, DlibRecognizer, identity_distance
 
     second = _load_matcher(matcher, matcher_kind, matcher_threshold)
-    finder, meter, identifier = _load_finder(), Meter.load(), Identifier.load()
+    finder, age_estimator, recognizer = _load_finder(), AgeEstimator.load(), DlibRecognizer.load()
     pictures = [load_image(photo) for photo in (a, b)]
     faces = [choose_faces(finder.find(picture.pixels), "largest")[0] for picture in pictures]
-    identities = [identifier.embed(face.crop, face.to_crop(face.landmarks)) for face in faces]
+    identities = [recognizer.embed(face.crop, face.to_crop(face.landmarks)) for face in faces]
     distance = float(identity_distance(*identities))
-    ages = [meter.measure(face).age_years for face in faces]
+    ages = [age_estimator.measure(face).age_years for face in faces]
     same = distance < SAME_PERSON_DISTANCE
     opinion = _ask_matcher(second, faces, matcher_threshold)
     if as_json:
@@ -131,9 +132,9 @@ def _load_matcher(path: Path | None, kind: str, threshold: float | None) -> Any:
     from reage.errors import WeightsError
 
     if path is not None:
-        from reage.matcher import OnnxMatcher
+        from reage.measure.recognizers import OnnxRecognizer
 
-        return OnnxMatcher.load(path, kind)
+        return OnnxRecognizer.load(path, kind)
     if threshold is not None:
         raise WeightsError(
             f"--matcher-threshold {threshold:g} needs a face net; name its file with --matcher FILE.onnx."
@@ -158,9 +159,9 @@ def _opinion_in_words(opinion: Mapping[str, Any]) -> str:
 
 
 def _load_finder() -> Any:
-    from reage.find import Finder
+    from reage.faces.finder import FaceFinder
 
-    return Finder.load()
+    return FaceFinder.load()
 
 
 def _gap_in_words(years: float) -> str:
@@ -189,8 +190,8 @@ def _story(face: Face, reading: Reading, later: Mapping[str, float] | None, qual
 
 def _draw(faces: Sequence[Face], readings: Sequence[Reading]) -> Pixels:
     """The faces' crops side by side, each zone with its score, the age above."""
+    from reage.faces.geometry import zone_masks
     from reage.images import draw_strip, draw_zones
-    from reage.zones import zone_masks
 
     maps = []
     for face, reading in zip(faces, readings, strict=True):

@@ -14,10 +14,10 @@ import numpy as np
 import typer
 
 from reage.cli.console import print_json, print_table, stderr_console
-from reage.cli.order import Order
+from reage.cli.request import AgeRequest
 from reage.engines import Engine
 from reage.errors import ImageError, ReageError
-from reage.find import choose_faces
+from reage.faces.finder import choose_faces
 from reage.images import SUFFIXES, check_output, draw_sheet, draw_strip, geometry, list_images, load_image, save_image
 from reage.images import Image as Picture
 from reage.pipeline import AgedFace, Reager, Result
@@ -27,7 +27,7 @@ Story = dict[str, Any]
 """What is printed as JSON."""
 
 
-def age_photo(order: Order) -> None:
+def age_photo(order: AgeRequest) -> None:
     """Ages one photo.
 
     Raises:
@@ -46,7 +46,7 @@ def age_photo(order: Order) -> None:
         typer.echo(f"{_describe(result, order.plan)}: {output}")
 
 
-def age_sweep(order: Order, ages: Sequence[float]) -> None:
+def age_sweep(order: AgeRequest, ages: Sequence[float]) -> None:
     """Ages one photo to several ages: one picture each, and a strip of the faces. All files appear at the end.
 
     Raises:
@@ -81,7 +81,7 @@ def age_sweep(order: Order, ages: Sequence[float]) -> None:
             typer.echo(path)
 
 
-def age_folder(order: Order) -> None:
+def age_folder(order: AgeRequest) -> None:
     """Ages every photo of a folder; what fails is told and left out.
 
     Raises:
@@ -107,7 +107,7 @@ def age_folder(order: Order) -> None:
         raise typer.Exit(1)
 
 
-def _age_each(artist: Reager, order: Order, sources: Sequence[Path], folder: Path) -> Iterator[Story]:
+def _age_each(artist: Reager, order: AgeRequest, sources: Sequence[Path], folder: Path) -> Iterator[Story]:
     from rich.progress import Progress
 
     console = stderr_console()
@@ -124,7 +124,7 @@ def _age_each(artist: Reager, order: Order, sources: Sequence[Path], folder: Pat
                 yield {"input": str(source), "error": str(error)}
 
 
-def _check_folder(order: Order) -> Path:
+def _check_folder(order: AgeRequest) -> Path:
     if order.output is None:
         raise ImageError(f"'{order.source}' is a folder; add -o FOLDER for its aged pictures.")
     if order.output.exists() and not order.output.is_dir():

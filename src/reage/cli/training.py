@@ -24,7 +24,7 @@ def prepare(
     The table has the columns file, person, age_years, gender (M or F) and year.
     """
     require_pyarrow()
-    from reage.training.prepare import prepare as prepare_portraits
+    from reage.data.prepare import prepare as prepare_portraits
 
     written, missed = prepare_portraits(folder, output)
     typer.echo(f"{written} portraits: {output}")
@@ -55,7 +55,7 @@ def fit(
     """
     require_pyarrow()
     from reage.training.recipes import train
-    from reage.training.run import DEFAULT_BASE
+    from reage.training.runner import DEFAULT_BASE
 
     typer.echo(train(recipe, shards, output, journal, base or DEFAULT_BASE))
 
@@ -67,7 +67,7 @@ def curve(
 ) -> None:
     """Draw the losses of a run, finished or not, over its steps."""
     require_pyarrow()
-    from reage.training.journal import draw_curve
+    from reage.training.logger import draw_curve
 
     draw_curve(folder, output)
     typer.echo(output)
@@ -105,12 +105,12 @@ def regularization(
     require_pyarrow()
     from rich.progress import track
 
-    from reage.portraits import read_shards
-    from reage.training.regularization import choose_rows, write_set
+    from reage.data.shards import read_shards
+    from reage.training.dreambooth.class_images import choose_rows, write_class_images
 
     portraits = read_shards(shards, "train")
     chosen = choose_rows(portraits, count, set(without.split(",")), seed)
-    write_set(portraits, chosen, output, side, lambda rows: track(rows, "pictures", console=stderr_console()))
+    write_class_images(portraits, chosen, output, side, lambda rows: track(rows, "pictures", console=stderr_console()))
     typer.echo(f"{', '.join(f'{len(rows)} {label}' for label, rows in chosen.items())}: {output}")
 
 
@@ -125,12 +125,12 @@ def calibrate(
     These are the lines that every evaluation is read beside.
     """
     require_pyarrow()
+    from reage.data.shards import read_shards
+    from reage.evaluation.calibration import describe_reference, measure_reference
     from reage.evaluation.judges import Judges
-    from reage.evaluation.real_people import describe_reference, measure_reference
-    from reage.matte import Parser
-    from reage.portraits import read_shards
+    from reage.faces.segmentation import FaceParser
 
-    found = measure_reference(read_shards(shards), Judges.load(), Parser.load())
+    found = measure_reference(read_shards(shards), Judges.load(), FaceParser.load())
     if output:
         found.save(output)
     if as_json:
@@ -149,16 +149,16 @@ def real_aging(
     require_pyarrow()
     from rich.progress import Progress
 
+    from reage.data.shards import read_shards
     from reage.engines import load_engine
     from reage.evaluation.judges import Judges
     from reage.evaluation.real_aging import describe_years, measure_years
     from reage.evaluation.reference import load_reference
-    from reage.matte import Parser
-    from reage.portraits import read_shards
+    from reage.faces.segmentation import FaceParser
 
     loaded = load_engine(engine) if engine else None
     with Progress(console=stderr_console()) as progress:
-        years = measure_years(read_shards(shards, "val"), Judges.load(), Parser.load(), loaded, progress.track)
+        years = measure_years(read_shards(shards, "val"), Judges.load(), FaceParser.load(), loaded, progress.track)
     for table in describe_years(years, load_reference(), engine):
         typer.echo(table.to_markdown())
 
@@ -169,13 +169,13 @@ def judge_parts(
 ) -> None:
     """Say how well the parser of skin and hair agrees with the automatic labels of people held out from training."""
     require_pyarrow()
-    from reage.nets.parse import load_parse_net
-    from reage.portraits import read_shards
-    from reage.training.parser import label_portraits, overlap_of_parts
+    from reage.data.shards import read_shards
+    from reage.nets.segmentation import load_segmentation_net
+    from reage.training.measures.face_parser import label_portraits, overlap_of_parts
 
     portraits = read_shards(shards)
     known = label_portraits(portraits.pick(portraits.split == "val"))
-    overlap = overlap_of_parts(load_parse_net(), known)
+    overlap = overlap_of_parts(load_segmentation_net(), known)
     print_table(("part", f"overlap on {len(known.crops)} portraits"), [(k, f"{v:.3f}") for k, v in overlap.items()])
 
 
@@ -190,16 +190,16 @@ def judge_zones(
     require_pyarrow()
     from rich.progress import Progress
 
-    from reage.matte import Parser
-    from reage.portraits import read_shards
-    from reage.training.zone_report import RETAKES, typical_rows
-    from reage.training.zone_report import judge_zones as judge
-    from reage.zone_scores import ZoneScorer
+    from reage.data.shards import read_shards
+    from reage.faces.segmentation import FaceParser
+    from reage.faces.zone_scorer import ZoneScorer
+    from reage.training.measures.zone_report import RETAKES, typical_rows
+    from reage.training.measures.zone_report import judge_zones as judge
 
     names = ("zones-a", "zones-b")
     scorers = (ZoneScorer.load(names[0]), ZoneScorer.load(names[1]))
     with Progress(console=stderr_console()) as progress:
-        verdicts = judge(read_shards(shards), scorers, Parser.load().parse, progress.track)
+        verdicts = judge(read_shards(shards), scorers, FaceParser.load().parse, progress.track)
     for name, rows in zip(names, verdicts, strict=True):
         typer.echo(name)
         print_table(
@@ -228,14 +228,14 @@ def judge_ages(
     require_pyarrow()
     from rich.progress import Progress
 
-    from reage.matte import Parser
-    from reage.measure import Meter
-    from reage.portraits import read_shards
-    from reage.training.age_report import judge_ages as judge
+    from reage.data.shards import read_shards
+    from reage.faces.segmentation import FaceParser
+    from reage.measure.age import AgeEstimator
+    from reage.training.measures.age_report import judge_ages as judge
 
-    meters = {name: Meter.load(name) for name in ("age-a", "age-b")}
+    age_estimators = {name: AgeEstimator.load(name) for name in ("age-a", "age-b")}
     with Progress(console=stderr_console()) as progress:
-        figures = judge(read_shards(shards), meters, Parser.load().parse, progress.track)
+        figures = judge(read_shards(shards), age_estimators, FaceParser.load().parse, progress.track)
     if as_json:
         print_json({name: [one.to_json() for one in rows] for name, rows in figures.items()})
         return

@@ -14,7 +14,7 @@ ENGINES = MappingProxyType(
         "prototype": "reage.engines.prototype:PrototypeEngine",
         "amgan": "reage.engines.amgan:AmganEngine",
         "ldla": "reage.engines.ldla:LdlaEngine",
-        "identity": "reage.engines.identity:IdentityEngine",
+        "none": "reage.engines.none:NoOpEngine",
     }
 )
 """Name -> "module:class"; the modules are imported when asked for."""

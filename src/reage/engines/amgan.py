@@ -11,14 +11,15 @@ import torch
 import torch.nn.functional as F
 
 from reage.engines.base import Condition
+from reage.faces.aging_map import make_aging_map, make_location_gradients
+from reage.faces.segmentation import colourfulness
 from reage.images import geometry
 from reage.images.tensors import from_net, to_net
-from reage.matte import colourfulness
 from reage.nets.amgan import Generator, apply_change, load_generator
-from reage.plan import expected_score, typical_score
-from reage.types import ZONES, Aged, Face, Plan, Plane, Reading
+from reage.plan import expected_score
+from reage.types import Aged, CompletePlan, Face, Plane, Reading
 from reage.weights import find_weights, weights_hash
-from reage.zones import make_aging_map, make_place_gradients
+from reage.zones import ZONES, typical_score
 
 _NET_PX = 256
 """The generator sees the crop at the size it has learned from; what is finer stays the face's own."""
@@ -52,20 +53,18 @@ class AmganEngine:
         return cls(load_generator(path, device), weights_hash(path), device)
 
     @torch.inference_mode()
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The crop as the target map wants it, its change times `plan.strength`."""
         maps = make_maps(face, reading, plan, self._net.config.gains)
         if plan.strength == 0 or np.array_equal(*maps):
             return Aged(crop=face.crop.copy())
         side = len(face.crop)
         small = to_net(geometry.resize(face.crop, _NET_PX, _NET_PX)).to(self._device)
-        planes = 2 * np.concatenate([maps, make_place_gradients(_NET_PX)]) - 1
+        planes = 2 * np.concatenate([maps, make_location_gradients(_NET_PX)]) - 1
         change, attention = self._net.look(small, torch.from_numpy(planes)[None].float().to(self._device))
         asked = torch.from_numpy(np.clip(np.abs(maps[0] - maps[1]) / _SLIGHT, 0, 1)).to(self._device)
         light = change.mean(1, keepdim=True)
         change = light + colourfulness(face) * (change - light)
-        assert plan.age is not None
-        assert plan.age_from is not None
         strength = plan.strength * (self._net.config.older if plan.age > plan.age_from else 1.0)
         change = strength * change * attention * asked
         whole = F.interpolate(change, (side, side), mode="bilinear", align_corners=False)
@@ -75,14 +74,12 @@ class AmganEngine:
         return Aged(crop=from_net(aged + faded * (aged.mean(1, keepdim=True) - aged))[0])
 
 
-def make_maps(face: Face, reading: Reading, plan: Plan, gains: Sequence[float] = (1.0,) * len(ZONES)) -> Plane:
+def make_maps(face: Face, reading: Reading, plan: CompletePlan, gains: Sequence[float] = (1.0,) * len(ZONES)) -> Plane:
     """(2, NET_PX, NET_PX) the map a complete plan asks for, and that of the face as it is.
 
     A zone that was ordered but not measured is taken for a typical one. What is ordered beyond what comes with the age
     counts as often as the zone's gain says, and may leave the range of a map.
     """
-    assert plan.age is not None
-    assert plan.age_from is not None
     points = geometry.move_points(face.to_crop(face.landmarks), geometry.resize_matrix(len(face.crop), _NET_PX))
     age, age_from = plan.age, plan.age_from
     asked = {**reading.zones, **plan.zones}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from reage.types import Aged, Face, Plan, Reading
+from reage.types import Aged, CompletePlan, Face, Reading
 
 Condition = Literal["age", "zones", "person"]
 
@@ -40,6 +40,6 @@ class Engine(Protocol):
         """
         ...
 
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The crop as the plan wants it: same size, input untouched, same seed same pixels; `plan` is complete."""
         ...

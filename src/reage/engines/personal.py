@@ -1,7 +1,7 @@
 """The `personal` engine: the face of one person redrawn at another age by a base that has learned who that is.
 
 After identity-preserving aging (IJCB 2023, arXiv 2307.08585), which draws new pictures from text alone, as
-`reage.imagine` does. Here noise is added to the photo and taken away again, so that pose and place stay.
+`reage.generate` does. Here noise is added to the photo and taken away again, so that pose and place stay.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from torch import Tensor
 
 from reage.engines.base import Condition
 from reage.errors import WeightsError
+from reage.faces.geometry import zone_masks
+from reage.faces.patches import FACE, cut_patches, paste_patches
+from reage.faces.segmentation import in_colours_of
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
-from reage.matte import in_colours_of
-from reage.nets.denoise import DenoiseConfig, denoise, draw_noise
-from reage.nets.diffusion import Base
-from reage.nets.personal import Person, load_person
+from reage.nets.diffusion import DiffusionBase
+from reage.nets.dreambooth import Person, load_person
+from reage.nets.sampling import SamplingConfig, denoise, draw_noise
 from reage.plan import layers
-from reage.prompts import AGE_LABELS, NOTHING
-from reage.squares import FACE, cut_squares, paste_squares
-from reage.types import Aged, Face, Plan, Reading
+from reage.prompts import AGE_LABELS, UNCONDITIONAL
+from reage.types import Aged, CompletePlan, Face, Reading
 from reage.weights import weights_hash
-from reage.zones import zone_masks
 
 _BEGINS = (*AGE_LABELS.values(), 90)
 _MIDDLES = tuple((begin + end) / 2 for begin, end in pairwise(_BEGINS))
 """Age in years at which a label alone is asked for."""
 
-REDRAWN = DenoiseConfig(noise_strength=0.5, steps=10, guidance=7.0, grain=1.0, reach=math.inf)
+REDRAWN = SamplingConfig(
+    noise_strength=0.5, num_inference_steps=10, guidance_scale=7.0, added_noise=1.0, max_guidance_step=math.inf
+)
 
 
 class PersonalEngine:
@@ -54,7 +56,7 @@ class PersonalEngine:
     zone_driven = False
     ages = (_MIDDLES[0], _MIDDLES[-1])
 
-    def __init__(self, base: Base, person: Person, digest: str, config: DenoiseConfig = REDRAWN) -> None:
+    def __init__(self, base: DiffusionBase, person: Person, digest: str, config: SamplingConfig = REDRAWN) -> None:
         self.weights_hash = digest
         self.config = config
         self.base = base
@@ -67,7 +69,7 @@ class PersonalEngine:
         device: str = "cpu",
         *,
         base: str | Path | None = None,
-        config: DenoiseConfig = REDRAWN,
+        config: SamplingConfig = REDRAWN,
     ) -> Self:
         """Reads a person into the base that learned them.
 
@@ -86,7 +88,7 @@ class PersonalEngine:
         return cls(loaded, person, weights_hash(weights), config)
 
     @torch.inference_mode()
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The crop at the plan's ages, that of a zone where one is ordered; outside the matte it keeps every bit."""
         parts = layers(plan)
         own, *asked = (self._nearest(age) for age in (plan.age_from, *(part.plan.age for part in parts)))
@@ -100,17 +102,16 @@ class PersonalEngine:
         change = np.zeros(face.crop.shape, np.float32)
         for age, share in zip(asked, shares, strict=True):
             changed = (drawn[age] - drawn[own])[None]
-            change += paste_squares(changed, points, [FACE], {FACE: share * (face.matte > 0)}, side)
+            change += paste_patches(changed, points, [FACE], {FACE: share * (face.matte > 0)}, side)
         return Aged(crop=to_pixels(face.crop + plan.strength * in_colours_of(face, change)))
 
-    def _nearest(self, age: float | None) -> float:
-        assert age is not None
+    def _nearest(self, age: float) -> float:
         return float(np.clip(age, *self.ages))
 
     def _redraw(self, face: Face, ages: Sequence[float], seed: int) -> NDArray[np.float32]:
         """(K, P, P, 3) the face's square at each of K ages, levels."""
         base, num = self.base, len(ages)
-        square = cut_squares(face.crop, face.to_crop(face.landmarks), [FACE], base.picture_px)
+        square = cut_patches(face.crop, face.to_crop(face.landmarks), [FACE], base.picture_px)
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, latents.shape[-1])
         many = (num, -1, -1, -1)
@@ -119,7 +120,7 @@ class PersonalEngine:
             latents.expand(many),
             noise.expand(many),
             self._describe(ages),
-            base.embed([NOTHING]),
+            base.embed([UNCONDITIONAL]),
             self.config,
         )
         return to_levels(base.decode(made))

@@ -13,28 +13,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reage.evaluation.inception import Inception
-from reage.evaluation.likeness import (
+from reage.evaluation.generators import Picture
+from reage.evaluation.metrics.image_similarity import (
     leak_ratio,
     make_background,
     mean_difference,
     peak_signal_to_noise,
     structural_similarity,
 )
-from reage.evaluation.makers import Picture
-from reage.evaluation.metrics import backdrop_of, changed_share, individual_typology_angle
+from reage.evaluation.metrics.inception import Inception
+from reage.evaluation.metrics.statistics import backdrop_of, changed_share, individual_typology_angle
 from reage.evaluation.subjects import Subject
+from reage.faces.geometry import FACE_PER_CROP, zone_masks
+from reage.faces.skin_features import make_skin_view
+from reage.faces.zone_scorer import ZoneScorer
 from reage.images.codec import encode_jpeg
 from reage.images.geometry import grow, resize
 from reage.images.tensors import to_net
-from reage.measure import Identifier, Meter
-from reage.signs import make_view
-from reage.types import ZONES, Face, Pixels
-from reage.zone_scores import ZoneScorer
-from reage.zones import FACE_PER_CROP, zone_masks
+from reage.measure.age import AgeEstimator
+from reage.measure.recognizers import DlibRecognizer
+from reage.types import Face, Pixels
+from reage.zones import ZONES
 
 if TYPE_CHECKING:
-    from reage.matcher import OnnxMatcher
+    from reage.measure.recognizers import OnnxRecognizer
 
 THUMBNAIL_PX = 160
 ZONE_REACH = 0.1
@@ -45,33 +47,33 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """The nets that judge; no engine may have learned from the estimator, the scorer or the identifier.
+    """The nets that judge; no engine may have learned from the estimator, the scorer or the recognizer.
 
     Args:
         estimator: reads the ages that are reported.
         reader: reads the source age for the engine; a second opinion on the rest.
-        identifier: tells how far apart two faces are.
+        recognizer: tells how far apart two faces are.
         scorer: scores the zones that are reported.
         zone_reader: a second opinion on them.
         matcher: a second net for identity, or None.
         inception: features for the KID and FID of papers, or None.
     """
 
-    estimator: Meter
-    reader: Meter
-    identifier: Identifier
+    estimator: AgeEstimator
+    reader: AgeEstimator
+    recognizer: DlibRecognizer
     scorer: ZoneScorer
     zone_reader: ZoneScorer
-    matcher: OnnxMatcher | None = None
+    matcher: OnnxRecognizer | None = None
     inception: Inception | None = None
 
     @classmethod
-    def load(cls, matcher: OnnxMatcher | None = None, inception: Path | None = None) -> Judges:
+    def load(cls, matcher: OnnxRecognizer | None = None, inception: Path | None = None) -> Judges:
         """The shipped nets, and those given."""
         return cls(
-            estimator=Meter.load("age-b"),
-            reader=Meter.load("age-a"),
-            identifier=Identifier.load(),
+            estimator=AgeEstimator.load("age-b"),
+            reader=AgeEstimator.load("age-a"),
+            recognizer=DlibRecognizer.load(),
             scorer=ZoneScorer.load("zones-b"),
             zone_reader=ZoneScorer.load("zones-a"),
             matcher=matcher,
@@ -109,7 +111,7 @@ class Judges:
             "grey": subject.grey,
             "tone_degrees": np.nan if subject.grey else individual_typology_angle(_skin_colour(face)),
         }
-        likeness = Likeness(face)
+        likeness = ImageSimilarity(face)
         rows = [{**same, **_order(one), **self._zones(one, face), **likeness.rows(one)} for one in whole + zoned]
         for row, own in zip(rows, self._readings(whole), strict=False):
             row.update(own)
@@ -136,7 +138,7 @@ class Judges:
             "years": [reading.age_years for reading in years],
             "years_std": [reading.age_std_years for reading in years],
             "reader_years": [reading.age_years for reading in second],
-            "identity": self.identifier.embed_crops(crops, points).tolist(),
+            "identity": self.recognizer.embed_crops(crops, points).tolist(),
             "matcher": self.matcher.embed_crops(crops, points).tolist() if self.matcher else nothing,
             "features": features_of(self.estimator, crops).tolist(),
             "inception": self.inception.features(crops).tolist() if self.inception else nothing,
@@ -148,12 +150,12 @@ class Judges:
         """Scores by both scorers on the skin that the source shows, so that only what is in the picture differs."""
         if picture.in_frame is None:
             return {}
-        view = make_view(picture.in_frame, face.to_crop(face.landmarks), face.bare, face.hair)
+        view = make_skin_view(picture.in_frame, face.to_crop(face.landmarks), face.bare, face.hair)
         found = {"zones": self.scorer.measure_view(view), "reader_zones": self.zone_reader.measure_view(view)}
         return {name: [scores.get(zone, math.nan) for zone in ZONES] for name, scores in found.items()}
 
 
-class Likeness:
+class ImageSimilarity:
     """What must not change beside a source's crop."""
 
     def __init__(self, face: Face) -> None:
@@ -186,9 +188,9 @@ class Likeness:
 
 
 @torch.inference_mode()
-def features_of(meter: Meter, crops: Pixels) -> NDArray[np.float32]:
+def features_of(age_estimator: AgeEstimator, crops: Pixels) -> NDArray[np.float32]:
     """(N, S, S, 3) -> (N, D) what an estimator's head sees: texture and shape of faces, for a face-KID."""
-    net = meter.net
+    net = age_estimator.net
     found: NDArray[np.float32] = net.trunk.pooled(net.look(to_net(crops)), net.config.stages_read).float().numpy()
     return found
 

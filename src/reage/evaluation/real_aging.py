@@ -15,19 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.composite import composite
+from reage.data.faces import portrait_to_face
+from reage.data.shards import Portraits
 from reage.engines import Engine
-from reage.evaluation.faces import Values, figure, mean, median
 from reage.evaluation.judges import Judges
 from reage.evaluation.reference import Reference
-from reage.evaluation.subjects import face_of
-from reage.evaluation.tables import Cell, Figure, Table
+from reage.evaluation.report.measured_faces import Values, figure, mean, median
+from reage.evaluation.report.tables import Cell, Figure, Table
+from reage.faces.segmentation import FaceParser
 from reage.images import geometry
 from reage.images.regions import to_pixels
-from reage.matte import Parser
 from reage.pipeline import render
 from reage.plan import complete
-from reage.portraits import Portraits
-from reage.types import OLDEST_TARGET, ZONES, Face, Pixels, Plan
+from reage.types import OLDEST_TARGET, Face, Pixels, Plan
+from reage.zones import ZONES
 
 _YOUNG, _OLD = 45.0, 60.0
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -79,7 +80,7 @@ def _dull(crop: Pixels, scale: float) -> Pixels:
 def measure_years(
     portraits: Portraits,
     judges: Judges,
-    parser: Parser,
+    parser: FaceParser,
     engine: Engine | None = None,
     track: Callable[[range], Iterable[int]] = iter,
 ) -> Years:
@@ -101,7 +102,7 @@ def measure_years(
         scales = held_out.image_px_per_crop_px[[first, second]].tolist()
         crops = make_alike(held_out.crops[first], held_out.crops[second], *scales)
         dull = replace(held_out.pick(np.array([first, second])), crops=np.stack(crops))
-        faces = [face_of(dull, row, parser) for row in (0, 1)]
+        faces = [portrait_to_face(dull, row, parser) for row in (0, 1)]
         shown = [faces[0], faces[1]]
         if engine is not None:
             shown.append(
@@ -111,7 +112,7 @@ def measure_years(
                 )
             )
         seen = np.stack([face.crop for face in shown])
-        identities = judges.identifier.embed_crops(seen, np.stack([face.landmarks for face in shown]))
+        identities = judges.recognizer.embed_crops(seen, np.stack([face.landmarks for face in shown]))
         read[place, : len(shown)] = [reading.age_years for reading in judges.estimator.measure_crops(seen)]
         scores = [judges.scorer.measure(face) for face in shown]
         zones[place, : len(shown)] = [[one.get(zone, math.nan) for zone in ZONES] for one in scores]

@@ -19,10 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.errors import ReageError
-from reage.evaluation.verification import (
-    GroupThreshold,
-    Spread,
-)
+from reage.evaluation.metrics.verification import GroupThreshold, Spread
 from reage.files import replace_file
 
 Values = NDArray[np.floating]

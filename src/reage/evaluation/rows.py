@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from reage.errors import ReageError
 from reage.files import replace_file
-from reage.types import ZONES
+from reage.zones import ZONES
 
 Kind = Literal["source", "aged", "zone"]
 """A photo as it was; the same at a target age; the same with one zone at a score."""
@@ -69,7 +69,7 @@ SCHEMA = pa.schema(
     zones: scores of `ZONES` by the judging scorer; reader_zones: by the other one.
     features: of the judging estimator; inception: of an Inception net.
     backdrop_changed: share of the pixels of a plain backdrop that changed by more than 4 of 255.
-    background_l1, background_psnr, leak: see `reage.evaluation.likeness`, outside skin and hair.
+    background_l1, background_psnr, leak: see `reage.evaluation.metrics.image_similarity`, outside skin and hair.
     ssim, psnr, changed: of the whole crop beside the source's; changed is the mean absolute difference.
     seconds: the picture took; thumbnail: JPEG.
 """

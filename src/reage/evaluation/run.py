@@ -19,21 +19,21 @@ import torch
 from numpy.typing import NDArray
 
 import reage
+from reage.data.shards import has_shards, read_shards
 from reage.engines import load_engine
 from reage.errors import ReageError
+from reage.evaluation.calibration import measure_identity
+from reage.evaluation.generators import EngineGenerator, PairGenerator, PictureGenerator
 from reage.evaluation.judges import Judges
-from reage.evaluation.makers import EngineMaker, Maker, PairMaker
-from reage.evaluation.real_people import measure_identity
 from reage.evaluation.reference import IdentityLines
 from reage.evaluation.rows import SCHEMA, Rows, read_rows, to_table, write_rows
 from reage.evaluation.subjects import PhotoSubjects, PortraitSubjects, Subjects, pair_photos
-from reage.find import Finder
+from reage.faces.finder import FaceFinder
+from reage.faces.segmentation import FaceParser
 from reage.images import list_images
-from reage.matte import Parser
-from reage.portraits import has_shards, read_shards
 
 if TYPE_CHECKING:
-    from reage.matcher import OnnxMatcher
+    from reage.measure.recognizers import OnnxRecognizer
 
 TARGETS = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0)
 ZONE_SCORES = (0.0, 0.5, 1.0)
@@ -41,7 +41,7 @@ ROWS_FILE = "rows.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class EvaluationConfig:
     """What is to be judged.
 
     Args:
@@ -74,7 +74,7 @@ class Order:
 class Bench:
     """Everything loaded that it takes to judge one subject after the other."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: EvaluationConfig) -> None:
         self.judges = Judges.load(_load_matcher(order), order.inception)
         self.subjects, self.maker = _load_pairs(order) if order.after else _load_engine(order, self.judges)
 
@@ -83,7 +83,7 @@ class Bench:
         subject = self.subjects[place]
         return self.judges.judge(subject, self.maker.make(subject, place)) if subject else []
 
-    def key(self, order: Order) -> str:
+    def key(self, order: EvaluationConfig) -> str:
         """Names the run: the same subjects, pictures and judges."""
         story = {
             "order": asdict(order),
@@ -115,20 +115,20 @@ class Run:
     missed: list[str] = field(default_factory=list)
 
 
-def _load_matcher(order: Order) -> OnnxMatcher | None:
+def _load_matcher(order: EvaluationConfig) -> OnnxRecognizer | None:
     if not order.matcher:
         return None
-    from reage.matcher import OnnxMatcher
+    from reage.measure.recognizers import OnnxRecognizer
 
-    return OnnxMatcher.load(order.matcher, order.matcher_kind)
+    return OnnxRecognizer.load(order.matcher, order.matcher_kind)
 
 
-def _load_engine(order: Order, judges: Judges) -> tuple[Subjects, Maker]:
+def _load_engine(order: EvaluationConfig, judges: Judges) -> tuple[Subjects, PictureGenerator]:
     engine = load_engine(order.engine, weights=order.weights)
     subjects: Subjects
     if has_shards(order.faces):
         portraits = read_shards(order.faces, split="val")
-        subjects = PortraitSubjects(portraits.pick(_spread(len(portraits), order.num_subjects)), Parser.load())
+        subjects = PortraitSubjects(portraits.pick(_spread(len(portraits), order.num_subjects)), FaceParser.load())
     else:
         photos = list_images(order.faces)
         if not photos:
@@ -136,9 +136,9 @@ def _load_engine(order: Order, judges: Judges) -> tuple[Subjects, Maker]:
                 f"There are no photos and no portraits-*.parquet files in {order.faces}; give one of both."
             )
         chosen = [photos[place] for place in _spread(len(photos), order.num_subjects)]
-        subjects = PhotoSubjects(chosen, Finder.load(), dense_landmarks=engine.dense_landmarks)
+        subjects = PhotoSubjects(chosen, FaceFinder.load(), dense_landmarks=engine.dense_landmarks)
     every = max(1, len(subjects) // order.zone_subjects) if order.zone_subjects else 0
-    maker = EngineMaker(
+    maker = EngineGenerator(
         engine=engine,
         reader=judges.reader,
         scorer=judges.zone_reader,
@@ -154,16 +154,16 @@ def _spread(num: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, num - 1, min(num, most or num)).astype(np.int64)
 
 
-def _load_pairs(order: Order) -> tuple[Subjects, Maker]:
+def _load_pairs(order: EvaluationConfig) -> tuple[Subjects, PictureGenerator]:
     assert order.after is not None
     pairs = dict(pair_photos(order.faces, order.after))
-    finder = Finder.load()
+    finder = FaceFinder.load()
     (target,) = order.targets
-    maker = PairMaker(name=order.engine, after=pairs, target=target, finder=finder)
+    maker = PairGenerator(name=order.engine, after=pairs, target=target, finder=finder)
     return PhotoSubjects(list(pairs), finder, dense_landmarks=False), maker
 
 
-def second_matcher_lines(order: Order) -> IdentityLines | None:
+def second_matcher_lines(order: EvaluationConfig) -> IdentityLines | None:
     """What the second matcher says of all real people of the shards; None without matcher or shards."""
     matcher = _load_matcher(order)
     if not matcher or order.after or not has_shards(order.faces):
@@ -183,7 +183,7 @@ class Progress:
         """One more was judged."""
 
 
-def run(order: Order, folder: Path, *, workers: int = 1, progress: Progress | None = None) -> Run:
+def run(order: EvaluationConfig, folder: Path, *, workers: int = 1, progress: Progress | None = None) -> Run:
     """Judges all subjects; every subject's rows are stored at once, so that a stopped run loses one subject at most.
 
     Args:
@@ -235,7 +235,7 @@ Judged = Iterator[tuple[int, list[dict[str, Any]]]]
 
 
 @contextmanager
-def _workers(order: Order, bench: Bench, workers: int) -> Iterator[Any]:
+def _workers(order: EvaluationConfig, bench: Bench, workers: int) -> Iterator[Any]:
     """A function from places to (place, rows), in any order: here, or in other processes."""
     if workers <= 1:
         yield lambda places: ((place, bench.judge(place)) for place in places)
@@ -262,7 +262,7 @@ _bench: Bench
 """Of a worker process."""
 
 
-def _start(order: Order) -> None:
+def _start(order: EvaluationConfig) -> None:
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process stops the others
     torch.set_num_threads(1)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from reage.data.faces import portrait_to_face
+from reage.data.shards import Portraits
 from reage.errors import ReageError
-from reage.find import Finder
+from reage.faces.finder import FaceFinder
+from reage.faces.segmentation import FaceParser
 from reage.images import list_images, load_image
-from reage.matte import Parser, bare_skin, make_matte
-from reage.portraits import Portraits
 from reage.types import Face, Plane
-
-_SAME_FRAME = np.eye(2, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,44 +51,10 @@ class Subject:
         return bool(np.ptp(self.face.crop.astype(int), axis=-1).max() == 0)
 
 
-def face_of(portraits: Portraits, row: int, parser: Parser) -> Face:
-    """A portrait's crop as the face that a finder would cut from it."""
-    crop, landmarks, dense = portraits.crops[row], portraits.landmarks[row], portraits.dense_landmarks[row]
-    parts = parser.parse(crop)
-    bare = bare_skin(crop, landmarks, parts.skin)
-    return Face(
-        box=_box(len(crop)),
-        score=float(portraits.score[row]),
-        landmarks=landmarks,
-        crop_from_image=_SAME_FRAME,
-        crop=crop,
-        matte=make_matte(bare, parts.hair, landmarks, dense),
-        skin=parts.skin,
-        bare=bare,
-        hair=parts.hair,
-        dense_landmarks=dense,
-    )
-
-
-def in_own_crop(face: Face) -> Face:
-    """The face as if its crop were the whole picture."""
-    return replace(
-        face,
-        box=_box(len(face.crop)),
-        landmarks=face.to_crop(face.landmarks),
-        crop_from_image=_SAME_FRAME,
-        dense_landmarks=None if face.dense_landmarks is None else face.to_crop(face.dense_landmarks),
-    )
-
-
-def _box(side_px: int) -> tuple[float, float, float, float]:
-    return (0.25 * side_px, 0.31 * side_px, 0.75 * side_px, 0.81 * side_px)
-
-
 class PortraitSubjects:
     """The people of shards; give those of the held-out split, from whom no recipe has learned."""
 
-    def __init__(self, portraits: Portraits, parser: Parser) -> None:
+    def __init__(self, portraits: Portraits, parser: FaceParser) -> None:
         self.portraits = portraits
         self._parser = parser
 
@@ -102,7 +67,7 @@ class PortraitSubjects:
         return Subject(
             file=str(known.file[place]),
             person=str(known.person[place]),
-            face=face_of(known, place, self._parser),
+            face=portrait_to_face(known, place, self._parser),
             age_years=float(known.age_years[place]),
             sex=str(known.sex[place]),
         )
@@ -111,7 +76,7 @@ class PortraitSubjects:
 class PhotoSubjects:
     """The largest face of each photo of a folder; nothing else is known of the people."""
 
-    def __init__(self, photos: Sequence[Path], finder: Finder, *, dense_landmarks: bool) -> None:
+    def __init__(self, photos: Sequence[Path], finder: FaceFinder, *, dense_landmarks: bool) -> None:
         self.photos, self._finder, self._dense = list(photos), finder, dense_landmarks
 
     def __len__(self) -> int:
@@ -123,7 +88,9 @@ class PhotoSubjects:
         faces = self._finder.find(load_image(photo).pixels, dense_landmarks=self._dense)
         if not faces:
             return None
-        return Subject(file=photo.name, person=photo.stem, face=in_own_crop(faces[0]), photo=photo, in_photo=faces[0])
+        return Subject(
+            file=photo.name, person=photo.stem, face=faces[0].in_crop_frame(), photo=photo, in_photo=faces[0]
+        )
 
 
 Subjects = PortraitSubjects | PhotoSubjects

@@ -5,7 +5,7 @@ CPU. Differences: the norm inside a SPADE block is taken over the channels of ea
 face agree; the change is a ratio of light and a little colour, not a sum, so that it follows the skin.
 
 Convention:
-    pictures (B, 3, S, S) in [-1, 1]; planes (B, 4, S, S) in [-1, 1]: target map, source map, X, Y (see `reage.zones`);
+    pictures (B, 3, S, S) in [-1, 1]; planes (B, 4, S, S) in [-1, 1]: target map, source map, X, Y (see `reage.faces.geometry`);
     all of one size, a multiple of 8.
 """
 
@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from reage.types import ZONES
 from reage.weights import find_weights, load_torch_weights, made_for
+from reage.zones import ZONES
 
 NUM_PLANES = 4
 _LARGEST_LIGHT, _LARGEST_COLOUR = 1.2, 0.25  # of the change, as logarithms
@@ -40,7 +40,7 @@ class GeneratorConfig:
         widths: channels at 1/2, 1/4 and 1/8 of the picture's side.
         num_blocks: SPADE residual blocks at 1/8.
         hidden: channels of the planes inside a SPADE block.
-        gains: for each of `reage.types.ZONES`, how many times the change of its score the map must show until the
+        gains: for each of `reage.zones.ZONES`, how many times the change of its score the map must show until the
             zone's score changes by as much; measured after training.
         older: how many times the change is made when a face grows older; measured after training.
     """

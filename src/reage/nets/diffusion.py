@@ -1,11 +1,11 @@
 """Latent diffusion bases shaped as Stable Diffusion: the one place that builds, loads and saves them.
 
 A base is an autoencoder, a denoiser that follows a text, a text encoder with its tokenizer, and the schedule of the
-noise (see `reage.nets.ldm`), stored in the folder layout of diffusers. diffusers and transformers are imported only
+noise (see `reage.nets.latent_diffusion`), stored in the folder layout of diffusers. diffusers and transformers are imported only
 when a base is built, loaded or saved.
 
 Convention:
-    pictures (B, 3, S, S) in [-1, 1], S a multiple of `Base.factor`; latents (B, c, S / factor, S / factor), of about
+    pictures (B, 3, S, S) in [-1, 1], S a multiple of `DiffusionBase.factor`; latents (B, c, S / factor, S / factor), of about
     unit deviation; steps (B,) int64, 0 (clean) to 999 (noise); text (B, L, C); outside the nets all in float32.
 """
 
@@ -25,8 +25,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from reage.errors import WeightsError
-from reage.nets.base_folder import INDEX, PROVENANCE, find_base, hash_base, hash_parts, replace_folder
-from reage.nets.ldm import (
+from reage.nets.diffusion_folder import INDEX, PROVENANCE, find_base, hash_base, hash_parts, replace_folder
+from reage.nets.latent_diffusion import (
     AutoencoderConfig,
     DenoiserConfig,
     DiffusionConfig,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AutoencoderConfig",
-    "Base",
+    "DiffusionBase",
     "DenoiserConfig",
     "DiffusionConfig",
     "TextConfig",
@@ -65,7 +65,7 @@ _LEAST_MEMORY = 8e9  # bytes of a GPU below which attention is sliced
 
 
 @dataclass
-class Base:
+class DiffusionBase:
     """A latent diffusion model, ready to be called or trained.
 
     Args:
@@ -143,7 +143,7 @@ class Base:
         text = _for(self.unet, text)
         return self.unet(_for(self.unet, latents), steps.to(self.device), encoder_hidden_states=text).sample.float()
 
-    def to(self, device: str | torch.device) -> Base:
+    def to(self, device: str | torch.device) -> DiffusionBase:
         """The same base, its nets moved there."""
         for part in (self.vae, self.unet, self.text_encoder):
             part.to(device, memory_format=torch.channels_last)  # in which convolutions are fastest
@@ -160,7 +160,7 @@ def _for(part: nn.Module, x: Tensor) -> Tensor:
     return x.to(weight.device, weight.dtype)
 
 
-def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "base") -> Base:
+def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "base") -> DiffusionBase:
     """An untrained base on the CPU; torch's random numbers decide on its weights.
 
     Args:
@@ -173,7 +173,7 @@ def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "b
     """
     require_diffusion()
     with quiet("transformers"), quiet("diffusers"):
-        return Base(
+        return DiffusionBase(
             vae=build_autoencoder(config.autoencoder),
             unet=build_denoiser(config),
             text_encoder=build_text_encoder(config.text, tokenizer),
@@ -186,7 +186,7 @@ def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "b
 # Load
 
 
-def load_base(name: str | Path, device: str = "cpu", half: bool | None = None) -> Base:
+def load_base(name: str | Path, device: str = "cpu", half: bool | None = None) -> DiffusionBase:
     """A trained base that predicts the noise, in evaluation mode, frozen; nothing that filters pictures comes along.
 
     Args:
@@ -244,12 +244,12 @@ def _made_for_a_base(place: Path) -> Iterator[None]:
         ) from error
 
 
-def _read_folder(folder: Path, name: str) -> Base:
+def _read_folder(folder: Path, name: str) -> DiffusionBase:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
     provenance = folder / PROVENANCE
-    return Base(
+    return DiffusionBase(
         scheduler=_make_scheduler(DDIMScheduler.load_config(folder / "scheduler"), folder),
         vae=_read_part(AutoencoderKL, folder / "vae"),
         unet=_read_part(UNet2DConditionModel, folder / "unet"),
@@ -267,7 +267,7 @@ def _read_part(kind: Any, folder: Path) -> Any:
     return part
 
 
-def _read_file(path: Path, name: str) -> Base:
+def _read_file(path: Path, name: str) -> DiffusionBase:
     from diffusers import StableDiffusionPipeline
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -281,7 +281,7 @@ def _read_file(path: Path, name: str) -> Base:
             f"The checkpoint '{path}' has no configs beside it and the hub cannot be reached; put the configs and the "
             f"tokenizer of its base, with their model_index.json, in '{path.with_suffix('')}'."
         ) from error
-    return Base(
+    return DiffusionBase(
         vae=whole.vae,
         unet=whole.unet,
         text_encoder=whole.text_encoder,
@@ -305,7 +305,7 @@ def _make_scheduler(config: Mapping[str, Any], place: str | Path) -> DDIMSchedul
     return scheduler
 
 
-def _check_parts(base: Base) -> None:
+def _check_parts(base: DiffusionBase) -> None:
     """Whether the parts go together: an inpainting denoiser takes more channels, an SDXL one other text."""
     channels, text = base.unet.config.in_channels, base.unet.config.cross_attention_dim
     if (channels, text) != (base.latent_channels, base.text_encoder.config.hidden_size):
@@ -319,7 +319,7 @@ def _check_parts(base: Base) -> None:
 # Save
 
 
-def save_base(folder: str | Path, base: Base, provenance: Mapping[str, Any] | None = None) -> None:
+def save_base(folder: str | Path, base: DiffusionBase, provenance: Mapping[str, Any] | None = None) -> None:
     """Writes a base in the layout of diffusers, in 16 bits; the old folder stays whole until the new one is complete.
 
     `StableDiffusionPipeline.from_pretrained(folder)` reads it too.
@@ -338,7 +338,7 @@ def save_base(folder: str | Path, base: Base, provenance: Mapping[str, Any] | No
         (unfinished / PROVENANCE).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n")
 
 
-def _write_parts(folder: Path, base: Base) -> None:
+def _write_parts(folder: Path, base: DiffusionBase) -> None:
     from diffusers import StableDiffusionPipeline
 
     vae, unet, text_encoder = (copy.deepcopy(part).cpu().half() for part in (base.vae, base.unet, base.text_encoder))

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from reage.types import ZONES
+from reage.zones import ZONES
 
 _NUM_GROUPS = 8
 
@@ -45,7 +45,7 @@ class ScoreNet(nn.Module):
 
         Args:
             latents: (B, C, h, w).
-            zones: (B,) places in `reage.types.ZONES`.
+            zones: (B,) places in `reage.zones.ZONES`.
 
         Returns:
             (B,) in [0, 1].

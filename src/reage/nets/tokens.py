@@ -52,7 +52,7 @@ def build_tokenizer(corpus: Iterable[str], max_tokens: int = 32, folder: str | P
 
 
 def _learn_merges(corpus: Iterable[str], frame: Tokenizer) -> list[tuple[str, str]]:
-    """Pairs of pieces that make the words of the corpus, cut into words as `frame` does."""
+    """PairedLatents of pieces that make the words of the corpus, cut into words as `frame` does."""
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
     from tokenizers.trainers import BpeTrainer

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reage.nets.denoise import FROM_NOTHING, DenoiseConfig, draw_pictures
-from reage.nets.diffusion import Base
+from reage.nets.diffusion import DiffusionBase
+from reage.nets.sampling import FROM_NOISE, SamplingConfig, generate_pictures
 from reage.types import Pixels
 
 
 def draw_faces(
-    base: Base, prompts: Sequence[str], num_each: int, seed: int = 0, config: DenoiseConfig = FROM_NOTHING
+    base: DiffusionBase, prompts: Sequence[str], num_each: int, seed: int = 0, config: SamplingConfig = FROM_NOISE
 ) -> Pixels:
     """A sheet with a row for each prompt; the pictures of a column share their noise.
 
@@ -27,5 +27,5 @@ def draw_faces(
         (R P, num_each P, 3) for R prompts and pictures of P px.
     """
     return np.concatenate(
-        [np.concatenate(list(draw_pictures(base, prompt, num_each, seed, config)), 1) for prompt in prompts]
+        [np.concatenate(list(generate_pictures(base, prompt, num_each, seed, config)), 1) for prompt in prompts]
     )

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reage.data.shards import Portraits
 from reage.engines.prototype.frame import UNIT_PX, crop_places, to_face_units, to_frame_px
 from reage.engines.prototype.texture import (
     BAND_SIGMAS_PX,
@@ -24,7 +25,6 @@ from reage.engines.prototype.texture import (
 from reage.engines.prototype.wrinkles import DETAIL_SIGMA_PX, DETAIL_STEP, traits
 from reage.errors import ReageError
 from reage.images import geometry
-from reage.portraits import Portraits
 from reage.types import Pixels, Plane
 
 MODEL_PX = 128
@@ -42,7 +42,7 @@ MIRRORED = np.concatenate([np.arange(run[0], run[-1] - 1, -1) for run in (*_MIRR
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrototypeConfig:
+class PrototypeFitConfig:
     """Everything the fit depends on.
 
     Args:
@@ -87,7 +87,7 @@ class _Faces:
 
 
 def fit_prototype(
-    portraits: Portraits, find_skin: Callable[[Pixels], Plane], config: PrototypeConfig
+    portraits: Portraits, find_skin: Callable[[Pixels], Plane], config: PrototypeFitConfig
 ) -> tuple[dict[str, NDArray[Any]], dict[str, object]]:
     """Tensors and config of the engine's weights.
 
@@ -263,7 +263,7 @@ def _fit_shape(faces: _Faces, mean: NDArray[np.float64]) -> NDArray[np.float32]:
     return found[[1, 2, 4]].reshape(3, 68, 2).astype(np.float32)
 
 
-def _donors(faces: _Faces, beard: NDArray[np.float32], config: PrototypeConfig) -> dict[str, NDArray[Any]]:
+def _donors(faces: _Faces, beard: NDArray[np.float32], config: PrototypeFitConfig) -> dict[str, NDArray[Any]]:
     """Detail layers of older faces without beard, the oldest and most marked of both sexes and all skin tones."""
     shown = faces.is_skin[:, *_box(*_BARE_SKIN)].mean((1, 2))
     fit = (faces.age_years >= config.donor_from_years) & (beard < config.beard_score) & (shown > config.donor_skin)

@@ -1,162 +1,152 @@
-"""A run is a function: each recipe trains one set of shipped weights from shards and returns the file's content."""
+"""The recipes: each name stands for a full configuration and the function that trains with it.
+
+A configuration is a frozen dataclass; `reage training show NAME` prints it, and it is stored inside the weights file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import reage
+from reage.data.shards import read_shards
 from reage.errors import ReageError
-from reage.portraits import Portraits, read_shards
-from reage.training.journal import make_folder, watch_loss
-from reage.training.run import DEFAULT_BASE, Run, Weights, find_commit
+from reage.training.logger import make_folder
+from reage.training.runner import DEFAULT_BASE, RunContext, find_commit
 from reage.weights import save_weights
 
-if TYPE_CHECKING:
-    from reage.nets.diffusion import Base
-    from reage.training.zones import ZoneRecipe
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to make a weights file.
+
+    Args:
+        module: where both functions are.
+        config: name of the function that returns the configuration.
+        run: name of the function (config, portraits, context) that returns tensors and config, or a diffusion base.
+        summary: what comes out, how long that takes, and the weights that it needs.
+    """
+
+    module: str
+    config: str
+    run: str
+    summary: str
+
+    def load_config(self) -> Any:
+        """The configuration."""
+        return getattr(import_module(self.module), self.config)()
+
+    def load_run(self) -> Any:
+        """The function that trains."""
+        return getattr(import_module(self.module), self.run)
 
 
-def parts(portraits: Portraits, run: Run) -> Weights:
-    """The parser of skin and hair; about 5 minutes on one core."""
-    from reage.training.parser import ParserRecipe, describe, train_parser
+_MEASURES = "reage.training.measures"
 
-    recipe = ParserRecipe()
-    net = train_parser(recipe, portraits, run.checkpoint, watch_loss(run.journal))
-    return dict(net.state_dict()), describe(recipe)
-
-
-def prototype(portraits: Portraits, run: Run) -> Weights:
-    """The `prototype` engine; about a minute. Needs the weights `parts`."""
-    from reage.matte import Parser
-    from reage.training.prototype import PrototypeConfig, fit_prototype
-
-    parser = Parser.load()
-    training = portraits.pick(portraits.split == "train")
-    return fit_prototype(training, lambda crop: parser.parse(crop).skin, PrototypeConfig())
-
-
-def amgan(portraits: Portraits, run: Run) -> Weights:
-    """The `amgan` engine; an hour on two cores. Needs the weights `prototype`, `parts`, `age-a` and `zones-a`."""
-    from dataclasses import replace
-
-    from rich.progress import track
-
-    from reage.engines.prototype import PrototypeEngine
-    from reage.training.amgan import AmganRecipe, describe, train_amgan
-    from reage.training.deck import Deck
-    from reage.training.gains import measure_gains, measure_older
-    from reage.training.lessons import LESSON_PX, Lessons, Teacher, make_lessons
-    from reage.training.samples import Watcher
-    from reage.training.stored import load_arrays, save_arrays
-
-    recipe, stored = AmganRecipe(), run.checkpoint.with_suffix(".lessons.npz")
-    if not stored.exists():
-        prototype = PrototypeEngine.load()
-        prototype.strengths = replace(prototype.strengths, shape=recipe.teacher_shape)
-        training, teacher = portraits.pick(portraits.split == "train"), Teacher.load(prototype)
-        save_arrays(stored, make_lessons(training, teacher, LESSON_PX, lambda rows: track(rows, "lessons")))
-    deck = Deck(load_arrays(stored, Lessons), recipe.deck)
-    watch = Watcher(run.journal, recipe, deck) if run.journal else None
-    net = train_amgan(recipe, deck, run.checkpoint, watch)
-    return dict(net.generator.state_dict()), describe(recipe, measure_gains(net, deck), measure_older(net, deck))
-
-
-def ldm_small(portraits: Portraits, run: Run) -> Base:
-    """The base of the `ldla` engine; 100 minutes on two cores. Needs the weights `parts` and `zones-a`."""
-    from reage.training.diffusion import fit_base
-
-    return fit_base(portraits, run)
-
-
-def ldla(portraits: Portraits, run: Run) -> Weights:
-    """The `ldla` engine; three and a half hours on two cores. Needs its base (`ldm-small`) and what that needs."""
-    from reage.training.diffusion import fit_ldla
-
-    return fit_ldla(portraits, run)
-
-
-def age_a(portraits: Portraits, run: Run) -> Weights:
-    """The estimator that reads ages at run time; about 7 minutes on one core."""
-    from reage.training import age_estimator
-
-    return age_estimator.train_weights(age_estimator.age_a(), portraits, run.checkpoint, watch_loss(run.journal))
-
-
-def age_b(portraits: Portraits, run: Run) -> Weights:
-    """The estimator that only judges; about 7 minutes on one core."""
-    from reage.training import age_estimator
-
-    return age_estimator.train_weights(age_estimator.age_b(), portraits, run.checkpoint, watch_loss(run.journal))
-
-
-def zones_a(portraits: Portraits, run: Run) -> Weights:
-    """The scorer of zones that reads; about 5 minutes on one core. Needs the weights `parts`."""
-    from reage.training import zones
-
-    return _fit_zones(zones.zones_a(), portraits)
-
-
-def zones_b(portraits: Portraits, run: Run) -> Weights:
-    """The scorer of zones that only judges; about 5 minutes on one core. Needs the weights `parts`."""
-    from reage.training import zones
-
-    return _fit_zones(zones.zones_b(), portraits)
-
-
-def _fit_zones(recipe: ZoneRecipe, portraits: Portraits) -> Weights:
-    from reage.matte import Parser
-    from reage.training.zones import fit_zone_scorer
-
-    parser = Parser.load()
-    return fit_zone_scorer(recipe, portraits.pick(portraits.split == "train"), parser.parse)
-
-
-RECIPES: MappingProxyType[str, Callable[[Portraits, Run], Weights | Base]] = MappingProxyType(
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "age-a": age_a,
-        "age-b": age_b,
-        "amgan": amgan,
-        "ldla": ldla,
-        "ldm-small": ldm_small,
-        "parts": parts,
-        "prototype": prototype,
-        "zones-a": zones_a,
-        "zones-b": zones_b,
+        "age-a": Recipe(
+            f"{_MEASURES}.age_estimator",
+            "age_a",
+            "run",
+            "the age estimator that engines and commands use; about 7 minutes on one core",
+        ),
+        "age-b": Recipe(
+            f"{_MEASURES}.age_estimator",
+            "age_b",
+            "run",
+            "the age estimator that only judges; about 7 minutes on one core",
+        ),
+        "amgan": Recipe(
+            "reage.training.amgan.train",
+            "amgan",
+            "run",
+            "the `amgan` engine; an hour on two cores; needs prototype, face-parser, age-a and zones-a",
+        ),
+        "face-parser": Recipe(
+            f"{_MEASURES}.face_parser",
+            "face_parser",
+            "run",
+            "the parser of skin and hair; about 5 minutes on one core",
+        ),
+        "ldla": Recipe(
+            "reage.training.ldla.train",
+            "ldla",
+            "run",
+            "the `ldla` engine; three and a half hours on two cores; needs its base and what that needs",
+        ),
+        "ldm-small": Recipe(
+            "reage.training.diffusion.train",
+            "ldm_small",
+            "run",
+            "the base of the `ldla` engine; 100 minutes on two cores; needs face-parser and zones-a",
+        ),
+        "prototype": Recipe(
+            "reage.training.prototype",
+            "prototype",
+            "run",
+            "the `prototype` engine; about a minute; needs face-parser",
+        ),
+        "zones-a": Recipe(
+            f"{_MEASURES}.zone_scorer",
+            "zones_a",
+            "run",
+            "the zone scorer that engines and commands use; about 5 minutes on one core; needs face-parser",
+        ),
+        "zones-b": Recipe(
+            f"{_MEASURES}.zone_scorer",
+            "zones_b",
+            "run",
+            "the zone scorer that only judges; about 5 minutes on one core; needs face-parser",
+        ),
     }
 )
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        ReageError: when there is none.
+    """
+    if name not in RECIPES:
+        raise ReageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
+    return RECIPES[name]
 
 
 def train(
     name: str,
     shards: str | Path,
     out: str | Path | None = None,
-    journal: str | Path | None = None,
+    log_dir: str | Path | None = None,
     base: str = DEFAULT_BASE,
 ) -> Path:
     """Runs a recipe and writes its weights with their config, seed and commit inside.
 
     Args:
         name: of the recipe and of the weights.
-        shards: folder of portraits made by `prepare`.
+        shards: folder of portraits made by `reage training prepare`.
         out: weights file, of a base the folder; by default NAME.safetensors in the current folder.
-        journal: folder for the losses, of this run alone; None keeps none.
-        base: of recipes that go on from one.
+        log_dir: folder for the losses, of this run alone; None keeps none.
+        base: latent diffusion base of recipes that fine-tune one.
 
     Raises:
         ReageError: when there is no such recipe, the shards cannot be read, or the folder cannot be made.
     """
-    if name not in RECIPES:
-        raise ReageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
+    recipe = find_recipe(name)
     path = Path(out or f"{name}.safetensors")
-    run = Run(checkpoint=path.with_suffix(".checkpoint"), journal=Path(journal) if journal else None, base=base)
+    context = RunContext(
+        checkpoint=path.with_suffix(".checkpoint"), log_dir=Path(log_dir) if log_dir else None, base=base
+    )
     portraits = read_shards(shards)
-    if run.journal:
-        make_folder(run.journal)
+    if context.log_dir:
+        make_folder(context.log_dir)
     origin = {"name": name, "commit": find_commit(), "version": reage.__version__}
-    made = RECIPES[name](portraits, run)
+    made = recipe.load_run()(recipe.load_config(), portraits, context)
     if isinstance(made, tuple):
         tensors, config = made
         save_weights(path, tensors, {**config, **origin})

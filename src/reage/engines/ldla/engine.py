@@ -12,32 +12,43 @@ import torch
 from numpy.typing import NDArray
 
 from reage.engines.base import Condition
-from reage.engines.ldla.denoise import SquareOrder, redraw
-from reage.engines.ldla.dose import DoseConfig, find_doses
+from reage.engines.ldla.change_scale import ChangeScaleConfig, find_change_scales
+from reage.engines.ldla.redraw import PatchEdit, redraw
 from reage.errors import EngineError, WeightsError
+from reage.faces.geometry import bare_masks
+from reage.faces.patches import (
+    FACE,
+    PATCHES_OF_ZONE,
+    cut_patches,
+    fine_face_px,
+    paste_patches,
+    patch_from_crop,
+    zone_of_patch,
+)
+from reage.faces.zone_scorer import ZoneScorer
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
-from reage.nets.denoise import DenoiseConfig, denoise, draw_noise
-from reage.nets.diffusion import Base, load_base
+from reage.nets.diffusion import DiffusionBase, load_base
 from reage.nets.lora import take_in
-from reage.plan import expected_score, typical_score
-from reage.prompts import NEUTRAL, NOTHING
-from reage.squares import FACE, PARTS, cut_squares, fine_face_px, paste_squares, square_from_crop, zone_of
-from reage.types import ZONES, Aged, Face, Plan, Reading
+from reage.nets.sampling import SamplingConfig, denoise, draw_noise
+from reage.plan import expected_score
+from reage.prompts import NEUTRAL, UNCONDITIONAL
+from reage.types import Aged, CompletePlan, Face, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
-from reage.zone_scores import ZoneScorer
-from reage.zones import bare_masks
+from reage.zones import ZONES, typical_score, zone_row
 
-_SHADED = ("crows_feet", "under_eye", "nasolabial", "lip_corners")
-"""Zones whose age is also in broad light and shade; of the others only what is finer is changed."""
 _COARSE = 0.12
 """Sigma of what is broad, shares of a square's side."""
 
 
-REFINER = DenoiseConfig(noise_strength=0.15, steps=6, guidance=1.0, grain=1.0, reach=math.inf)
+REFINER = SamplingConfig(
+    noise_strength=0.15, num_inference_steps=6, guidance_scale=1.0, added_noise=1.0, max_guidance_step=math.inf
+)
 """A second pass over the face that changes little."""
-UNTAUGHT = DenoiseConfig(noise_strength=0.4, steps=20, guidance=5.0, grain=1.0, reach=math.inf)
+UNTAUGHT = SamplingConfig(
+    noise_strength=0.4, num_inference_steps=20, guidance_scale=5.0, added_noise=1.0, max_guidance_step=math.inf
+)
 """For a base that has not learned from pairs: it can only redraw a zone that is half noise."""
 
 
@@ -53,9 +64,9 @@ class LdlaConfig:
         skipped_below: a zone whose score changes by less stays as it is.
     """
 
-    zones: DenoiseConfig = field(default_factory=DenoiseConfig)
-    dose: DoseConfig | None = field(default_factory=DoseConfig)
-    refiner: DenoiseConfig | None = None
+    zones: SamplingConfig = field(default_factory=SamplingConfig)
+    dose: ChangeScaleConfig | None = field(default_factory=ChangeScaleConfig)
+    refiner: SamplingConfig | None = None
     skipped_below: float = 0.03
 
     @classmethod
@@ -80,7 +91,7 @@ class LdlaEngine:
     zone_driven = True
     ages = (20.0, 85.0)
 
-    def __init__(self, base: Base, digest: str, config: LdlaConfig | None = None) -> None:
+    def __init__(self, base: DiffusionBase, digest: str, config: LdlaConfig | None = None) -> None:
         self.weights_hash = digest
         self.config = config or LdlaConfig()
         self.base = base
@@ -128,76 +139,81 @@ class LdlaEngine:
         return cls(loaded, weights_hash(path), config)
 
     @torch.inference_mode()
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The crop with the zones as the plan wants them; all else keeps every bit."""
         orders = self.find_orders(reading, plan)
         if not orders or plan.strength == 0:
             return Aged(crop=face.crop.copy())
         names = [order.square for order in orders]
-        masks = bare_masks(face, list(dict.fromkeys(map(zone_of, names))))
-        squares = self.change_squares(face, orders, plan.seed)
+        masks = bare_masks(face, list(dict.fromkeys(map(zone_of_patch, names))))
+        squares = self.change_patches(face, orders, plan.seed)
 
         def paste(changes: NDArray[np.float32]) -> NDArray[np.float32]:
             """(S, S, 1) of light alone."""
-            pasted = paste_squares(changes, face.to_crop(face.landmarks), names, masks, len(face.crop))
+            pasted = paste_patches(changes, face.to_crop(face.landmarks), names, masks, len(face.crop))
             return pasted.mean(-1, keepdims=True)
 
         if self.config.dose is not None:
-            doses = self._find_doses(face, paste(squares), reading, orders, self.config.dose)
-            squares *= np.array([doses.get(zone_of(name), 1.0) for name in names], np.float32)[:, None, None, None]
+            doses = self._find_change_scales(face, paste(squares), reading, orders, self.config.dose)
+            squares *= np.array([doses.get(zone_of_patch(name), 1.0) for name in names], np.float32)[
+                :, None, None, None
+            ]
         change = plan.strength * paste(squares)
         if self.config.refiner is not None:
             reach = np.sum(list(masks.values()), axis=0)[..., None]
             change = change + reach * self._blend(face, change, plan.seed, self.config.refiner).mean(-1, keepdims=True)
         return Aged(crop=to_pixels(face.crop + change))
 
-    def find_orders(self, reading: Reading, plan: Plan) -> list[SquareOrder]:
+    def find_orders(self, reading: Reading, plan: CompletePlan) -> list[PatchEdit]:
         """What is asked of each zone, by name or with the age; those that would hardly change are left out."""
-        assert plan.age is not None
-        assert plan.age_from is not None
         orders = []
         for zone in ZONES:
             now = reading.zones.get(zone, typical_score(zone, plan.age_from))
             asked = plan.zones.get(zone, expected_score(zone, now, plan.age_from, plan.age))
             if abs(asked - now) >= self.config.skipped_below:
-                orders += [SquareOrder(part, now, asked) for part in PARTS[zone]]
+                orders += [PatchEdit(part, now, asked) for part in PATCHES_OF_ZONE[zone]]
         return orders
 
-    def change_squares(self, face: Face, orders: list[SquareOrder], seed: int) -> NDArray[np.float32]:
+    def change_patches(self, face: Face, orders: list[PatchEdit], seed: int) -> NDArray[np.float32]:
         """(K, P, P, 3) change of each square, levels."""
         names = [order.square for order in orders]
-        squares = cut_squares(face.crop, face.to_crop(face.landmarks), names, self.base.picture_px)
+        squares = cut_patches(face.crop, face.to_crop(face.landmarks), names, self.base.picture_px)
         x = to_net(squares).to(self.base.device)
         aged, still = (to_levels(part) for part in redraw(self.base, x, orders, seed, self.config.zones))
         return np.stack([_without_shade(one, name) for one, name in zip(aged - still, names, strict=True)])
 
-    def _find_doses(
-        self, face: Face, change: NDArray[np.float32], reading: Reading, orders: list[SquareOrder], config: DoseConfig
+    def _find_change_scales(
+        self,
+        face: Face,
+        change: NDArray[np.float32],
+        reading: Reading,
+        orders: list[PatchEdit],
+        config: ChangeScaleConfig,
     ) -> dict[str, float]:
         """How many times its change each zone that shows is to be given; (S, S, 1) is that of all zones."""
         seen = face.matte[..., None] * change
-        asked = {zone_of(order.square): order.asked for order in orders}
+        asked = {zone_of_patch(order.square): order.asked for order in orders}
         now = {zone: reading.zones[zone] for zone in asked if zone in reading.zones}
-        return find_doses(
+        return find_change_scales(
             now,
             asked,
             lambda dose: self._scorer.measure(replace(face, crop=to_pixels(face.crop + dose * seen))),
             config,
         )
 
-    def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: DenoiseConfig) -> NDArray[np.float32]:
+    def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: SamplingConfig) -> NDArray[np.float32]:
         """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
         base, side, landmarks = self.base, fine_face_px(self.base.picture_px), face.to_crop(face.landmarks)
-        square = cut_squares(to_pixels(face.crop + change), landmarks, [FACE], side)
+        square = cut_patches(to_pixels(face.crop + change), landmarks, [FACE], side)
         latents = base.encode(to_net(square).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)
-        blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([NOTHING]), config)
+        blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([UNCONDITIONAL]), config)
         added = to_levels(base.decode(blended)) - to_levels(base.decode(latents))
-        crop_from_square = geometry.invert(square_from_crop(FACE, landmarks, len(face.crop), side))
-        return geometry.warp(added[0], crop_from_square, len(face.crop), len(face.crop), edge="zero")
+        crop_from_patch = geometry.invert(patch_from_crop(FACE, landmarks, len(face.crop), side))
+        return geometry.warp(added[0], crop_from_patch, len(face.crop), len(face.crop), edge="zero")
 
 
 def _without_shade(change: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if name.split(".")[0] in _SHADED:
+    if zone_row(zone_of_patch(name)).coarse_shading:
         return change
     return change - np.stack([geometry.blur(plane, _COARSE * len(change)) for plane in np.moveaxis(change, -1, 0)], -1)

@@ -10,24 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.engines.base import Condition
-from reage.engines.prototype.frame import (
-    FRAME_PX,
-    crop_places,
-    frame_grid,
-    frame_places,
-    shape_shift,
-    to_face_units,
-)
+from reage.engines.prototype.frame import FRAME_PX, crop_places, frame_grid, frame_places, shape_shift, to_face_units
 from reage.engines.prototype.hair import hair_change
-from reage.engines.prototype.texture import (
-    LOG_FLOOR,
-    LUMINANCE,
-    covariates,
-    from_log,
-    skin_colour,
-    split_bands,
-    to_log,
-)
+from reage.engines.prototype.texture import LOG_FLOOR, LUMINANCE, covariates, from_log, skin_colour, split_bands, to_log
 from reage.engines.prototype.wrinkles import (
     Donors,
     beard_mask,
@@ -38,11 +23,12 @@ from reage.engines.prototype.wrinkles import (
     skin_only,
     traits,
 )
+from reage.faces.geometry import FACE_PER_CROP, ellipse_mask
+from reage.faces.segmentation import colourfulness, face_oval
 from reage.images import geometry
-from reage.matte import colourfulness, face_oval
-from reage.types import Aged, Face, Plan, Plane, Reading
+from reage.types import Aged, CompletePlan, Face, Plane, Reading
 from reage.weights import find_weights, load_weights, made_for, weights_hash
-from reage.zones import FACE_PER_CROP, Ellipse, ellipse_mask
+from reage.zones import Ellipse
 
 _HUE_SIGMA_PX = 3.0
 """Colour changes smoothly: what is finer, px of the pixel models, is make-up and glasses of the training set."""
@@ -116,10 +102,8 @@ class PrototypeEngine:
         with made_for(path, "the prototype engine"):
             return cls(load_weights(path)[0], weights_hash(path))
 
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The crop with the change between `plan.age_from` and `plan.age`, times `plan.strength`."""
-        assert plan.age is not None
-        assert plan.age_from is not None
         assert face.dense_landmarks is not None
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
         if new == old or plan.strength == 0:

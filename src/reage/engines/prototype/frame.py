@@ -1,6 +1,6 @@
 """The common shape: an average face, and thin-plate warps between it and a person's crop.
 
-Convention: face units (see `reage.zones`) for points; the mean frame is a square picture of `FRAME_PX` in which the
+Convention: face units (see `reage.faces.geometry`) for points; the mean frame is a square picture of `FRAME_PX` in which the
 average face always has the same features at the same pixels, `UNIT_PX` px to a face unit.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP, face_grid
 from reage.images import geometry
 from reage.types import Plane
-from reage.zones import EYES_IN_CROP, FACE_PER_CROP, face_grid
 
 FRAME_PX = 256
 UNIT_PX = 75.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from reage.engines.prototype.texture import LOG_FLOOR, LUMINANCE
+from reage.faces.geometry import FACE_PER_CROP
 from reage.images import geometry
 from reage.types import Plane
-from reage.zones import FACE_PER_CROP
 
 FIRST_GREY_YEARS, ALL_GREY_YEARS = 38.0, 80.0
 SILVER, BROWN = 0.60, 0.28

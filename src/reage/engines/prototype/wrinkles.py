@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.engines.prototype.frame import FRAME_PX, frame_grid, to_frame_px
+from reage.faces.geometry import ellipse_mask
 from reage.images import geometry
 from reage.types import Plane
-from reage.zones import Ellipse, ellipse_mask
+from reage.zones import Ellipse
 
 DETAIL_SIGMA_PX = 4.0
 """Everything finer than this, px of the mean frame, is detail."""

@@ -1,0 +1,1 @@
+"""Faces as data: shards of aligned portraits, their split, and augmentation."""

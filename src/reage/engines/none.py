@@ -1,0 +1,30 @@
+"""The engine that changes nothing: the baseline of every measurement, and the double of an engine in tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from reage.engines.base import Condition
+from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Aged, CompletePlan, Face, Reading
+
+
+class NoOpEngine:
+    """Returns the crop as it came, so that the picture comes back bit for bit."""
+
+    name = "none"
+    summary = "changes nothing: the baseline"
+    accepts: frozenset[Condition] = frozenset({"age", "zones"})
+    dense_landmarks = False
+    zone_driven = False
+    ages = (float(YOUNGEST_TARGET), float(OLDEST_TARGET))
+    weights_hash = ""
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
+        """There is nothing to read."""
+        return cls()
+
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
+        """The crop itself."""
+        return Aged(crop=face.crop.copy())

@@ -1,0 +1,54 @@
+"""Whether a face grows older step by step, evenly, and at what cost in identity.
+
+Convention:
+    a progression is a row: readings (N, K) of N faces at K >= 2 rising levels. What is told for each face is meant to
+    be averaged with `numpy.mean` and given an interval by `metrics.bootstrap_interval`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.evaluation.metrics.statistics import Values, steps_up
+
+TOLERANCE_YEARS, TOLERANCE_SCORE = 1.0, 0.02
+"""A fall that is no fall: of a reading in years, and of a zone's score."""
+
+
+def rising_steps(readings: Values, tolerance: float) -> Values:
+    """(N,) share in [0, 1] of the steps of each face that do not fall by more than the tolerance."""
+    return (np.diff(readings, axis=1) >= -tolerance).mean(1)
+
+
+def rising_faces(readings: Values, tolerance: float) -> NDArray[np.bool_]:
+    """(N,) whether all steps of a face rise so."""
+    return np.array([steps_up(row, tolerance) for row in readings], bool)
+
+
+def unevenness(steps: Values) -> Values:
+    """How much the largest step of each face stands out: 1 for even steps, K for a single jump among K; 2 is fair.
+
+    Args:
+        steps: (N, K) distances of neighbouring pictures, such as LPIPS, 0 or more.
+
+    Returns:
+        (N,) largest by mean step; 1 where nothing changes.
+    """
+    steps = np.asarray(steps, np.float64)
+    mean = steps.mean(1)
+    return np.divide(steps.max(1), mean, out=np.ones_like(mean), where=mean != 0)
+
+
+def slopes(levels: Values, scores: Values) -> Values:
+    """How fast each face's score changes with the level: of identity, its decay.
+
+    Args:
+        levels: (K,) not all equal, such as target ages.
+        scores: (N, K) of each face at each level, such as its cosine with the source.
+
+    Returns:
+        (N,) least-squares slopes, score by level.
+    """
+    centred = np.asarray(levels, np.float64) - np.mean(levels)
+    return np.asarray(scores) @ centred / (centred @ centred)

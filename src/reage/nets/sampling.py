@@ -1,0 +1,139 @@
+"""Sampling from a diffusion base: noise is added to latents and removed under a prompt, by deterministic DDIM.
+
+DDIM: arXiv 2010.02502; classifier-free guidance: arXiv 2207.12598.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Generator, Tensor
+
+from reage.errors import EngineError
+from reage.images.tensors import from_net
+from reage.nets.diffusion import DiffusionBase
+from reage.prompts import UNCONDITIONAL
+from reage.types import Pixels
+
+if TYPE_CHECKING:
+    from diffusers import DDIMScheduler
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How latents are noised and denoised.
+
+    Args:
+        noise_strength: LDLA's γ_n, above 0 to 1: noise level that is started from, as a share of the whole schedule.
+        num_inference_steps: LDLA's γ_inf: denoising steps from there.
+        guidance_scale: LDLA's γ_g, 0 to 20: scale of classifier-free guidance; 1 does without.
+        added_noise: share of the noise of that level that is really added, 0 to 1. Without any, all detail is kept
+            in the latents, but the denoiser must have been trained on latents without noise.
+        max_guidance_step: upper limit of guidance_scale times the share of the remaining noise that a step removes.
+            A late step removes most of it anyway and would overshoot.
+
+    Raises:
+        EngineError: when a value is outside its range.
+    """
+
+    noise_strength: float = 0.02
+    num_inference_steps: int = 5
+    guidance_scale: float = 10.0
+    added_noise: float = 0.0
+    max_guidance_step: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.noise_strength <= 1:
+            raise EngineError(f"The noise strength is {self.noise_strength:g}; it must be above 0 and at most 1.")
+        if not 1 <= self.num_inference_steps <= 1000 * self.noise_strength:
+            most = int(1000 * self.noise_strength)
+            raise EngineError(
+                f"{self.num_inference_steps} denoising steps are asked for; at this noise strength, give 1 to {most}."
+            )
+        if not 0 <= self.guidance_scale <= 20:
+            raise EngineError(f"The guidance scale is {self.guidance_scale:g}; it must be a number from 0 to 20.")
+        if not 0 <= self.added_noise <= 1:
+            raise EngineError(f"The added noise is {self.added_noise:g}; it must be a number from 0 to 1.")
+        if not self.max_guidance_step > 0:
+            raise EngineError(f"The largest guided step is {self.max_guidance_step:g}; it must be a number above 0.")
+
+
+def draw_noise(base: DiffusionBase, seed: int, num: int, side: int) -> Tensor:
+    """(num, c, side, side) noise; each map depends on the seed and on its place alone."""
+    shape = (base.latent_channels, side, side)
+    maps = [torch.randn(shape, generator=Generator().manual_seed(num * seed + place)) for place in range(num)]
+    return torch.stack(maps).to(base.device)
+
+
+def denoise(
+    base: DiffusionBase, latents: Tensor, noise: Tensor, text: Tensor, uncond: Tensor, config: SamplingConfig
+) -> Tensor:
+    """Latents denoised under a prompt.
+
+    Args:
+        base: that made the latents.
+        latents: (B, c, h, w).
+        noise: (B, c, h, w).
+        text: (B, L, C) embedded prompts.
+        uncond: (1, L, C) the embedded empty prompt.
+        config: noise, steps and guidance.
+
+    Returns:
+        (B, c, h, w).
+    """
+    scheduler, num = base.scheduler, len(latents)
+    scheduler.set_timesteps(max(config.num_inference_steps, round(config.num_inference_steps / config.noise_strength)))
+    steps = scheduler.timesteps[-config.num_inference_steps :].to(latents.device)
+    now = scheduler.add_noise(latents, config.added_noise * noise, steps[:1].expand(num))
+    texts = torch.cat([text, uncond.expand(num, -1, -1)])
+    for step, guidance_scale in zip(steps, _limit_guidance(scheduler, steps, config), strict=True):
+        now = scheduler.step(_predict_noise(base, now, step, texts, guidance_scale), step, now).prev_sample
+    return now
+
+
+def _limit_guidance(scheduler: DDIMScheduler, steps: Tensor, config: SamplingConfig) -> list[float]:
+    """The guidance scale of each step, lower where a step removes much of the remaining noise."""
+    alpha_bar = torch.cat([scheduler.alphas_cumprod[steps.cpu()], scheduler.final_alpha_cumprod.reshape(1)])
+    sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
+    return (config.max_guidance_step / (1 - sigma[1:] / sigma[:-1])).clamp(max=config.guidance_scale).tolist()
+
+
+def _predict_noise(base: DiffusionBase, latents: Tensor, step: Tensor, texts: Tensor, guidance_scale: float) -> Tensor:
+    """The noise in latents (B, c, h, w) under B prompts, with classifier-free guidance away from B empty ones."""
+    num = len(latents)
+    if guidance_scale == 1:
+        return base.predict(latents, step.expand(num), texts[:num])
+    noise_pred_cond, noise_pred_uncond = base.predict(latents.repeat(2, 1, 1, 1), step.expand(2 * num), texts).chunk(2)
+    return noise_pred_uncond + guidance_scale * (noise_pred_cond - noise_pred_uncond)
+
+
+FROM_NOISE = SamplingConfig(
+    noise_strength=1.0, num_inference_steps=30, guidance_scale=3.0, added_noise=1.0, max_guidance_step=math.inf
+)
+"""For pictures that are generated from noise alone."""
+
+_BATCH_SIZE = 8
+
+
+@torch.inference_mode()
+def generate_pictures(
+    base: DiffusionBase, prompt: str, count: int, seed: int = 0, config: SamplingConfig = FROM_NOISE
+) -> Iterator[Pixels]:
+    """Pictures (P, P, 3) generated from noise; every prompt starts from the same noise.
+
+    Args:
+        base: of pictures of P px.
+        prompt: see `reage.prompts`.
+        count: number of pictures.
+        seed: of the noise.
+        config: with a noise strength of 1.
+    """
+    noise = draw_noise(base, seed, count, base.picture_px // base.factor)
+    text, uncond = base.embed([prompt]), base.embed([UNCONDITIONAL])
+    for batch in noise.split(_BATCH_SIZE):
+        latents = denoise(base, torch.zeros_like(batch), batch, text.expand(len(batch), -1, -1), uncond, config)
+        yield from from_net(base.decode(latents))

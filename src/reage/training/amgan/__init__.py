@@ -1,0 +1,1 @@
+"""AMGAN (arXiv 2008.10960): dataset, losses, training and calibration."""

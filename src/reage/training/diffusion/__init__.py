@@ -1,0 +1,1 @@
+"""The small latent diffusion base: datasets, autoencoder and denoiser."""

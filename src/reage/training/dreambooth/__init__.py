@@ -1,0 +1,1 @@
+"""Identity-preserving aging (arXiv 2307.08585): DreamBooth on one person."""

@@ -1,0 +1,1 @@
+"""The nets and fits that measure: age estimators, zone scorers, face parser, recognizer."""
