@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +19,8 @@ from reage.data.split import split_of
 from reage.engines import load_engine
 from reage.errors import ImageError, ReageError
 from reage.nets.diffusion_folder import INDEX, PROVENANCE
-from reage.training.recipes import RECIPES, train
-from reage.types import Face, Plan, Reading
+from reage.training.recipes import RECIPES, find_recipe, train
+from reage.types import CompletePlan, Face, Reading
 from reage.weights import SHIPPED, find_weights, load_weights
 
 
@@ -36,7 +38,34 @@ def test_shipped_weights_say_how_they_came_about(name: str) -> None:
     assert told["version"]
 
 
-@pytest.mark.parametrize("name", ["magic", "", "Parts"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_shipped_weights_hold_the_fields_of_todays_configuration(name: str) -> None:
+    """So that a run can be repeated from the file: same names at every level, whatever the values."""
+    folder = SHIPPED / name
+    if folder.is_dir():
+        stored = json.loads((folder / PROVENANCE).read_text())
+        config = asdict(find_recipe(name).load_config())
+        assert {"autoencoder", "denoiser", "face_denoiser"} <= set(stored) & set(config)
+        for part in ("autoencoder", "denoiser", "face_denoiser"):
+            assert field_names(stored[part]) == field_names(config[part])
+    else:
+        stored = load_weights(find_weights(name))[1]["recipe"]
+        assert field_names(stored) == field_names(asdict(find_recipe(name).load_config()))
+
+
+def field_names(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {name: field_names(value) for name, value in values.items()}
+    return None
+
+
+def test_a_recipe_is_a_configuration_that_a_program_can_read() -> None:
+    done = CliRunner().invoke(app, ["training", "show", "amgan", "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["finetune_losses"]["critic_aging_map"] == 10
+
+
+@pytest.mark.parametrize("name", ["magic", "", "Face-parser"])
 def test_unknown_recipe_is_refused_before_anything_is_read(name: str, tmp_path: Path) -> None:
     with pytest.raises(ReageError) as refusal:
         train(name, tmp_path / "missing", tmp_path / "out.safetensors")
@@ -74,12 +103,12 @@ def shards(face: Face, make_portrait: Callable[..., Portrait], tmp_path_factory:
     return folder
 
 
-def test_a_file_for_a_journal_is_refused_before_anything_is_learned(shards: Path, tmp_path: Path) -> None:
+def test_a_file_as_log_folder_is_refused_before_anything_is_trained(shards: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     arguments = ["training", "fit", "prototype", "--shards", shards, "-o", tmp_path / "out.safetensors"]
-    done = CliRunner().invoke(app, [*map(str, arguments), "--journal", str(tmp_path / "taken")])
+    done = CliRunner().invoke(app, [*map(str, arguments), "--log-dir", str(tmp_path / "taken")])
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.startswith("Error: The journal cannot be kept in ")
+    assert done.stderr.startswith("Error: The log cannot be kept in ")
     assert [left.name for left in tmp_path.iterdir()] == ["taken"]
 
 
@@ -97,7 +126,7 @@ def test_a_recipe_leaves_its_weights_and_nothing_else(trained: Path) -> None:
 def test_its_weights_are_an_engine(trained: Path, face: Face, reading: Reading) -> None:
     engine = load_engine("prototype", weights=trained)
     assert engine.weights_hash != load_engine("prototype").weights_hash
-    aged = engine.render(face, reading, Plan(age=70, age_from=38))
+    aged = engine.render(face, reading, CompletePlan(age=70, age_from=38))
     assert aged.crop.shape == face.crop.shape
     assert (aged.crop != face.crop).any()
 
