@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
+import tomllib
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,7 +59,7 @@ def test_version_is_the_installed_one() -> None:
 
 def test_files_are_short_and_well_named() -> None:
     for path in (ROOT / "src").rglob("*.py"):
-        assert len(path.read_text().splitlines()) <= 400, path
+        assert len(path.read_text().splitlines()) <= 600, path
         assert path.stem not in UNSAYING, path
 
 
@@ -66,12 +71,84 @@ def test_readme_starts_with_commands_that_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/engines.md", "docs/personal.md", "docs/zones.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "models").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:\s]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_have_no_long_lines(page: Path) -> None:
+    assert max(map(len, page.read_text().splitlines())) <= 150
+
+
+def test_contributing_prints_the_order_that_is_enforced() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    printed = (ROOT / "CONTRIBUTING.md").read_text()
+    order = re.search(r"^ {4}cli > .*?errors$", printed, re.MULTILINE | re.DOTALL)
+    assert order
+    assert [" | ".join(layer.split(" | ")) for layer in contract["layers"]] == [
+        " ".join(room.split()) for room in order[0].split(">")
+    ]
+
+
+# Words
+
+OLD_WORDS = re.compile(
+    r"(?<![a-z])(?:album|crew|deck|doses?|grain|headline|journals?|lessons?|likeness|makers?|meters?|opinions?|pairing"
+    r"|refined_by|shades|silence|untaught|own_part|find_clear|largest_gradient|mean_decay|identity engine)(?![a-z])",
+    re.IGNORECASE,
 )
-def test_links_between_pages_lead_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
-        assert (ROOT / page).parent.joinpath(link).exists(), link
+"""Words of an older vocabulary: the field has its own for these ideas (see docs/glossary.md)."""
+
+OLD_NAMES = {
+    *("Meter", "Identifier", "OnnxMatcher", "Parts", "Parser", "View", "Square", "Lessons", "Deck", "Orders", "Order"),
+    *("Album", "Pairs", "Shades", "Journal", "Schedule", "Base", "Others", "Drawn", "IdentityEngine", "Course"),
+    *("rate", "half", "signal", "silent", "quiet", "honest", "reach", "watch", "way", "ways", "told", "tell", "drawn"),
+    *("older", "gains", "orders", "others", "signs", "squares", "parts", "shades", "story", "stories", "crew", "coin"),
+    *("meter", "identifier", "regularization", "lines_of", "seen_losses", "maker", "makers", "find_noise", "coins"),
+}
+
+
+def python_names(path: Path) -> Iterator[str]:
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+        if token.type == tokenize.NAME:
+            yield token.string
+
+
+SOURCES = [path for room in ("src", "tests", "benchmarks", "examples") for path in (ROOT / room).rglob("*.py")]
+
+
+def test_code_is_written_in_the_words_of_the_field() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in SOURCES
+        for name in set(python_names(path)) & OLD_NAMES
+        if path != Path(__file__)
+    }
+    assert found == set()
+
+
+def test_prose_is_written_in_the_words_of_the_field() -> None:
+    pages = [*SOURCES, *PAGES, *(ROOT / "benchmarks").glob("*.md")]
+    found = {
+        f"{page.relative_to(ROOT)}: {word}"
+        for page in pages
+        if page not in (Path(__file__), ROOT / "docs" / "experiments.md")
+        for word in OLD_WORDS.findall(page.read_text())
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_are_sentences(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            first = (ast.get_docstring(node) or "-").split()[0]
+            assert first not in ("Of", "Whose"), (getattr(node, "name", "module"), node)
 
 
 def test_example_writes_the_demo_photo(tmp_path: Path) -> None:
@@ -80,11 +157,11 @@ def test_example_writes_the_demo_photo(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_image(photo).pixels, skimage.data.astronaut())
 
 
-def test_example_carries_out_its_orders(tmp_path: Path) -> None:
+def test_example_carries_out_its_plans(tmp_path: Path) -> None:
     photo = tmp_path / "me.png"
     save_image(Image(pixels=skimage.data.astronaut()[:256, 96:352].copy()), photo, altered=False)
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "many_orders.py", photo],
+        [sys.executable, ROOT / "examples" / "many_plans.py", photo],
         cwd=tmp_path,
         capture_output=True,
         text=True,
