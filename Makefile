@@ -1,10 +1,10 @@
-# The commands to know: demo, test, check, bench. Each installs what it needs into .venv, once.
+# The commands to know: demo, test, check, bench, docs. Each installs what it needs into .venv, once.
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint check bench
+.PHONY: demo test lint check bench docs
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo-installed  ## age a real photo
@@ -28,6 +28,10 @@ check: lint test  ## format, lint, types, import rules, tests
 bench: .venv/dev-installed  ## seconds and memory from photo to photo
 	$(BIN)/python benchmarks/end_to_end.py
 
+docs: .venv/docs-installed  ## build the documentation as a site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Documentation:    $(CURDIR)/site/index.html"
+
 .venv/demo-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing reage and its demo photo into .venv, once ..."
 	@$(INSTALL) '.[demo]'
@@ -36,6 +40,11 @@ bench: .venv/dev-installed  ## seconds and memory from photo to photo
 .venv/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing reage and its tests and checks into .venv, once ..."
 	@$(INSTALL) '.[dev]'
+	@touch $@
+
+.venv/docs-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what builds the documentation into .venv, once ..."
+	@$(INSTALL) '.[docs]'
 	@touch $@
 
 $(BIN)/python:

@@ -1,6 +1,6 @@
-"""Ages one photo in several ways; the parts are loaded once and the faces are found once.
+"""Ages one photo by several plans; the parts are loaded once and the faces are found once.
 
-python examples/many_orders.py me.jpg
+python examples/many_plans.py me.jpg
 """
 
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reage import Plan, Reager, load_image
 
-ORDERS = {
+PLANS = {
     "old": Plan(age=75),
     "young": Plan(age=25),
     "halfway": Plan(age=75, strength=0.5),
@@ -19,15 +19,14 @@ ORDERS = {
 
 def main(photo: Path) -> None:
     """Writes me-old.png, me-young.png ... to the current folder."""
-    artist = Reager()
+    reager = Reager()
     image = load_image(photo)
-    faces = artist.find(image)
-    for name, plan in ORDERS.items():
-        result = artist(image, plan, faces=faces)
-        output = Path(f"{photo.stem}-{name}.png")
-        result.save(output)
-        for done in result.faces:
-            print(f"{output}: looked {done.reading.age_years:.0f}")
+    faces = reager.find(image)
+    for name, plan in PLANS.items():
+        result = reager(image, plan, faces=faces)
+        output = result.save(Path(f"{photo.stem}-{name}.png"))
+        for aged in result.faces:
+            print(f"{output}: looked {aged.reading.age_years:.0f}")
 
 
 if __name__ == "__main__":
