@@ -1,6 +1,6 @@
 """Augmentation that makes studio portraits look like everyday photos: dark, blurred, small, noisy, compressed, rotated.
 
-Every picture of a batch is changed on its own. All randomness comes from the generator that is handed in.
+Every picture of a batch is changed on its own. All randomness comes from the generator that is passed in.
 
 Convention:
     crops (B, 3, S, S) in [-1, 1]; S is a multiple of 8.
@@ -108,8 +108,8 @@ def move(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
         torch.stack([side * size * angle.cos(), -size * angle.sin(), shift_x], 1),
         torch.stack([side * size * angle.sin(), size * angle.cos(), shift_y], 1),
     )
-    places = F.affine_grid(torch.stack(rows, 1), list(crops.shape), align_corners=False)
-    return F.grid_sample(crops, places, padding_mode="border", align_corners=False)
+    grid = F.affine_grid(torch.stack(rows, 1), list(crops.shape), align_corners=False)
+    return F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
 
 
 def relight(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
@@ -198,7 +198,7 @@ def _compress(crops: Tensor, max_factor: float, generator: Generator) -> Tensor:
 
 def _cosine_basis() -> Tensor:
     """(8, 8) the orthonormal cosine transform of JPEG."""
-    place, frequency = torch.arange(8), torch.arange(8)[:, None]
-    basis = 0.5 * torch.cos((2 * place + 1) * frequency * math.pi / 16)
+    position, frequency = torch.arange(8), torch.arange(8)[:, None]
+    basis = 0.5 * torch.cos((2 * position + 1) * frequency * math.pi / 16)
     basis[0] /= math.sqrt(2)
     return basis

@@ -77,7 +77,7 @@ class PairedBatch:
 
 @dataclass(frozen=True)
 class UnpairedBatch:
-    """Faces whose zones are asked for any score, which no teacher can show.
+    """Faces with any target score of their zones, which no teacher can show.
 
     Args:
         x: (B, 3, S, S) source faces.
@@ -122,8 +122,8 @@ class AmganDataset:
         faces = zip(distillation.landmarks, distillation.hair, strict=True)
         self._map_weights = torch.from_numpy(np.stack([make_map_weights(*face) for face in faces])).half()
         side = distillation.crops.shape[1]
-        places = (torch.arange(side) + 0.5) / side
-        self._locations = torch.stack(torch.meshgrid(places, places, indexing="xy"))
+        positions = (torch.arange(side) + 0.5) / side
+        self._locations = torch.stack(torch.meshgrid(positions, positions, indexing="xy"))
 
     def __len__(self) -> int:
         return len(self._data)

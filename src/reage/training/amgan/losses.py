@@ -1,7 +1,7 @@
 """The losses of AMGAN, one function each, and their weights.
 
-Those of the paper (arXiv 2008.10960) are the adversarial, aging-map, location and cycle losses; the others tie the
-generator to its teacher and to what the frozen estimators measure.
+Those of the paper (arXiv 2008.10960) are the adversarial, aging-map, location and cycle losses; the others compare
+the generator with its teacher and with the targets, as the frozen estimators measure them.
 
 Convention:
     pictures (B, 3, S, S) in [-1, 1]; luma (B, 1, S, S) in [-1, 1]; every loss is a scalar, before its weight.
@@ -21,7 +21,7 @@ from reage.data.augment import to_grey
 OVERSHOOT = 1.15
 """Factor on the teacher's change of features in `perceptual_loss`: averaging makes a student lose about as much."""
 
-DETAIL_PX, LOW_FREQUENCY_PX = 5, 16
+DETAIL_WINDOW_PX, LOW_FREQUENCY_WINDOW_PX = 5, 16
 """Windows of `detail_loss` and `low_frequency_loss`."""
 
 UNCHANGED_PICTURE, UNCHANGED_MAP = 0.016, 0.02
@@ -104,7 +104,7 @@ def reconstruction_loss(aged: Tensor, teacher: Tensor) -> Tensor:
 
 
 def detail_loss(aged: Tensor, teacher: Tensor) -> Tensor:
-    """`reconstruction_loss` of what is finer than `DETAIL_PX`: the picture minus its mean over that window."""
+    """`reconstruction_loss` of what is finer than `DETAIL_WINDOW_PX`: the picture minus its mean over that window."""
     return reconstruction_loss(high_pass(aged), high_pass(teacher))
 
 
@@ -114,8 +114,10 @@ def chroma_loss(aged: Tensor, teacher: Tensor) -> Tensor:
 
 
 def low_frequency_loss(aged: Tensor, teacher: Tensor) -> Tensor:
-    """`reconstruction_loss` of the means over windows of `LOW_FREQUENCY_PX`."""
-    return reconstruction_loss(F.avg_pool2d(aged, LOW_FREQUENCY_PX), F.avg_pool2d(teacher, LOW_FREQUENCY_PX))
+    """`reconstruction_loss` of the means over windows of `LOW_FREQUENCY_WINDOW_PX`."""
+    return reconstruction_loss(
+        F.avg_pool2d(aged, LOW_FREQUENCY_WINDOW_PX), F.avg_pool2d(teacher, LOW_FREQUENCY_WINDOW_PX)
+    )
 
 
 def perceptual_loss(
@@ -165,7 +167,7 @@ def direction_loss(change: Tensor, teacher_change: Tensor, zone_weights: Tensor)
     return (shares * distance).sum() / num_zones
 
 
-# Distances to what is asked
+# Distances to the targets
 
 
 def age_loss(estimated_years: Tensor, target_years: Tensor) -> Tensor:
@@ -252,9 +254,9 @@ def to_luma(x: Tensor) -> Tensor:
 
 
 def high_pass(x: Tensor) -> Tensor:
-    """(B, C, S, S) minus its means over windows of `DETAIL_PX`; the border is replicated."""
-    margin = DETAIL_PX // 2
-    return x - F.avg_pool2d(F.pad(x, (margin,) * 4, mode="replicate"), DETAIL_PX, 1)
+    """(B, C, S, S) minus its means over windows of `DETAIL_WINDOW_PX`; the border is replicated."""
+    margin = DETAIL_WINDOW_PX // 2
+    return x - F.avg_pool2d(F.pad(x, (margin,) * 4, mode="replicate"), DETAIL_WINDOW_PX, 1)
 
 
 def same_picture(first: Tensor, second: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from reage.data.augment import to_grey
-from reage.faces.skin_features import LOOK_PX, SEEN_PX, WINDOW, light_of, luminance_features
+from reage.faces.skin_features import DETAIL_PX, VIEW_PX, WINDOW, luminance_features, normalize_light
 from reage.faces.zone_scorer import ZoneScorer
 from reage.nets.age import AgeNet
 from reage.nets.amgan import AmganConfig, build_critic, build_generator
@@ -79,7 +79,7 @@ class Amgan(nn.Module):
     def estimate_years(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) -> (B,) estimated ages, of grey copies: yellow eyes and skin raise those of colour pictures."""
         logits, _ = self.age_net(to_grey(x))
-        return self.age_net.correct(self.age_net.expect(logits))[0]
+        return self.age_net.calibrate(self.age_net.expected_age(logits))[0]
 
     def _teacher_losses(self, batch: PairedBatch, aged: Tensor) -> dict[str, Tensor]:
         return {
@@ -96,7 +96,7 @@ class Amgan(nn.Module):
         return losses.perceptual_loss(self._features(aged), source, teacher)
 
     def _features(self, x: Tensor) -> list[Tensor]:
-        return [stage.float() for stage in self.age_net.trunk(self.age_net.look(x))[:NUM_FEATURE_STAGES]]
+        return [stage.float() for stage in self.age_net.trunk(self.age_net.input_crop(x))[:NUM_FEATURE_STAGES]]
 
     def _zone_scores_loss(self, aged: Tensor, unpaired: UnpairedBatch) -> Tensor:
         with torch.autocast(aged.device.type, enabled=False):
@@ -129,10 +129,10 @@ def measure_zone_scores(zone_scorer: ZoneScorer, x: Tensor, batch: UnpairedBatch
 
     Skin, colour features and tones are those of the source faces.
     """
-    for side in (SEEN_PX, LOOK_PX):
+    for side in (DETAIL_PX, VIEW_PX):
         x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
     grey = (x[..., WINDOW[0], WINDOW[1]].mean(1) + 1) / 2
-    lines = luminance_features(light_of(grey, batch.skin_weights), batch.skin_weights)
+    lines = luminance_features(normalize_light(grey, batch.skin_weights), batch.skin_weights)
     features = torch.cat([lines, batch.colour_features], -1)
     return zone_scorer.score(features.double().cpu(), batch.tones.cpu()).to(x.device)
 

@@ -137,7 +137,7 @@ def train_amgan(
 
 
 def build_amgan(config: AmganTrainingConfig) -> Amgan:
-    """Untrained nets, which the seed of the run decides, beside the shipped "age-a" and "zones-a"."""
+    """Nets initialised from the seed of the run, with the shipped estimators "age-a" and "zones-a"."""
     torch.manual_seed(config.seed)
     device = process_state().device
     net = Amgan(config.net, load_age_net("age-a", str(device)), ZoneScorer.load("zones-a"))
