@@ -2,11 +2,11 @@
 
 Every row is judged as `reage evaluate` judges an engine, on the same held-out people.
 
-    python benchmarks/amgan_ablation.py shards/ lessons.npz              the table on the screen
-    python benchmarks/amgan_ablation.py shards/ lessons.npz --write benchmarks/amgan_ablation.md
+    python benchmarks/amgan_ablation.py shards/ amgan.distillation.npz          the table on the screen
+    python benchmarks/amgan_ablation.py shards/ amgan.distillation.npz --write benchmarks/amgan_ablation.md
 
-`lessons.npz` is what `reage training fit amgan` makes first; the first stage is learned anew unless `--start` names a
-file, which is written when it is not there.
+`amgan.distillation.npz` is what `reage training fit amgan` makes first; the first stage is trained anew unless
+`--start` names a file, which is written when it is not there.
 """
 
 from __future__ import annotations
@@ -23,21 +23,28 @@ from runs import show, to_markdown
 
 from reage.nets.amgan import GeneratorConfig
 from reage.training.amgan.dataset import AmganDataset
-from reage.training.amgan.train import AmganTrainingConfig, Course, describe
+from reage.training.amgan.train import (
+    AmganTrainingConfig,
+    amgan,
+    build_amgan,
+    distill,
+    finetune,
+    to_stored_config,
+)
 from reage.training.distillation import DistillationDataset
-from reage.training.stored import load_arrays
+from reage.training.runner import load_arrays
 from reage.weights import save_weights
 
-LOSSES = ("realism", "map", "place", "cycle", "age", "zones", "way")
+LOSSES = ("adversarial", "aging_map", "location", "cycle", "age", "zone_scores", "direction")
 
 
-def start_from(path: Path | None, deck: AmganDataset, recipe: AmganTrainingConfig) -> dict[str, torch.Tensor]:
-    """Both nets after the first stage: from a file, or learned now and written to it."""
+def start_from(path: Path | None, dataset: AmganDataset, config: AmganTrainingConfig) -> dict[str, torch.Tensor]:
+    """Both nets after the first stage: from a file, or trained now and written to it."""
     if path and path.exists():
         return torch.load(path, weights_only=True)
-    course = Course(recipe, deck)
-    course.learn()
-    state = course.net.state_dict()
+    net = build_amgan(config)
+    distill(config, net, dataset)
+    state = net.state_dict()
     if path:
         torch.save(state, path)
     return state
@@ -47,19 +54,19 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="What each loss of AMGAN's second stage does.")
     parser.add_argument("shards", type=Path)
-    parser.add_argument("lessons", type=Path)
+    parser.add_argument("distillation", type=Path)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--people", type=int, default=150, help="held-out portraits that judge, spread over all")
-    parser.add_argument("--zone-people", type=int, default=10, help="of whom zones are ordered one by one")
+    parser.add_argument("--zone-people", type=int, default=10, help="of whom zones are changed one by one")
     parser.add_argument("--start", type=Path, help="nets after the first stage")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    recipe = AmganTrainingConfig()
-    recipe = replace(recipe, refine=replace(recipe.refine, steps=given.steps, ema_decay=0.98))
-    deck = AmganDataset(load_arrays(given.lessons, DistillationDataset), recipe.deck)
-    start = start_from(given.start, deck, recipe)
+    config = amgan()
+    config = replace(config, finetune=replace(config.finetune, steps=given.steps, ema_decay=0.98))
+    dataset = AmganDataset(load_arrays(given.distillation, DistillationDataset), config.dataset)
+    start = start_from(given.start, dataset, config)
     note = (
-        f"{given.steps} steps from the same first stage ({recipe.learn.steps}), one loss left out each time; judged "
+        f"{given.steps} steps from the same first stage ({config.distill.steps}), one loss left out each time; judged "
         f"on {given.people} held-out portraits as in `reage evaluate` (years, identity and backdrop: colour portraits "
         f"of 35 to 60; zone slope: mean of twelve zones asked for 0 and 1, {given.zone_people} people). Made by "
         "`python benchmarks/amgan_ablation.py`."
@@ -69,13 +76,14 @@ def main() -> None:
         for left_out in ("", *LOSSES):
             name = f"without {left_out}" if left_out else "all"
             console.print(name)
-            losses = replace(recipe.refining, **{left_out: 0.0}) if left_out else recipe.refining
-            course = Course(replace(recipe, refining=losses), deck)
-            course.net.load_state_dict(start)
-            course.refine()
+            losses = replace(config.finetune_losses, **{left_out: 0.0}) if left_out else config.finetune_losses
+            variant = replace(config, finetune_losses=losses)
+            net = build_amgan(variant)
+            net.load_state_dict(start)
+            finetune(variant, net, dataset)
             weights = Path(folder) / f"{name}.safetensors"
-            story = describe(course.recipe, GeneratorConfig().gains, 1.0)
-            save_weights(weights, dict(course.net.generator.state_dict()), story)
+            stored = to_stored_config(variant, GeneratorConfig().zone_gains, 1.0)
+            save_weights(weights, dict(net.generator.state_dict()), stored)
             cells = judge("amgan", weights, given.shards, Path(folder) / name, given.people, given.zone_people)
             rows.append([name, *cells])
             console.print(*rows[-1], sep=" | ")

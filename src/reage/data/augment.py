@@ -1,9 +1,9 @@
-"""Makes studio portraits look like the photos people have: dark, blurred, small, noisy, compressed, grey, askew.
+"""Augmentation that makes studio portraits look like everyday photos: dark, blurred, small, noisy, compressed, rotated.
 
-Each picture of a batch draws its own accidents. All randomness comes from the generator that is handed in.
+Every picture of a batch is changed on its own. All randomness comes from the generator that is passed in.
 
 Convention:
-    crops (B, 3, S, S) in [-1, 1] at the door and inside; S is a multiple of 8.
+    crops (B, 3, S, S) in [-1, 1]; S is a multiple of 8.
 """
 
 from __future__ import annotations
@@ -36,92 +36,96 @@ _LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """How often (a probability per picture) and how strongly each accident happens.
+    """Probability, per picture, and largest strength of each change.
 
     Args:
-        mirror: probability.
-        turn_degrees: largest rotation to either side.
-        scale: largest relative change of size.
-        shift: largest shift, as a share of the side.
-        grey: probability that colour is lost.
-        exposure: largest change of brightness, as a share of the range.
-        gamma: largest change of the logarithm of gamma.
-        contrast: largest relative change of contrast.
-        saturation: largest relative change of saturation.
-        tint: largest change of one channel, as a share of the range.
-        lamp: probability of light from one side.
-        blur: probability of a soft lens.
-        blur_px: largest standard deviation of the blur.
-        small: probability that the picture was once smaller.
-        smallest: by at most this factor per side.
-        compressed: probability of JPEG blocks.
-        coarsest: largest factor on the quantisation steps of quality 50.
-        noise: probability of sensor noise.
-        noise_std: its largest standard deviation, as a share of the range.
+        flip_prob: probability of a mirror image.
+        max_rotation_degrees: largest rotation to either side.
+        max_scale: largest relative change of size.
+        max_shift: largest shift, as a share of the side.
+        grey_prob: probability that colour is lost.
+        max_brightness: largest change of brightness, as a share of the range.
+        max_gamma: largest change of the logarithm of gamma.
+        max_contrast: largest relative change of contrast.
+        max_saturation: largest relative change of saturation.
+        max_channel_shift: largest change of one channel, as a share of the range.
+        side_light_prob: probability of light from one side.
+        blur_prob: probability of a Gaussian blur.
+        max_blur_px: its largest standard deviation.
+        downscale_prob: probability that the picture is made smaller and enlarged again.
+        max_downscale: largest factor of that, per side.
+        jpeg_prob: probability of JPEG artefacts.
+        max_jpeg_factor: largest factor on the quantisation steps of quality 50.
+        noise_prob: probability of sensor noise.
+        max_noise_std: its largest standard deviation, as a share of the range.
     """
 
-    mirror: float = 0.5
-    turn_degrees: float = 8.0
-    scale: float = 0.1
-    shift: float = 0.04
-    grey: float = 0.4
-    exposure: float = 0.15
-    gamma: float = 0.4
-    contrast: float = 0.3
-    saturation: float = 0.5
-    tint: float = 0.05
-    lamp: float = 0.2
-    blur: float = 0.3
-    blur_px: float = 1.8
-    small: float = 0.3
-    smallest: float = 3.5
-    compressed: float = 0.3
-    coarsest: float = 2.5
-    noise: float = 0.4
-    noise_std: float = 0.05
+    flip_prob: float = 0.5
+    max_rotation_degrees: float = 8.0
+    max_scale: float = 0.1
+    max_shift: float = 0.04
+    grey_prob: float = 0.4
+    max_brightness: float = 0.15
+    max_gamma: float = 0.4
+    max_contrast: float = 0.3
+    max_saturation: float = 0.5
+    max_channel_shift: float = 0.05
+    side_light_prob: float = 0.2
+    blur_prob: float = 0.3
+    max_blur_px: float = 1.8
+    downscale_prob: float = 0.3
+    max_downscale: float = 3.5
+    jpeg_prob: float = 0.3
+    max_jpeg_factor: float = 2.5
+    noise_prob: float = 0.4
+    max_noise_std: float = 0.05
 
 
 def augment(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """(B, 3, S, S) -> the same, as if taken by chance: first the place, then the light, then the camera."""
+    """(B, 3, S, S) -> crops changed at random: first their geometry, then the light, then the camera."""
+
+    def sometimes(crops: Tensor, probability: float, change: Callable[[Tensor], Tensor]) -> Tensor:
+        return _apply_to_some(crops, probability, generator, change)
+
     crops = move(crops, config, generator)
     crops = relight(crops, config, generator)
-    crops = _sometimes(crops, config.grey, generator, to_grey)
-    crops = _sometimes(crops, config.blur, generator, lambda some: _blur(some, config.blur_px, generator))
-    crops = _sometimes(crops, config.small, generator, lambda some: _shrink(some, config.smallest, generator))
-    crops = _sometimes(crops, config.noise, generator, lambda some: _add_noise(some, config.noise_std, generator))
-    crops = _sometimes(crops, config.compressed, generator, lambda some: _compress(some, config.coarsest, generator))
+    crops = sometimes(crops, config.grey_prob, to_grey)
+    crops = sometimes(crops, config.blur_prob, lambda some: _blur(some, config.max_blur_px, generator))
+    crops = sometimes(crops, config.downscale_prob, lambda some: _downscale(some, config.max_downscale, generator))
+    crops = sometimes(crops, config.noise_prob, lambda some: _add_noise(some, config.max_noise_std, generator))
+    crops = sometimes(crops, config.jpeg_prob, lambda some: _compress(some, config.max_jpeg_factor, generator))
     return crops.clamp(-1, 1)
 
 
 def move(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """Mirrors, turns, scales and shifts each picture; the border is replicated."""
+    """Flips, rotates, scales and shifts each picture of (B, C, S, S); the border is replicated."""
     num = len(crops)
-    angle = _spread(num, math.radians(config.turn_degrees), generator)
-    size = 1 + _spread(num, config.scale, generator)
-    side = 1 - 2 * (torch.rand(num, generator=generator) < config.mirror).float()
-    shift_x, shift_y = 2 * _spread(num, config.shift, generator), 2 * _spread(num, config.shift, generator)
+    angle = _uniform(num, math.radians(config.max_rotation_degrees), generator)
+    size = 1 + _uniform(num, config.max_scale, generator)
+    side = 1 - 2 * (torch.rand(num, generator=generator) < config.flip_prob).float()
+    shift_x, shift_y = (2 * _uniform(num, config.max_shift, generator) for _ in range(2))
     rows = (
         torch.stack([side * size * angle.cos(), -size * angle.sin(), shift_x], 1),
         torch.stack([side * size * angle.sin(), size * angle.cos(), shift_y], 1),
     )
-    places = F.affine_grid(torch.stack(rows, 1), list(crops.shape), align_corners=False)
-    return F.grid_sample(crops, places, padding_mode="border", align_corners=False)
+    grid = F.affine_grid(torch.stack(rows, 1), list(crops.shape), align_corners=False)
+    return F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
 
 
 def relight(crops: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """Changes exposure, contrast, colour and gamma, and puts a lamp to one side of some pictures."""
+    """Changes saturation, contrast, brightness, colour and gamma, and lights some pictures from one side."""
     num = len(crops)
 
     def draw(largest: float, channels: int = 1) -> Tensor:
-        return _spread(num * channels, largest, generator).view(num, channels, 1, 1)
+        return _uniform(num * channels, largest, generator).view(num, channels, 1, 1)
 
     grey = to_grey(crops)
-    crops = grey + (crops - grey) * (1 + draw(config.saturation))
+    crops = grey + (crops - grey) * (1 + draw(config.max_saturation))
     mean = crops.mean((1, 2, 3), keepdim=True)
-    crops = mean + (crops - mean) * (1 + draw(config.contrast))
-    crops = crops + 2 * draw(config.exposure) + 2 * draw(config.tint, 3)
-    crops = 2 * ((crops + 1) / 2).clamp(1e-3, 1).pow(draw(config.gamma).exp()) - 1
-    return _sometimes(crops, config.lamp, generator, lambda some: _lamp(some, generator))
+    crops = mean + (crops - mean) * (1 + draw(config.max_contrast))
+    crops = crops + 2 * draw(config.max_brightness) + 2 * draw(config.max_channel_shift, 3)
+    crops = 2 * ((crops + 1) / 2).clamp(1e-3, 1).pow(draw(config.max_gamma).exp()) - 1
+    return _apply_to_some(crops, config.side_light_prob, generator, lambda some: _light_one_side(some, generator))
 
 
 def to_grey(crops: Tensor) -> Tensor:
@@ -129,17 +133,19 @@ def to_grey(crops: Tensor) -> Tensor:
     return (crops * crops.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True).expand_as(crops)
 
 
-def _spread(num: int, largest: float, generator: Generator) -> Tensor:
+def _uniform(num: int, largest: float, generator: Generator) -> Tensor:
     """(num,) uniform in [-largest, largest]."""
     return (2 * torch.rand(num, generator=generator) - 1) * largest
 
 
-def _sometimes(crops: Tensor, probability: float, generator: Generator, change: Callable[[Tensor], Tensor]) -> Tensor:
+def _apply_to_some(
+    crops: Tensor, probability: float, generator: Generator, change: Callable[[Tensor], Tensor]
+) -> Tensor:
     rows = torch.nonzero(torch.rand(len(crops), generator=generator) < probability)[:, 0]
     return crops.index_copy(0, rows, change(crops[rows])) if len(rows) else crops
 
 
-def _lamp(crops: Tensor, generator: Generator) -> Tensor:
+def _light_one_side(crops: Tensor, generator: Generator) -> Tensor:
     num, _, height, width = crops.shape
     direction = 2 * math.pi * torch.rand(num, 1, 1, generator=generator)
     x, y = torch.linspace(-1, 1, width), torch.linspace(-1, 1, height)[:, None]
@@ -159,11 +165,13 @@ def _blur(crops: Tensor, largest_px: float, generator: Generator) -> Tensor:
     return planes.view(num, 3, height, width)
 
 
-def _shrink(crops: Tensor, most: float, generator: Generator) -> Tensor:
-    return torch.cat([_shrink_one(crop[None], most ** torch.rand(1, generator=generator).item()) for crop in crops])
+def _downscale(crops: Tensor, max_factor: float, generator: Generator) -> Tensor:
+    return torch.cat(
+        [_downscale_one(crop[None], max_factor ** torch.rand(1, generator=generator).item()) for crop in crops]
+    )
 
 
-def _shrink_one(crop: Tensor, factor: float) -> Tensor:
+def _downscale_one(crop: Tensor, factor: float) -> Tensor:
     height, width = crop.shape[-2:]
     size = (max(8, round(height / factor)), max(8, round(width / factor)))
     small = F.interpolate(crop, size, mode="bilinear", antialias=True)
@@ -175,10 +183,12 @@ def _add_noise(crops: Tensor, largest_std: float, generator: Generator) -> Tenso
     return crops + std * torch.randn(crops.shape, generator=generator)
 
 
-def _compress(crops: Tensor, coarsest: float, generator: Generator) -> Tensor:
+def _compress(crops: Tensor, max_factor: float, generator: Generator) -> Tensor:
     basis = _cosine_basis()
     steps = (
-        _JPEG_LUMINANCE * (0.2 + (coarsest - 0.2) * torch.rand(len(crops), 1, 1, 1, 1, 1, generator=generator)) / 127.5
+        _JPEG_LUMINANCE
+        * (0.2 + (max_factor - 0.2) * torch.rand(len(crops), 1, 1, 1, 1, 1, generator=generator))
+        / 127.5
     )
     blocks = rearrange(crops, "b c (h y) (w x) -> b c h w y x", y=8, x=8)
     waves = basis @ blocks @ basis.T
@@ -188,7 +198,7 @@ def _compress(crops: Tensor, coarsest: float, generator: Generator) -> Tensor:
 
 def _cosine_basis() -> Tensor:
     """(8, 8) the orthonormal cosine transform of JPEG."""
-    place, frequency = torch.arange(8), torch.arange(8)[:, None]
-    basis = 0.5 * torch.cos((2 * place + 1) * frequency * math.pi / 16)
+    position, frequency = torch.arange(8), torch.arange(8)[:, None]
+    basis = 0.5 * torch.cos((2 * position + 1) * frequency * math.pi / 16)
     basis[0] /= math.sqrt(2)
     return basis

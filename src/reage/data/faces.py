@@ -1,4 +1,4 @@
-"""Portraits of shards as `Face` values."""
+"""Rows of shards as `Face` values."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from reage.types import FACE_BOX_IN_CROP, Face
 
 
 def portrait_to_face(portraits: Portraits, row: int, parser: FaceParser) -> Face:
-    """The face of one row of portraits, in the frame of its own crop."""
+    """The face of one row, as if its crop were the whole picture.
+
+    Args:
+        portraits: rows of shards.
+        row: number of the row.
+        parser: finds skin and hair in the crop.
+    """
     crop, landmarks, dense = portraits.crops[row], portraits.landmarks[row], portraits.dense_landmarks[row]
-    parts = parser.parse(crop)
+    segmentation = parser.parse(crop)
     side, (x0, y0, x1, y1) = len(crop), FACE_BOX_IN_CROP
-    bare = bare_skin(crop, landmarks, parts.skin)
+    bare = bare_skin(crop, landmarks, segmentation.skin)
     return Face(
         box=(x0 * side, y0 * side, x1 * side, y1 * side),
         score=float(portraits.score[row]),
         landmarks=landmarks,
         crop_from_image=np.eye(2, 3),
         crop=crop,
-        matte=make_matte(bare, parts.hair, landmarks, dense),
-        skin=parts.skin,
+        matte=make_matte(bare, segmentation.hair, landmarks, dense),
+        skin=segmentation.skin,
         bare=bare,
-        hair=parts.hair,
+        hair=segmentation.hair,
         dense_landmarks=dense,
     )

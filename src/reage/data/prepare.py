@@ -1,4 +1,4 @@
-"""Photos of known age -> shards: finds each face once, so that every recipe starts from the same aligned crops."""
+"""Turns photos of known age into shards: each face is found once, so that all recipes share the same aligned crops."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from reage.images import load_image
 
 CROP_PX = 384
 COLUMNS = ("file", "person", "age_years", "gender", "year")
-"""Columns the table of portraits must have: path below the folder, id, years, "M" or "F", year of the photo."""
+"""Columns of the table of portraits: path below the folder, id of the person, age, "M" or "F", year of the photo."""
 
 
 def prepare(
     folder: str | Path, out: str | Path, *, table: str = "portraits.csv", crop_px: int = CROP_PX
 ) -> tuple[int, list[str]]:
-    """Writes shards of all portraits named in a table.
+    """Writes shards of all portraits in a table.
 
     Args:
         folder: holds the photos and the table.
-        out: folder for the shards.
-        table: CSV file with `COLUMNS`.
+        out: folder of the shards.
+        table: CSV file with `COLUMNS`, in the folder of the photos.
         crop_px: side of the stored crops.
 
     Returns:
-        How many portraits were written, and the files in which no face was found.
+        The number of portraits that were written, and the files in which no face was found.
 
     Raises:
         ImageError: when the table or a photo cannot be read.
@@ -50,10 +50,10 @@ def prepare(
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a table of portraits.
+    """Reads the rows of a table of portraits.
 
     Raises:
-        ImageError: when it is missing, lacks a column, or has a value that cannot be used.
+        ImageError: when the table is missing, lacks a column, or has a value that cannot be used.
     """
     if not path.is_file():
         raise ImageError(f"There is no table at {path}; give a CSV file with the columns {', '.join(COLUMNS)}.")

@@ -1,4 +1,4 @@
-"""Portraits ready for training: Parquet files with one row for each aligned crop and all that was measured on it.
+"""Shards of portraits: Parquet files with one row for each aligned crop, its landmarks and its labels.
 
 Convention:
     crops RGB uint8 (N, S, S, 3), stored as PNG; points (x, y) in crop px; boxes xyxy in px of the photo.
@@ -21,6 +21,7 @@ from reage.images.codec import decode, encode_png
 from reage.types import Pixels, Plane
 
 ROWS_PER_SHARD = 512
+"""Portraits in one file, unless `write_shards` is given another number."""
 
 
 def _floats(size: int) -> pa.DataType:
@@ -48,22 +49,22 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class Portrait:
-    """One row.
+    """One portrait: an aligned crop with its landmarks and labels.
 
     Args:
         file: name of the photo in its collection.
         person: id of the person; all pictures of a person share it.
-        age_years: in the photo.
+        age_years: age of the person in the photo.
         sex: "M" or "F".
-        year: of the photo.
+        year: in which the photo was taken.
         split: "train" or "val", from `split_of(person)`.
         grey: the photo has no colour.
         crop: (S, S, 3) aligned as `Face.crop`.
-        landmarks: (5, 2) in the order of `Face.landmarks`.
-        dense_landmarks: (68, 2) in the order of iBUG 300-W.
+        landmarks: (5, 2) crop px, in the order of `Face.landmarks`.
+        dense_landmarks: (68, 2) crop px, in the order of iBUG 300-W.
         image_px_per_crop_px: px of the photo that one crop px covers; below 1 the crop is finer than the photo.
-        score: of the face detector.
-        box: of the face in the photo.
+        score: confidence of the face detector.
+        box: xyxy of the face, px in the photo.
     """
 
     file: str
@@ -83,7 +84,7 @@ class Portrait:
 
 @dataclass(frozen=True, kw_only=True)
 class Portraits:
-    """The rows of all shards as columns; the meaning of each is that of `Portrait`.
+    """Portraits as columns; each is described in `Portrait`.
 
     Args:
         file: (N,) str.
@@ -119,12 +120,17 @@ class Portraits:
         return len(self.file)
 
     def pick(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Portraits:
-        """The rows of a mask (N,) or of a list of row numbers."""
+        """The portraits of a mask (N,) or of an array of row numbers."""
         return Portraits(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
-def write_shards(portraits: Iterable[Portrait], folder: str | Path) -> list[Path]:
+def write_shards(portraits: Iterable[Portrait], folder: str | Path, rows_per_shard: int = ROWS_PER_SHARD) -> list[Path]:
     """Writes `portraits-00000.parquet` and so on into the folder; older shards there are deleted first.
+
+    Args:
+        portraits: in the order in which they are written.
+        folder: made when it is not there.
+        rows_per_shard: portraits in one file.
 
     Returns:
         The files, in order; `read_shards` keeps the order of the rows.
@@ -137,7 +143,7 @@ def write_shards(portraits: Iterable[Portrait], folder: str | Path) -> list[Path
     rows: list[dict[str, object]] = []
     for portrait in portraits:
         rows.append(_to_row(portrait))
-        if len(rows) == ROWS_PER_SHARD:
+        if len(rows) == rows_per_shard:
             files.append(_write_shard(rows, folder, len(files)))
             rows = []
     if rows:
@@ -146,7 +152,11 @@ def write_shards(portraits: Iterable[Portrait], folder: str | Path) -> list[Path
 
 
 def read_shards(folder: str | Path, split: str | None = None) -> Portraits:
-    """Reads the portraits of all shards of a folder, or of one split, into memory (a 256 px crop takes 0.2 MB).
+    """Reads the portraits of all shards of a folder into memory; a crop of 256 px takes 0.2 MB.
+
+    Args:
+        folder: of the shards.
+        split: "train" or "val" reads that side alone; None reads both.
 
     Raises:
         ImageError: when there are no shards, one is damaged, or the crops differ in size.
@@ -155,8 +165,8 @@ def read_shards(folder: str | Path, split: str | None = None) -> Portraits:
     if not files:
         raise ImageError(f"There are no portraits in {folder}; give a folder of portraits-*.parquet files.")
     try:
-        chosen = None if split is None else [("split", "=", split)]
-        table = pa.concat_tables([pq.read_table(file, schema=SCHEMA, filters=chosen) for file in files])
+        filters = None if split is None else [("split", "=", split)]
+        table = pa.concat_tables([pq.read_table(file, schema=SCHEMA, filters=filters) for file in files])
     except (pa.ArrowException, OSError) as error:
         raise ImageError(f"A shard in {folder} is damaged or of another kind; prepare the portraits again.") from error
     crops = [decode(png) for png in table["crop_png"].to_pylist()]

@@ -1,6 +1,6 @@
-"""Who may be learned from: the one place that divides people, never pictures, by the hash of their id.
+"""The split into training and validation people, by the hash of a person's id: people are divided, never pictures.
 
-It is the same on every computer and for every recipe, so nobody whom a net was trained on ever judges it.
+It is the same on every computer and for every recipe, so no net is ever judged on people it was trained on.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ def fold_of(person_id: str, folds: int, salt: str) -> int:
 
 
 def _fraction(text: str) -> float:
-    """A number in [0, 1) that depends on the text alone."""
+    """A number in [0, 1) from the hash of a text."""
     digest = hashlib.sha256(text.encode()).digest()
     return (int.from_bytes(digest[:6], "big")) / 2**48

@@ -1,12 +1,12 @@
-"""AMGAN's nets: a generator steered by an aging map, and a critic that also reads the map and the place.
+"""AMGAN's nets: a generator steered by an aging map, and a critic that also predicts the map and the location.
 
 After "High Resolution Face Age Editing / AgingMapGAN" (Despois et al., AIM 2020, arXiv 2008.10960), light enough for a
 CPU. Differences: the norm inside a SPADE block is taken over the channels of each pixel, so that a tile and the whole
 face agree; the change is a ratio of light and a little colour, not a sum, so that it follows the skin.
 
 Convention:
-    pictures (B, 3, S, S) in [-1, 1]; planes (B, 4, S, S) in [-1, 1]: target map, source map, X, Y (see `reage.faces.geometry`);
-    all of one size, a multiple of 8.
+    pictures (B, 3, S, S) in [-1, 1]; planes (B, 4, S, S) in [-1, 1]: target map, source map, X, Y (see
+    `reage.faces.aging_map`); all of one size, a multiple of 8.
 """
 
 from __future__ import annotations
@@ -27,29 +27,33 @@ from reage.weights import find_weights, load_torch_weights, made_for
 from reage.zones import ZONES
 
 NUM_PLANES = 4
-_LARGEST_LIGHT, _LARGEST_COLOUR = 1.2, 0.25  # of the change, as logarithms
-_DARKEST = 0.04  # added before ratios are taken, in shares of white
-_WAVES = (1, 2, 4)  # of X and Y, per half crop
+
+_MAX_LIGHT_CHANGE, _MAX_COLOUR_CHANGE = 1.2, 0.25
+"""Bounds of the change, as logarithms of a ratio."""
+_RATIO_OFFSET = 0.04
+"""Added to a level before a ratio is taken, in shares of white, so that black can change."""
+_LOCATION_FREQUENCIES = (1, 2, 4)
+"""Of the sines and cosines of X and Y, per half crop."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
-    """Size of the generator.
+    """Size and calibration of the generator.
 
     Args:
         widths: channels at 1/2, 1/4 and 1/8 of the picture's side.
         num_blocks: SPADE residual blocks at 1/8.
-        hidden: channels of the planes inside a SPADE block.
-        gains: for each of `reage.zones.ZONES`, how many times the change of its score the map must show until the
+        hidden: channels of the conditions inside a SPADE block.
+        zone_gains: for each of `reage.zones.ZONES`, how many times the change of its score the map must show until the
             zone's score changes by as much; measured after training.
-        older: how many times the change is made when a face grows older; measured after training.
+        older_gain: factor on the change of a face that grows older; measured after training.
     """
 
     widths: tuple[int, int, int] = (32, 64, 128)
     num_blocks: int = 3
     hidden: int = 24
-    gains: tuple[float, ...] = (1.0,) * len(ZONES)
-    older: float = 1.0
+    zone_gains: tuple[float, ...] = (1.0,) * len(ZONES)
+    older_gain: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +65,21 @@ class CriticConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AmganConfig:
-    """Both nets."""
+    """Size of both nets."""
 
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
 
 
 def tiny() -> AmganConfig:
-    """For tests."""
+    """The size for tests."""
     return AmganConfig(
         generator=GeneratorConfig(widths=(4, 8, 8), num_blocks=1, hidden=4), critic=CriticConfig(widths=(4, 8, 8))
     )
 
 
 def cpu() -> AmganConfig:
-    """The shipped one: 1.7 M parameters, 15 GMAC for a crop of 512 px."""
+    """The shipped size: 1.7 M parameters, 15 GMAC for a crop of 512 px."""
     return AmganConfig()
 
 
@@ -91,19 +95,19 @@ def paper() -> AmganConfig:
 
 
 class Spade(nn.Module):
-    """Scales and shifts features as the planes say, pixel by pixel (Park et al., CVPR 2019)."""
+    """Scales and shifts features by what the conditions are at each pixel (Park et al., CVPR 2019)."""
 
-    def __init__(self, channels: int, num_signals: int, hidden: int) -> None:
+    def __init__(self, channels: int, num_conditions: int, hidden: int) -> None:
         super().__init__()
-        self.look = nn.Conv2d(num_signals, hidden, 3, padding=1)
+        self.look = nn.Conv2d(num_conditions, hidden, 3, padding=1)
         self.modulate = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
         nn.init.normal_(self.modulate.weight, std=0.02)
         nn.init.zeros_(self.modulate.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, signals: Tensor) -> Tensor:
+    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
         """(B, C, H, W), (B, K, H, W) -> (B, C, H, W)."""
-        gain, shift = self.modulate(F.relu(self.look(signals))).chunk(2, 1)
-        return normalise(x) * (1 + gain) + shift
+        scale, shift = self.modulate(F.relu(self.look(conditions))).chunk(2, 1)
+        return normalise(x) * (1 + scale) + shift
 
 
 def normalise(x: Tensor) -> Tensor:
@@ -115,36 +119,36 @@ def normalise(x: Tensor) -> Tensor:
 class Block(nn.Module):
     """A residual block of two convolutions, each after a SPADE."""
 
-    def __init__(self, channels: int, num_signals: int, hidden: int) -> None:
+    def __init__(self, channels: int, num_conditions: int, hidden: int) -> None:
         super().__init__()
-        self.spades = nn.ModuleList(Spade(channels, num_signals, hidden) for _ in range(2))
+        self.spades = nn.ModuleList(Spade(channels, num_conditions, hidden) for _ in range(2))
         self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
         self.convolutions[1].weight.data.mul_(0.2)  # type: ignore[operator]
 
-    def forward(self, x: Tensor, signals: Tensor) -> Tensor:
+    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
         """(B, C, H, W), (B, K, H, W) -> (B, C, H, W)."""
         y = x
         for spade, convolution in zip(self.spades, self.convolutions, strict=True):
-            y = convolution(F.leaky_relu(spade(y, signals), 0.2))
+            y = convolution(F.leaky_relu(spade(y, conditions), 0.2))
         return x + y
 
 
 class Generator(nn.Module):
-    """Ages a picture as its planes say; convolutions only, so any size will do."""
+    """Ages a picture towards its target map; it is fully convolutional, so any size will do."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
         fine, middle, coarse = config.widths
-        signals = 5 + 4 * len(_WAVES)
+        num_conditions = 5 + 4 * len(_LOCATION_FREQUENCIES)
         self.fine_in = nn.Conv2d(12, fine, 3, padding=1)
         self.middle_in = nn.Conv2d(fine, middle, 4, 2, 1)
         self.coarse_in = nn.Conv2d(middle, coarse, 4, 2, 1)
-        self.blocks = nn.ModuleList(Block(coarse, signals, config.hidden) for _ in range(config.num_blocks))
+        self.blocks = nn.ModuleList(Block(coarse, num_conditions, config.hidden) for _ in range(config.num_blocks))
         self.middle_up = nn.Conv2d(coarse, middle, 3, padding=1)
-        self.middle_block = Block(middle, signals, config.hidden)
+        self.middle_block = Block(middle, num_conditions, config.hidden)
         self.fine_up = nn.Conv2d(middle, fine, 3, padding=1)
-        self.fine_block = Block(fine, signals, config.hidden)
+        self.fine_block = Block(fine, num_conditions, config.hidden)
         self.out = nn.Conv2d(fine, fine // 2, 3, padding=1)
         self.change = nn.Conv2d(fine // 2 + 3, 5, 3, padding=1)
         self.change.weight.data.mul_(0.1)
@@ -152,66 +156,66 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor, planes: Tensor) -> Tensor:
         """Pictures, planes -> aged pictures in [-1, 1]."""
-        change, attention = self.look(x, planes)
+        change, attention = self.predict_change(x, planes)
         return apply_change(x, change * attention)
 
-    def look(self, x: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_change(self, x: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures, planes -> change (B, 3, S, S), the logarithm of a ratio, and attention (B, 1, S, S) in [0, 1]."""
-        signals = encode_planes(planes)
-        fine_signals, middle_signals, coarse_signals = (F.avg_pool2d(signals, size) for size in (2, 4, 8))
+        conditions = encode_planes(planes)
+        at_half, at_quarter, at_eighth = (F.avg_pool2d(conditions, size) for size in (2, 4, 8))
         small = rearrange(x, "b c (h y) (w x) -> b (c y x) h w", y=2, x=2).contiguous(memory_format=torch.channels_last)
         fine = F.leaky_relu(self.fine_in(small), 0.2)
         middle = F.leaky_relu(self.middle_in(fine), 0.2)
         y = self.coarse_in(middle)
         for block in self.blocks:
-            y = block(y, coarse_signals)
-        y = self.middle_block(enlarge(self.middle_up(F.leaky_relu(y, 0.2))) + middle, middle_signals)
-        y = self.fine_block(enlarge(self.fine_up(F.leaky_relu(y, 0.2))) + fine, fine_signals)
-        y = F.leaky_relu(self.out(enlarge(F.leaky_relu(y, 0.2))), 0.2)
+            y = block(y, at_eighth)
+        y = self.middle_block(upsample(self.middle_up(F.leaky_relu(y, 0.2))) + middle, at_quarter)
+        y = self.fine_block(upsample(self.fine_up(F.leaky_relu(y, 0.2))) + fine, at_half)
+        y = F.leaky_relu(self.out(upsample(F.leaky_relu(y, 0.2))), 0.2)
         y = self.change(torch.cat([y, x], 1)).float()
         light, colour, attention = y[:, :1], y[:, 1:4], y[:, 4:]
         colour = torch.tanh(colour)
         colour = colour - colour.mean(1, keepdim=True)
-        return _LARGEST_LIGHT * torch.tanh(light) + _LARGEST_COLOUR * colour, torch.sigmoid(attention + 1)
+        return _MAX_LIGHT_CHANGE * torch.tanh(light) + _MAX_COLOUR_CHANGE * colour, torch.sigmoid(attention + 1)
 
 
 def encode_planes(planes: Tensor) -> Tensor:
-    """Planes (B, 4, S, S) -> signals (B, K, S, S): the maps, what is asked for, and waves across the face."""
-    target, source, places = planes[:, :1], planes[:, 1:2], planes[:, 2:4]
-    waves = [wave(places * (math.pi * count)) for count in _WAVES for wave in (torch.sin, torch.cos)]
-    return torch.cat([target, source, 2 * (target - source), places, *waves], 1)
+    """Planes (B, 4, S, S) -> conditions (B, K, S, S): both maps, their difference, X, Y, and sines of X and Y."""
+    target, source, locations = planes[:, :1], planes[:, 1:2], planes[:, 2:4]
+    waves = [wave(locations * (math.pi * count)) for count in _LOCATION_FREQUENCIES for wave in (torch.sin, torch.cos)]
+    return torch.cat([target, source, 2 * (target - source), locations, *waves], 1)
 
 
-def enlarge(x: Tensor) -> Tensor:
-    """Twice the side, without the hatching of a shuffle."""
+def upsample(x: Tensor) -> Tensor:
+    """Twice the side by bilinear resampling, without the checkerboard of a pixel shuffle."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def apply_change(x: Tensor, change: Tensor) -> Tensor:
     """Pictures in [-1, 1] and the logarithm of a ratio -> pictures; a change of 0 returns them exactly."""
     light = (x + 1) / 2
-    return (2 * (light + (light + _DARKEST) * torch.expm1(change)) - 1).clamp(-1, 1)
+    return (2 * (light + (light + _RATIO_OFFSET) * torch.expm1(change)) - 1).clamp(-1, 1)
 
 
 # Critic
 
 
 class Critic(nn.Module):
-    """Tells real from aged pictures by their light alone, and reads the map and the place off them."""
+    """Scores how real the luminance of a picture is, and predicts its aging map and location."""
 
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
         widths = (1, *config.widths)
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in itertools.pairwise(widths))
-        self.real = nn.Conv2d(widths[-1], 1, 3, padding=1)
-        self.map = nn.Conv2d(widths[-1], 1, 3, padding=1)
-        self.place = nn.Linear(widths[-1], 2)
+        self.realism = nn.Conv2d(widths[-1], 1, 3, padding=1)
+        self.aging_map = nn.Conv2d(widths[-1], 1, 3, padding=1)
+        self.location = nn.Linear(widths[-1], 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 1, P, P) luma -> how real, the aging map, (B, 1, p, p) each, and the centre (B, 2) in crop sides."""
+        """(B, 1, P, P) luma -> realism and aging map, (B, 1, p, p) each, and the centre (B, 2) in crop sides."""
         for down in self.downs:
             x = F.leaky_relu(down(x), 0.2)
-        return self.real(x).float(), self.map(x).float(), self.place(x.mean((2, 3))).float()
+        return self.realism(x).float(), self.aging_map(x).float(), self.location(x.mean((2, 3))).float()
 
 
 def build_generator(config: GeneratorConfig) -> Generator:

@@ -1,4 +1,4 @@
-"""Measures how far a trained AMGAN moves faces and zones, so that its engine can do as much as it takes."""
+"""Calibrates a trained AMGAN: factors with which its engine makes up for changes that fall short of what is asked."""
 
 from __future__ import annotations
 
@@ -8,68 +8,80 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reage.nets.amgan import apply_change
-from reage.training.amgan.dataset import AmganDataset, read_scores
-from reage.training.amgan.train import Amgan
+from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.model import Amgan, measure_zone_scores
 from reage.zones import MIRRORED_ZONES, ZONES
 
 NUM_FACES = 48
 SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 80.0), 70.0
-STRENGTHS = tuple(1 + 0.05 * step for step in range(17))
-MOST = 2.5
-"""Largest gain: beyond, a change is more visible than what it shows, and a map unlike any that a net has seen."""
+OLDER_GAINS = tuple(1 + 0.05 * step for step in range(17))
+"""Candidates of `measure_older_gain`."""
+
+MAX_ZONE_GAIN = 2.5
+"""Beyond, artefacts grow faster than the change, and maps are unlike any that the net has learned from."""
 
 
 @torch.no_grad()
-def measure_zone_gains(net: Amgan, deck: AmganDataset, num_faces: int = NUM_FACES) -> tuple[float, ...]:
-    """One number for each of `ZONES`, by how much its scores fall short of what is asked; see `to_gains`.
+def measure_zone_gains(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_FACES) -> tuple[float, ...]:
+    """The gain of each of `ZONES`: the inverse of how much its score rises when it is asked to rise by 1.
 
-    Each zone of some training faces is asked for 0 and for 1, and read by the scorer that the net has learned from;
-    both sides of the face get the same.
+    The target scores 0 and 1 are asked of each zone of some training faces, and the zone scorer that the net has
+    learned from measures the results.
+
+    Args:
+        net: trained.
+        dataset: of training people.
+        num_faces: most faces that are measured.
     """
-    rows = _spread(torch.arange(len(deck)), num_faces)
-    return to_gains(torch.stack([_slope(net, deck, rows, zone) for zone in range(len(ZONES))]).numpy())
+    rows = _spread(torch.arange(len(dataset)), num_faces)
+    return to_zone_gains(torch.stack([_response(net, dataset, rows, zone) for zone in range(len(ZONES))]).numpy())
 
 
-def to_gains(slopes: NDArray[np.floating]) -> tuple[float, ...]:
-    """Mean rises (12,) of the zones that were asked to rise by 1 -> as many gains, 1 to `MOST`, alike on both sides."""
-    slopes = (slopes + slopes[list(MIRRORED_ZONES)]) / 2
-    return tuple(np.maximum(1 / np.maximum(slopes, 1 / MOST), 1.0).tolist())
+def to_zone_gains(responses: NDArray[np.floating]) -> tuple[float, ...]:
+    """Mean rises (12,) of zones asked to rise by 1 -> their gains, 1 to `MAX_ZONE_GAIN`, alike on both sides."""
+    responses = (responses + responses[list(MIRRORED_ZONES)]) / 2
+    return tuple(np.maximum(1 / np.maximum(responses, 1 / MAX_ZONE_GAIN), 1.0).tolist())
 
 
-def _slope(net: Amgan, deck: AmganDataset, rows: Tensor, zone: int) -> Tensor:
-    """Mean rise of a zone's score when it is asked to rise from 0 to 1, over the faces that show it; 1 if none does."""
-    read = []
+def _response(net: Amgan, dataset: AmganDataset, rows: Tensor, zone: int) -> Tensor:
+    """Mean rise of a zone's score when its target rises from 0 to 1, over the faces that show it; 1 if none does."""
+    measured = []
     for score in (0.0, 1.0):
-        orders = deck.order_zone(rows, zone, score)
+        batch = dataset.request_zone(rows, zone, score)
         aged = torch.cat(
-            [net.generator(x[None], planes[None]) for x, planes in zip(orders.x, orders.planes, strict=True)]
+            [net.generator(x[None], planes[None]) for x, planes in zip(batch.x, batch.planes, strict=True)]
         )
-        read.append(read_scores(net.scorer, aged.float(), orders)[:, zone])
-    shown = ~orders.scores[:, zone].isnan()
-    return (read[1] - read[0])[shown].mean() if shown.any() else torch.ones(())
+        measured.append(measure_zone_scores(net.zone_scorer, aged.float(), batch)[:, zone])
+    shown = ~batch.scores[:, zone].isnan()
+    return (measured[1] - measured[0])[shown].mean() if shown.any() else torch.ones(())
 
 
 @torch.no_grad()
-def measure_older_gain(net: Amgan, deck: AmganDataset, num_faces: int = NUM_FACES) -> float:
-    """The strength, one of `STRENGTHS`, at which people made old are read as old as people who are.
+def measure_older_gain(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_FACES) -> float:
+    """The factor on the change, one of `OLDER_GAINS`, at which faces made old have the estimated age of old faces.
 
-    Training people of `SOURCE_YEARS` are asked to be `TARGET_YEARS` old, and read by the estimator that the net
-    has learned from, beside people of `OLD_YEARS`.
+    Training people of `SOURCE_YEARS` are asked to be `TARGET_YEARS` old, and the age estimator that the net has
+    learned from compares them with people of `OLD_YEARS`.
+
+    Args:
+        net: trained.
+        dataset: of training people.
+        num_faces: most faces of each group.
     """
-    sources, old = (_spread(deck.rows_of(*years), num_faces) for years in (SOURCE_YEARS, OLD_YEARS))
-    wanted = float(torch.cat([net.estimator.predict(deck.ask(row[None])[0])[0] for row in old]).mean())
-    looked = []
+    sources, old = (_spread(dataset.rows_of_ages(*years), num_faces) for years in (SOURCE_YEARS, OLD_YEARS))
+    wanted = float(torch.cat([net.age_net.predict(dataset.request_age(row[None])[0])[0] for row in old]).mean())
+    changes = []
     for row in sources:
-        x, planes = deck.ask(row[None], torch.tensor([TARGET_YEARS]))
-        change, attention = net.generator.look(x, planes)
-        looked.append((x, change * attention))
-    read = [
-        float(torch.cat([net.estimator.predict(apply_change(x, strength * change))[0] for x, change in looked]).mean())
-        for strength in STRENGTHS
+        x, planes = dataset.request_age(row[None], torch.tensor([TARGET_YEARS]))
+        change, attention = net.generator.predict_change(x, planes)
+        changes.append((x, change * attention))
+    estimated = [
+        float(torch.cat([net.age_net.predict(apply_change(x, gain * change))[0] for x, change in changes]).mean())
+        for gain in OLDER_GAINS
     ]
-    return min(zip(STRENGTHS, read, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
+    return min(zip(OLDER_GAINS, estimated, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
 
 
 def _spread(rows: Tensor, num: int) -> Tensor:
-    """Some of the rows, evenly chosen."""
+    """At most `num` of the rows, evenly spaced."""
     return rows[torch.linspace(0, len(rows) - 1, min(num, len(rows))).long()]

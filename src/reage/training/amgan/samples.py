@@ -1,7 +1,8 @@
-"""Watches an AMGAN learn: each loss, and a sheet of a few training faces at several ages, into a journal."""
+"""The log of an AMGAN run: its losses, and sheets of a few training faces at several ages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,55 +11,54 @@ from torch import nn
 
 from reage.images.tensors import from_net
 from reage.training.amgan.dataset import AmganDataset
-from reage.training.amgan.train import Amgan, AmganTrainingConfig
+from reage.training.amgan.model import Amgan
 from reage.training.logger import STEPS_PER_RECORD, TrainingLogger
+from reage.training.trainer import Callback
 from reage.types import Pixels
 
 AGES = (25.0, 45.0, 65.0, 80.0)
 NUM_FACES = 6
+STEPS_PER_SHEET = 250
 
 
-class Watcher:
-    """What `reage.training.amgan.train.train_amgan` is to tell its steps.
+def log_samples(log_dir: Path | None, dataset: AmganDataset, steps_per_sheet: int = STEPS_PER_SHEET) -> list[Callback]:
+    """The callbacks of `reage.training.amgan.train.train_amgan` that log losses and sheets.
+
+    Each record holds the mean of every loss over the steps since the last record. The log is opened at the first step:
+    only then is it known where a resumed run continues.
 
     Args:
-        folder: of the journal.
-        recipe: of the run; steps of its second stage are counted on from those of the first.
-        deck: of its lessons.
-        steps_per_sheet: a sheet is drawn after each so many steps.
+        log_dir: folder of the log; None for no log and no callback.
+        dataset: of the faces that a sheet shows.
+        steps_per_sheet: number of steps between two sheets.
     """
+    if log_dir is None:
+        return []
+    logger: TrainingLogger | None = None
+    since_record: dict[str, list[float]] = {}
 
-    def __init__(
-        self, folder: Path, recipe: AmganTrainingConfig, deck: AmganDataset, steps_per_sheet: int = 250
-    ) -> None:
-        self._folder = folder
-        self._steps_before = {"learn": 0, "refine": recipe.learn.steps}
-        self._deck = deck
-        self._steps_per_sheet = steps_per_sheet
-        self._journal: TrainingLogger | None = None
-        self._sums: dict[str, list[float]] = {}
-
-    def __call__(self, stage: str, step: int, net: Amgan, mean: nn.Module) -> None:
-        """Records the mean of each loss over the last steps, and now and then draws a sheet."""
-        step += self._steps_before[stage]
-        self._journal = self._journal or TrainingLogger(self._folder, first_step=step)
-        for name, value in net.seen.items():
-            self._sums.setdefault(name, []).append(value)
+    def callback(step: int, losses: Mapping[str, float], ema: nn.Module) -> None:
+        nonlocal logger
+        logger = logger or TrainingLogger(log_dir, first_step=step)
+        for name, value in losses.items():
+            since_record.setdefault(name, []).append(value)
         if step % STEPS_PER_RECORD == 0:
-            self._journal.record(step, {name: float(np.mean(values)) for name, values in self._sums.items()})
-            self._sums.clear()
-        if step % self._steps_per_sheet == 0:
-            assert isinstance(mean, Amgan)
-            self._journal.picture(step, "sheet", draw_sheet(mean, self._deck))
+            logger.log(step, {name: float(np.mean(values)) for name, values in since_record.items()})
+            since_record.clear()
+        if step % steps_per_sheet == 0:
+            assert isinstance(ema, Amgan)
+            logger.log_picture(step, "sheet", draw_sheet(ema, dataset))
+
+    return [callback]
 
 
 @torch.no_grad()
-def draw_sheet(net: Amgan, deck: AmganDataset) -> Pixels:
-    """A row for each of a few faces of the deck: as it is, then at `AGES`."""
-    rows = torch.linspace(0, len(deck) - 1, NUM_FACES).long()
+def draw_sheet(net: Amgan, dataset: AmganDataset) -> Pixels:
+    """A row for each of `NUM_FACES` faces of the dataset: as it is, then at `AGES`."""
+    rows = torch.linspace(0, len(dataset) - 1, NUM_FACES).long()
     device = next(net.parameters()).device
     columns = []
     for age in (None, *AGES):
-        x, planes = deck.ask(rows, None if age is None else torch.full((NUM_FACES,), age))
+        x, planes = dataset.request_age(rows, None if age is None else torch.full((NUM_FACES,), age))
         columns.append(x if age is None else net.generator(x.to(device), planes.to(device)))
     return np.concatenate([np.concatenate(list(from_net(column)), 0) for column in columns], 1)

@@ -1,4 +1,4 @@
-"""The `amgan` engine: what it asks of its net, and that zones go through the map."""
+"""The `amgan` engine: the maps it makes, and zones that are steered through them."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ def scored(reading: Reading) -> Reading:
     return replace(reading, zones=dict.fromkeys(ZONES, 0.4))
 
 
-def test_maps_are_what_is_asked_and_what_is_there(face: Face, scored: Reading) -> None:
-    asked, there = make_maps(face, scored, complete(Plan(age=75), scored))
-    assert asked.shape == there.shape == (256, 256)
-    assert (asked >= there - 1e-6).all()
-    assert (asked - there)[128:160, 100:156].mean() > 0.1
+def test_maps_show_the_target_and_the_source(face: Face, scored: Reading) -> None:
+    target, source = make_maps(face, scored, complete(Plan(age=75), scored))
+    assert target.shape == source.shape == (256, 256)
+    assert (target >= source - 1e-6).all()
+    assert (target - source)[128:160, 100:156].mean() > 0.1
     same = make_maps(face, scored, complete(Plan(age=scored.age_years), scored))
     np.testing.assert_array_equal(*same)
 
 
-def test_a_zone_that_was_not_measured_is_a_typical_one(face: Face, reading: Reading) -> None:
-    usual = typical_score("forehead", reading.age_years)
-    asked, there = make_maps(face, reading, complete(Plan(zones={"forehead": usual}), reading))
-    np.testing.assert_array_equal(asked, there)
-    asked, there = make_maps(face, reading, complete(Plan(zones={"forehead": 1.0}), reading))
-    assert (asked - there).max() > 0.3
+def test_a_zone_that_was_not_measured_is_typical(face: Face, reading: Reading) -> None:
+    typical = typical_score("forehead", reading.age_years)
+    target, source = make_maps(face, reading, complete(Plan(zones={"forehead": typical}), reading))
+    np.testing.assert_array_equal(target, source)
+    target, source = make_maps(face, reading, complete(Plan(zones={"forehead": 1.0}), reading))
+    assert (target - source).max() > 0.3
 
 
-def test_nothing_asked_is_nothing_done(engine: AmganEngine, face: Face, scored: Reading) -> None:
+def test_a_plan_for_the_present_face_changes_nothing(engine: AmganEngine, face: Face, scored: Reading) -> None:
     for plan in (Plan(age=scored.age_years), Plan(age=75, strength=0)):
         np.testing.assert_array_equal(engine.render(face, scored, complete(plan, scored)).crop, face.crop)
 
@@ -54,19 +54,19 @@ def test_zones_are_steered_through_the_map(engine: AmganEngine, face: Face, scor
         change = np.abs(aged.crop.astype(int) - face.crop).mean(-1)
         far = np.max([masks[other] for other in ZONES if other.split(".")[0] != zone.split(".")[0]], axis=0) > 0.9
         assert change[masks[zone] > 0.9].mean() > 3 * change[far].mean()
-        asked, there = make_maps(face, scored, complete(Plan(zones={zone: 1.0}), scored))
-        untouched = geometry.resize(np.abs(asked - there), len(face.crop), len(face.crop)) == 0
+        target, source = make_maps(face, scored, complete(Plan(zones={zone: 1.0}), scored))
+        untouched = geometry.resize(np.abs(target - source), len(face.crop), len(face.crop)) == 0
         assert untouched.mean() > 0.5
         assert not change[untouched].any()
 
 
-def test_strength_goes_beyond_and_stays_below(engine: AmganEngine, face: Face, scored: Reading) -> None:
+def test_the_change_grows_with_the_strength(engine: AmganEngine, face: Face, scored: Reading) -> None:
     changes = [
         np.abs(engine.render(face, scored, complete(Plan(age=75, strength=share), scored)).crop - face.crop.astype(int))
         for share in (0.5, 1.0, 1.5)
     ]
-    half, whole, more = (float(change.mean()) for change in changes)
-    assert half < whole < more
+    weak, normal, strong = (float(change.mean()) for change in changes)
+    assert weak < normal < strong
 
 
 def test_a_photo_without_colour_gets_none(engine: AmganEngine, face: Face, scored: Reading) -> None:

@@ -1,4 +1,4 @@
-"""AMGAN's nets: light enough, the same on tiles, and gradients that reach what they should."""
+"""AMGAN's nets: light enough, and the same on tiles as on the whole picture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reage.nets.amgan import (
 
 
 @pytest.fixture(autouse=True)
-def same_numbers() -> None:
+def seeded() -> None:
     torch.manual_seed(0)
 
 
@@ -41,7 +41,7 @@ def test_the_shipped_generator_is_light() -> None:
 @pytest.mark.parametrize("config", [tiny(), cpu()])
 def test_pictures_keep_their_size_and_range(config: AmganConfig, side: int) -> None:
     x, planes = pictures(2, side)
-    change, attention = build_generator(config.generator).look(x, planes)
+    change, attention = build_generator(config.generator).predict_change(x, planes)
     assert (change.shape, attention.shape) == ((2, 3, side, side), (2, 1, side, side))
     assert 0 <= attention.min() <= attention.max() <= 1
     aged = apply_change(x, 20 * change)
@@ -64,7 +64,7 @@ def test_colour_of_a_change_has_no_light_of_its_own() -> None:
     net = build_generator(tiny().generator)
     torch.nn.init.normal_(net.change.weight)
     with torch.inference_mode():
-        change, _ = net.look(*pictures(1, 32))
+        change, _ = net.predict_change(*pictures(1, 32))
     light = change.mean(1, keepdim=True)
     assert (change - light).abs().max() < 0.6
     assert (change - light).std() > 0
@@ -89,12 +89,12 @@ def test_pixels_are_brought_to_one_scale() -> None:
     torch.testing.assert_close((y**2).mean(1), torch.ones(2, 4, 4), atol=1e-3, rtol=0)
 
 
-def test_signals_say_what_is_asked_and_where() -> None:
+def test_conditions_hold_maps_and_locations() -> None:
     planes = torch.zeros(1, 4, 8, 8)
     planes[:, 0], planes[:, 1] = 0.5, -0.25
-    signals = encode_planes(planes)
-    torch.testing.assert_close(signals[0, :3, 0, 0], torch.tensor([0.5, -0.25, 1.5]))
-    assert signals.shape[1] == build_generator(tiny().generator).blocks[0].spades[0].look.in_channels
+    conditions = encode_planes(planes)
+    torch.testing.assert_close(conditions[0, :3, 0, 0], torch.tensor([0.5, -0.25, 1.5]))
+    assert conditions.shape[1] == build_generator(tiny().generator).blocks[0].spades[0].look.in_channels
 
 
 def test_the_map_steers_the_picture() -> None:
@@ -109,11 +109,11 @@ def test_the_map_steers_the_picture() -> None:
 
 
 @pytest.mark.parametrize("config", [tiny(), cpu(), paper()])
-def test_the_critic_reads_realism_map_and_place(config: AmganConfig) -> None:
+def test_the_critic_predicts_realism_map_and_location(config: AmganConfig) -> None:
     side = 2 ** (len(config.critic.widths) + 2)
     with torch.inference_mode():
-        real, aging_map, place = build_critic(config.critic)(torch.randn(2, 1, side, side))
-    assert (real.shape, aging_map.shape, place.shape) == ((2, 1, 4, 4), (2, 1, 4, 4), (2, 2))
+        realism, aging_map, location = build_critic(config.critic)(torch.randn(2, 1, side, side))
+    assert (realism.shape, aging_map.shape, location.shape) == ((2, 1, 4, 4), (2, 1, 4, 4), (2, 2))
 
 
 def test_configs_survive_a_file() -> None:

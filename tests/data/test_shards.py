@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reage import portraits
 from reage.data.shards import Portrait, read_shards, write_shards
 from reage.data.split import split_of
 from reage.errors import ImageError
@@ -32,10 +31,9 @@ def make_portrait(number: int, side: int = SIDE) -> Portrait:
     )
 
 
-def test_portraits_come_back_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portraits, "ROWS_PER_SHARD", 3)
+def test_portraits_come_back_in_order(tmp_path: Path) -> None:
     written = [make_portrait(number) for number in range(7)]
-    files = write_shards(written, tmp_path / "shards")
+    files = write_shards(written, tmp_path / "shards", rows_per_shard=3)
     assert [file.name for file in files] == [f"portraits-{number:05d}.parquet" for number in range(3)]
     read = read_shards(tmp_path / "shards")
     assert len(read) == 7
@@ -56,25 +54,24 @@ def test_rows_are_picked_by_mask_and_by_number(tmp_path: Path) -> None:
     assert read.pick(np.array([4, 0])).age_years.tolist() == [34.5, 30.5]
 
 
-def test_writing_again_leaves_no_old_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portraits, "ROWS_PER_SHARD", 2)
-    write_shards((make_portrait(number) for number in range(6)), tmp_path)
+def test_writing_again_leaves_no_old_shards(tmp_path: Path) -> None:
+    write_shards((make_portrait(number) for number in range(6)), tmp_path, rows_per_shard=2)
     write_shards([make_portrait(9)], tmp_path)
     assert read_shards(tmp_path).file.tolist() == ["2011/0009.jpg"]
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no portraits in"):
         read_shards(tmp_path)
 
 
-def test_a_damaged_shard_is_told(tmp_path: Path) -> None:
+def test_a_damaged_shard_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "portraits-00000.parquet").write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(ImageError, match="damaged"):
         read_shards(tmp_path)
 
 
-def test_crops_of_two_sizes_are_told(tmp_path: Path) -> None:
+def test_crops_of_two_sizes_are_an_error(tmp_path: Path) -> None:
     write_shards([make_portrait(0), make_portrait(1, side=24)], tmp_path)
     with pytest.raises(ImageError, match="differ in size"):
         read_shards(tmp_path)

@@ -1,0 +1,117 @@
+"""Runs of both stages: resumed, repeated, logged, and shared by two processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from reage.images import load_image
+from reage.nets.amgan import tiny
+from reage.training.amgan.calibration import MAX_ZONE_GAIN, measure_zone_gains
+from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.losses import finetune_loss_weights
+from reage.training.amgan.samples import AGES as SHEET_AGES
+from reage.training.amgan.samples import NUM_FACES, log_samples
+from reage.training.amgan.train import AmganTrainingConfig, amgan, to_stored_config, train_amgan
+from reage.training.distillation import DistillationDataset
+from reage.training.runner import save_arrays
+from reage.training.trainer import TrainerConfig
+from reage.zones import ZONES
+
+STEPS = TrainerConfig(steps=3, batch_size=2, weight_decay=0.0, bf16=False)
+CONFIG = AmganTrainingConfig(net=tiny(), distill=STEPS, finetune=STEPS)
+
+
+def test_a_run_stopped_in_its_second_stage_does_not_repeat_the_first(
+    distillation: DistillationDataset, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, finetune=replace(STEPS, checkpoint_seconds=0.0))
+    steps: list[int] = []
+
+    def stop_at_five(step: int, losses: Mapping[str, float], ema: nn.Module) -> None:
+        steps.append(step)
+        if steps.count(5) == 1 and step == 5:
+            raise KeyboardInterrupt
+
+    dataset, checkpoint = AmganDataset(distillation, config.dataset), tmp_path / "amgan.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        train_amgan(config, dataset, checkpoint, [stop_at_five])
+    assert [path.name for path in tmp_path.iterdir()] == ["amgan.finetune"]
+    resumed = train_amgan(config, dataset, checkpoint, [stop_at_five])
+    assert steps == [1, 2, 3, 4, 5, 5, 6]
+    straight = train_amgan(config, dataset)
+    for mine, other in zip(resumed.generator.parameters(), straight.generator.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_a_run_of_both_stages_can_be_repeated(distillation: DistillationDataset, tmp_path: Path) -> None:
+    dataset, steps = AmganDataset(distillation, CONFIG.dataset), []
+    callbacks = log_samples(tmp_path / "log", dataset, steps_per_sheet=3)
+    callbacks.append(lambda step, losses, ema: steps.append((step, set(losses))))
+    first = train_amgan(CONFIG, dataset, tmp_path / "amgan.checkpoint", callbacks)
+    assert [step for step, _ in steps] == [1, 2, 3, 4, 5, 6]
+    assert steps[0][1] == {"reconstruction", "detail", "chroma", "low_frequency", "perceptual", "loss"}
+    assert steps[3][1] > steps[0][1] | {"adversarial", "aging_map", "location", "cycle", "critic"}
+    second = train_amgan(CONFIG, dataset)
+    for mine, other in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+    gains = measure_zone_gains(first, dataset, num_faces=2)
+    assert len(gains) == len(ZONES)
+    assert all(1 <= gain <= MAX_ZONE_GAIN for gain in gains)
+    assert gains[ZONES.index("nasolabial.left")] == gains[ZONES.index("nasolabial.right")]
+    stored = to_stored_config(CONFIG, gains, 1.2)
+    assert stored["net"] == {
+        "widths": (4, 8, 8),
+        "num_blocks": 1,
+        "hidden": 4,
+        "zone_gains": gains,
+        "older_gain": 1.2,
+    }
+    assert {path.name for path in tmp_path.rglob("*.jpg")} == {"sheet-3.jpg", "sheet-6.jpg"}
+    sheet = load_image(tmp_path / "log" / "sheet-6.jpg").pixels
+    assert sheet.shape == (NUM_FACES * 64, (1 + len(SHEET_AGES)) * 64, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert finetune_loss_weights().adversarial > 0
+
+
+def test_the_recipe_names_the_shipped_configuration() -> None:
+    assert amgan() == AmganTrainingConfig()
+    assert amgan().finetune_losses == finetune_loss_weights()
+
+
+LAUNCHED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from reage.nets.amgan import tiny
+from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.train import AmganTrainingConfig, train_amgan
+from reage.training.distillation import DistillationDataset
+from reage.training.runner import load_arrays
+from reage.training.trainer import TrainerConfig, process_state
+
+torch.set_num_threads(1)
+steps = TrainerConfig(steps=4, batch_size=4, weight_decay=0.0, bf16=False)
+config = AmganTrainingConfig(net=tiny(), distill=steps, finetune=replace(steps, steps=0))
+losses = []
+dataset = AmganDataset(load_arrays(Path(sys.argv[1]), DistillationDataset), config.dataset)
+net = train_amgan(config, dataset, callbacks=[lambda step, values, ema: losses.append(values["loss"])])
+if process_state().is_main_process:
+    print(process_state().num_processes, *losses, next(net.generator.parameters()).abs().sum().item())
+"""
+
+
+def test_two_processes_train_as_one(
+    distillation: DistillationDataset, tmp_path: Path, check_two_train_as_one: Callable
+) -> None:
+    """Each has half the batch, and the losses and weights are those of one process with all of it."""
+    save_arrays(tmp_path / "distillation.npz", distillation)
+    check_two_train_as_one(LAUNCHED, tmp_path / "distillation.npz")
