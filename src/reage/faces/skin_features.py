@@ -80,8 +80,8 @@ def make_skin_view(crop: Pixels, landmarks: Plane, bare: Plane, hair: Plane) -> 
     Args:
         crop: (S, S, 3) the face, or an aged version of it.
         landmarks: (5, 2) crop px.
-        bare: (S', S') bare skin of the original photo, see `reage.faces.segmentation.bare_skin`: in an aged version, wrinkles
-            could be taken for glasses.
+        bare: (S', S') bare skin of the original photo, see `reage.faces.segmentation.bare_skin`, which could
+            take wrinkles of an aged version for glasses.
         hair: (S', S') hair of the original photo.
     """
     side = crop.shape[0]

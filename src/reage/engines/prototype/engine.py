@@ -152,7 +152,8 @@ class PrototypeEngine:
         detail = self._detail_change(before, coarse, change)
         if wrinkles is not None:
             detail = detail + geometry.sample(wrinkles, places)
-        colour = geometry.sample(self._colour_change(change), coarse)
+        sampled = geometry.sample(self._colour_change(change), coarse)
+        colour: NDArray[Any] = sampled
         if change[1] < 0:  # young men of the training set wear more beard: no stubble is added
             beard = geometry.sample(self._beard, places)[..., None]
             colour = colour + beard * (np.maximum(colour, -self.strengths.max_darkening) - colour)

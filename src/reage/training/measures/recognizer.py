@@ -1,8 +1,9 @@
 """Fine-tunes dlib's face recognizer to be invariant to age: a person made younger or older stays the same person.
 
 After the finding of identity-preserving aging (IJCB 2023, arXiv 2307.08585) that a recognizer misses fewer
-people across years after it was fine-tuned on aged images. Training starts from dlib's weights. Two views of each person, drawn from
-the photos and their aged versions, are pulled together and pushed away from everybody else in the batch.
+people across years after it was fine-tuned on aged images. Training starts from dlib's weights. Two views of each
+person, drawn from the photos and their aged versions, are pulled together and pushed away from everybody else in the
+batch.
 """
 
 from __future__ import annotations
@@ -132,8 +133,8 @@ def train_recognizer(
         return recognizer_loss(net(x).float(), anchors[rows], torch.from_numpy(versions == 0), config)
 
     trainer = Trainer(config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks)
-    layers = [*net.trunk.convolutions(), net.head]
-    ema = trainer.fit(net, loss_fn, scale_learning_rates(layers, config.learning_rate))
+    groups = scale_learning_rates([*net.trunk.convolutions(), net.head], config.learning_rate)
+    ema = trainer.fit(net, loss_fn, groups)
     assert isinstance(ema, DlibResNet)
     return ema
 

@@ -159,8 +159,8 @@ def fit_tensors(
         "wrinkle_levels": quantiles_by_tone(wrinkles, tones, weights),
         "age_levels": quantiles_by_tone(out_of_fold, tones, weights),
     }
-    terms = (torch.from_numpy(one) for one in (wrinkles, out_of_fold, tones))
-    mixed = mix_terms(*terms, to_tables(tensors)).numpy()
+    wrinkle_term, age_term, groups = (torch.from_numpy(one) for one in (wrinkles, out_of_fold, tones))
+    mixed = mix_terms(wrinkle_term, age_term, groups, to_tables(tensors)).numpy()
     tensors["score_levels"] = quantiles_by_tone(mixed, tones, weights)
     scores = rank_by_tone(mixed, tones, tensors["score_levels"])
     return {**tensors, "typical_scores": typical_scores(scores, ages, weights)}
