@@ -26,7 +26,7 @@ from reage.engines.prototype.texture import covariates, from_log, skin_colour, t
 from reage.engines.prototype.wrinkles import region_masks, skin_only
 from reage.faces.geometry import FACE_PER_CROP, FIVE_POINTS, face_grid, template_points
 from reage.images import geometry, regions
-from reage.types import Aged, Face, Pixels, Plan, Plane, Reading
+from reage.types import Aged, CompletePlan, Face, Pixels, Plane, Reading
 from reage.weights import find_weights, load_weights
 
 OWN_AGE = 38.0
@@ -63,7 +63,7 @@ def bare_skin(dense: Plane) -> np.ndarray:
 def aged(engine: PrototypeEngine, face: Face, reading: Reading) -> dict[float, Aged]:
     """Target -> the demo photo's aged crop."""
     targets = (20.0, 25.0, 30.0, 35.0, 45.0, 55.0, 65.0, 75.0, 85.0)
-    return {age: engine.render(face, reading, Plan(age=age, age_from=OWN_AGE)) for age in targets}
+    return {age: engine.render(face, reading, CompletePlan(age=age, age_from=OWN_AGE)) for age in targets}
 
 
 def detail_of(crop: Pixels, where: np.ndarray) -> float:
@@ -77,7 +77,7 @@ def saturation_of(crop: Pixels, where: np.ndarray) -> float:
     return float((np.ptp(crop.astype(int), -1) / (crop.max(-1) + 1.0))[where].mean())
 
 
-# Ageing the demo photo
+# Aging the demo photo
 
 
 def test_older_skin_has_more_detail_and_younger_less(
@@ -145,7 +145,7 @@ def test_hair_turns_grey(aged: dict[float, Aged], face: Face) -> None:
 
 def test_half_the_strength_is_about_half_the_tint(engine: PrototypeEngine, face: Face, reading: Reading) -> None:
     hair = face.hair > 0.98
-    plan = Plan(age=75, age_from=OWN_AGE)
+    plan = CompletePlan(age=75, age_from=OWN_AGE)
     own, half, full = (
         np.log(crop[hair].mean(0) + 10)
         for crop in (
@@ -163,7 +163,7 @@ def test_dark_skin_keeps_its_hue_and_does_not_shine(
     engine: PrototypeEngine, face: Face, reading: Reading, bare_skin: np.ndarray, share: float, age: float
 ) -> None:
     dark = np.rint(255 * ((face.crop / 255) ** 2.2 * share) ** (1 / 2.2)).astype(np.uint8)
-    result = engine.render(replace(face, crop=dark), reading, Plan(age=age, age_from=OWN_AGE)).crop
+    result = engine.render(replace(face, crop=dark), reading, CompletePlan(age=age, age_from=OWN_AGE)).crop
     before, after = (regions.to_lab(crop)[bare_skin].mean(0) for crop in (dark, result))
     hues = [np.degrees(np.arctan2(lab[2], lab[1])) for lab in (before, after)]
     assert abs(hues[1] - hues[0]) < 8
@@ -183,7 +183,7 @@ def test_a_small_crop_is_aged_like_a_large_one(
         crop_from_image=half @ np.vstack([face.crop_from_image, [0, 0, 1]]),
         **{name: geometry.resize(getattr(face, name), 256, 256) for name in ("matte", "skin", "bare", "hair")},
     )
-    result = engine.render(small, reading, Plan(age=75, age_from=OWN_AGE))
+    result = engine.render(small, reading, CompletePlan(age=75, age_from=OWN_AGE))
     shrunk = geometry.resize(aged[75].crop, 256, 256)
     own = np.abs(shrunk.astype(int) - small.crop).mean()
     assert np.abs(result.crop.astype(int) - shrunk).mean() < 0.3 * own
@@ -193,7 +193,7 @@ def test_a_small_crop_is_aged_like_a_large_one(
 
 
 def test_men_and_women_age_differently(engine: PrototypeEngine, face: Face, reading: Reading) -> None:
-    plan = Plan(age=75, age_from=OWN_AGE)
+    plan = CompletePlan(age=75, age_from=OWN_AGE)
     woman, man = (engine.render(face, replace(reading, masculinity=share), plan).crop for share in (0.0, 1.0))
     assert np.abs(woman.astype(int) - man).mean() > 0.5
 
@@ -220,7 +220,7 @@ def test_units_and_pixels_agree() -> None:
     np.testing.assert_allclose(frame_grid(128), geometry.resize(grid, 128, 128), atol=1e-3)
 
 
-def test_ways_into_the_mean_frame_and_back_are_inverse(face: Face, dense: Plane, mean: np.ndarray) -> None:
+def test_maps_into_the_mean_frame_and_back_are_inverse(face: Face, dense: Plane, mean: np.ndarray) -> None:
     units = to_face_units(dense, 512)
     there, back = crop_places(units, mean, 512), frame_places(units, mean, 512)
     again = geometry.sample(back, there)
@@ -230,7 +230,7 @@ def test_ways_into_the_mean_frame_and_back_are_inverse(face: Face, dense: Plane,
     assert np.linalg.norm(eyes - dense[36:48], axis=1).max() < 0.05 * 512 / FACE_PER_CROP
 
 
-def test_shift_moves_the_landmarks_the_way_they_are_told(dense: Plane) -> None:
+def test_the_shift_moves_the_landmarks_as_given(dense: Plane) -> None:
     units = to_face_units(dense, 512)
     moves = np.zeros((68, 2))
     moves[4:13] = (0.0, 0.1)
@@ -329,6 +329,6 @@ def test_black_and_white_photo_stays_black_and_white(face: Face, reading: Readin
     light = np.rint(face.crop @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
     grey = replace(face, crop=np.repeat(light[..., None], 3, axis=2))
     for age in (20.0, 80.0):
-        crop = PrototypeEngine.load().render(grey, reading, Plan(age=age, age_from=45)).crop
+        crop = PrototypeEngine.load().render(grey, reading, CompletePlan(age=age, age_from=45)).crop
         assert np.ptp(crop.astype(int), axis=-1).max() <= 1
         assert np.abs(crop.astype(int) - grey.crop).mean() > 1

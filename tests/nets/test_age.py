@@ -11,7 +11,7 @@ from reage.nets.dlib_resnet import TrunkConfig, load_dlib_resnet
 from reage.weights import save_weights
 
 TINY = AgeNetConfig(
-    trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))), stages_read=(0, 1), looks=((0.8, 48),), dropout=0.0
+    trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))), feature_stages=(0, 1), input_crops=((0.8, 48),), dropout=0.0
 )
 
 
@@ -22,7 +22,7 @@ def net() -> AgeNet:
 
 
 @pytest.mark.parametrize("side", [60, 64, 200])
-def test_crops_of_any_size_are_read(net: AgeNet, side: int) -> None:
+def test_crops_of_any_size_are_taken(net: AgeNet, side: int) -> None:
     crops = torch.rand(2, 3, side, side) * 2 - 1
     logits, masculinity = net(crops)
     assert logits.shape == (2, 101)
@@ -32,65 +32,39 @@ def test_crops_of_any_size_are_read(net: AgeNet, side: int) -> None:
     assert ((age > 0) & (age < 100) & (std > 0) & (share >= 0) & (share <= 1)).all()
 
 
-def test_an_untrained_net_knows_nobody(net: AgeNet) -> None:
+def test_an_untrained_net_predicts_the_prior(net: AgeNet) -> None:
     age, std, masculinity = net.predict(torch.zeros(1, 3, 64, 64))
     assert age.item() == pytest.approx(58, abs=1)
     assert std.item() == pytest.approx(15, abs=1)
     assert masculinity.item() == pytest.approx(0.5)
 
 
-def test_the_loss_is_least_for_the_truth(net: AgeNet) -> None:
-    torch.nn.init.normal_(net.head.weight, std=0.5)
-    crops = torch.rand(1, 3, 64, 64) * 2 - 1
-    expected = net.expect(net(crops)[0])
-    is_man = (net(crops)[1] > 0).float()
-    truth = net.loss(crops, expected, is_man)
-    assert truth < net.loss(crops, expected + 20, is_man)
-    assert truth < net.loss(crops, expected, 1 - is_man)
+CALIBRATION = ((40.0, 30.0), (50.0, 50.0), (60.0, 65.0))
 
 
-def test_a_few_steps_lower_the_loss_and_reach_the_picture(net: AgeNet) -> None:
-    crops = (torch.rand(4, 3, 64, 64) * 2 - 1).requires_grad_()
-    ages, men = torch.tensor([25.0, 40.0, 60.0, 80.0]), torch.tensor([0.0, 1.0, 0.0, 1.0])
-    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
-    losses = []
-    for _ in range(30):
-        loss = net.loss(crops, ages, men)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] - 0.5
-    assert crops.grad is not None
-    assert crops.grad.abs().sum() > 0
-
-
-CURVE = ((40.0, 30.0), (50.0, 50.0), (60.0, 65.0))
-
-
-def test_the_curve_bends_ages_and_stays_in_range(net: AgeNet) -> None:
-    net.config = replace(TINY, curve=CURVE)
-    years, slopes = net.correct(torch.tensor([0.0, 35.0, 45.0, 50.0, 56.0, 70.0, 99.0]))
+def test_the_calibration_is_piecewise_linear_within_0_to_100(net: AgeNet) -> None:
+    net.config = replace(TINY, calibration=CALIBRATION)
+    years, slopes = net.calibrate(torch.tensor([0.0, 35.0, 45.0, 50.0, 56.0, 70.0, 99.0]))
     torch.testing.assert_close(years, torch.tensor([0.0, 20.0, 40.0, 50.0, 59.0, 80.0, 100.0]))
     torch.testing.assert_close(slopes, torch.tensor([2.0, 2.0, 2.0, 2.0, 1.5, 1.5, 1.5]))
 
 
-def test_the_first_curve_changes_nothing(net: AgeNet) -> None:
+def test_the_default_calibration_is_the_identity(net: AgeNet) -> None:
     raw = torch.linspace(0, 100, 11)
-    torch.testing.assert_close(net.correct(raw), (raw, torch.ones(11)))
+    torch.testing.assert_close(net.calibrate(raw), (raw, torch.ones(11)))
 
 
-def test_gradients_flow_through_the_curve_to_the_picture(net: AgeNet) -> None:
+def test_gradients_flow_through_the_calibration_to_the_input(net: AgeNet) -> None:
     torch.nn.init.normal_(net.head.weight, std=0.1)
     crops = (torch.rand(2, 3, 64, 64) * 2 - 1).requires_grad_()
     (plain,) = torch.autograd.grad(net.predict(crops)[0].sum(), crops)
-    net.config = replace(TINY, curve=((0.0, -100.0), (100.0, 100.0)))
+    net.config = replace(TINY, calibration=((0.0, -100.0), (100.0, 100.0)))
     (doubled,) = torch.autograd.grad(net.predict(crops)[0].sum(), crops)
     assert plain.abs().sum() > 0
     torch.testing.assert_close(doubled, 2 * plain)
 
 
-def test_only_the_middle_of_the_crop_is_looked_at(net: AgeNet) -> None:
+def test_only_the_central_square_matters(net: AgeNet) -> None:
     torch.nn.init.normal_(net.head.weight)
     crops = torch.zeros(1, 3, 100, 100)
     framed = torch.ones(1, 3, 100, 100)
@@ -98,17 +72,17 @@ def test_only_the_middle_of_the_crop_is_looked_at(net: AgeNet) -> None:
     torch.testing.assert_close(net(framed)[0], net(crops)[0])
 
 
-def test_a_reading_is_the_mean_of_all_looks_and_training_takes_one_by_chance(net: AgeNet) -> None:
+def test_inference_averages_all_input_crops_and_training_draws_one(net: AgeNet) -> None:
     torch.nn.init.normal_(net.head.weight)
     crops = torch.rand(1, 3, 64, 64) * 2 - 1
-    looks = ((0.6, 40), (0.9, 48))
+    crop_sizes = ((0.6, 40), (0.9, 48))
     logits = []
-    for look in looks:
-        net.config = replace(TINY, looks=(look,))
+    for size in crop_sizes:
+        net.config = replace(TINY, input_crops=(size,))
         logits.append(net(crops)[0])
-    net.config = replace(TINY, looks=looks)
+    net.config = replace(TINY, input_crops=crop_sizes)
     torch.testing.assert_close(net(crops)[0], (logits[0] + logits[1]) / 2)
-    assert net.look(crops, 1).shape == (1, 3, 48, 48)
+    assert net.input_crop(crops, 1).shape == (1, 3, 48, 48)
     net.train()
     taken = torch.cat([net(crops)[0] for _ in range(20)])
     first, second = ((taken - one).abs().amax(1) < 1e-3 for one in logits)
@@ -118,11 +92,11 @@ def test_a_reading_is_the_mean_of_all_looks_and_training_takes_one_by_chance(net
 
 
 def test_a_config_survives_json() -> None:
-    config = replace(TINY, curve=CURVE, looks=((0.7, 40), (0.9, 48)))
+    config = replace(TINY, calibration=CALIBRATION, input_crops=((0.7, 40), (0.9, 48)))
     assert AgeNetConfig.from_json(json.loads(json.dumps(asdict(config)))) == config
 
 
-def test_a_saved_net_reads_the_same(net: AgeNet, tmp_path: Path) -> None:
+def test_a_saved_net_predicts_the_same(net: AgeNet, tmp_path: Path) -> None:
     torch.nn.init.normal_(net.head.weight, std=0.1)
     save_weights(tmp_path / "age.safetensors", net.state_dict(), {"net": asdict(TINY)}, half=False)
     loaded = load_age_net(tmp_path / "age.safetensors")

@@ -27,13 +27,13 @@ def chip(photo: Pixels) -> Pixels:
     return cut
 
 
-def test_it_says_what_dlib_says(net: DlibResNet, chip: Pixels) -> None:
+def test_embeddings_are_those_of_dlib(net: DlibResNet, chip: Pixels) -> None:
     dlibs = dlib.face_recognition_model_v1(str(find_dlib_model(DLIB_FILE))).compute_face_descriptor(chip)
     ours = net(to_net(chip))[0].numpy()
     assert np.abs(ours - np.array(dlibs)).max() < 1e-5
 
 
-def test_gradients_reach_the_picture(net: DlibResNet, chip: Pixels) -> None:
+def test_gradients_reach_the_input(net: DlibResNet, chip: Pixels) -> None:
     x = to_net(chip).requires_grad_()
     net(x).square().sum().backward()
     assert x.grad is not None

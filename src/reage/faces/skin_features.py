@@ -1,11 +1,12 @@
-"""Signs of age in the skin of each zone, as numbers: what the zone scorers look at.
+"""Skin features: numbers for the wrinkles, texture and colour of each zone, from which the zone scorers predict.
 
-Two families that share no formula, so that the scorer built on one can judge what the other helped to make: ridges
-and bands of the luminance ("a", in torch, so that engines can learn from it), and dark lines, directions and the layout
-of light and shade ("b").
+There are two families without a common formula, so that a scorer of one family can evaluate what was trained with a
+scorer of the other: ridges and frequency bands of the luminance ("a", differentiable, in torch), and top-hats, gradient
+directions and the layout of light and shade ("b").
 
-Convention: crops (S, S, 3) RGB uint8 aligned as `Face.crop`, looked at in `LOOK_PX`; a signs array is (12, F) with
-zones in the order of `ZONES`; its first column is the wrinkle term, the logarithm of the strength of dark lines.
+Convention:
+    crops (S, S, 3) RGB uint8 aligned as `Face.crop`, resampled to `VIEW_PX`; features (Z, F) with the Z zones in the
+    order of `ZONES`. Column 0 is the wrinkle feature, the logarithm of the strength of dark lines.
 """
 
 from __future__ import annotations
@@ -28,124 +29,124 @@ from reage.images import geometry, regions
 from reage.types import Pixels, Plane
 from reage.zones import MIRRORED_ZONES, ZONE_SHAPES, ZONES, Ellipse
 
-Signs = TypeVar("Signs", NDArray[Any], Tensor)
+Features = TypeVar("Features", NDArray[Any], Tensor)
 
-LOOK_PX = 384
-SEEN_PX = 208
-"""A crop is brought to this side before it is looked at: most portraits that the scorers learn from show no more."""
+VIEW_PX = 384
+DETAIL_PX = 208
+"""Crops are first reduced to this side, the resolution of most training portraits, so that all have equal detail."""
 RIDGE_SIGMAS_PX = (0.8, 1.3, 2.1)
-"""In `LOOK_PX`, where the eyes are 91 px apart."""
+"""Scales in the view, where the eyes are 91 px apart."""
 
 NUM_COLOUR_FEATURES = 6
-"""The last signs of family "a"."""
+"""Number of colour features, the last columns of family "a"."""
 
-WINDOW = (slice(60, 348), slice(64, LOOK_PX - 64))
-"""Rows and columns of the looked-at crop in which the zones lie."""
+WINDOW = (slice(60, 348), slice(64, VIEW_PX - 64))
+"""Rows and columns of the resampled crop that contain all zones."""
 
 _FOLD_SIGMAS_PX = (4.0, 8.0)
-_LINE_QUANTILES, _HIGHEST = (0.5, 0.9, 0.97), 0.99
+_LINE_QUANTILES, _CLIP_QUANTILE = (0.5, 0.9, 0.97), 0.99
 _BAND_SIGMAS_PX = (0.7, 1.4, 2.8, 5.6, 11.2)
 _COARSE_SIGMAS_PX = (5.6, 11.2)
-_LINE_RADII_PX = (4.0, 2.0)
-_CALM_SIGMA_PX = 1.0
+_TOP_HAT_RADII_PX = (4.0, 2.0)
+_SMOOTHING_SIGMA_PX = 1.0
 _NUM_DIRECTIONS = 6
 _LAYOUT_POINTS = 8
-_DARKEST, _FAINTEST, _LEAST_CONTRAST = 0.04, 3e-3, 3e-3
+_LUMINANCE_FLOOR, _FEATURE_FLOOR, _MIN_CONTRAST = 0.04, 3e-3, 3e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkinView:
-    """A crop made ready for looking at its zones: the part in which they lie.
+    """The part of a crop that contains the zones, prepared for the features.
 
     Args:
-        light: (H, W) logarithm of the luminance, in units of the face's own coarse contrast, so that hard
-            and soft light, and cameras, leave the signs alone.
+        light: (H, W) logarithm of the luminance, divided by the coarse contrast of the face, so that the features do
+            not depend on hard or soft light or the camera.
         lab: (H, W, 3) CIE L*a*b*.
-        weights: (12, H, W) share of each pixel that is skin of the zone.
-        shown: (12,) share of each zone that these weights show.
-        grey: the crop has no colour.
+        weights: (Z, H, W) share of each pixel that is visible skin of the zone.
+        visible: (Z,) share of each zone that is visible.
+        grey: whether the crop is without colour.
     """
 
     light: Plane
     lab: Plane
     weights: Plane
-    shown: NDArray[np.float32]
+    visible: NDArray[np.float32]
     grey: bool
 
 
 def make_skin_view(crop: Pixels, landmarks: Plane, bare: Plane, hair: Plane) -> SkinView:
-    """What the signs are read from.
+    """The view from which the features of a face are computed.
 
     Args:
-        crop: (S, S, 3) a face, or what has become of it.
+        crop: (S, S, 3) the face, or an aged version of it.
         landmarks: (5, 2) crop px.
-        bare: (S', S') its bare skin, see `reage.faces.segmentation.bare_skin`; that of the photo, so that no line that an edit
-            draws is taken for a rim.
-        hair: (S', S') its hair.
+        bare: (S', S') bare skin of the original photo, see `reage.faces.segmentation.bare_skin`, which could
+            take wrinkles of an aged version for glasses.
+        hair: (S', S') hair of the original photo.
     """
     side = crop.shape[0]
-    bare, hair = (np.clip(geometry.resize(part, LOOK_PX, LOOK_PX), 0, 1) for part in (bare, hair))
-    crop = geometry.resize(geometry.resize(crop, SEEN_PX, SEEN_PX), LOOK_PX, LOOK_PX)
-    points = geometry.move_points(landmarks, geometry.resize_matrix(side, LOOK_PX))
-    grid, seen = face_grid(LOOK_PX, points)[WINDOW], (bare * (1 - hair))[WINDOW]
+    bare, hair = (np.clip(geometry.resize(mask, VIEW_PX, VIEW_PX), 0, 1) for mask in (bare, hair))
+    crop = geometry.resize(geometry.resize(crop, DETAIL_PX, DETAIL_PX), VIEW_PX, VIEW_PX)
+    points = geometry.move_points(landmarks, geometry.resize_matrix(side, VIEW_PX))
+    grid, uncovered = face_grid(VIEW_PX, points)[WINDOW], (bare * (1 - hair))[WINDOW]
     crop = np.ascontiguousarray(crop[WINDOW])
     lab = regions.to_lab(crop)
     zones = np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES]).astype(np.float32)
-    weights = zones * seen
+    weights = zones * uncovered
     grey = torch.from_numpy(crop.astype(np.float32).mean(-1) / 255)
     return SkinView(
-        light=light_of(grey[None], torch.from_numpy(weights)[None])[0].numpy(),
+        light=normalize_light(grey[None], torch.from_numpy(weights)[None])[0].numpy(),
         lab=lab,
         weights=weights,
-        shown=weights.sum((1, 2)) / zones.sum((1, 2)),
+        visible=weights.sum((1, 2)) / zones.sum((1, 2)),
         grey=bool(np.abs(lab[..., 1:]).max() < 2),
     )
 
 
-def light_of(grey: Tensor, weights: Tensor) -> Tensor:
-    """Mean of the channels (B, H, W) in [0, 1], and the weights (B, 12, H, W) -> the light of a `SkinView`."""
-    light = (grey + _DARKEST).log()
+def normalize_light(grey: Tensor, weights: Tensor) -> Tensor:
+    """(B, H, W) `SkinView.light` from the mean of the channels (B, H, W) in [0, 1] and the weights (B, Z, H, W)."""
+    light = (grey + _LUMINANCE_FLOOR).log()
     coarse = (_blur(light.detach(), _COARSE_SIGMAS_PX[0]) - _blur(light.detach(), _COARSE_SIGMAS_PX[1])).abs()
     contrast = (_shares(weights) @ coarse.flatten(1)[..., None]).mean(1, keepdim=True)
-    return light / contrast.clamp(min=_LEAST_CONTRAST)
+    return light / contrast.clamp(min=_MIN_CONTRAST)
 
 
 def features_a(view: SkinView) -> Plane:
-    """(12, F): lines of light and shade, and colour."""
+    """(Z, F) family "a": `luminance_features`, then the colour of each zone."""
     lines = luminance_features(torch.from_numpy(view.light)[None], torch.from_numpy(view.weights)[None])[0]
     return np.concatenate([lines.numpy(), _colours(view)], 1)
 
 
 def luminance_features(light: Tensor, weights: Tensor) -> Tensor:
-    """Ridges by scale and direction, folds, bands, their unevenness, how deep the deepest lines are.
+    """Ridges by scale and direction, folds, frequency bands with their variation, quantiles of line strength.
 
-    The wrinkle term is that of LDLA's scores (arXiv 2507.21600). Gradients flow to the light.
+    The wrinkle feature is that of LDLA's scores (arXiv 2507.21600). Gradients flow to the light.
 
     Args:
         light: (B, H, W) as in `SkinView`.
-        weights: (B, 12, H, W) as in `SkinView`.
+        weights: (B, Z, H, W) as in `SkinView`.
 
     Returns:
-        (B, 12, F), all but the colours of family "a".
+        (B, Z, F - NUM_COLOUR_FEATURES).
     """
     lines: list[Tensor] = []
     strongest = torch.zeros_like(light)
     for sigma_px in RIDGE_SIGMAS_PX:
-        xx, xy, yy = ridges(light, sigma_px)
-        strongest = torch.maximum(strongest, across(xx, xy, yy))
-        lines += [along.clamp(min=0) for along in (xx, yy, (xx + yy) / 2 + xy, (xx + yy) / 2 - xy)]
-    folds = [across(*ridges(light, sigma_px)).clamp(min=0) for sigma_px in _FOLD_SIGMAS_PX]
+        xx, xy, yy = hessian(light, sigma_px)
+        strongest = torch.maximum(strongest, max_curvature(xx, xy, yy))
+        lines += [ridge.clamp(min=0) for ridge in (xx, yy, (xx + yy) / 2 + xy, (xx + yy) / 2 - xy)]
+    folds = [max_curvature(*hessian(light, sigma_px)).clamp(min=0) for sigma_px in _FOLD_SIGMAS_PX]
     blurred = [light, *(_blur(light, sigma_px) for sigma_px in _BAND_SIGMAS_PX)]
     bands = torch.stack([fine - coarse for fine, coarse in itertools.pairwise(blurred)], -1)
     strengths = [torch.stack(lines + folds, -1), bands.abs(), (-bands).clamp(min=0)]
     shares = _shares(weights)
     means = shares @ torch.cat(strengths, -1).flatten(1, 2)
-    unevenness = (shares @ (bands**2).flatten(1, 2) + 1e-12).sqrt()
-    wrinkles, depths = _lines_of_zones(strongest, weights)
-    return (torch.cat([wrinkles, means, unevenness, depths], -1) + _FAINTEST).log()
+    variation = (shares @ (bands**2).flatten(1, 2) + 1e-12).sqrt()
+    wrinkles, quantiles = _line_strength(strongest, weights)
+    return (torch.cat([wrinkles, means, variation, quantiles], -1) + _FEATURE_FLOOR).log()
 
 
-def ridges(light: Tensor, sigma_px: float) -> tuple[Tensor, Tensor, Tensor]:
+def hessian(light: Tensor, sigma_px: float) -> tuple[Tensor, Tensor, Tensor]:
     """Second derivatives (xx, xy, yy) of (B, H, W) at one scale, times its square; positive across dark lines."""
     dy, dx = torch.gradient(_blur(light, sigma_px), dim=(1, 2))
     dxy, dxx = torch.gradient(dx, dim=(1, 2))
@@ -154,21 +155,21 @@ def ridges(light: Tensor, sigma_px: float) -> tuple[Tensor, Tensor, Tensor]:
     return square * dxx, square * dxy, square * dyy
 
 
-def across(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
-    """The larger of the two main curvatures: that across a line, whatever its direction."""
+def max_curvature(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
+    """The larger eigenvalue of the Hessian: the curvature across a dark line of any direction."""
     return (xx + yy) / 2 + (((xx - yy) / 2) ** 2 + xy**2 + 1e-12).sqrt()
 
 
 def features_b(view: SkinView) -> Plane:
-    """(12, F): depth of dark and bright lines (top-hats), directions of the gradient, layout of light and shade."""
-    calm = geometry.blur(view.light, _CALM_SIGMA_PX)
+    """(Z, F) family "b": top-hats (depth of dark and bright lines), gradient directions, layout of light and shade."""
+    smooth = geometry.blur(view.light, _SMOOTHING_SIGMA_PX)
     hats = []
-    for radius_px in _LINE_RADII_PX:
-        closed = geometry.grow(geometry.grow(calm, radius_px), -radius_px)
-        opened = geometry.grow(geometry.grow(calm, -radius_px), radius_px)
-        hats += [closed - calm, calm - opened]
+    for radius_px in _TOP_HAT_RADII_PX:
+        closed = geometry.grow(geometry.grow(smooth, radius_px), -radius_px)
+        opened = geometry.grow(geometry.grow(smooth, -radius_px), radius_px)
+        hats += [closed - smooth, smooth - opened]
     directions = [plane for sigma_px in (1.0, 3.0) for plane in _directions(view.light, sigma_px)]
-    energies = np.log(_means(np.stack([*hats, *directions], -1), view.weights) + _FAINTEST)
+    energies = np.log(_means(np.stack([*hats, *directions], -1), view.weights) + _FEATURE_FLOOR)
     layout = np.stack([_layout(view, ZONE_SHAPES[zone]) for zone in ZONES])
     return np.concatenate([energies, layout], 1)
 
@@ -176,25 +177,25 @@ def features_b(view: SkinView) -> Plane:
 FAMILIES: Mapping[str, Callable[[SkinView], Plane]] = MappingProxyType({"a": features_a, "b": features_b})
 
 
-def mirror_features(signs: Signs, family: str) -> Signs:
-    """(..., 12, F) signs of a face -> those of its mirror image: sides and slanted directions change places."""
-    columns = np.arange(signs.shape[-1])
+def mirror_features(features: Features, family: str) -> Features:
+    """(..., Z, F) features of a face -> those of its mirror image: sides and diagonal directions are swapped."""
+    columns = np.arange(features.shape[-1])
     if family == "a":
         for scale in range(len(RIDGE_SIGMAS_PX)):
-            slanted = 1 + 4 * scale + np.array([2, 3])
-            columns[slanted] = slanted[::-1]
+            diagonal = 1 + 4 * scale + np.array([2, 3])
+            columns[diagonal] = diagonal[::-1]
     else:
-        first = 2 * len(_LINE_RADII_PX)
-        turned = -np.arange(_NUM_DIRECTIONS) % _NUM_DIRECTIONS
+        first = 2 * len(_TOP_HAT_RADII_PX)
+        mirrored = -np.arange(_NUM_DIRECTIONS) % _NUM_DIRECTIONS
         for start in (first, first + _NUM_DIRECTIONS):
-            columns[start : start + _NUM_DIRECTIONS] = start + turned
+            columns[start : start + _NUM_DIRECTIONS] = start + mirrored
         layout = columns[first + 2 * _NUM_DIRECTIONS :].reshape(_LAYOUT_POINTS, _LAYOUT_POINTS)
         columns[first + 2 * _NUM_DIRECTIONS :] = layout[:, ::-1].ravel()
-    return signs[..., list(MIRRORED_ZONES), :][..., columns.tolist()]
+    return features[..., list(MIRRORED_ZONES), :][..., columns.tolist()]
 
 
 def skin_tone(view: SkinView) -> float:
-    """Individual typology angle of the zones' skin, degrees: above 41 light, below 10 dark; nan without colour."""
+    """Individual typology angle of the skin of all zones, degrees: above 41 light, below 10 dark; NaN if grey."""
     if view.grey:
         return math.nan
     lightness, _, yellow = _means(view.lab, view.weights.sum(0)[None])[0]
@@ -207,29 +208,29 @@ def _means(planes: Plane, weights: Plane) -> Plane:
     return sums / np.maximum(weights.sum((1, 2)), 1e-3)[:, None]
 
 
-def _lines_of_zones(strongest: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 12, 1) means, in which the highest hundredth counts no more than the rest (hairs, glints), and (B, 12, Q).
+def _line_strength(strongest: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, Z, 1) and quantiles (B, Z, Q) of the line strength in each zone; 0 where a zone is hidden.
 
-    Both are 0 where nothing of the zone is seen.
+    The mean is clipped at the 99 % quantile, because hairs and highlights lie above.
     """
-    levels = strongest.new_tensor((*_LINE_QUANTILES, _HIGHEST))
+    shares = strongest.new_tensor((*_LINE_QUANTILES, _CLIP_QUANTILE))
     rows = []
     for plane, zones in zip(strongest, weights, strict=True):
         for weight in zones:
             inside = weight > 0.2
-            values, shares = plane[inside], weight[inside]
+            values, inside_weight = plane[inside], weight[inside]
             if not len(values):
-                rows.append(plane.new_zeros(len(levels)))
+                rows.append(plane.new_zeros(len(shares)))
                 continue
-            quantiles = torch.quantile(values, levels)
-            mean = (torch.minimum(values, quantiles[-1:]) * shares).sum() / shares.sum()
+            quantiles = torch.quantile(values, shares)
+            mean = (torch.minimum(values, quantiles[-1:]) * inside_weight).sum() / inside_weight.sum()
             rows.append(torch.cat([mean[None], quantiles[:-1]]))
     found = torch.stack(rows).unflatten(0, weights.shape[:2])
     return found[..., :1], found[..., 1:]
 
 
 def _shares(weights: Tensor) -> Tensor:
-    """(B, 12, H, W) -> (B, 12, H * W) that add up to 1 where a zone is seen."""
+    """(B, Z, H, W) -> (B, Z, H * W) that add up to 1 where a zone is visible."""
     flat = weights.flatten(2)
     return flat / flat.sum(-1, keepdim=True).clamp(min=1e-3)
 
@@ -244,7 +245,10 @@ def _blur(planes: Tensor, sigma_px: float) -> Tensor:
 
 
 def _colours(view: SkinView) -> Plane:
-    """(12, NUM_COLOUR_FEATURES) mean colour of each zone beside the face's, and its unevenness; 0 where there is no colour."""
+    """(Z, NUM_COLOUR_FEATURES) mean L*a*b* of each zone relative to all zones, and its standard deviation.
+
+    Those of a* and b* are 0 in a grey crop.
+    """
     means = _means(view.lab, view.weights)
     spread = np.sqrt(np.maximum(_means(view.lab**2, view.weights) - means**2, 0))
     colours = np.concatenate([means - _means(view.lab, view.weights.sum(0)[None]), spread], 1) / 10
@@ -254,23 +258,23 @@ def _colours(view: SkinView) -> Plane:
 
 
 def _directions(light: Plane, sigma_px: float) -> list[Plane]:
-    """Strength of the gradient shared out over directions of 180 degrees."""
+    """Gradient magnitude (H, W) in each of `_NUM_DIRECTIONS` soft bins over 180 degrees."""
     dy, dx = np.gradient(geometry.blur(light, sigma_px))
     strength, angle = np.hypot(dx, dy), np.arctan2(dy, dx) % math.pi
     step = math.pi / _NUM_DIRECTIONS
-    away = [np.abs((angle - i * step + math.pi / 2) % math.pi - math.pi / 2) / step for i in range(_NUM_DIRECTIONS)]
-    return [strength * np.maximum(1 - far, 0) for far in away]
+    offsets = [np.abs((angle - i * step + math.pi / 2) % math.pi - math.pi / 2) / step for i in range(_NUM_DIRECTIONS)]
+    return [strength * np.maximum(1 - offset, 0) for offset in offsets]
 
 
 def _layout(view: SkinView, shape: Ellipse) -> Plane:
-    """(LAYOUT_POINTS²,) light on a grid over the zone, without its mean and contrast."""
-    unit = LOOK_PX / FACE_PER_CROP
+    """(_LAYOUT_POINTS²,) light on a grid over the zone, standardised."""
+    unit = VIEW_PX / FACE_PER_CROP
     axis = np.linspace(-1.1, 1.1, _LAYOUT_POINTS)
     x, y = np.meshgrid(axis * shape.half_width, axis * shape.half_height)
     angle = math.radians(shape.degrees)
     across = math.cos(angle) * x - math.sin(angle) * y + shape.x
     down = math.sin(angle) * x + math.cos(angle) * y + shape.y
-    places = np.stack([across, down], -1) * unit + np.array(EYES_IN_CROP) * LOOK_PX - 0.5
+    places = np.stack([across, down], -1) * unit + np.array(EYES_IN_CROP) * VIEW_PX - 0.5
     places = places - (WINDOW[1].start, WINDOW[0].start)
     light = geometry.sample(geometry.blur(view.light, 3.0), places.astype(np.float32)).ravel()
     return ((light - light.mean()) / (light.std() + 0.02)).astype(np.float32)

@@ -1,9 +1,12 @@
-"""Scores each zone's signs of age: the share of people whose zone looks younger.
+"""Scores how aged each zone of a face is: the share of people whose zone looks younger.
 
-A score joins two terms, each as a share of the training people of a skin-tone group: how strong the lines of the zone
-are, and how old the zone looks to a regression that sees its signs alone. Both sides of the face are ranked among the
-same people, so a mirrored face gets mirrored scores. "zones-a" reads; "zones-b" looks at other signs and only judges.
-After the scores of LDLA (arXiv 2507.21600).
+A score is the weighted mean of two terms, ranked among the training people of the same skin tone: the strength of the
+zone's wrinkles, and its age as a regression predicts it from the zone's features alone. Both sides of the face are
+ranked among the same people, so a mirrored face gets mirrored scores. "zones-a" is used by engines and commands;
+"zones-b" uses other features and only evaluates. After the scores of LDLA (arXiv 2507.21600).
+
+Convention:
+    Z = len(ZONES) zones in the order of `ZONES`; F features of a zone, see `reage.faces.skin_features`.
 """
 
 from __future__ import annotations
@@ -28,34 +31,34 @@ Values = NDArray[np.floating[Any]]
 Tables = Mapping[str, Tensor]
 
 TONES = ("light", "intermediate", "dark", "grey")
-"""Groups of people who are compared with each other; pictures without colour are one of their own."""
+"""Skin-tone groups within which people are ranked; grey photos are a group of their own."""
 
 _LIGHT_DEGREES, _DARK_DEGREES = 41.0, 10.0
 _LEAK = 0.1
-"""Of the gradient of a share, so that what lies beyond everybody can still be moved."""
+"""Slope of `share_below` outside the range of the quantiles, so that its gradient is not 0 there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneScorerConfig:
-    """What a scorer looks at.
+    """Input of a scorer.
 
     Args:
-        family: of the signs, see `reage.faces.skin_features.FAMILIES`.
-        least_shown: share of itself that a zone must show; one that shows less gets no score.
+        family: of the features, see `reage.faces.skin_features.FAMILIES`.
+        min_visible: share of a zone that must be visible; a zone below gets no score.
     """
 
     family: str
-    least_shown: float = 0.5
+    min_visible: float = 0.5
 
 
 class ZoneScorer:
     """Scores the zones of a face.
 
     Args:
-        config: what it looks at.
-        tensors: means, scales (12, F), directions (F, W), phases (W,), slopes (12, W), offsets, wrinkle_shares (12,),
-            wrinkle_levels, age_levels, score_levels (4, 12, 101): values at rising shares of a group's people, and
-            typical_scores (12, A): means at rising ages, for those who plan.
+        config: input of the scorer.
+        tensors: means, scales (Z, F), directions (F, W), phases (W,), slopes (Z, W), offsets, wrinkle_shares (Z,);
+            wrinkle_levels, age_levels, score_levels (len(TONES), Z, 101), quantiles in each tone group; typical_scores
+            (Z, A), means at rising ages.
         weights_hash: 12 hexadecimal digits that name its weights.
 
     Example:
@@ -67,14 +70,14 @@ class ZoneScorer:
         self.config = config
         self.weights_hash = weights_hash
         self._tables = to_tables(tensors)
-        self._look: Callable[[SkinView], Values] = FAMILIES[config.family]
+        self._extract: Callable[[SkinView], Values] = FAMILIES[config.family]
 
     @classmethod
     def load(cls, weights: str | Path = "zones-a") -> ZoneScorer:
-        """A scorer with shipped weights ("zones-a" reads, "zones-b" judges) or those of a file.
+        """A scorer with shipped weights ("zones-a", or "zones-b", which only evaluates) or those of a file.
 
         Raises:
-            WeightsError: when there are no such weights, or they are not of a scorer of zones.
+            WeightsError: when there are no such weights, or they are not of a zone scorer.
         """
         path = find_weights(weights)
         tensors, config = load_weights(path)
@@ -85,69 +88,69 @@ class ZoneScorer:
 
     @property
     def typical_scores(self) -> Values:
-        """(12, A) mean scores of the training people at rising ages."""
+        """(Z, A) mean scores of the training people at rising ages."""
         return self._tables["typical_scores"].numpy()
 
     def measure(self, face: Face) -> dict[str, float]:
-        """Zone -> score in [0, 1], 1 for the most marked.
+        """Zone -> score in [0, 1], 1 for the most aged.
 
-        Zones that show too little are left out: hair or glasses hide them, or the head is turned away.
+        Zones that are hidden by hair, glasses or the rotation of the head are left out, see `min_visible`.
         """
         return self.measure_view(make_skin_view(face.crop, face.to_crop(face.landmarks), face.bare, face.hair))
 
     def measure_view(self, view: SkinView) -> dict[str, float]:
-        """The same from a crop made ready by `reage.faces.skin_features.make_skin_view`."""
-        signs = torch.from_numpy(self._look(view)).double()[None]
-        scores = self.score(signs, torch.tensor([tone_of(skin_tone(view))]))[0].tolist()
-        shown = view.shown >= self.config.least_shown
-        return {zone: scores[i] for i, zone in enumerate(ZONES) if shown[i]}
+        """Zone -> score in [0, 1], from a view made by `reage.faces.skin_features.make_skin_view`."""
+        features = torch.from_numpy(self._extract(view)).double()[None]
+        scores = self.score(features, torch.tensor([tone_of(skin_tone(view))]))[0].tolist()
+        visible = view.visible >= self.config.min_visible
+        return {zone: scores[i] for i, zone in enumerate(ZONES) if visible[i]}
 
-    def score(self, signs: Tensor, tones: Tensor) -> Tensor:
-        """(N, 12, F) signs and (N,) places in `TONES` -> (N, 12) scores, through which gradients flow."""
-        ages = zone_ages(signs, self._tables, self.config.family)
-        return score_zones(signs[..., 0], ages, tones, self._tables)
+    def score(self, features: Tensor, tones: Tensor) -> Tensor:
+        """(N, Z, F) features and (N,) indices into `TONES` -> (N, Z) scores, differentiable."""
+        ages = zone_ages(features, self._tables, self.config.family)
+        return score_zones(features[..., 0], ages, tones, self._tables)
 
 
 def tone_of(degrees: float) -> int:
-    """The place in `TONES` of an individual typology angle; nan is grey."""
+    """The index into `TONES` of an individual typology angle; NaN is grey."""
     if math.isnan(degrees):
         return TONES.index("grey")
     return 0 if degrees > _LIGHT_DEGREES else 1 if degrees > _DARK_DEGREES else 2
 
 
 def to_tables(tensors: Mapping[str, Values]) -> Tables:
-    """Arrays as the functions below take them."""
+    """The tensors of a scorer in double precision, as the functions below take them."""
     return {name: torch.from_numpy(np.asarray(values, float)) for name, values in tensors.items()}
 
 
-def zone_ages(signs: Tensor, tables: Tables, family: str) -> Tensor:
-    """(N, 12, F) signs -> (N, 12) the age in years each zone shows, on the mean of a face and its mirror image."""
-    seen, mirrored = (_regress(one, tables) for one in (signs, mirror_features(signs, family)))
-    return (seen + mirrored[:, MIRRORED_ZONES]) / 2
+def zone_ages(features: Tensor, tables: Tables, family: str) -> Tensor:
+    """(N, Z, F) features -> (N, Z) predicted age in years of each zone, the mean over a face and its mirror image."""
+    plain, mirrored = (_predict_ages(one, tables) for one in (features, mirror_features(features, family)))
+    return (plain + mirrored[:, MIRRORED_ZONES]) / 2
 
 
-def _regress(signs: Tensor, tables: Tables) -> Tensor:
-    """Ages (N, 12) by a regression on random waves.
+def _predict_ages(features: Tensor, tables: Tables) -> Tensor:
+    """(N, Z, F) features -> (N, Z) ages, by linear regression on random Fourier features."""
+    standard = (features - tables["means"]) / tables["scales"]
+    fourier = fourier_features(standard, tables["directions"], tables["phases"])
+    return torch.einsum("nzw,zw->nz", fourier, tables["slopes"]) + tables["offsets"]
 
-    Random Fourier features (Rahimi and Recht, 2007) stand for a Gaussian kernel on the standardised signs.
+
+def fourier_features(standard: Tensor, directions: Tensor, phases: Tensor) -> Tensor:
+    """(..., F) standardised features -> (..., W) random Fourier features, sqrt(2 / W) cos(x @ directions + phases).
+
+    Their inner products approximate a Gaussian kernel (Rahimi and Recht, 2007).
     """
-    standard = (signs - tables["means"]) / tables["scales"]
-    seen = waves(standard, tables["directions"], tables["phases"])
-    return torch.einsum("nzw,zw->nz", seen, tables["slopes"]) + tables["offsets"]
-
-
-def waves(standard: Tensor, directions: Tensor, phases: Tensor) -> Tensor:
-    """(..., F) standardised signs -> (..., W)."""
     return torch.cos(standard @ directions + phases) * math.sqrt(2 / len(phases))
 
 
 def score_zones(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> Tensor:
-    """Wrinkle terms and ages (N, 12) of the zones of faces -> (N, 12) scores, among the people of their tones (N,)."""
+    """Wrinkle features and ages (N, Z) -> (N, Z) scores, ranked among the people of the tones (N,)."""
     return share_below(mix_terms(wrinkles, ages, tones, tables), tables["score_levels"][tones])
 
 
 def mix_terms(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> Tensor:
-    """(N, 12) weighted mean of both terms as shares of people; less even than a share until it is ranked itself."""
+    """(N, Z) weighted mean of both terms as shares of people; not uniform over people until it is ranked itself."""
     by_wrinkle = share_below(wrinkles, tables["wrinkle_levels"][tones])
     by_age = share_below(ages, tables["age_levels"][tones])
     weights = tables["wrinkle_shares"]
@@ -155,7 +158,7 @@ def mix_terms(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> 
 
 
 def share_below(values: Tensor, levels: Tensor) -> Tensor:
-    """The shares of people below values (...); `levels` (..., L) are their quantiles, evenly spaced."""
+    """Shares of people below values (...), given their evenly spaced quantiles `levels` (..., L); differentiable."""
     last = levels.shape[-1] - 1
     place = (levels < values.detach()[..., None]).sum(-1).clamp(1, last)
     low, high = (levels.gather(-1, (place + i)[..., None])[..., 0] for i in (-1, 0))
@@ -164,17 +167,22 @@ def share_below(values: Tensor, levels: Tensor) -> Tensor:
 
 
 def check_shapes(tensors: Arrays) -> None:
-    """Raises ValueError or KeyError for tensors that do not fit each other."""
-    num_signs, num_waves = tensors["directions"].shape
+    """Checks that the tensors of a scorer fit each other.
+
+    Raises:
+        KeyError: when one is missing.
+        ValueError: when one has another shape.
+    """
+    num_features, num_waves = tensors["directions"].shape
     num_zones = len(ZONES)
-    wanted = {
-        **dict.fromkeys(("means", "scales"), (num_zones, num_signs)),
+    shapes = {
+        **dict.fromkeys(("means", "scales"), (num_zones, num_features)),
         **dict.fromkeys(("offsets", "wrinkle_shares"), (num_zones,)),
         **dict.fromkeys(("wrinkle_levels", "age_levels", "score_levels"), (len(TONES), num_zones, 101)),
         "slopes": (num_zones, num_waves),
         "phases": (num_waves,),
         "typical_scores": (num_zones, tensors["typical_scores"].shape[-1]),
     }
-    for name, shape in wanted.items():
+    for name, shape in shapes.items():
         if tensors[name].shape != shape:
             raise ValueError(name)

@@ -1,10 +1,10 @@
-"""dlib's face recognition ResNet in torch, read straight from its .dat file, so that gradients flow to the picture.
+"""dlib's face recognition ResNet in torch, read from its .dat file, so that it is differentiable.
 
-dlib's own copy (CC0) gives no gradients. Every convolution there is followed by a fixed scale and shift; both are
-folded into the convolution, which changes nothing and saves a pass over the activations.
+Every convolution of dlib's net (CC0) is followed by a fixed scale and shift; both are folded into the convolution,
+which gives equal outputs and saves a pass over the activations.
 
 Convention:
-    x (B, 3, H, W) RGB in [-1, 1]; an identity is (B, 128), two of one person are usually closer than 0.6.
+    x (B, 3, H, W) RGB in [-1, 1]; an identity embedding is (B, 128), two of one person are usually closer than 0.6.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reage.weights import find_dlib_model
 
 DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 CHIP_PX = 150
-"""Side of the aligned picture that dlib's net was trained on."""
+"""Side of the aligned face crop that dlib's net was trained on."""
 
 _MEAN = (122.782, 117.001, 104.298)
 _LAYERS = re.compile(rb"\x05con_4|\x07affine_|\x04fc_2")
@@ -46,7 +46,7 @@ class TrunkConfig:
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; dlib pads the smaller of both with zeros, at the far side."""
+    """Residual block of two 3x3 convolutions; the smaller of branch and shortcut is zero-padded at the far side."""
 
     def __init__(self, channels_in: int, channels_out: int, *, halve: bool) -> None:
         super().__init__()
@@ -57,14 +57,14 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, H, W) -> (B, channels_out, H or about H / 2, W or about W / 2)."""
-        change = self.second(F.relu(self.first(x)))
-        kept = F.avg_pool2d(x, 2, 2) if self.halve else x
-        shape = [max(a, b) for a, b in zip(kept.shape[1:], change.shape[1:], strict=True)]
-        return F.relu(_pad_to(kept, shape) + _pad_to(change, shape))
+        residual = self.second(F.relu(self.first(x)))
+        shortcut = F.avg_pool2d(x, 2, 2) if self.halve else x
+        shape = [max(a, b) for a, b in zip(shortcut.shape[1:], residual.shape[1:], strict=True)]
+        return F.relu(_pad_to(shortcut, shape) + _pad_to(residual, shape))
 
 
 class Trunk(nn.Module):
-    """The convolutions of dlib's net; any input of about 100 px or more will do."""
+    """The convolutions of dlib's net, for inputs of about 100 px or more."""
 
     mean: Tensor
 
@@ -82,7 +82,7 @@ class Trunk(nn.Module):
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [-1, 1] -> the feature map of every stage, the finest first."""
+        """(B, 3, H, W) in [-1, 1] -> the feature map of each stage, the finest first."""
         x = ((x + 1) * 127.5 - self.mean) / 256
         x = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
         maps = []
@@ -92,16 +92,17 @@ class Trunk(nn.Module):
         return maps
 
     def pooled(self, x: Tensor, stages: tuple[int, ...]) -> Tensor:
-        """(B, 3, H, W) -> (B, sum of channels): what the named stages (0 is the finest) see on the whole picture.
+        """(B, 3, H, W) -> (B, sum of channels): globally pooled features of some stages, concatenated.
 
-        Each stage is normalised to mean 0 and deviation 1, since their scales differ tenfold.
+        Stage 0 is the finest. Each is normalised to mean 0 and standard deviation 1, because their scales differ
+        tenfold.
         """
         maps = self.forward(x)
         means = [maps[stage].float().mean((2, 3)) for stage in stages]
         return torch.cat([F.layer_norm(mean, mean.shape[1:]) for mean in means], 1)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
-        """From the picture to the deepest layer, in the order of dlib's file."""
+        """All convolutions from the input to the deepest layer, in the order of dlib's file."""
         yield self.stem
         for module in self.stages.modules():
             if isinstance(module, Block):
@@ -109,7 +110,7 @@ class Trunk(nn.Module):
 
 
 class DlibResNet(nn.Module):
-    """Identity of an aligned face (He et al. 2016 as trained by D. King, dlib 19.3)."""
+    """Identity embedding of an aligned face: the ResNet of He et al. (2016) as trained by D. King for dlib 19.3."""
 
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
@@ -117,13 +118,13 @@ class DlibResNet(nn.Module):
         self.head = nn.Linear(config.stages[-1][0], 128, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, 150, 150) chips in [-1, 1] -> (B, 128)."""
-        identity: Tensor = self.head(self.trunk(x)[-1].mean((2, 3)))
-        return identity
+        """(B, 3, 150, 150) aligned face crops in [-1, 1] -> (B, 128)."""
+        embedding: Tensor = self.head(self.trunk(x)[-1].mean((2, 3)))
+        return embedding
 
 
 def load_dlib_resnet(path: Path | None = None) -> DlibResNet:
-    """Dlib's trained net in evaluation mode, from its .dat file (by default the installed one).
+    """Dlib's trained net in evaluation mode, frozen, from its .dat file (by default the installed one).
 
     Raises:
         WeightsError: when the file is missing or is not dlib's face recognition model.
@@ -143,7 +144,7 @@ def load_dlib_resnet(path: Path | None = None) -> DlibResNet:
 
 
 def read_layers(content: bytes) -> Iterator[NDArray[np.float32]]:
-    """The numbers of every layer of a dlib file, flat: convolution (weights, biases), scale (gains, shifts), matrix."""
+    """Flat parameters of each layer of a dlib file: convolution (weights, biases), scale (gains, shifts), matrix."""
     for layer in _LAYERS.finditer(content):
         offset = layer.end()
         if layer.group().endswith(b"fc_2"):

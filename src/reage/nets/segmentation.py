@@ -1,4 +1,4 @@
-"""Splits an aligned crop into skin, hair and everything else, with a small U-Net.
+"""The face parsing net: a small U-Net that segments an aligned crop into skin, hair and everything else.
 
 Convention: crops (B, 3, S, S) in [-1, 1], aligned as `Face.crop`; classes are numbered as in `CLASSES`.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from reage.weights import find_weights, load_torch_weights, made_for
 
 CLASSES = ("other", "skin", "hair")
-"""Classes; eyes, brows, lips and what is worn in the face count as skin, hats as hair."""
+"""Names of the classes. Eyes, brows, lips and glasses count as skin, hats as hair."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,8 @@ class SegmentationNetConfig:
     """Size of the net.
 
     Args:
-        input_px: side at which it looks; a multiple of 16.
-        width: channels of the first stage; they grow towards the middle.
+        input_px: side of the input; a multiple of 16.
+        width: channels of the first stage; the four stages have 1, 2, 3 and 4 times as many.
     """
 
     input_px: int = 128
@@ -43,7 +43,7 @@ def _block(channels_in: int, channels: int) -> nn.Sequential:
 
 
 class SegmentationNet(nn.Module):
-    """U-Net of four stages at half its input's size; aligned crops let it know the place of each pixel."""
+    """U-Net of four stages at half the input resolution; the pixel coordinates are input channels."""
 
     def __init__(self, config: SegmentationNetConfig) -> None:
         super().__init__()
@@ -54,22 +54,18 @@ class SegmentationNet(nn.Module):
         self.head = nn.Conv2d(widths[0], len(CLASSES), 1)
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, 3, input_px, input_px) -> logits of the parts (B, 3, input_px, input_px)."""
+        """(B, 3, input_px, input_px) -> logits of the classes (B, 3, input_px, input_px)."""
         axis = torch.linspace(-1, 1, crops.shape[-1] // 2, device=crops.device)
-        place = torch.stack(torch.meshgrid(axis, axis, indexing="xy")).expand(len(crops), -1, -1, -1)
-        x = torch.cat([F.pixel_unshuffle(crops, 2), place], 1).contiguous(memory_format=torch.channels_last)
-        seen: list[Tensor] = []
+        position = torch.stack(torch.meshgrid(axis, axis, indexing="xy")).expand(len(crops), -1, -1, -1)
+        x = torch.cat([F.pixel_unshuffle(crops, 2), position], 1).contiguous(memory_format=torch.channels_last)
+        skips: list[Tensor] = []
         for stage, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if stage else x)
-            seen.append(x)
-        seen.pop()
+            skips.append(x)
+        skips.pop()
         for block in self.up:
-            x = block(torch.cat([F.interpolate(x, scale_factor=2), seen.pop()], 1))
+            x = block(torch.cat([F.interpolate(x, scale_factor=2), skips.pop()], 1))
         return F.interpolate(self.head(x).float(), scale_factor=2, mode="bilinear", align_corners=False)
-
-    def loss(self, crops: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy against labels (B, S, S) of int64; -1 marks pixels nobody is sure of."""
-        return F.cross_entropy(self(crops), labels, ignore_index=-1)
 
 
 def build_segmentation_net(config: SegmentationNetConfig) -> SegmentationNet:
@@ -79,11 +75,11 @@ def build_segmentation_net(config: SegmentationNetConfig) -> SegmentationNet:
     return net
 
 
-def load_segmentation_net(name: str | Path = "parts") -> SegmentationNet:
+def load_segmentation_net(name: str | Path = "face-parser") -> SegmentationNet:
     """A trained net by the name of shipped weights or the path of a file, in evaluation mode, frozen.
 
     Raises:
-        WeightsError: when there are no such weights, or they are not of a parser.
+        WeightsError: when there are no such weights, or they are not of a face parser.
     """
     path = find_weights(name)
     tensors, config = load_torch_weights(path)

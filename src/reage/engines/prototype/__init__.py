@@ -1,4 +1,4 @@
-"""The learned classical engine."""
+"""The `prototype` engine: statistical models of shape, colour and detail at each age, without a network."""
 
 from reage.engines.prototype.engine import PrototypeEngine
 

@@ -1,4 +1,4 @@
-"""The `prototype` engine: the usual change of faces between two ages, laid on one face. No network, no torch."""
+"""The `prototype` engine: adds the mean change of faces between two ages to one face. No network, no torch."""
 
 from __future__ import annotations
 
@@ -31,44 +31,48 @@ from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import Ellipse
 
 _HUE_SIGMA_PX = 3.0
-"""Colour changes smoothly: what is finer, px of the pixel models, is make-up and glasses of the training set."""
+"""Blur of the change of hue, px of the pixel models: finer structures are make-up and glasses of the training set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrototypeStrengths:
-    """How much of each learned change is applied: set by eye and a few trial evaluations (see the model card).
+    """Factors on each learned change, chosen by eye and a few evaluations (see the model card).
 
     Args:
-        colour: of the change of colour and shading.
-        hue: of the colour in that change, beside its shading.
-        detail: of the change of the person's own detail.
-        most_gain: largest factor on the person's own detail.
-        wrinkles: of the donors' detail.
-        shape: of the change of shape.
-        younger: of all three when the face grows younger; the young are few in the training set, and the fit is shy.
-        hair: of the greying of hair.
-        most_contrast: of the person's detail, log luminance; stronger contrast belongs to frames and hair, not to skin.
-        most_tint: the change of log colour stays below this.
-        most_stubble: and where beards grow, a face that grows younger darkens less than this.
+        colour: on the change of colour and shading.
+        hue: on the hue of that change, relative to its shading.
+        detail: on the change of the person's own detail.
+        max_gain: largest factor on the person's own detail.
+        wrinkles: on the detail added from donors.
+        shape: on the change of shape.
+        younger: on all learned changes towards a younger age, which are underestimated because the training set has few
+            young people.
+        hair: on the greying of hair.
+        max_colour_change: bound of the change of log colour.
+        max_darkening: bound of the darkening of the beard area of a face made younger.
     """
 
     colour: float = 1.5
     hue: float = 0.6
     detail: float = 1.5
-    most_gain: float = 2.2
+    max_gain: float = 2.2
     wrinkles: float = 0.8
     shape: float = 1.5
     younger: float = 1.15
     hair: float = 1.0
-    most_contrast: float = 0.15
-    most_tint: float = 0.45
-    most_stubble: float = 0.03
+    max_colour_change: float = 0.45
+    max_darkening: float = 0.03
 
 
 class PrototypeEngine:
-    """Learned mean shape, colour and detail for each age, after Tiddeman et al. (2001), and wrinkles of older faces.
+    """Mean shape, colour and detail at each age, after Tiddeman et al. (2001), and wrinkles copied from older faces.
 
-    Needs the 68 landmarks, whose model must not be used commercially.
+    It needs the 68 landmarks, whose model must not be used commercially.
+
+    Args:
+        tensors: of the weights file, see `reage.training.prototype.fit_prototype`.
+        digest: 12 hexadecimal digits that name the weights.
+        strengths: factors on the learned changes.
     """
 
     name = "prototype"
@@ -93,11 +97,11 @@ class PrototypeEngine:
         self._skin = skin_only(self._mean)
         self._brows = 0.6 * brow_mask(self._mean)
         self._beard = beard_mask(self._mean)
-        self._middle = ellipse_mask(frame_grid(self._colour.shape[1]), Ellipse(0.0, 0.36, 0.95, 1.25)) > 0.5
+        self._face = ellipse_mask(frame_grid(self._colour.shape[1]), Ellipse(0.0, 0.36, 0.95, 1.25)) > 0.5
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
-        """Reads the fitted tensors; it always runs on the CPU."""
+        """Reads the weights; the engine always runs on the CPU."""
         path = find_weights(weights or cls.name)
         with made_for(path, "the prototype engine"):
             return cls(load_weights(path)[0], weights_hash(path))
@@ -119,12 +123,17 @@ class PrototypeEngine:
         added = self._skin_change(before, places, change, self._wrinkles(dense, reading, skin, old, new))
         added = added * np.minimum(oval, face.skin)[..., None]
         added = added + hair_change(np.exp(before) - np.float32(LOG_FLOOR), face.hair, old, new) * self.strengths.hair
-        shade = (added @ LUMINANCE)[..., None]
-        added = (shade + (added - shade) * colourfulness(face)).astype(np.float32)
+        shading = (added @ LUMINANCE)[..., None]
+        added = (shading + (added - shading) * colourfulness(face)).astype(np.float32)
         aged = from_log(before + np.float32(plan.strength) * added)
-        moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * plan.strength)
-        shift = shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
+        shift = self._shape_shift(dense, change, oval, plan.strength)
         return Aged(crop=geometry.sample(aged, geometry.pixel_grid(side, side) + shift), shift=shift)
+
+    def _shape_shift(self, dense: NDArray[np.float64], change: NDArray[np.float64], oval: Plane, share: float) -> Plane:
+        """(S, S, 2) crop px, the shift of `Aged` by the change of shape; it fades out at the border of the face."""
+        side = len(oval)
+        moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * share)
+        return shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
 
     def _wrinkles(
         self, dense: NDArray[np.float64], reading: Reading, skin: NDArray[np.float32], old: float, new: float
@@ -139,27 +148,39 @@ class PrototypeEngine:
 
     def _skin_change(self, before: Plane, places: Plane, change: NDArray[np.float64], wrinkles: Plane | None) -> Plane:
         """Change of the log intensity (S, S, 3) of skin: colour and shading, the person's own detail, new wrinkles."""
-        side = before.shape[0]
         coarse = ((places + 0.5) * (self._colour.shape[1] / FRAME_PX) - 0.5).astype(np.float32)
-        tint = np.tensordot(change, self._colour, 1).astype(np.float32) * self.strengths.colour
-        shade = tint @ LUMINANCE
-        hue = geometry.blur((tint - shade[..., None]).astype(np.float32), _HUE_SIGMA_PX) * self.strengths.hue
-        shade = shade - shade[self._middle].mean()  # how bright a photo was taken says nothing about age
-        tint = shade[..., None] + hue
-        tint = self.strengths.most_tint * np.tanh(tint / self.strengths.most_tint)
+        detail = self._detail_change(before, coarse, change)
+        if wrinkles is not None:
+            detail = detail + geometry.sample(wrinkles, places)
+        sampled = geometry.sample(self._colour_change(change), coarse)
+        colour: NDArray[Any] = sampled
+        if change[1] < 0:  # young men of the training set wear more beard: no stubble is added
+            beard = geometry.sample(self._beard, places)[..., None]
+            colour = colour + beard * (np.maximum(colour, -self.strengths.max_darkening) - colour)
+        colour = colour * (1 - geometry.sample(self._brows, places))[..., None]
+        return colour + detail[..., None]
+
+    def _colour_change(self, change: NDArray[np.float64]) -> Plane:
+        """(M, M, 3) change of log colour in the pixel models' frame, smooth in hue and bounded."""
+        colour = np.tensordot(change, self._colour, 1).astype(np.float32) * self.strengths.colour
+        shading = colour @ LUMINANCE
+        hue = geometry.blur((colour - shading[..., None]).astype(np.float32), _HUE_SIGMA_PX) * self.strengths.hue
+        shading = shading - shading[self._face].mean()  # the brightness of a photo does not depend on age
+        colour = shading[..., None] + hue
+        return self.strengths.max_colour_change * np.tanh(colour / self.strengths.max_colour_change)
+
+    def _detail_change(self, before: Plane, coarse: Plane, change: NDArray[np.float64]) -> Plane:
+        """(S, S) change of log luminance that amplifies or attenuates each detail band of the person's own skin.
+
+        Args:
+            before: (S, S, 3) log intensity of the crop.
+            coarse: (S, S, 2) where each crop pixel lies in the pixel models.
+            change: of the covariates.
+        """
         growth = np.tensordot(change, self._detail, 1).astype(np.float32) * (0.5 * self.strengths.detail)
         growth = geometry.sample(growth, coarse)
         light = np.log(np.clip((np.exp(before) - LOG_FLOOR) @ LUMINANCE, 0, 1) + LOG_FLOOR).astype(np.float32)
-        least, most = (0.0, np.log(self.strengths.most_gain)) if change[1] > 0 else (-2.0, 0.0)
-        gains = np.exp(np.clip(growth, least, most)) - 1
-        detail = np.sum(
-            [band * gains[..., i] for i, band in enumerate(split_bands(light, side / FACE_PER_CROP))], axis=0
-        )
-        if wrinkles is not None:
-            detail = detail + geometry.sample(wrinkles, places)
-        tint = geometry.sample(tint, coarse)
-        if change[1] < 0:  # young men of the training set wear more beard: no stubble is added
-            bare = geometry.sample(self._beard, places)[..., None]
-            tint = tint + bare * (np.maximum(tint, -self.strengths.most_stubble) - tint)
-        tint = tint * (1 - geometry.sample(self._brows, places))[..., None]
-        return tint + detail[..., None]
+        low, high = (0.0, np.log(self.strengths.max_gain)) if change[1] > 0 else (-2.0, 0.0)
+        gains = np.exp(np.clip(growth, low, high)) - 1
+        bands = split_bands(light, before.shape[0] / FACE_PER_CROP)
+        return np.sum([band * gains[..., i] for i, band in enumerate(bands)], axis=0)

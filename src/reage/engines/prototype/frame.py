@@ -1,7 +1,8 @@
-"""The common shape: an average face, and thin-plate warps between it and a person's crop.
+"""The mean frame: an image of the average face shape, with thin-plate warps between it and a person's crop.
 
-Convention: face units (see `reage.faces.geometry`) for points; the mean frame is a square picture of `FRAME_PX` in which the
-average face always has the same features at the same pixels, `UNIT_PX` px to a face unit.
+Convention:
+    points are in face units (see `reage.faces.geometry`); the mean frame is a square image of `FRAME_PX` px, `UNIT_PX`
+    px to a face unit, in which each feature of a face lies at the same pixels.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _ANCHORS = np.array(
     [(x, y) for x in (-2.1, -1.05, 0.0, 1.05, 2.1) for y in (-1.9, 2.4)]
     + [(x, y) for x in (-2.1, 2.1) for y in (-1.0, 0.0, 0.8, 1.6)]
 )
-"""Points that never move, face units."""
+"""Points that stay fixed, face units."""
 
 
 def to_face_units(points: NDArray[np.floating], side_px: int) -> NDArray[np.float64]:
@@ -41,7 +42,7 @@ def to_frame_px(points: NDArray[np.floating]) -> Plane:
 
 
 def frame_grid(side_px: int = FRAME_PX) -> Plane:
-    """(side, side, 2) face units of every pixel of the mean frame, drawn at that side."""
+    """(side, side, 2) face units of every pixel of the mean frame, resampled to that side."""
     pixels = (geometry.pixel_grid(side_px, side_px) + 0.5) * (FRAME_PX / side_px) - 0.5
     return ((pixels - np.array(EYES_PX, np.float32)) / UNIT_PX).astype(np.float32)
 
@@ -54,7 +55,7 @@ def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float6
 def thin_plate(sources: NDArray[np.floating], moves: NDArray[np.floating], places: Plane) -> Plane:
     """Thin-plate interpolation of the moves (N, 2) known at sources (N, 2), at places (H, W, 2); face units.
 
-    It is evaluated on a coarse grid and enlarged: the field is smooth.
+    It is evaluated on a coarse grid and enlarged, because the field is smooth.
     """
     points = np.vstack([np.asarray(sources, np.float64), _ANCHORS])
     values = np.vstack([moves, np.zeros_like(_ANCHORS)])
@@ -80,7 +81,7 @@ def thin_plate(sources: NDArray[np.floating], moves: NDArray[np.floating], place
 
 
 def crop_places(dense: NDArray[np.float64], mean: NDArray[np.float64], side_px: int) -> Plane:
-    """Where in the crop each pixel of the mean frame comes from: (FRAME_PX, FRAME_PX, 2) crop px.
+    """(FRAME_PX, FRAME_PX, 2) crop px at which each pixel of the mean frame is sampled.
 
     Args:
         dense: (68, 2) landmarks of the person, face units.
@@ -93,13 +94,13 @@ def crop_places(dense: NDArray[np.float64], mean: NDArray[np.float64], side_px: 
 
 
 def frame_places(dense: NDArray[np.float64], mean: NDArray[np.float64], side_px: int) -> Plane:
-    """Where in the mean frame each crop pixel lies: (S, S, 2) px of the mean frame."""
+    """(S, S, 2) px of the mean frame at which each crop pixel lies."""
     grid = face_grid(side_px)
     return to_frame_px(grid + thin_plate(dense[_USED], (mean - dense)[_USED], grid))
 
 
 def shape_shift(dense: NDArray[np.float64], moves: NDArray[np.float64], side_px: int) -> Plane:
-    """The shift of `Aged` that moves the landmarks (68, 2) by `moves` (68, 2), face units: (S, S, 2) crop px."""
+    """(S, S, 2) crop px, the shift of `Aged` that moves the landmarks (68, 2) by `moves` (68, 2), face units."""
     grid = face_grid(side_px)
     field = thin_plate((dense + moves)[_USED], -moves[_USED], grid)
     return (field * (side_px / FACE_PER_CROP)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Hair turns grey with age, light strands first, and gets its colour back when the face grows younger."""
+"""Greying of hair with age, light strands first, and its reversal when the face grows younger."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from reage.types import Plane
 
 FIRST_GREY_YEARS, ALL_GREY_YEARS = 38.0, 80.0
 SILVER, BROWN = 0.60, 0.28
-"""Luminance in [0, 1] that fully grey hair rises to, and that grey hair is brought back to."""
-_BROWN_TINT = np.log(np.array([1.12, 0.99, 0.86], np.float32))
-_LEAST_HAIR = 0.004
+"""Luminance in [0, 1] of fully grey hair, and of grey hair that was made young again."""
+_BROWN_BALANCE = np.log(np.array([1.12, 0.99, 0.86], np.float32))
+_MIN_HAIR_SHARE = 0.004
 _GREY_SATURATION = 0.28
 
 
@@ -34,7 +34,7 @@ def hair_change(intensity: Plane, hair: Plane, old_years: float, new_years: floa
     """
     light = intensity @ LUMINANCE
     sure = hair > 0.6
-    if sure.mean() < _LEAST_HAIR:
+    if sure.mean() < _MIN_HAIR_SHARE:
         return np.zeros_like(intensity)
     typical = float(np.median(light[sure]))
     before, after = greyness(old_years), greyness(new_years)
@@ -45,11 +45,11 @@ def hair_change(intensity: Plane, hair: Plane, old_years: float, new_years: floa
     if typical < BROWN + 0.05 or float(np.median(saturation)) > _GREY_SATURATION:
         return np.zeros_like(intensity)
     share = (before - after) / (before + 1e-6)
-    return share * (np.log((BROWN + LOG_FLOOR) / (typical + LOG_FLOOR)) + _BROWN_TINT) * hair[..., None]
+    return share * (np.log((BROWN + LOG_FLOOR) / (typical + LOG_FLOOR)) + _BROWN_BALANCE) * hair[..., None]
 
 
 def _grey(intensity: Plane, light: Plane, typical: float, share: float) -> Plane:
-    """Colour fades and dark hair rises towards silver; strands lighter than their surroundings go first."""
+    """Change of log intensity (S, S, 3): colour fades and dark hair gets lighter, light strands more than others."""
     unit = light.shape[0] / FACE_PER_CROP
     strand = (light - geometry.blur(light, 0.06 * unit)) / (0.25 * typical + 0.02)
     local = np.clip(share * (1 + 0.4 * np.clip(strand, -1, 1)), 0, 1)[..., None]
@@ -57,6 +57,6 @@ def _grey(intensity: Plane, light: Plane, typical: float, share: float) -> Plane
     log_typical = np.log(typical + LOG_FLOOR)
     lift = 0.75 * float(np.clip(np.log(SILVER + LOG_FLOOR) - log_typical, 0, 1.1))
     silver = log_typical + lift + 0.7 * (log_light - log_typical)
-    brightest = np.maximum(log_light, log_typical + lift + 0.45)  # skin at the hairline is no hair to be lifted
+    brightest = np.maximum(log_light, log_typical + lift + 0.45)  # keeps skin at the hairline from being lightened
     faded = 0.8 * (log_light - np.log(intensity + LOG_FLOOR))
     return (local * (faded + np.minimum(silver, brightest) - log_light)).astype(np.float32)

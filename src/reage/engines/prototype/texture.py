@@ -1,6 +1,6 @@
-"""How skin changes with age, as linear models of log colour and of the log energy of detail, pixel by pixel.
+"""Log colour, detail bands and covariates: what the pixelwise linear models of skin are made of.
 
-After the prototypes of Tiddeman, Burt and Perrett (2001), with a robust fit and covariates in place of plain means.
+They follow the prototypes of Tiddeman, Burt and Perrett (2001), with a robust fit and covariates instead of means.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from reage.images.regions import to_pixels
 from reage.types import Pixels, Plane
 
 LOG_FLOOR = 0.04
-"""Added to intensities in [0, 1] before the logarithm, so that noise in the dark is not blown up."""
+"""Added to intensities in [0, 1] before the logarithm, so that noise in dark areas is not amplified."""
 BAND_SIGMAS_PX = (1.0, 2.0, 4.0, 8.0)
-"""Borders between the detail bands, px of the mean frame."""
+"""Standard deviations of the blurs that separate the detail bands, px of the mean frame."""
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 AGE_CENTRE_YEARS, AGE_SPREAD_YEARS, OLD_AGE_YEARS = 58.0, 15.0, 58.0
 NUM_COVARIATES = 9
 _SKIN_RANGE = (-1.6, 1.3)
-"""Skin tones beyond these, in spreads, are too few to learn from; the models are not stretched to them."""
+"""Standardised skin tones are clipped to this: the training set has too few people beyond."""
 
 
 def to_log(pixels: Pixels) -> Plane:
@@ -41,7 +41,7 @@ def log_luminance(pixels: Pixels) -> Plane:
 
 
 def split_bands(values: Plane, unit_px: float) -> list[Plane]:
-    """Detail bands (H, W), finest first, of a plane drawn at `unit_px` px to a face unit; they do not add up to it."""
+    """Detail bands (H, W), finest first, of a plane with `unit_px` px to a face unit; their sum is not the plane."""
     bands, rest = [], values
     for sigma_px in BAND_SIGMAS_PX:
         smooth = geometry.blur(values, sigma_px * unit_px / UNIT_PX)
@@ -52,15 +52,16 @@ def split_bands(values: Plane, unit_px: float) -> list[Plane]:
 
 def skin_colour(mean_pixels: Pixels) -> NDArray[np.float32]:
     """Median RGB in [0, 1] of cheeks and nose, from a face in the mean frame."""
-    patches = (mean_pixels[126:150, 78:98], mean_pixels[126:150, 158:178], mean_pixels[108:132, 118:138])
-    colours = np.concatenate([patch.reshape(-1, 3) for patch in patches])
+    areas = (mean_pixels[126:150, 78:98], mean_pixels[126:150, 158:178], mean_pixels[108:132, 118:138])
+    colours = np.concatenate([area.reshape(-1, 3) for area in areas])
     return (np.median(colours, 0) / 255).astype(np.float32)
 
 
 def covariates(age_years: float, masculinity: float, skin: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What the pixel models are linear in: age, old age, sex, their product, skin tone and its product with age.
+    """(NUM_COVARIATES,) terms of the linear models.
 
-    Without the skin terms growing older would mean growing lighter, because the oldest of the training set are.
+    They are 1, age, old age, sex, sex x age, lightness, lightness x age, warmth and squared lightness.
+    Without the skin terms older faces would become lighter, because the oldest people of the training set are.
     """
     age = (age_years - AGE_CENTRE_YEARS) / AGE_SPREAD_YEARS
     old = max(0.0, age_years - OLD_AGE_YEARS) / AGE_SPREAD_YEARS

@@ -1,6 +1,6 @@
-"""Fine wrinkles: the detail layers of older faces, one for each region of the face, in the mean frame.
+"""Fine wrinkles: detail layers of older faces (donors), one for each region of the face, in the mean frame.
 
-Every region takes its own donor, so that no single person's skin is carried over as a whole.
+Each region takes its own donor, so that nobody's skin is copied as a whole.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from reage.types import Plane
 from reage.zones import Ellipse
 
 DETAIL_SIGMA_PX = 4.0
-"""Everything finer than this, px of the mean frame, is detail."""
+"""Structures finer than this, px of the mean frame, are detail."""
 DETAIL_STEP = 0.005
-"""Log luminance of one step of the stored layers."""
+"""Quantisation step of the stored layers, log luminance."""
 
 REGIONS: tuple[Ellipse, ...] = (
     Ellipse(0.0, -0.75, 0.95, 0.42),
@@ -30,7 +30,7 @@ REGIONS: tuple[Ellipse, ...] = (
     Ellipse(0.65, 0.90, 0.50, 0.55),
     Ellipse(0.0, 1.45, 0.60, 0.50),
 )
-"""Forehead, between the brows, around each eye, each cheek with its fold, mouth and chin."""
+"""Forehead, glabella, around each eye, each cheek with its nasolabial fold, mouth and chin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class Donors:
 
     Args:
         layers: (K, FRAME_PX, FRAME_PX) int8 log luminance in steps of `DETAIL_STEP`.
-        traits: (K, T) what makes a donor fit a person, each in comparable units (see `traits`).
-        age_years: (K,)
+        traits: (K, T) traits on which donor and person should agree, in comparable units (see `traits`).
+        age_years: (K,).
     """
 
     layers: NDArray[np.int8]
@@ -49,26 +49,26 @@ class Donors:
 
 
 def traits(dense: NDArray[np.float64], masculinity: float, skin: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a donor should share: sex, skin colour, mouth opening, smile and turn of the head."""
+    """(7,) traits that a donor should share: sex, skin colour (3), open mouth, smile, rotation of the head."""
     opening = (dense[66, 1] - dense[62, 1]) / 0.08
     smile = (dense[54, 0] - dense[48, 0]) / 0.12
-    turn = ((dense[0, 0] + dense[16, 0]) / 2 - dense[27, 0]) / 0.06
-    return np.array([3 * masculinity, *(skin / 0.10), opening, smile, turn], np.float32)
+    rotation = ((dense[0, 0] + dense[16, 0]) / 2 - dense[27, 0]) / 0.06
+    return np.array([3 * masculinity, *(skin / 0.10), opening, smile, rotation], np.float32)
 
 
 def region_masks() -> Plane:
-    """(R, FRAME_PX, FRAME_PX) soft masks of the regions that add up to 1 wherever any of them reaches."""
+    """(R, FRAME_PX, FRAME_PX) soft masks of the regions; at each pixel they add up to 1."""
     grid = frame_grid()
     masks = np.stack([ellipse_mask(grid, shape, 0.5) for shape in REGIONS]) + 1e-4
     return (masks / masks.sum(0)).astype(np.float32)
 
 
 def skin_only(mean: NDArray[np.float64]) -> Plane:
-    """(FRAME_PX, FRAME_PX) 1 on skin of the average face: no eyes, brows, lips, nostrils."""
+    """(FRAME_PX, FRAME_PX) 1 on skin of the average face, 0 on eyes, brows, lips and nostrils."""
     points = to_frame_px(mean)
     mask = np.ones((FRAME_PX, FRAME_PX), np.float32)
-    parts = ((36, 42, 4), (42, 48, 4), (17, 22, 5), (22, 27, 5), (48, 60, 4), (31, 36, 3))
-    for first, last, margin in parts:
+    features = ((36, 42, 4), (42, 48, 4), (17, 22, 5), (22, 27, 5), (48, 60, 4), (31, 36, 3))
+    for first, last, margin in features:
         mask[geometry.grow(geometry.fill_polygon(points[first:last], FRAME_PX, FRAME_PX), margin) > 0] = 0
     return geometry.blur(mask, 2.5)
 
@@ -81,7 +81,7 @@ def brow_mask(mean: NDArray[np.float64]) -> Plane:
 
 
 def beard_mask(mean: NDArray[np.float64]) -> Plane:
-    """(FRAME_PX, FRAME_PX) 1 where beards grow: below the nose, on the jaw, not on the lips."""
+    """(FRAME_PX, FRAME_PX) 1 where beards grow: below the nose and on the jaw without the lips."""
     points = to_frame_px(mean)
     lower = geometry.fill_polygon(np.vstack([points[3:14], points[31:36]]), FRAME_PX, FRAME_PX)
     lips = geometry.grow(geometry.fill_polygon(points[48:60], FRAME_PX, FRAME_PX), 3)
@@ -89,16 +89,16 @@ def beard_mask(mean: NDArray[np.float64]) -> Plane:
 
 
 def choose_donors(donors: Donors, wanted: Plane) -> list[int]:
-    """A donor for each region, the same for every target age: the best fits in turn, so that regions differ.
+    """The row of a donor for each region, whatever the target age: the three most similar donors in turn.
 
-    Of donors that fit as well, the older is taken: their skin is the more marked.
+    Older donors are preferred, because their wrinkles are stronger.
     """
-    misfit = np.abs(donors.traits - wanted).sum(1) + np.abs(donors.age_years.max() - donors.age_years) / 8
-    best = np.argsort(misfit, kind="stable")
+    distance = np.abs(donors.traits - wanted).sum(1) + np.abs(donors.age_years.max() - donors.age_years) / 8
+    best = np.argsort(distance, kind="stable")
     return [int(best[region % min(3, len(best))]) for region in range(len(REGIONS))]
 
 
 def compose_detail(donors: Donors, chosen: list[int], masks: Plane) -> Plane:
-    """(FRAME_PX, FRAME_PX) log-luminance detail put together from the chosen donors."""
+    """(FRAME_PX, FRAME_PX) log-luminance detail, blended from the layers of the chosen donors."""
     layers = donors.layers[chosen].astype(np.float32) * DETAIL_STEP
     return (layers * masks).sum(0)

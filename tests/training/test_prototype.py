@@ -1,4 +1,4 @@
-"""What the fit of the `prototype` engine finds of what was planted in its portraits."""
+"""The fit of the `prototype` engine recovers changes with age that were planted in its portraits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from reage.engines.prototype.frame import to_frame_px
 from reage.errors import ReageError
 from reage.faces.geometry import FACE_PER_CROP
 from reage.images import geometry
-from reage.training.prototype import MIRRORED, PrototypeFitConfig, fit_prototype, robust_fit
-from reage.types import Face, Pixels, Plan, Plane, Reading
+from reage.training.prototype import MIRRORED, fit_prototype, prototype, robust_fit
+from reage.types import CompletePlan, Face, Pixels, Plane, Reading
 from reage.weights import save_weights
 
 SIDE = 256
@@ -62,7 +62,7 @@ def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Ca
 
 @pytest.fixture(scope="module")
 def fitted(portraits: Portraits) -> tuple[dict[str, Any], dict[str, Any]]:
-    return fit_prototype(portraits, all_skin, PrototypeFitConfig())
+    return fit_prototype(portraits, all_skin, prototype())
 
 
 # The robust fit
@@ -80,7 +80,7 @@ def spoiled() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.where(spoilt, values + 4, values), design, true
 
 
-def test_outliers_lose_their_say(spoiled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
+def test_outliers_lose_their_weight(spoiled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
     values, design, true = spoiled
     weight = torch.ones(300, 1)
     plain = robust_fit(values, design, weight, 1e-5, 0, 1.3)
@@ -89,14 +89,14 @@ def test_outliers_lose_their_say(spoiled: tuple[torch.Tensor, torch.Tensor, torc
     assert (robust - true).abs().max() < 0.06
 
 
-def test_weights_say_which_values_count(spoiled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
+def test_values_count_by_their_weights(spoiled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
     values, design, true = spoiled
     good = ((values - design @ true).abs() < 1).float()
     found = robust_fit(values, design, good, 1e-6, 0, 1.3)
     assert (found - true).abs().max() < 0.05
 
 
-def test_ridge_draws_all_but_the_constant_to_0(spoiled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
+def test_ridge_shrinks_all_but_the_constant(spoiled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
     values, design, _ = spoiled
     weight = torch.ones(300, 1)
     loose, tight = (robust_fit(values, design, weight, ridge, 0, 1.3) for ridge in (1e-4, 100.0))
@@ -180,7 +180,7 @@ def test_what_was_fitted_is_an_engine(
     path = tmp_path / "prototype.safetensors"
     save_weights(path, tensors, config)
     engine = load_engine("prototype", weights=path)
-    aged = engine.render(face, reading, Plan(age=75, age_from=38)).crop
+    aged = engine.render(face, reading, CompletePlan(age=75, age_from=38)).crop
     dense = face.to_crop(face.dense_landmarks)
 
     def light(crop: Pixels, landmark: int) -> float:
@@ -188,18 +188,18 @@ def test_what_was_fitted_is_an_engine(
         return float(crop[y - 6 : y + 7, x - 6 : x + 7].mean())
 
     assert light(aged, 30) < light(face.crop, 30) - 4
-    younger = engine.render(face, reading, Plan(age=25, age_from=38)).crop
+    younger = engine.render(face, reading, CompletePlan(age=25, age_from=38)).crop
     assert light(younger, 30) > light(face.crop, 30) + 1
 
 
-def test_grey_and_small_portraits_teach_nothing(portraits: Portraits, fitted: tuple[dict, dict]) -> None:
+def test_grey_and_small_portraits_are_left_out(portraits: Portraits, fitted: tuple[dict, dict]) -> None:
     count = len(portraits)
     both = portraits.pick(np.r_[np.arange(count), [0, 1]])
     grey, fine = both.grey.copy(), both.image_px_per_crop_px.copy()
     grey[count], fine[count + 1] = True, 0.4
     spoiled = replace(both, grey=grey, image_px_per_crop_px=fine)
     spoiled.crops[count:] = 0
-    tensors, config = fit_prototype(spoiled, all_skin, PrototypeFitConfig())
+    tensors, config = fit_prototype(spoiled, all_skin, prototype())
     assert config == fitted[1]
     np.testing.assert_array_equal(tensors["colour"], fitted[0]["colour"])
 
@@ -207,4 +207,4 @@ def test_grey_and_small_portraits_teach_nothing(portraits: Portraits, fitted: tu
 def test_portraits_without_an_old_face_are_refused_in_a_sentence(portraits: Portraits) -> None:
     young = portraits.pick(portraits.age_years < 55)
     with pytest.raises(ReageError, match=r"\.$"):
-        fit_prototype(young, all_skin, PrototypeFitConfig())
+        fit_prototype(young, all_skin, prototype())

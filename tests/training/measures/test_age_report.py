@@ -17,7 +17,7 @@ from reage.measure.age import AgeEstimator
 from reage.nets.age import AgeNetConfig, build_age_net
 from reage.nets.dlib_resnet import TrunkConfig
 from reage.training.measures.age_report import (
-    FEWEST,
+    MIN_PORTRAITS,
     Figure,
     Readings,
     compare_readings,
@@ -32,10 +32,10 @@ from reage.types import Face
 
 TINY = AgeNetConfig(
     trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))),
-    stages_read=(0, 1),
-    looks=((0.8, 48),),
+    feature_stages=(0, 1),
+    input_crops=((0.8, 48),),
     dropout=0.0,
-    curve=((40.0, 30.0), (70.0, 75.0)),
+    calibration=((40.0, 30.0), (70.0, 75.0)),
 )
 SIDE = 64
 ToColumns = Callable[[Sequence[Portrait]], Portraits]
@@ -62,7 +62,7 @@ def make_portrait(number: int, **other: object) -> Portrait:
 
 
 def make_readings(years: np.ndarray, **other: np.ndarray) -> Readings:
-    values = {"uncorrected": years, "stds": np.full(len(years), 5.0), "masculinity": np.ones(len(years))}
+    values = {"uncalibrated": years, "stds": np.full(len(years), 5.0), "masculinity": np.ones(len(years))}
     return Readings(**{"years": years, "degraded": years, **values, **other})
 
 
@@ -79,44 +79,44 @@ def fifty(to_columns: ToColumns) -> Portraits:
 
 def test_errors_and_biases_are_those_of_their_group(fifty: Portraits) -> None:
     ages = fifty.age_years.astype(np.float64)
-    readings = make_readings(ages + np.where(ages < 40, 4.0, -1.0), uncorrected=ages + 2, degraded=ages - 3)
-    told = by_name(judge_readings(fifty, readings, np.full(50, np.nan)))
-    assert told["mean absolute error"].value == pytest.approx((10 * 4 + 40) / 50)
-    assert told["the same without the correction"].value == pytest.approx(2)
-    assert told["bias (reading less true age)"].value == pytest.approx(0)
-    assert told["bias at 30-39"].value == told["error at 30-39"].value == pytest.approx(4)
-    assert told["bias at 70-79"].value == pytest.approx(-1)
-    assert told["error at 70-79"].value == pytest.approx(1)
-    assert told["error of men"].num == told["error of grey portraits"].num == 25
-    assert told["error on degraded copies"].value == pytest.approx(3)
-    assert told["sex right"].value == pytest.approx(0.5)
-    low, high = told["mean absolute error"].low, told["mean absolute error"].high
-    assert low < told["mean absolute error"].value < high
+    readings = make_readings(ages + np.where(ages < 40, 4.0, -1.0), uncalibrated=ages + 2, degraded=ages - 3)
+    found = by_name(judge_readings(fifty, readings, np.full(50, np.nan)))
+    assert found["mean absolute error"].value == pytest.approx((10 * 4 + 40) / 50)
+    assert found["mean absolute error without calibration"].value == pytest.approx(2)
+    assert found["bias (reading less true age)"].value == pytest.approx(0)
+    assert found["bias at 30-39"].value == found["error at 30-39"].value == pytest.approx(4)
+    assert found["bias at 70-79"].value == pytest.approx(-1)
+    assert found["error at 70-79"].value == pytest.approx(1)
+    assert found["error of men"].num == found["error of grey portraits"].num == 25
+    assert found["error on degraded copies"].value == pytest.approx(3)
+    assert found["sex right"].value == pytest.approx(0.5)
+    low, high = found["mean absolute error"].low, found["mean absolute error"].high
+    assert low < found["mean absolute error"].value < high
 
 
-def test_of_too_few_portraits_nothing_is_told(fifty: Portraits) -> None:
+def test_too_few_portraits_give_no_figure(fifty: Portraits) -> None:
     ages = fifty.age_years.astype(np.float64)
-    told = by_name(judge_readings(fifty, make_readings(ages), np.full(50, np.nan)))
+    found = by_name(judge_readings(fifty, make_readings(ages), np.full(50, np.nan)))
     for name in ("bias at 80-89", "error of the darkest third of skin", "one person twice: years read between"):
-        assert told[name].num < FEWEST
-        assert math.isnan(told[name].value)
-        assert told[name].to_json() == {"name": name, "num": told[name].num, "value": None, "low": None, "high": None}
+        assert found[name].num < MIN_PORTRAITS
+        assert math.isnan(found[name].value)
+        assert found[name].to_json() == {"name": name, "num": found[name].num, "value": None, "low": None, "high": None}
 
 
-def test_thirds_of_skin_are_told_apart(fifty: Portraits) -> None:
+def test_thirds_of_skin_tone_are_separated(fifty: Portraits) -> None:
     ages, tones = fifty.age_years.astype(np.float64), np.arange(60.0, 10.0, -1.0)
     tones[-5:] = np.nan
-    told = by_name(judge_readings(fifty, make_readings(ages + np.repeat([2, 1, 0], [15, 15, 20])), tones))
-    thirds = [told[f"bias of the {third} third of skin"] for third in ("darkest", "middle", "lightest")]
+    found = by_name(judge_readings(fifty, make_readings(ages + np.repeat([2, 1, 0], [15, 15, 20])), tones))
+    thirds = [found[f"bias of the {third} third of skin"] for third in ("darkest", "middle", "lightest")]
     assert [one.num for one in thirds] == [15, 15, 15]
     assert [one.value for one in thirds] == pytest.approx([0, 1, 2])
 
 
-def test_coverage_counts_true_ages_within_the_stated_spread(fifty: Portraits) -> None:
+def test_coverage_counts_true_ages_within_the_predicted_std(fifty: Portraits) -> None:
     ages = fifty.age_years.astype(np.float64)
     stds = np.where(np.arange(50) < 30, 4.0, 2.0)
-    told = by_name(judge_readings(fifty, make_readings(ages + 3, stds=stds), np.full(50, np.nan)))
-    assert told["true age within the stated std (0.68 expected)"].value == pytest.approx(0.6)
+    found = by_name(judge_readings(fifty, make_readings(ages + 3, stds=stds), np.full(50, np.nan)))
+    assert found["true age within the stated std (0.68 expected)"].value == pytest.approx(0.6)
 
 
 def test_pairs_are_of_one_person_about_ten_years_apart(to_columns: ToColumns) -> None:
@@ -129,23 +129,27 @@ def test_pairs_are_of_one_person_about_ten_years_apart(to_columns: ToColumns) ->
     assert pairs_about_ten_years_apart(to_columns(rows[2:4])).shape == (0, 2)
 
 
-def test_pairs_tell_the_years_read_between(to_columns: ToColumns) -> None:
+def test_pairs_give_the_predicted_years_between(to_columns: ToColumns) -> None:
     portraits = to_columns(
-        [make_portrait(i, person=f"P{i // 2}", age_years=40.0 + 10 * (i % 2)) for i in range(2 * FEWEST)]
+        [make_portrait(i, person=f"P{i // 2}", age_years=40.0 + 10 * (i % 2)) for i in range(2 * MIN_PORTRAITS)]
     )
-    years = np.array([50.0, 57.0] * (FEWEST - 1) + [50.0, 49.0])
-    told = by_name(judge_readings(portraits, make_readings(years), np.full(len(years), np.nan)))
-    assert told["one person twice: true years between"].value == pytest.approx(10)
-    assert told["one person twice: years read between"].value == pytest.approx((7 * (FEWEST - 1) - 1) / FEWEST)
-    assert told["one person twice: the older is read as older"].value == pytest.approx((FEWEST - 1) / FEWEST)
+    years = np.array([50.0, 57.0] * (MIN_PORTRAITS - 1) + [50.0, 49.0])
+    found = by_name(judge_readings(portraits, make_readings(years), np.full(len(years), np.nan)))
+    assert found["one person twice: true years between"].value == pytest.approx(10)
+    assert found["one person twice: years read between"].value == pytest.approx(
+        (7 * (MIN_PORTRAITS - 1) - 1) / MIN_PORTRAITS
+    )
+    assert found["one person twice: the older is read as older"].value == pytest.approx(
+        (MIN_PORTRAITS - 1) / MIN_PORTRAITS
+    )
 
 
 def test_two_readings_are_compared_by_error_and_by_distance(fifty: Portraits) -> None:
     ages, noise = fifty.age_years.astype(np.float64), np.random.default_rng(0).normal(0, 3, 50)
-    told = by_name(compare_readings(fifty, make_readings(ages + noise), make_readings(ages - 2 * noise)))
-    assert told["correlation of both errors"].value == pytest.approx(-1)
-    assert told["mean absolute difference of both readings"].value == pytest.approx(3 * np.abs(noise).mean())
-    assert 0 < told["correlation r of both readings"].value < 1
+    found = by_name(compare_readings(fifty, make_readings(ages + noise), make_readings(ages - 2 * noise)))
+    assert found["correlation of both errors"].value == pytest.approx(-1)
+    assert found["mean absolute difference of both readings"].value == pytest.approx(3 * np.abs(noise).mean())
+    assert 0 < found["correlation r of both readings"].value < 1
 
 
 def test_degraded_copies_are_the_same_for_one_seed(fifty: Portraits) -> None:
@@ -157,7 +161,7 @@ def test_degraded_copies_are_the_same_for_one_seed(fifty: Portraits) -> None:
     assert (first != other).any()
 
 
-def test_readings_are_the_meters_with_and_without_its_curve(fifty: Portraits) -> None:
+def test_readings_are_those_of_the_estimator_with_and_without_calibration(fifty: Portraits) -> None:
     torch.manual_seed(0)
     net = build_age_net(TINY).eval()
     torch.nn.init.normal_(net.head.weight, std=0.05)
@@ -165,8 +169,8 @@ def test_readings_are_the_meters_with_and_without_its_curve(fifty: Portraits) ->
     readings = read_portraits(age_estimator, fifty.crops[:3], fifty.crops[3:6])
     assert readings.years.tolist() == [one.age_years for one in age_estimator.measure_crops(fifty.crops[:3])]
     assert readings.degraded.tolist() == [one.age_years for one in age_estimator.measure_crops(fifty.crops[3:6])]
-    np.testing.assert_allclose(readings.years, 1.5 * readings.uncorrected - 30, atol=1e-3)
-    assert net.config.curve == TINY.curve
+    np.testing.assert_allclose(readings.years, 1.5 * readings.uncalibrated - 30, atol=1e-3)
+    assert net.config.calibration == TINY.calibration
 
 
 def test_only_colour_portraits_have_a_skin_tone(face: Face, to_columns: ToColumns) -> None:
@@ -182,7 +186,7 @@ def test_only_colour_portraits_have_a_skin_tone(face: Face, to_columns: ToColumn
     assert -90 < tones[1] < tones[0] < 90
 
 
-def test_only_held_out_people_are_judged(to_columns: ToColumns) -> None:
+def test_only_held_out_people_are_evaluated(to_columns: ToColumns) -> None:
     portraits = to_columns([make_portrait(i, split="val" if i < 12 else "train", grey=True) for i in range(24)])
     net = build_age_net(TINY).eval()
     torch.nn.init.normal_(net.head.weight, std=0.1)
@@ -195,13 +199,13 @@ def test_only_held_out_people_are_judged(to_columns: ToColumns) -> None:
     assert by_name(figures["both"])["mean absolute difference of both readings"].value == pytest.approx(0, abs=1e-5)
 
 
-def test_the_command_tells_both_shipped_estimators(tmp_path: Path) -> None:
-    write_shards([make_portrait(i, grey=True) for i in range(FEWEST)], tmp_path)
+def test_the_command_prints_both_shipped_estimators(tmp_path: Path) -> None:
+    write_shards([make_portrait(i, grey=True) for i in range(MIN_PORTRAITS)], tmp_path)
     done = CliRunner().invoke(app, ["training", "judge-ages", "--shards", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert list(told) == ["age-a", "age-b", "both"]
-    assert told["age-a"][0]["name"] == "mean absolute error"
-    assert told["age-a"][0]["num"] == FEWEST
+    found = json.loads(done.stdout)
+    assert list(found) == ["age-a", "age-b", "both"]
+    assert found["age-a"][0]["name"] == "mean absolute error"
+    assert found["age-a"][0]["num"] == MIN_PORTRAITS
     table = CliRunner().invoke(app, ["training", "judge-ages", "--shards", str(tmp_path)])
     assert "not resolvable" in table.stdout

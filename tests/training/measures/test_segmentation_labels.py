@@ -1,4 +1,4 @@
-"""Studio portraits label themselves: the backdrop is keyed out, the head divided into skin and hair."""
+"""Automatic labels of studio portraits: the backdrop is keyed out, the head divided into skin and hair."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 
 from reage.images import geometry
 from reage.nets.segmentation import CLASSES
-from reage.training.measures.parser_labels import LABEL_PX, label_parts
+from reage.training.measures.segmentation_labels import LABEL_PX, label_crop
 from reage.types import Face, Pixels, Plane
 
-OTHER, SKIN, HAIR = (CLASSES.index(part) for part in ("other", "skin", "hair"))
+OTHER, SKIN, HAIR = (CLASSES.index(name) for name in ("other", "skin", "hair"))
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def dense(face: Face) -> Plane:
 
 @pytest.fixture(scope="module")
 def labelled(before_blue: tuple[Pixels, Plane], dense: Plane) -> tuple[Pixels, Plane, np.ndarray]:
-    found = label_parts(before_blue[0], dense)
+    found = label_crop(before_blue[0], dense)
     assert found is not None
     return found
 
@@ -42,7 +42,7 @@ def test_labels_have_the_size_of_the_net(labelled: tuple[Pixels, Plane, np.ndarr
     assert set(np.unique(labels)) == {OTHER, SKIN, HAIR}
 
 
-def test_person_is_told_from_the_backdrop(
+def test_the_person_is_separated_from_the_backdrop(
     labelled: tuple[Pixels, Plane, np.ndarray], before_blue: tuple[Pixels, Plane]
 ) -> None:
     _, person, labels = labelled
@@ -72,7 +72,7 @@ def test_a_bald_head_has_no_hair(dense: Plane) -> None:
     head = ((columns - 255) / 150) ** 2 + ((rows - 260) / 200) ** 2 < 1
     light = 1 + 0.1 * np.sin(columns / 60)[..., None]
     crop = np.where(head[..., None], np.array([200, 150, 125]) * light, (40, 75, 160)).astype(np.uint8)
-    found = label_parts(crop, dense)
+    found = label_crop(crop, dense)
     assert found is not None
     labels = found[2]
     assert (labels == HAIR).mean() < 0.01
@@ -80,12 +80,12 @@ def test_a_bald_head_has_no_hair(dense: Plane) -> None:
 
 
 def test_portrait_without_a_coloured_backdrop_has_no_labels(face: Face, dense: Plane) -> None:
-    assert label_parts(face.crop, dense) is None
+    assert label_crop(face.crop, dense) is None
 
 
 def test_labels_do_not_depend_on_the_size_of_the_crop(
     labelled: tuple[Pixels, Plane, np.ndarray], before_blue: tuple[Pixels, Plane], dense: Plane
 ) -> None:
-    half = label_parts(geometry.resize(before_blue[0], 256, 256), (dense + 0.5) / 2 - 0.5)
+    half = label_crop(geometry.resize(before_blue[0], 256, 256), (dense + 0.5) / 2 - 0.5)
     assert half is not None
     assert (half[2] == labelled[2]).mean() > 0.95

@@ -1,4 +1,4 @@
-"""Signs of age: what they see, what leaves them alone, and that left and right are mirror images."""
+"""Skin features: what changes them, what does not, and that left and right are mirror images."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def to_pixels(levels: np.ndarray) -> Pixels:
 
 
 def test_sides_are_each_others_mirror_image() -> None:
-    assert [MIRRORED_ZONES[i] for i in MIRRORED_ZONES] == list(range(12))
+    assert [MIRRORED_ZONES[i] for i in MIRRORED_ZONES] == list(range(len(ZONES)))
     assert ZONES[MIRRORED_ZONES[ZONES.index("under_eye.left")]] == "under_eye.right"
     assert ZONES[MIRRORED_ZONES[ZONES.index("forehead")]] == "forehead"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_mirrored_face_has_mirrored_signs(face: Face, family: str) -> None:
+def test_the_mirrored_face_has_mirrored_features(face: Face, family: str) -> None:
     points = (face.to_crop(face.landmarks) * (-1, 1) + (len(face.crop) - 1, 0))[[3, 2, 1, 0, 4]].astype(np.float32)
     pictures = [np.ascontiguousarray(plane[:, ::-1]) for plane in (face.crop, face.bare, face.hair)]
     mirrored = FAMILIES[family](make_skin_view(pictures[0], points, *pictures[1:]))
-    signs = FAMILIES[family](view_of(face))
-    np.testing.assert_allclose(mirror_features(signs, family), mirrored, atol=1e-3)
-    assert np.abs(signs - mirrored).max() > 0.1
-    np.testing.assert_array_equal(mirror_features(mirror_features(signs, family), family), signs)
+    features = FAMILIES[family](view_of(face))
+    np.testing.assert_allclose(mirror_features(features, family), mirrored, atol=1e-3)
+    assert np.abs(features - mirrored).max() > 0.1
+    np.testing.assert_array_equal(mirror_features(mirror_features(features, family), family), features)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_drawn_lines_raise_the_wrinkle_term_of_their_zone(face: Face, family: str) -> None:
+def test_drawn_lines_raise_the_wrinkle_feature_of_their_zone(face: Face, family: str) -> None:
     lined = face.crop.astype(np.float32)
     for row in range(270, 340, 9):
         lined[row : row + 2, 150:240] *= 0.6
@@ -59,7 +59,7 @@ def test_glasses_hide_what_they_cross(face: Face) -> None:
     worn[frames] = 20
     points = face.to_crop(face.landmarks)
     views = [make_skin_view(crop, points, bare_skin(crop, points, face.skin), face.hair) for crop in (face.crop, worn)]
-    bare, hidden = (dict(zip(ZONES, view.shown, strict=True)) for view in views)
+    bare, hidden = (dict(zip(ZONES, view.visible, strict=True)) for view in views)
     for zone in ("interocular", "under_eye.left", "under_eye.right"):
         assert hidden[zone] < bare[zone] - 0.15
     assert hidden["upper_lip"] == pytest.approx(bare["upper_lip"], abs=0.01)
@@ -72,7 +72,7 @@ def test_lines_that_an_edit_draws_hide_nothing(face: Face) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_contrast_leaves_the_signs_alone(face: Face, family: str) -> None:
+def test_contrast_does_not_change_the_features(face: Face, family: str) -> None:
     soft = to_pixels(255 * (face.crop / 255) ** 0.8)
     before, after = (FAMILIES[family](view_of(face, crop)) for crop in (face.crop, soft))
     blurred = to_pixels(geometry.blur(face.crop.astype(np.float32), 3))
@@ -82,7 +82,7 @@ def test_contrast_leaves_the_signs_alone(face: Face, family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_flat_crop_has_finite_signs(face: Face, family: str, level: int) -> None:
+def test_a_flat_crop_has_finite_features(face: Face, family: str, level: int) -> None:
     assert np.isfinite(FAMILIES[family](view_of(face, np.full_like(face.crop, level)))).all()
 
 
@@ -97,6 +97,6 @@ def test_skin_tone_follows_the_skin(face: Face) -> None:
 def test_hair_hides_its_zone(face: Face) -> None:
     hair = np.zeros_like(face.hair)
     hair[:230] = 1
-    shown = make_skin_view(face.crop, face.to_crop(face.landmarks), face.bare, hair).shown
-    assert shown[ZONES.index("forehead")] < 0.1
-    assert shown[ZONES.index("nasolabial.left")] > 0.9
+    visible = make_skin_view(face.crop, face.to_crop(face.landmarks), face.bare, hair).visible
+    assert visible[ZONES.index("forehead")] < 0.1
+    assert visible[ZONES.index("nasolabial.left")] > 0.9
