@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from reage.cli import app
-from reage.cli.request import parse_label
-from reage.errors import PlanError
 from reage.faces.finder import FaceFinder
 from reage.generate import Gate, Sample, Verdict, draw_samples, generate, rank_samples
-from reage.images import geometry, load_image
+from reage.images import geometry
 from reage.measure import AgeEstimator, DlibRecognizer
 from reage.nets.diffusion import build_base, load_base, save_base, tiny
 from reage.nets.dreambooth import Person, add_token, load_person, save_person
@@ -131,67 +126,3 @@ def test_pictures_are_generated_and_judged(mia: Path, gate: Gate) -> None:
     assert first[0].pixels.shape == (16, 16, 3)
     assert all((a.pixels == b.pixels).all() for a, b in zip(first, again, strict=True))
     assert (first[0].pixels != other[0].pixels).any()
-
-
-# As people use it
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def test_rejected_pictures_are_kept_aside(mia: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = call("imagine", mia, "--as", 70, "-n", 3, "--steps", 2, "--json")
-    assert done.exit_code == 1, done.output
-    summary = json.loads(done.stdout)
-    assert (summary["label"], summary["kept"], summary["output"]) == ("old", 0, "mia-old")
-    assert summary == json.loads(Path("mia-old/samples.json").read_text())
-    assert {path.name for path in Path("mia-old").iterdir()} == {"rejected", "samples.json", "sheet.jpg"}
-    names = ["001-no-face.png", "002-no-face.png", "003-no-face.png"]
-    assert sorted(path.name for path in Path("mia-old/rejected").iterdir()) == names
-    assert load_image("mia-old/rejected/001-no-face.png").pixels.shape == (16, 16, 3)
-    assert "None of the pictures holds" in done.stderr
-    again = call("imagine", mia, "--as", "old", "-n", 1, "--steps", 2)
-    assert again.exit_code == 2
-    assert "already holds something" in again.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--as", "ancient"), "an age from 1 to 100, or one of child, teenager"),
-        (("--as", "0"), "must be a number from 1 to 100"),
-        (("--as", "old", "--steps", "0"), "0 denoising steps"),
-        (("--as", "old", "--guidance-scale", "50"), "guidance scale is 50"),
-        (("--as", "old", "--device", "warp"), "cannot be used"),
-        (("--as", "old", "--base", "nowhere"), "no diffusion base 'nowhere'"),
-    ],
-)
-def test_unusable_options_are_refused(
-    options: tuple[str, ...], words: str, mia: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = call("imagine", mia, "-n", 1, *options)
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert words in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "label"), [("elderly", "elderly"), ("70", "old"), ("35.9", "youngadults"), ("5", "child")]
-)
-def test_ages_stand_for_labels(text: str, label: str) -> None:
-    assert parse_label(text) == label
-
-
-@pytest.mark.parametrize("text", ["", "Old", "nan", "101"])
-def test_other_texts_are_refused(text: str) -> None:
-    with pytest.raises(PlanError):
-        parse_label(text)
-
-
-def test_help_has_an_example() -> None:
-    done = call("imagine", "--help")
-    assert done.exit_code == 0
-    assert "Example: reage imagine " in done.stdout

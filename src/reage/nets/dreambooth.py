@@ -123,10 +123,10 @@ def save_person(path: str | Path, base: DiffusionBase, person: Person) -> None:
     Raises:
         WeightsError: when the file cannot be written.
     """
-    parts = {"unet": base.unet, "text_encoder": base.text_encoder}
+    nets = {"unet": base.unet, "text_encoder": base.text_encoder}
     tensors: dict[str, Any] = {
         f"{part}.{name}": value
-        for part, net in parts.items()
+        for part, net in nets.items()
         for name, value in trained_tensors(net, person.lora_rank).items()
     }
     tensors["identity"] = person.identity
@@ -142,7 +142,7 @@ def save_person(path: str | Path, base: DiffusionBase, person: Person) -> None:
         "lora_rank": person.lora_rank,
         "provenance": dict(person.provenance),
     }
-    save_weights(path, tensors, config, half=not person.lora_rank)
+    save_weights(path, tensors, config, fp16=not person.lora_rank)
 
 
 def load_person(path: str | Path, device: str = "cpu", base: str | Path | None = None) -> tuple[DiffusionBase, Person]:

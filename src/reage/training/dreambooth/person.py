@@ -127,9 +127,7 @@ def fit_person(
     )
 
 
-def _describe_run(
-    request: PersonRequest, photos: SubjectPhotos, class_images: ClassImages | None
-) -> dict[str, object]:
+def _describe_run(request: PersonRequest, photos: SubjectPhotos, class_images: ClassImages | None) -> dict[str, object]:
     config = request.config
     return {
         "preset": request.preset,

@@ -73,9 +73,7 @@ class DreamBoothConfig:
 
 
 def _published(identity_loss: IdentityLoss) -> DreamBoothConfig:
-    return DreamBoothConfig(
-        learning_rate=FULL_LEARNING_RATE, lora_rank=0, identity_loss=identity_loss, label_share=0.0
-    )
+    return DreamBoothConfig(learning_rate=FULL_LEARNING_RATE, lora_rank=0, identity_loss=identity_loss, label_share=0.0)
 
 
 PRESETS: Mapping[str, DreamBoothConfig] = MappingProxyType(
@@ -225,7 +223,7 @@ def _sample_batch(
     device: torch.device,
     generator: Generator,
 ) -> tuple[list[CaptionedLatents], Tensor, Tensor]:
-    """This process's rows of a batch of each dataset, with all their timesteps and noise, one dataset after the other."""
+    """This process's rows of a batch of each dataset, and the timesteps and noise of all those rows."""
     num, rows = config.trainer.batch_size, local_rows(config.trainer.batch_size)
     drawn = [dataset.sample(num, generator, config.label_share) for dataset in datasets]
     timesteps = torch.randint(num_timesteps, (len(drawn), num), generator=generator)
