@@ -4,10 +4,10 @@ For held-out people with two portraits: the base learns the earlier portrait, in
 losses at a time; it generates pictures of the person in every age group; and the pictures are compared with the later
 portrait, as by `reage evaluate --protocol identity-preserving`. A stopped run resumes.
 
-    python benchmarks/personal_ablation.py shards/ others/ runs/ablation
-    python benchmarks/personal_ablation.py shards/ others/ runs/ablation --write benchmarks/personal_ablation.md
+    python benchmarks/personal_ablation.py shards/ class-images/ runs/ablation
+    python benchmarks/personal_ablation.py shards/ class-images/ runs/ablation --write benchmarks/personal_ablation.md
 
-`others/` is a set of `reage training class-images`.
+`class-images/` is a set of `reage training class-images`.
 """
 
 from __future__ import annotations
