@@ -1,7 +1,7 @@
-"""New pictures of one person at another age, drawn from noise, and the gate that keeps only those that hold.
+"""New pictures of a learned person at another age, generated from noise, and the gate that decides which are kept.
 
-After identity-preserving aging (IJCB 2023, arXiv 2307.08585). The gate goes in this order: a face is found, it can be
-read, it is the person, it looks as old as was asked for.
+After identity-preserving aging (IJCB 2023, arXiv 2307.08585). The gate checks in this order: a face is found, its
+quality is good enough, it is the person, its apparent age is in the age group.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from typing import Any, Self
 from reage.faces.finder import FaceFinder
 from reage.faces.quality import QualityRules, measure_quality
 from reage.images import draw_sheet, draw_strip
-from reage.measure.age import AgeEstimator
-from reage.measure.recognizers import SAME_PERSON_DISTANCE, DlibRecognizer, identity_distance
+from reage.measure import SAME_PERSON_DISTANCE, AgeEstimator, DlibRecognizer, identity_distance, measure_face
 from reage.nets.diffusion import DiffusionBase
 from reage.nets.dreambooth import Person
 from reage.nets.sampling import FROM_NOISE, SamplingConfig, generate_pictures
 from reage.prompts import label_of
 from reage.types import Pixels, Plane
 
-RULES = QualityRules(least_sharpness=0.15)
-"""Less sharp than photos must be: `ldm-small`'s autoencoder alone takes real faces of 96 px from 0.4 to 0.2."""
+RULES = QualityRules(min_sharpness=0.15)
+"""A lower limit than for photos: the autoencoder of `ldm-small` alone blurs real faces of 96 px from 0.4 to 0.2."""
 
 REJECTED, SHEET = "rejected", "sheet.jpg"
-"""Where pictures that do not hold lie beside those that do, and the sheet of all."""
+"""Folder of the rejected pictures, inside that of the kept ones, and the contact sheet of all."""
 
 _CELL_PX = 224
 _COLUMNS = 4
@@ -34,13 +33,13 @@ _COLUMNS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the gate found.
+    """The result of the gate for one picture.
 
     Args:
         reason: why the picture was rejected, in a few words; "" when it was kept.
-        distance: to the person, see `reage.measure.age.identity_distance`; NaN without a face.
-        age_years: how old the face looks; NaN without a face.
-        quality: what was measured on the face, as plain values.
+        distance: to the person, see `reage.measure.identity_distance`; NaN without a face.
+        age_years: apparent age of the face; NaN without a face.
+        quality: quality measurements of the face, as plain values.
     """
 
     reason: str
@@ -51,7 +50,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A picture (P, P, 3), its number from 1, and what the gate said of it."""
+    """A generated picture (P, P, 3), its number from 1, and its verdict."""
 
     number: int
     pixels: Pixels
@@ -59,45 +58,45 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """Of its file: the number, and why it was rejected."""
+        """The file name: the number, and why the picture was rejected."""
         return "-".join([f"{self.number:03}", *self.verdict.reason.split()]) + ".png"
 
     def to_json(self) -> dict[str, Any]:
-        """Name and verdict as plain values; what could not be measured is left out."""
-        seen = {"distance": self.verdict.distance, "age_years": self.verdict.age_years}
+        """Name and verdict as plain values, without what could not be measured."""
+        measured = {"distance": self.verdict.distance, "age_years": self.verdict.age_years}
         return {
             "file": self.name,
             "reason": self.verdict.reason,
-            **{name: round(value, 3) for name, value in seen.items() if not math.isnan(value)},
+            **{name: round(value, 3) for name, value in measured.items() if not math.isnan(value)},
             **({"quality": self.verdict.quality} if self.verdict.quality else {}),
         }
 
 
 class Gate:
-    """Tells which pictures hold.
+    """Decides which generated pictures are kept.
 
     Args:
-        finder: of faces.
-        recognizer: tells who a face shows.
-        age_estimator: reads ages.
-        rules: of quality.
-        farthest: distance from which a face is another person's.
+        face_finder: finds faces.
+        recognizer: compares faces with the person.
+        age_estimator: gives the apparent age.
+        rules: limits of quality.
+        max_distance: identity distance from which a face is another person's.
     """
 
     def __init__(
         self,
-        finder: FaceFinder,
+        face_finder: FaceFinder,
         recognizer: DlibRecognizer,
         age_estimator: AgeEstimator,
         rules: QualityRules = RULES,
-        farthest: float = SAME_PERSON_DISTANCE,
+        max_distance: float = SAME_PERSON_DISTANCE,
     ) -> None:
-        self._finder, self._identifier, self._meter = finder, recognizer, age_estimator
-        self._rules, self._farthest = rules, farthest
+        self._face_finder, self._recognizer, self._age_estimator = face_finder, recognizer, age_estimator
+        self._rules, self._max_distance = rules, max_distance
 
     @classmethod
     def load(cls) -> Self:
-        """With the shipped nets.
+        """A gate with the shipped nets.
 
         Raises:
             WeightsError: when one of them is missing.
@@ -105,23 +104,24 @@ class Gate:
         return cls(FaceFinder(), DlibRecognizer.load(), AgeEstimator.load())
 
     def judge(self, pixels: Pixels, identity: Plane, label: str) -> Verdict:
-        """Looks at the largest face of a picture (H, W, 3).
+        """The verdict on the largest face of a picture.
 
         Args:
-            pixels: of the picture.
+            pixels: (H, W, 3) of the picture.
             identity: (128,) of the person.
             label: age group that the face should be in.
         """
-        faces = self._finder.find(pixels)
+        faces = self._face_finder.find(pixels)
         if not faces:
             return Verdict(reason="no face")
         face = faces[0]
         quality = measure_quality(face, self._rules)
-        who = self._identifier.embed(face.crop, face.to_crop(face.landmarks))
-        distance, age_years = float(identity_distance(who, identity)), self._meter.measure(face).age_years
+        found = self._recognizer.embed(face.crop, face.to_crop(face.landmarks))
+        distance = float(identity_distance(found, identity))
+        age_years = measure_face(face, self._age_estimator).age_years
         reasons = (
             *quality.flags,
-            "another person" if distance >= self._farthest else "",
+            "another person" if distance >= self._max_distance else "",
             "" if label_of(max(0.0, age_years)) == label else f"looks {age_years:.0f}",
         )
         return Verdict(
@@ -129,7 +129,7 @@ class Gate:
         )
 
 
-def imagine(
+def generate(
     base: DiffusionBase,
     person: Person,
     label: str,
@@ -140,37 +140,37 @@ def imagine(
     config: SamplingConfig = FROM_NOISE,
     track: Callable[[Iterable[Pixels]], Iterable[Pixels]] = iter,
 ) -> list[Sample]:
-    """Draws a person in an age group, and judges what was drawn.
+    """New pictures of a person in an age group, each with the verdict of the gate.
 
     Args:
         base: that has learned the person, see `reage.nets.dreambooth.load_person`.
-        person: whom to draw.
+        person: to generate pictures of.
         label: one of `reage.prompts.AGE_LABELS`.
-        count: of pictures.
-        gate: that judges them.
-        seed: decides on the noise.
+        count: number of pictures.
+        gate: judges them.
+        seed: of the noise.
         config: with a noise strength of 1.
         track: wraps the pictures in a progress bar.
 
     Returns:
-        All samples, the kept ones first, those nearest to the person before the others.
+        All samples, the kept ones first, each group by rising distance to the person.
     """
-    drawn = track(generate_pictures(base, person.prompt(label), count, seed, config))
+    pictures = track(generate_pictures(base, person.prompt(label), count, seed, config))
     samples = [
         Sample(number=number, pixels=pixels, verdict=gate.judge(pixels, person.identity, label))
-        for number, pixels in enumerate(drawn, start=1)
+        for number, pixels in enumerate(pictures, start=1)
     ]
     return rank_samples(samples)
 
 
 def rank_samples(samples: list[Sample]) -> list[Sample]:
-    """The kept ones first; among each, those nearest to the person, and those without a face last."""
+    """The kept samples first; each group by rising distance to the person, samples without a face last."""
 
-    def place(one: Sample) -> tuple[bool, bool, float]:
-        without_face = math.isnan(one.verdict.distance)
-        return bool(one.verdict.reason), without_face, 0.0 if without_face else one.verdict.distance
+    def rank(sample: Sample) -> tuple[bool, bool, float]:
+        without_face = math.isnan(sample.verdict.distance)
+        return bool(sample.verdict.reason), without_face, 0.0 if without_face else sample.verdict.distance
 
-    return sorted(samples, key=place)
+    return sorted(samples, key=rank)
 
 
 def draw_samples(samples: list[Sample]) -> Pixels:
@@ -178,7 +178,7 @@ def draw_samples(samples: list[Sample]) -> Pixels:
     rows: list[list[Pixels]] = []
     names: list[str] = []
     for name in ("kept", "rejected"):
-        cells = [_draw_cell(one) for one in samples if bool(one.verdict.reason) == (name == "rejected")]
+        cells = [_draw_cell(sample) for sample in samples if bool(sample.verdict.reason) == (name == "rejected")]
         for start in range(0, len(cells), _COLUMNS):
             rows.append(cells[start : start + _COLUMNS])
             names.append("" if start else name)
@@ -186,5 +186,5 @@ def draw_samples(samples: list[Sample]) -> Pixels:
 
 
 def _draw_cell(sample: Sample) -> Pixels:
-    seen = f"{sample.verdict.distance:.2f} away, looks {sample.verdict.age_years:.0f}"
-    return draw_strip([sample.pixels], [f"{sample.number}: {sample.verdict.reason or seen}"], height_px=_CELL_PX)
+    measured = f"{sample.verdict.distance:.2f} away, looks {sample.verdict.age_years:.0f}"
+    return draw_strip([sample.pixels], [f"{sample.number}: {sample.verdict.reason or measured}"], height_px=_CELL_PX)

@@ -1,13 +1,15 @@
-"""Other people under the name of their age group, which keep a base from taking every face for the one it learns.
+"""Class images for prior preservation: faces of other people, captioned with their age group.
 
-A set is a folder of square pictures with a table captions.csv (file, caption). Without a table, the captions are read
-off the names, as in the published code: elderly_12.jpg shows "A photo of a elderly".
+Without them the base may draw every face as the person it learns. A set is a folder of square pictures with a table
+captions.csv (file, caption). Without a table, the captions are read from the file names, as in the published code:
+elderly_12.jpg is captioned "A photo of a elderly".
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +27,16 @@ TABLE = "captions.csv"
 COLUMNS = ("file", "caption")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClassImages:
+    """Faces of other people, (N, P, P, 3), and their N captions."""
+
+    images: Pixels
+    captions: Sequence[str]
+
+
 def choose_rows(portraits: Portraits, count: int, without: Collection[str] = (), seed: int = 0) -> dict[str, list[int]]:
-    """Label -> rows of portraits: of every group as many, as far as there are; at most `count` in all.
+    """Label -> rows of portraits, as many of each age group as there are, at most `count` in all.
 
     Args:
         portraits: to choose from.
@@ -54,10 +64,17 @@ def write_class_images(
     patch_px: int,
     track: Callable[[list[int]], Iterable[int]] = iter,
 ) -> int:
-    """Writes the chosen portraits and their captions; the table last, so that a set without one is unfinished.
+    """Writes the chosen portraits and their captions; the table is written last, so a set without one is unfinished.
+
+    Args:
+        portraits: to cut from.
+        rows: label -> rows, see `choose_rows`.
+        folder: new or empty.
+        patch_px: side of the pictures.
+        track: wraps the rows in a progress bar.
 
     Returns:
-        How many were written.
+        The number of pictures written.
 
     Raises:
         ImageError: when the folder already holds something, or may not be written.
@@ -65,30 +82,30 @@ def write_class_images(
     if folder.exists() and any(folder.iterdir()):
         raise ImageError(f"The folder {folder} is not empty; name a new one for the set.")
     folder.mkdir(parents=True, exist_ok=True)
-    label_of_row = {row: label for label, own in rows.items() for row in own}
+    label_of_row = {row: label for label, group in rows.items() for row in group}
     lines = []
     for number, row in enumerate(track(list(label_of_row))):
         label = label_of_row[row]
         name = f"{label}_{number:04}.png"
-        (square,) = cut_patches(portraits.crops[row], portraits.landmarks[row], [FACE], patch_px)
-        save_image(Image(pixels=square), folder / name, altered=False)
+        (patch,) = cut_patches(portraits.crops[row], portraits.landmarks[row], [FACE], patch_px)
+        save_image(Image(pixels=patch), folder / name, altered=False)
         lines.append((name, label_prompt(label)))
     with replace_file(folder / TABLE, ImageError) as unfinished, unfinished.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *lines])
     return len(lines)
 
 
-def read_class_images(folder: Path, patch_px: int) -> tuple[Pixels, list[str]]:
-    """The pictures of a set, (N, P, P, 3), and their captions.
+def read_class_images(folder: Path, patch_px: int) -> ClassImages:
+    """The pictures of a set, resized to `patch_px`, with their captions.
 
     Raises:
         ImageError: when there are none, one cannot be read, or its caption is not known.
     """
     captions = _read_table(folder / TABLE) if (folder / TABLE).is_file() else _read_names(folder)
     if not captions:
-        raise ImageError(f"There is no picture in {folder}; make a set with reage training regularization.")
-    pictures = [resize(load_image(folder / name).pixels, patch_px, patch_px) for name in captions]
-    return np.stack(pictures), list(captions.values())
+        raise ImageError(f"There is no picture in {folder}; make a set with reage training class-images.")
+    images = [resize(load_image(folder / name).pixels, patch_px, patch_px) for name in captions]
+    return ClassImages(images=np.stack(images), captions=list(captions.values()))
 
 
 def _read_table(path: Path) -> dict[str, str]:

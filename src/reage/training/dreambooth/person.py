@@ -1,4 +1,4 @@
-"""A person learned from photos: pictures under their captions, the run, and a sheet of what the base draws then."""
+"""The whole run that learns a person from photos: its config, the training, the checkpoint, and a sheet of samples."""
 
 from __future__ import annotations
 
@@ -10,42 +10,30 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import reage
 from reage.errors import ReageError
 from reage.images import draw_sheet
-from reage.images.tensors import to_net
 from reage.nets.diffusion import DiffusionBase
-from reage.nets.dreambooth import Person, add_word
+from reage.nets.dreambooth import Person, add_token
 from reage.nets.sampling import generate_pictures
 from reage.prompts import AGE_LABELS, label_of, person_prompt
-from reage.training.dreambooth.losses import load_embed
-from reage.training.dreambooth.subject import SubjectPhotos
+from reage.training.dreambooth.class_images import ClassImages
+from reage.training.dreambooth.dataset import SubjectPhotos, encode_images
+from reage.training.dreambooth.identity_encoder import load_identity_encoder
 from reage.training.dreambooth.train import (
+    FULL_LEARNING_RATE,
     PRESETS,
-    WHOLE_RATE,
-    Captioned,
     DreamBoothConfig,
     IdentityLoss,
     train_dreambooth,
 )
-from reage.training.logger import Watch
 from reage.training.runner import find_commit
-from reage.training.trainer import process_state
+from reage.training.trainer import Callback, process_state
 from reage.types import Pixels
 
-_TOGETHER = 8  # pictures that are encoded
 _CELL_PX = 192
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassImages:
-    """Other people, see `reage.training.dreambooth.class_images`: squares (N, P, P, 3) and their N captions."""
-
-    squares: Pixels
-    captions: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,35 +41,35 @@ class PersonRequest:
     """What is to be learned of a person.
 
     Args:
-        word: rare one that is to stand for the person.
-        class_word: what else the person is.
-        preset: name of the settings that the recipe came from.
-        recipe: of the run.
+        token: rare token that will stand for the person.
+        class_word: the class of the person, such as `person`.
+        preset: name of the preset that the config came from.
+        config: of the training.
     """
 
-    word: str
+    token: str
     class_word: str
     preset: str
-    recipe: DreamBoothConfig
+    config: DreamBoothConfig
 
 
-def choose_recipe(
+def choose_config(
     preset: str,
     *,
-    identity: IdentityLoss | None = None,
-    whole: bool = False,
+    identity_loss: IdentityLoss | None = None,
+    full: bool = False,
     steps: int | None = None,
-    rate: float | None = None,
+    learning_rate: float | None = None,
     seed: int = 0,
 ) -> DreamBoothConfig:
-    """The recipe of a preset, changed where something else is asked for.
+    """The config of a preset with changes; None keeps the value of the preset.
 
     Args:
         preset: one of `reage.training.dreambooth.train.PRESETS`.
-        identity: another loss on identity.
-        whole: train whole nets, at the published rate.
-        steps: another length.
-        rate: another learning rate.
+        identity_loss: the loss on identity.
+        full: train all weights instead of LoRA, at the published learning rate.
+        steps: number of updates.
+        learning_rate: highest learning rate.
         seed: of the run.
 
     Raises:
@@ -89,102 +77,101 @@ def choose_recipe(
     """
     if preset not in PRESETS:
         raise ReageError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
-    recipe = replace(PRESETS[preset], seed=seed)
-    if identity is not None:
-        recipe = replace(recipe, identity=identity)
-    if whole and recipe.lora_rank:
-        recipe = replace(recipe, lora_rank=0, rate=WHOLE_RATE)
+    config = replace(PRESETS[preset], seed=seed)
+    if identity_loss is not None:
+        config = replace(config, identity_loss=identity_loss)
+    if full and config.lora_rank:
+        config = replace(config, lora_rank=0, learning_rate=FULL_LEARNING_RATE)
     if steps is not None:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, steps=steps))
-    return recipe if rate is None else replace(recipe, rate=rate)
+        config = replace(config, trainer=replace(config.trainer, steps=steps))
+    return config if learning_rate is None else replace(config, learning_rate=learning_rate)
 
 
 def fit_person(
-    order: PersonRequest,
+    request: PersonRequest,
     base: DiffusionBase,
     photos: SubjectPhotos,
-    others: ClassImages | None = None,
+    class_images: ClassImages | None = None,
     checkpoint: Path | None = None,
-    watch: Watch | None = None,
+    callbacks: Sequence[Callback] = (),
     track: Callable[[range], Iterable[int]] = iter,
 ) -> Person:
-    """Trains a base in place until it draws the person of the photos under a rare word.
+    """Trains a base in place until it draws the person of the photos under a rare token.
 
     Args:
-        order: what is to be learned, and how.
+        request: what is to be learned, and how.
         base: to be trained; its autoencoder stays as it is.
         photos: of the person.
-        others: other people, which keep the base from forgetting; None for none.
+        class_images: other people, for prior preservation; None for none.
         checkpoint: file that a stopped run is resumed from, see `name_checkpoint`.
-        watch: is told the number of each step that was made, and its losses.
+        callbacks: called after each step.
         track: wraps the encoding of pictures in a progress bar.
     """
-    recipe, prompt = order.recipe, person_prompt(order.word, order.class_word)
+    config, prompt = request.config, person_prompt(request.token, request.class_word)
     base.to(process_state().device)
-    add_word(base, order.word, recipe.seed)
-    person = encode_pictures(base, photos.squares, [prompt] * len(photos.squares), track)
-    labels = [person_prompt(order.word, order.class_word, label_of(years)) for years in photos.years]
-    person = replace(person, sometimes=2 * labels)
-    prior = encode_pictures(base, others.squares, others.captions, track) if others and recipe.prior_weight else None
-    embed = load_embed(base.device) if recipe.identity == "biometric" else None
-    train_dreambooth(recipe, base, person, prior, embed, checkpoint, watch)
+    add_token(base, request.token, config.seed)
+    instance = encode_images(base, photos.images, [prompt] * len(photos.images), track)
+    label_prompts = [person_prompt(request.token, request.class_word, label_of(age)) for age in photos.age_years]
+    instance = replace(instance, label_prompts=2 * label_prompts)  # of the photos and of their mirror images
+    prior = None
+    if class_images and config.prior_loss_weight:
+        prior = encode_images(base, class_images.images, class_images.captions, track)
+    identity_encoder = load_identity_encoder(base.device) if config.identity_loss == "biometric" else None
+    train_dreambooth(config, base, instance, prior, identity_encoder, checkpoint, callbacks)
     return Person(
-        word=order.word,
-        class_word=order.class_word,
+        token=request.token,
+        class_word=request.class_word,
         identity=photos.identity,
-        lora_rank=recipe.lora_rank,
-        provenance={
-            "preset": order.preset,
-            "recipe": asdict(recipe),
-            "identity_loss": recipe.identity,
-            "seed": recipe.seed,
-            "steps": recipe.schedule.steps,
-            "num_photos": len(photos.files),
-            "num_others": len(others.squares) if others else 0,
-            "commit": find_commit(),
-            "version": reage.__version__,
-        },
+        lora_rank=config.lora_rank,
+        provenance=_describe_run(request, photos, class_images),
     )
 
 
-@torch.no_grad()
-def encode_pictures(
-    base: DiffusionBase, squares: Pixels, captions: Sequence[str], track: Callable[[range], Iterable[int]] = iter
-) -> Captioned:
-    """Latents of pictures (N, P, P, 3) and then of their mirror images, 2 N, and the captions of both."""
-    both = np.concatenate([squares, squares[:, :, ::-1]])
-    starts = track(range(0, len(both), _TOGETHER))
-    values = [base.encode(to_net(both[start : start + _TOGETHER]).to(base.device)).cpu() for start in starts]
-    return Captioned(torch.cat(values), [*captions, *captions])
+def _describe_run(request: PersonRequest, photos: SubjectPhotos, class_images: ClassImages | None) -> dict[str, object]:
+    config = request.config
+    return {
+        "preset": request.preset,
+        "recipe": asdict(config),
+        "identity_loss": config.identity_loss,
+        "seed": config.seed,
+        "steps": config.trainer.steps,
+        "num_photos": len(photos.files),
+        "num_class_images": len(class_images.images) if class_images else 0,
+        "commit": find_commit(),
+        "version": reage.__version__,
+    }
 
 
 def name_checkpoint(
-    out: Path, order: PersonRequest, base: DiffusionBase, photos: SubjectPhotos, others: ClassImages | None
+    out: Path, request: PersonRequest, base: DiffusionBase, photos: SubjectPhotos, class_images: ClassImages | None
 ) -> Path:
-    """The checkpoint of this very order beside its file: a run of other settings or photos does not go on from it."""
-    settings = [asdict(order), base.weights_hash, list(others.captions) if others else []]
+    """The checkpoint beside a person's file; its name has a hash of the request, the base and all pictures.
+
+    So a run with other settings or photos does not resume from it.
+    """
+    settings = [asdict(request), base.weights_hash, list(class_images.captions) if class_images else []]
     digest = hashlib.sha256(json.dumps(settings).encode())
-    for squares in (photos.squares, others.squares if others else None):
-        digest.update(b"" if squares is None else squares.tobytes())
+    for images in (photos.images, class_images.images if class_images else None):
+        digest.update(b"" if images is None else images.tobytes())
     return out.with_suffix(f".{digest.hexdigest()[:8]}.checkpoint")
 
 
-def draw_labels(base: DiffusionBase, person: Person, num_each: int = 8, seed: int = 0) -> Pixels:
-    """A sheet of the person as the base draws them now: a row for their own age, and one for each age group."""
+def draw_sample_sheet(base: DiffusionBase, person: Person, num_each: int = 8, seed: int = 0) -> Pixels:
+    """A sheet of pictures generated by a trained base: a row without an age, and one for each age group."""
     labels = ("", *AGE_LABELS)
     rows = [list(generate_pictures(base, person.prompt(label), num_each, seed)) for label in labels]
-    names = [label or f"{person.word} {person.class_word}" for label in labels]
+    names = [label or f"{person.token} {person.class_word}" for label in labels]
     return draw_sheet(rows, [str(number) for number in range(1, num_each + 1)], names, cell_px=_CELL_PX)
 
 
 def peak_memory_mb() -> dict[str, float]:
-    """The most memory that this process ever held, by where; empty where the system does not say."""
-    held = {}
+    """The most memory that this process has held, "main" and "gpu"; without what the system does not report."""
+    peaks = {}
     if find_spec("resource"):
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        held["main"] = peak / (1e6 if sys.platform == "darwin" else 1e3)
+        peaks["main"] = peak / (1e6 if sys.platform == "darwin" else 1e3)
     if torch.cuda.is_available():
-        held["gpu"] = torch.cuda.max_memory_allocated() / 1e6
-    return held
+        peaks["gpu"] = torch.cuda.max_memory_allocated() / 1e6
+    return peaks

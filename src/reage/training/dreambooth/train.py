@@ -1,8 +1,8 @@
-"""Fine-tunes a base on the photos of one person, so that it can draw this person at another age.
+"""Fine-tunes a diffusion base on the photos of one person, so that it can draw this person at another age.
 
-DreamBooth (arXiv 2208.12242) with the losses of identity-preserving aging (arXiv 2307.08585): photos of the person
-under a rare word, other people under their age group so that neither faces nor ages are forgotten, and a loss on
-identity.
+DreamBooth (arXiv 2208.12242) with an identity loss, after identity-preserving aging (IJCB 2023, arXiv 2307.08585):
+photos of the person under a rare token, class images of other people under their age group (prior preservation), and a
+loss on identity.
 """
 
 from __future__ import annotations
@@ -14,61 +14,66 @@ from types import MappingProxyType
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from reage.errors import ReageError
 from reage.nets.diffusion import DiffusionBase
 from reage.training.diffusion.latents import add_noise, predict_x0
-from reage.training.dreambooth.losses import Embed, biometric_loss, contrastive_loss, cosine_loss
+from reage.training.dreambooth.dataset import CaptionedLatents
+from reage.training.dreambooth.identity_encoder import IdentityEncoder
+from reage.training.dreambooth.losses import (
+    biometric_loss,
+    biometric_weights,
+    contrastive_loss,
+    cosine_loss,
+    noise_mse,
+    prior_preservation_loss,
+)
 from reage.training.ldla.train import LORA_LAYERS
-from reage.training.logger import Watch
-from reage.training.trainer import TrainerConfig, fit, local_rows, process_state
+from reage.training.trainer import Callback, StepLoss, Trainer, TrainerConfig, local_rows, process_state
 
 IdentityLoss = Literal["none", "biometric", "contrastive", "cosine"]
 
-WHOLE_RATE = 1e-6
-"""Published learning rate of whole nets; at ten times as much they follow prompts less."""
-LORA_RATE, SMALL_LORA_RATE = 1e-4, 1e-3
-"""Learning rates of LoRA on Stable Diffusion, and on a base of at most `_SMALL` weights, where less binds nobody."""
+FULL_LEARNING_RATE = 1e-6
+"""Published learning rate of full fine-tuning; at 1e-5 the nets follow prompts less."""
+LORA_LEARNING_RATE, SMALL_LORA_LEARNING_RATE = 1e-4, 1e-3
+"""Learning rates of LoRA on Stable Diffusion, and on a small base, which does not learn the person at 1e-4."""
 
-_SMALL = 50_000_000
-
-_TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
-_SCHEDULE = TrainerConfig(steps=800, batch=8, weight_decay=0.01, ema_decay=0.0, max_grad_norm=1.0)
+_SMALL_BASE_PARAMETERS = 50_000_000
+_TEXT_LORA_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
+_TRAINER = TrainerConfig(steps=800, batch_size=8, weight_decay=0.01, ema_decay=0.0, max_grad_norm=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DreamBoothConfig:
-    """Everything that decides which weights come out, beside the base, the photos and the other people.
+    """Everything that decides which weights come out, beside the base, the photos and the class images.
 
     Args:
         seed: of the run.
-        schedule: length; batch is the number of photos of a step, and as many other people are added.
-        rate: highest learning rate.
+        trainer: length and optimisation; `batch_size` photos per step, and as many class images beside them.
+        learning_rate: highest learning rate.
         lora_rank: of the matrices added to attention layers; 0 trains the whole denoiser and text encoder.
-        identity: the loss on identity.
-        identity_weight: of it.
-        prior_weight: of the error on other people; 0 leaves them out.
-        visible_below: noise step, of 1000, below which a face can be seen in the noise; for biometric.
-        labelled: share of the photos that are called by the age group they show, too. Where the rare word and an age
-            group never met, a small base draws the group and forgets the person; where they met often, it forgets
-            the group. Published is 0.
+        identity_loss: the loss on identity.
+        identity_loss_weight: of it.
+        prior_loss_weight: of the loss on class images; 0 leaves them out.
+        biometric_max_step: last timestep, of 1000, at which the biometric loss counts.
+        label_share: share of the photos whose caption also names the age group they show. On a small base, at 0 a
+            prompt with an age group loses the person, and at 0.25 it loses the age. Published is 0.
     """
 
     seed: int = 0
-    schedule: TrainerConfig = _SCHEDULE
-    rate: float = LORA_RATE
+    trainer: TrainerConfig = _TRAINER
+    learning_rate: float = LORA_LEARNING_RATE
     lora_rank: int = 8
-    identity: IdentityLoss = "cosine"
-    identity_weight: float = 0.1
-    prior_weight: float = 1.0
-    visible_below: int = 400
-    labelled: float = 0.1
+    identity_loss: IdentityLoss = "cosine"
+    identity_loss_weight: float = 0.1
+    prior_loss_weight: float = 1.0
+    biometric_max_step: int = 400
+    label_share: float = 0.1
 
 
-def _published(identity: IdentityLoss) -> DreamBoothConfig:
-    return DreamBoothConfig(rate=WHOLE_RATE, lora_rank=0, identity=identity, labelled=0.0)
+def _published(identity_loss: IdentityLoss) -> DreamBoothConfig:
+    return DreamBoothConfig(learning_rate=FULL_LEARNING_RATE, lora_rank=0, identity_loss=identity_loss, label_share=0.0)
 
 
 PRESETS: Mapping[str, DreamBoothConfig] = MappingProxyType(
@@ -79,147 +84,157 @@ PRESETS: Mapping[str, DreamBoothConfig] = MappingProxyType(
         "tbiom-cosine": _published("cosine"),
     }
 )
-"""The published settings, whole nets at a rate of 1e-6, and ours.
+"""The default (LoRA), and the published settings: full fine-tuning at a learning rate of 1e-6.
 
-Published with one photo a step, biometric and contrastive run here with eight, as cosine was: of one photo contrastive
-is always 0.
+The biometric and the contrastive loss were published with one photo per step; here they take eight, as the cosine loss
+does, because the contrastive loss of one photo is always 0.
 """
 
 
-def lora_rate(base: DiffusionBase) -> float:
-    """The learning rate that suits LoRA on this base."""
-    return SMALL_LORA_RATE if sum(weight.numel() for weight in base.unet.parameters()) <= _SMALL else LORA_RATE
-
-
-@dataclass(frozen=True)
-class Captioned:
-    """Latents (N, c, h, w) and the N prompts that go with them; there may be N others, for some of the times."""
-
-    values: Tensor
-    prompts: Sequence[str]
-    sometimes: Sequence[str] = ()
-
-    def draw(self, num: int, generator: Generator, share: float = 0.0) -> Captioned:
-        """So many of them, by chance; that share of them under the other prompt, where there is one."""
-        rows = torch.randint(len(self.values), (num,), generator=generator)
-        coins = torch.rand(num, generator=generator) if self.sometimes else torch.ones(num)
-        said = [(self.sometimes if coin < share else self.prompts)[row] for row, coin in zip(rows, coins, strict=True)]
-        return Captioned(self.values[rows], said)
+def lora_learning_rate(base: DiffusionBase) -> float:
+    """The learning rate for LoRA on this base, which depends on the size of its denoiser."""
+    num_parameters = sum(weight.numel() for weight in base.unet.parameters())
+    return SMALL_LORA_LEARNING_RATE if num_parameters <= _SMALL_BASE_PARAMETERS else LORA_LEARNING_RATE
 
 
 class DreamBooth(nn.Module):
-    """A base's denoiser and text encoder, and the losses that they learn one person by.
+    """The denoiser and the text encoder of a base, with the losses they are trained on.
 
     Args:
-        base: whose autoencoder stays as it is.
-        recipe: which losses count.
-        embed: tells who a face shows; None for recipes without the biometric loss.
+        base: its autoencoder is not trained.
+        config: which losses count.
+        identity_encoder: of faces; needed for the biometric loss only.
     """
 
-    def __init__(self, base: DiffusionBase, recipe: DreamBoothConfig, embed: Embed | None) -> None:
+    def __init__(
+        self, base: DiffusionBase, config: DreamBoothConfig, identity_encoder: IdentityEncoder | None = None
+    ) -> None:
         super().__init__()
         self.unet, self.text_encoder = base.unet, base.text_encoder
-        self.signal: Tensor
-        self.register_buffer("signal", base.scheduler.alphas_cumprod.sqrt(), persistent=False)
-        self.seen: dict[str, float] = {}
-        """Each loss of the last step, without its weight."""
-        self._base, self._embed, self._recipe = [base], embed, recipe  # in a list: its other parts are not trained
+        self.sqrt_alpha_bar: Tensor
+        self.register_buffer("sqrt_alpha_bar", base.scheduler.alphas_cumprod.sqrt(), persistent=False)
+        self._base, self._identity_encoder, self._config = base, identity_encoder, config
 
-    def forward(self, person: Captioned, others: Captioned | None, steps: Tensor, noise: Tensor) -> Tensor:
-        """What a step lowers; steps and noise are those of the person and then of the others."""
-        recipe, num = self._recipe, len(person.values)
-        shown = [person] if others is None else [person, others]
-        values = torch.cat([one.values for one in shown])
-        noisy = add_noise(values, noise, self.signal[steps])
-        found = self._find_noise(noisy, steps, [prompt for one in shown for prompt in one.prompts])
-        losses = {"person": F.mse_loss(found[:num], noise[:num])}
-        if others is not None:
-            losses["others"] = F.mse_loss(found[num:], noise[num:])
-        if recipe.identity != "none":
-            losses["identity"] = self._identity_loss(person.values, noisy[:num], found[:num], noise[:num], steps[:num])
-        self.seen = {name: loss.item() for name, loss in losses.items()}
-        weights = {"person": 1.0, "others": recipe.prior_weight, "identity": recipe.identity_weight}
-        return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+    def forward(
+        self, instance: CaptionedLatents, prior: CaptionedLatents | None, timesteps: Tensor, noise: Tensor
+    ) -> StepLoss:
+        """The loss of a batch, with the parts "instance", "prior" and "identity".
 
-    def _find_noise(self, noisy: Tensor, steps: Tensor, prompts: Sequence[str]) -> Tensor:
-        ids = self._base[0].token_ids(prompts).to(noisy.device)
-        noise: Tensor = self.unet(noisy, steps, encoder_hidden_states=self.text_encoder(ids)[0]).sample
-        return noise.float()
+        Args:
+            instance: (B, ...) of the person.
+            prior: (B, ...) of the class images; None for none.
+            timesteps: (2 B,), those of the person first; (B,) without class images.
+            noise: (2 B, c, h, w) or (B, c, h, w), in the same order.
+        """
+        config, num = self._config, len(instance.values)
+        batches = [instance] if prior is None else [instance, prior]
+        noisy = add_noise(torch.cat([batch.values for batch in batches]), noise, self.sqrt_alpha_bar[timesteps])
+        noise_pred = self.predict_noise(noisy, timesteps, [prompt for batch in batches for prompt in batch.prompts])
+        parts = {"instance": noise_mse(noise_pred[:num], noise[:num])}
+        if prior is not None:
+            parts["prior"] = prior_preservation_loss(noise_pred[num:], noise[num:])
+        if config.identity_loss != "none":
+            parts["identity"] = self.identity_loss(
+                instance.values, noisy[:num], noise_pred[:num], noise[:num], timesteps[:num]
+            )
+        weights = {"instance": 1.0, "prior": config.prior_loss_weight, "identity": config.identity_loss_weight}
+        return StepLoss(torch.stack([weights[name] * loss for name, loss in parts.items()]).sum(), parts)
 
-    def _identity_loss(self, values: Tensor, noisy: Tensor, found: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-        if self._recipe.identity == "cosine":
-            return cosine_loss(found, noise)
-        if self._recipe.identity == "contrastive":
-            return contrastive_loss(found, noise)
-        assert self._embed is not None
-        signal, base = self.signal[steps], self._base[0]
-        visible = torch.where(steps <= self._recipe.visible_below, signal**2, 0.0)
+    def predict_noise(self, noisy: Tensor, timesteps: Tensor, prompts: Sequence[str]) -> Tensor:
+        """The noise (B, c, h, w) in noisy latents at timesteps (B,) under B prompts."""
+        ids = self._base.token_ids(prompts).to(noisy.device)
+        noise_pred: Tensor = self.unet(noisy, timesteps, encoder_hidden_states=self.text_encoder(ids)[0]).sample
+        return noise_pred.float()
+
+    def identity_loss(
+        self, latents: Tensor, noisy: Tensor, noise_pred: Tensor, noise: Tensor, timesteps: Tensor
+    ) -> Tensor:
+        """The loss on identity that the config names, for latents (B, c, h, w) of the person."""
+        if self._config.identity_loss == "cosine":
+            return cosine_loss(noise_pred, noise)
+        if self._config.identity_loss == "contrastive":
+            return contrastive_loss(noise_pred, noise)
+        assert self._identity_encoder is not None
+        sqrt_alpha_bar, base = self.sqrt_alpha_bar[timesteps], self._base
+        weights = biometric_weights(timesteps, sqrt_alpha_bar, self._config.biometric_max_step)
         with torch.no_grad():
-            wanted = self._embed(base.decode(values))
-        return biometric_loss(self._embed(base.decode(predict_x0(noisy, found, signal))), wanted, visible)
+            target_identities = self._identity_encoder(base.decode(latents))
+        identities = self._identity_encoder(base.decode(predict_x0(noisy, noise_pred, sqrt_alpha_bar)))
+        return biometric_loss(identities, target_identities, weights)
 
 
 def train_dreambooth(
-    recipe: DreamBoothConfig,
+    config: DreamBoothConfig,
     base: DiffusionBase,
-    person: Captioned,
-    others: Captioned | None = None,
-    embed: Embed | None = None,
+    instance: CaptionedLatents,
+    prior: CaptionedLatents | None = None,
+    identity_encoder: IdentityEncoder | None = None,
     checkpoint: Path | None = None,
-    watch: Watch | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> DreamBooth:
     """Trains `base.unet` and `base.text_encoder` in place, by LoRA or whole.
 
     Args:
-        recipe: of the run.
+        config: of the run.
         base: whose autoencoder made the latents.
-        person: latents of the photos, under the rare word.
-        others: other people under their age groups; None only when they have no weight.
-        embed: tells who a face shows, for the biometric loss.
-        checkpoint: file a stopped run is resumed from.
-        watch: is told the number of each step that was made, and its losses.
+        instance: latents of the photos, under the rare token.
+        prior: latents of the class images, under their age groups; None for none.
+        identity_encoder: of faces; needed for the biometric loss only.
+        checkpoint: file that a stopped run is resumed from.
+        callbacks: called after each step.
 
     Raises:
-        ReageError: when the contrastive loss is asked for with a single photo a step and process.
+        ReageError: when the contrastive loss is asked for with a single photo per step and process.
     """
-    own = local_rows(recipe.schedule.batch)
-    if recipe.identity == "contrastive" and own.stop - own.start < 2:
-        raise ReageError("The contrastive loss tells photos apart; give it a batch of at least 2 for each process.")
-    torch.manual_seed(recipe.seed)
+    _check_batch(config)
+    torch.manual_seed(config.seed)
     base.to(process_state().device)
     for part in (base.unet, base.text_encoder):
-        part.requires_grad_(not recipe.lora_rank)
-    if recipe.lora_rank:
-        add_dreambooth_lora(base, recipe.lora_rank)
-    net = DreamBooth(base, recipe, embed)
-    prior = others if recipe.prior_weight else None
-    num_steps, device = base.scheduler.config.num_train_timesteps, base.device
+        part.requires_grad_(not config.lora_rank)
+    if config.lora_rank:
+        add_dreambooth_lora(base, config.lora_rank)
+    net = DreamBooth(base, config, identity_encoder)
+    datasets = [instance, prior] if prior and config.prior_loss_weight else [instance]
+    num_timesteps = base.scheduler.config.num_train_timesteps
 
-    def loss_of(generator: Generator) -> Tensor:
-        sets = [one for one in (person, prior) if one is not None]
-        drawn = [one.draw(recipe.schedule.batch, generator, recipe.labelled) for one in sets]
-        steps = torch.randint(num_steps, (len(drawn), recipe.schedule.batch), generator=generator)
-        noise = torch.randn((len(drawn), *drawn[0].values.shape), generator=generator)
-        mine = [Captioned(one.values[own].to(device), one.prompts[own]) for one in drawn]
-        return net(
-            mine[0],
-            mine[1] if prior else None,
-            steps[:, own].flatten().to(device),
-            noise[:, own].flatten(0, 1).to(device),
-        )
+    def loss_fn(generator: Generator) -> StepLoss:
+        batches, timesteps, noise = _sample_batch(config, datasets, num_timesteps, base.device, generator)
+        loss: StepLoss = net(batches[0], batches[1] if len(batches) > 1 else None, timesteps, noise)
+        return loss
 
-    def tell(step: int, loss: float, mean: nn.Module) -> None:
-        if watch:
-            watch(step, {**net.seen, "loss": loss})
-
-    fit(net, loss_of, [(net, recipe.rate)], recipe.schedule, seed=recipe.seed, checkpoint=checkpoint, watch=tell)
+    trainer = Trainer(config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks)
+    trainer.fit(net, loss_fn, [(net, config.learning_rate)])
     net.eval().requires_grad_(False)
     return net
 
 
+def _check_batch(config: DreamBoothConfig) -> None:
+    rows = local_rows(config.trainer.batch_size)
+    if config.identity_loss == "contrastive" and rows.stop - rows.start < 2:
+        raise ReageError(
+            "The contrastive loss needs negatives in the batch; give it a batch of at least 2 for each process."
+        )
+
+
+def _sample_batch(
+    config: DreamBoothConfig,
+    datasets: Sequence[CaptionedLatents],
+    num_timesteps: int,
+    device: torch.device,
+    generator: Generator,
+) -> tuple[list[CaptionedLatents], Tensor, Tensor]:
+    """This process's rows of a batch of each dataset, and the timesteps and noise of all those rows."""
+    num, rows = config.trainer.batch_size, local_rows(config.trainer.batch_size)
+    drawn = [dataset.sample(num, generator, config.label_share) for dataset in datasets]
+    timesteps = torch.randint(num_timesteps, (len(drawn), num), generator=generator)
+    noise = torch.randn((len(drawn), *drawn[0].values.shape), generator=generator)
+    batches = [CaptionedLatents(batch.values[rows].to(device), batch.prompts[rows]) for batch in drawn]
+    return batches, timesteps[:, rows].flatten().to(device), noise[:, rows].flatten(0, 1).to(device)
+
+
 def add_dreambooth_lora(base: DiffusionBase, rank: int) -> None:
-    """Matrices of this rank beside those of all attention layers of both nets, and nothing else to be trained."""
+    """Adds LoRA matrices of this rank to all attention layers of denoiser and text encoder; only they are trained."""
     from peft import LoraConfig
 
-    for part, layers in ((base.unet, LORA_LAYERS), (base.text_encoder, _TEXT_LAYERS)):
+    for part, layers in ((base.unet, LORA_LAYERS), (base.text_encoder, _TEXT_LORA_LAYERS)):
         part.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(layers)))

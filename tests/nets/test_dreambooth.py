@@ -1,4 +1,4 @@
-"""Files of persons: what they bring back, which base they need, and which words may stand for someone."""
+"""Files of persons: what they restore, which base they need, and which tokens are accepted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from reage.errors import ReageError, WeightsError
 from reage.nets.diffusion import DiffusionBase, build_base, load_base, save_base, tiny
-from reage.nets.dreambooth import Person, add_word, check_word, load_person, save_person
+from reage.nets.dreambooth import Person, add_token, check_token, load_person, save_person
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import AGE_LABELS, all_prompts
 from reage.training.dreambooth.train import add_dreambooth_lora
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def draw(base: DiffusionBase, prompt: str) -> Tensor:
+def predict(base: DiffusionBase, prompt: str) -> Tensor:
     latents = torch.randn(1, base.latent_channels, 8, 8, generator=Generator().manual_seed(0))
     with torch.inference_mode():
         return base.predict(latents, torch.tensor([500]), base.embed([prompt]))
@@ -41,11 +41,11 @@ def draw(base: DiffusionBase, prompt: str) -> Tensor:
 
 @pytest.fixture
 def learn(folder: Path, tmp_path: Path) -> Callable[[int], tuple[DiffusionBase, Person, Path]]:
-    """A base in which everything that is trained was moved by chance, and the file of it."""
+    """A base whose trained weights got random changes, and the file of it."""
 
     def make(lora_rank: int) -> tuple[DiffusionBase, Person, Path]:
         base = load_base(folder)
-        add_word(base, "sks", seed=4)
+        add_token(base, "sks", seed=4)
         if lora_rank:
             add_dreambooth_lora(base, lora_rank)
         torch.manual_seed(1)
@@ -54,7 +54,9 @@ def learn(folder: Path, tmp_path: Path) -> Callable[[int], tuple[DiffusionBase, 
                 if not lora_rank or "lora_B" in name:
                     weight.data.add_(0.1 * torch.randn_like(weight))
             part.requires_grad_(False)
-        person = Person(word="sks", class_word="person", identity=IDENTITY, lora_rank=lora_rank, provenance={"seed": 3})
+        person = Person(
+            token="sks", class_word="person", identity=IDENTITY, lora_rank=lora_rank, provenance={"seed": 3}
+        )
         save_person(tmp_path / "mia.safetensors", base, person)
         return base, person, tmp_path / "mia.safetensors"
 
@@ -65,35 +67,33 @@ def learn(folder: Path, tmp_path: Path) -> Callable[[int], tuple[DiffusionBase, 
 
 
 @pytest.mark.parametrize("lora_rank", [0, 2])
-def test_a_file_brings_the_person_back(
-    lora_rank: int, learn: Callable[..., tuple[DiffusionBase, Person, Path]]
-) -> None:
+def test_a_file_restores_the_person(lora_rank: int, learn: Callable[..., tuple[DiffusionBase, Person, Path]]) -> None:
     base, person, path = learn(lora_rank)
     loaded, same = load_person(path)
-    assert (same.word, same.class_word, same.lora_rank, same.provenance) == ("sks", "person", lora_rank, {"seed": 3})
+    assert (same.token, same.class_word, same.lora_rank, same.provenance) == ("sks", "person", lora_rank, {"seed": 3})
     np.testing.assert_allclose(same.identity, person.identity, atol=1e-4)
     assert loaded.token_ids([person.prompt()]).equal(base.token_ids([person.prompt()]))
     for label in ("", "old"):
-        near = 0.0 if lora_rank else 0.02  # whole nets are kept in 16 bits
+        tolerance = 0.0 if lora_rank else 0.02  # whole nets are stored in 16 bits
         torch.testing.assert_close(
-            draw(loaded, same.prompt(label)), draw(base, person.prompt(label)), rtol=0, atol=near
+            predict(loaded, same.prompt(label)), predict(base, person.prompt(label)), rtol=0, atol=tolerance
         )
     assert not any(weight.requires_grad for part in (loaded.unet, loaded.text_encoder) for weight in part.parameters())
 
 
-def test_what_was_learned_makes_a_difference(
+def test_the_learned_weights_change_the_prediction(
     learn: Callable[..., tuple[DiffusionBase, Person, Path]], folder: Path
 ) -> None:
     _, person, path = learn(2)
     loaded, _ = load_person(path)
-    assert (draw(loaded, person.prompt()) - draw(load_base(folder), person.prompt())).abs().max() > 0.01
+    assert (predict(loaded, person.prompt()) - predict(load_base(folder), person.prompt())).abs().max() > 0.01
 
 
 def test_a_file_of_matrices_holds_nothing_of_the_base(learn: Callable[..., tuple[DiffusionBase, Person, Path]]) -> None:
     _, _, path = learn(2)
     tensors, stored = load_weights(path)
-    assert {name for name in tensors if "lora_" not in name} == {"identity", "word"}
-    assert tensors["word"].shape == (16,)
+    assert {name for name in tensors if "lora_" not in name} == {"identity", "token_embedding"}
+    assert tensors["token_embedding"].shape == (16,)
     assert (stored["base_hash"], len(stored["base_hash"])) == (load_person(path)[0].weights_hash, 12)
 
 
@@ -110,12 +110,12 @@ def test_another_base_is_refused_and_the_right_one_named(
 
 def test_other_files_are_refused(learn: Callable[..., tuple[DiffusionBase, Person, Path]], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no file of a person; make one with reage personalize"):
-        load_person(find_weights("parts"))
+        load_person(find_weights("face-parser"))
     with pytest.raises(WeightsError, match="no weights file"):
         load_person(tmp_path / "nobody.safetensors")
 
 
-# The word
+# The token
 
 
 def test_a_rare_word_becomes_one_token_and_no_other_changes() -> None:
@@ -123,7 +123,7 @@ def test_a_rare_word_becomes_one_token_and_no_other_changes() -> None:
     before = base.tokenizer.get_vocab()
     known = base.token_ids(["photo of a person", *map(str, AGE_LABELS)])
     weights = base.text_encoder.get_input_embeddings().weight.clone()
-    add_word(base, "sks")
+    add_token(base, "sks")
     assert base.tokenizer.get_vocab() == {**before, "sks": len(before)}
     assert base.token_ids(["photo of a person", *map(str, AGE_LABELS)]).equal(known)
     (ids,) = base.token_ids(["photo of a sks person as old"]).tolist()
@@ -132,15 +132,15 @@ def test_a_rare_word_becomes_one_token_and_no_other_changes() -> None:
     rows = base.text_encoder.get_input_embeddings().weight
     assert rows[:-1].equal(weights)
     assert 0.7 < (rows[-1].std() / weights.std()).item() < 1.4
-    add_word(base, "sks")
+    add_token(base, "sks")
     assert len(base.tokenizer) == len(before) + 1 == base.text_encoder.config.vocab_size
 
 
-def test_a_word_is_drawn_by_its_seed() -> None:
+def test_the_seed_decides_on_the_embedding() -> None:
     rows = []
     for seed in (0, 0, 1):
         base = build(0)
-        add_word(base, "sks", seed)
+        add_token(base, "sks", seed)
         rows.append(base.text_encoder.get_input_embeddings().weight[-1])
     assert rows[0].equal(rows[1])
     assert not rows[0].equal(rows[2])
@@ -149,27 +149,27 @@ def test_a_word_is_drawn_by_its_seed() -> None:
 @pytest.mark.parametrize("word", ["person", "photo", "old", "youngadults", "eyebrows", "as", "a", "woman"])
 def test_ordinary_words_are_refused(word: str) -> None:
     with pytest.raises(ReageError, match=f"'{word}' is an ordinary word of the base ldm-tiny.*such as sks"):
-        check_word(build(0), word, "woman")
+        check_token(build(0), word, "woman")
 
 
-def test_a_word_that_is_met_often_is_ordinary_and_one_that_is_met_once_is_not() -> None:
+def test_a_frequent_word_is_ordinary_and_a_rare_one_is_not() -> None:
     base, letters = build(0), np.random.default_rng(0).choice(list("bdklmnrstaeiou"), (600, 5))
     base.tokenizer = build_tokenizer(["zebra " * 900, " ".join(map("".join, letters)), "qxgnuqx"])
     vocabulary = base.tokenizer.get_vocab()
     assert vocabulary["zebra</w>"] < vocabulary["qxgnuqx</w>"]
-    check_word(base, "qxgnuqx", "person")
+    check_token(base, "qxgnuqx", "person")
     with pytest.raises(ReageError, match="'zebra' is an ordinary word"):
-        check_word(base, "zebra", "person")
+        check_token(base, "zebra", "person")
 
 
 @pytest.mark.parametrize("word", ["", "two words", "Sks", "sks!", "7", "é"])
-def test_what_is_no_word_is_refused(word: str) -> None:
+def test_tokens_that_are_no_single_word_are_refused(word: str) -> None:
     with pytest.raises(ReageError, match="is no single word"):
-        check_word(build(0), word, "person")
+        check_token(build(0), word, "person")
     with pytest.raises(ReageError, match="is no single word"):
-        check_word(build(0), "sks", word)
+        check_token(build(0), "sks", word)
 
 
 @pytest.mark.parametrize("word", ["sks", "ohwx", "zwx7"])
 def test_rare_words_are_fine(word: str) -> None:
-    check_word(build(0), word, "person")
+    check_token(build(0), word, "person")

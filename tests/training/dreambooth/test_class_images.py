@@ -1,4 +1,4 @@
-"""Sets of other people: who is chosen, what is written, and what is read back."""
+"""Class images: who is chosen, what is written, and what is read back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def portraits(shards: Path) -> Portraits:
     return read_shards(shards)
 
 
-def test_groups_are_as_large_as_each_other_as_far_as_they_can(portraits: Portraits) -> None:
+def test_age_groups_are_as_equal_as_possible(portraits: Portraits) -> None:
     assert {label: len(rows) for label, rows in choose_rows(portraits, 8).items()} == {
         "youngadults": 2,
         "middleaged": 2,
@@ -46,30 +46,30 @@ def test_groups_are_as_large_as_each_other_as_far_as_they_can(portraits: Portrai
         assert all(label_of(AGES[row]) == label for row in rows)
 
 
-def test_the_subject_is_left_out(portraits: Portraits) -> None:
-    rows = [row for own in choose_rows(portraits, 100, without={"P3", "P9"}).values() for row in own]
+def test_people_can_be_left_out(portraits: Portraits) -> None:
+    rows = [row for group in choose_rows(portraits, 100, without={"P3", "P9"}).values() for row in group]
     assert sorted(rows) == [0, 1, 2, 4, 5, 6, 7, 8]
 
 
 def test_a_set_is_read_as_it_was_written(portraits: Portraits, tmp_path: Path) -> None:
     rows = choose_rows(portraits, 4)
     assert write_class_images(portraits, rows, tmp_path / "set", 48) == 4
-    squares, captions = read_class_images(tmp_path / "set", 48)
-    assert squares.shape == (4, 48, 48, 3)
-    assert Counter(captions) == Counter(label_prompt(label) for label in rows)
+    found = read_class_images(tmp_path / "set", 48)
+    assert found.images.shape == (4, 48, 48, 3)
+    assert Counter(found.captions) == Counter(label_prompt(label) for label in rows)
     (tmp_path / "set" / TABLE).unlink()
-    again, by_name = read_class_images(tmp_path / "set", 24)
-    assert again.shape == (4, 24, 24, 3)
-    assert sorted(by_name) == sorted(captions)
+    by_name = read_class_images(tmp_path / "set", 24)
+    assert by_name.images.shape == (4, 24, 24, 3)
+    assert sorted(by_name.captions) == sorted(found.captions)
     with pytest.raises(ImageError, match="is not empty"):
         write_class_images(portraits, rows, tmp_path / "set", 48)
 
 
-def test_a_person_is_told_what_was_written(shards: Path, tmp_path: Path) -> None:
+def test_the_command_prints_what_was_written(shards: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     arguments = [
         "training",
-        "regularization",
+        "class-images",
         "--shards",
         shards,
         "-o",
@@ -87,7 +87,7 @@ def test_a_person_is_told_what_was_written(shards: Path, tmp_path: Path) -> None
     assert len(list(out.iterdir())) == 5
 
 
-def test_sets_that_do_not_say_what_they_show_are_refused(portraits: Portraits, tmp_path: Path) -> None:
+def test_sets_without_known_captions_are_refused(portraits: Portraits, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no picture in"):
         read_class_images(tmp_path, 48)
     write_class_images(portraits, choose_rows(portraits, 4), tmp_path / "set", 48)

