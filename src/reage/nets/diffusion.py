@@ -211,7 +211,8 @@ def load_base(name: str | Path, device: str = "cpu", fp16: bool | None = None) -
     for part in (base.vae, base.unet, base.text_encoder):
         (part.float() if float32 else part.half()).eval().requires_grad_(False)
     base.to(device)
-    if torch.device(device).type == "cuda" and torch.cuda.get_device_properties(device).total_memory < _SLICED_BELOW_BYTES:
+    is_cuda = torch.device(device).type == "cuda"
+    if is_cuda and torch.cuda.get_device_properties(device).total_memory < _SLICED_BELOW_BYTES:
         base.unet.set_attention_slice("auto")
     return base
 

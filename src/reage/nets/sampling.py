@@ -104,12 +104,15 @@ def _limit_guidance(scheduler: DDIMScheduler, timesteps: Tensor, config: Samplin
     return (config.max_guidance_step / (1 - sigma[1:] / sigma[:-1])).clamp(max=config.guidance_scale).tolist()
 
 
-def _predict_noise(base: DiffusionBase, latents: Tensor, timestep: Tensor, texts: Tensor, guidance_scale: float) -> Tensor:
-    """`ε_∅ + γ_g (ε_text - ε_∅)`, the noise in latents (B, c, h, w), from the texts of B prompts and of B empty ones."""
+def _predict_noise(
+    base: DiffusionBase, latents: Tensor, timestep: Tensor, texts: Tensor, guidance_scale: float
+) -> Tensor:
+    """`ε_∅ + γ_g (ε_text - ε_∅)`, the noise in latents (B, c, h, w), given the texts of B prompts and B empty ones."""
     num = len(latents)
     if guidance_scale == 1:
         return base.predict(latents, timestep.expand(num), texts[:num])
-    noise_pred_cond, noise_pred_uncond = base.predict(latents.repeat(2, 1, 1, 1), timestep.expand(2 * num), texts).chunk(2)
+    noise_pred = base.predict(latents.repeat(2, 1, 1, 1), timestep.expand(2 * num), texts)
+    noise_pred_cond, noise_pred_uncond = noise_pred.chunk(2)
     return noise_pred_uncond + guidance_scale * (noise_pred_cond - noise_pred_uncond)
 
 

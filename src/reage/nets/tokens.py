@@ -72,7 +72,7 @@ def find_number_ids(tokenizer: CLIPTokenizer) -> list[int]:
 
 
 def make_number_curve(width: int, std: float) -> Tensor:
-    """The first embeddings of the numbers, (101, width): those of neighbouring numbers are similar, and no two are equal.
+    """Initial embeddings of the numbers, (101, width): those of neighbours are similar, and no two are equal.
 
     Args:
         width: length of an embedding.

@@ -82,7 +82,8 @@ def encode_crops(
         config: how crops are cut and augmented; None for the defaults.
         track: wraps the rows in a progress bar.
     """
-    generator, config = Generator().manual_seed(seed), replace(config or CropDatasetConfig(), picture_px=base.picture_px)
+    config = replace(config or CropDatasetConfig(), picture_px=base.picture_px)
+    generator = Generator().manual_seed(seed)
     extra_faces = torch.tensor([CROP_KINDS.index(FACE)] * num_extra_faces).long()
     kinds = torch.cat([torch.arange(len(CROP_KINDS)).repeat(num_versions), extra_faces])
     batches: list[LatentBatch] = []

@@ -100,9 +100,7 @@ def cached_crop_dataset(portraits: Portraits, context: RunContext) -> CropDatase
     return context.cached(".crops.npz", CropDataset, make)
 
 
-def cached_latents(
-    config: LdmTrainingConfig, base: DiffusionBase, crops: CropDataset, context: RunContext
-) -> Latents:
+def cached_latents(config: LdmTrainingConfig, base: DiffusionBase, crops: CropDataset, context: RunContext) -> Latents:
     """The latents of the crops; encoded once for a run."""
 
     def make() -> Latents:

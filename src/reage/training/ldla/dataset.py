@@ -135,8 +135,8 @@ def encode_pairs(
         config: how patches are cut and augmented; None for the defaults.
         track: wraps the rows in a progress bar.
     """
-    patches, config, found = torch.arange(len(ZONE_PATCHES)), config or CropDatasetConfig(), []
-    config = replace(config, picture_px=base.picture_px)
+    config = replace(config or CropDatasetConfig(), picture_px=base.picture_px)
+    patches, found = torch.arange(len(ZONE_PATCHES)), []
     zones = torch.tensor([ZONES.index(zone_of_patch(name)) for name in ZONE_PATCHES])
     for row in track(range(len(versions[0]))):
         rows = torch.full_like(patches, row)
@@ -187,9 +187,7 @@ def age_crop_dataset(
     )
 
 
-def _take_light(
-    face: Face, aged: Pixels, score_changes: Mapping[str, float], config: PairedLatentsConfig
-) -> Pixels:
+def _take_light(face: Face, aged: Pixels, score_changes: Mapping[str, float], config: PairedLatentsConfig) -> Pixels:
     """The crop with the light, but not the colour, of an aged one: of colour, smoothed folds would keep streaks.
 
     Args:

@@ -81,7 +81,7 @@ def sample_rmse(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def score_net_loss(scores: Tensor, true_scores: Tensor) -> Tensor:
-    """`mean (ScoreNet(z_0) - s)²` on latents of pictures; the ScoreNet learns from nothing that is asked to please it."""
+    """`mean (ScoreNet(z_0) - s)²` on latents of pictures, never on those made for a target score."""
     return F.mse_loss(scores, true_scores)
 
 
