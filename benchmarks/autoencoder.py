@@ -1,11 +1,11 @@
 """What an autoencoder keeps of a face: the same training for several shapes, judged on held-out people.
 
-    python benchmarks/autoencoder.py shards/ album.npz                  the table on the screen
-    python benchmarks/autoencoder.py shards/ album.npz --steps 600 --write benchmarks/autoencoder.md
-    python benchmarks/autoencoder.py shards/ --base ldm-small           of a base that is there
+    python benchmarks/autoencoder.py shards/ ldm-small.crops.npz        the table on the screen
+    python benchmarks/autoencoder.py shards/ ldm-small.crops.npz --steps 600 --write benchmarks/autoencoder.md
+    python benchmarks/autoencoder.py shards/ --base ldm-small           for a trained base
 
-`album.npz` is what `reage training fit ldm-small` makes first. Zones are judged where they are in the face: each one's
-square is encoded, decoded and pasted back, and the scores of the face are read before and after.
+`ldm-small.crops.npz` is what `reage training fit ldm-small` makes first. Zones are judged where they are in the face:
+each one's patches are encoded, decoded and pasted back, and the scores of the face are measured before and after.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
 from reage.training.diffusion.autoencoder import AutoencoderTrainingConfig, train_autoencoder
 from reage.training.diffusion.dataset import CropDataset, CropDatasetConfig
-from reage.training.stored import load_arrays
+from reage.training.runner import load_arrays
 from reage.types import Pixels
 from reage.zones import ZONES
 
 SHAPES = {
-    "1/4, 4 channels": AutoencoderConfig(widths=(32, 64, 64), latent_channels=4),
-    "1/4, 4 channels, narrow": AutoencoderConfig(widths=(16, 32, 64), latent_channels=4),
-    "1/8, 16 channels": AutoencoderConfig(widths=(32, 64, 64, 64), latent_channels=16),
+    "1/4, 4 channels": AutoencoderConfig(channels=(32, 64, 64), latent_channels=4),
+    "1/4, 4 channels, narrow": AutoencoderConfig(channels=(16, 32, 64), latent_channels=4),
+    "1/8, 16 channels": AutoencoderConfig(channels=(32, 64, 64, 64), latent_channels=16),
 }
 COLUMNS = (
     "autoencoder",
@@ -59,44 +59,44 @@ PICTURE_PX = CropDatasetConfig().picture_px
 def build(config: AutoencoderConfig) -> DiffusionBase:
     """An untrained base with such an autoencoder, for pictures of `PICTURE_PX`."""
     sizes = small()
-    side = PICTURE_PX >> (len(config.widths) - 1)
-    sizes = replace(sizes, autoencoder=config, denoiser=replace(sizes.denoiser, side=side))
+    latent_px = PICTURE_PX >> (len(config.channels) - 1)
+    sizes = replace(sizes, autoencoder=config, denoiser=replace(sizes.denoiser, latent_px=latent_px))
     return build_base(sizes, build_tokenizer(all_prompts()))
 
 
-def train(config: AutoencoderConfig, album: CropDataset, steps: int) -> DiffusionBase:
-    """A base whose autoencoder has learned so long, along a whole schedule."""
-    recipe, base = AutoencoderTrainingConfig(), build(config)
-    schedule = replace(recipe.schedule, steps=steps, ema_decay=0.99)
-    train_autoencoder(replace(recipe, schedule=schedule), base, album)
+def train(size: AutoencoderConfig, crops: CropDataset, steps: int) -> DiffusionBase:
+    """A base whose autoencoder was trained for so many steps."""
+    config, base = AutoencoderTrainingConfig(), build(size)
+    trainer = replace(config.trainer, steps=steps, ema_decay=0.99)
+    train_autoencoder(replace(config, trainer=trainer), base, crops)
     return base
 
 
 @torch.inference_mode()
 def judge(base: DiffusionBase, portraits: Portraits, num_faces: int) -> list[str]:
-    """The cells that are measured."""
+    """The measured cells of a row."""
     parser, scorers = FaceParser.load(), [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
     errors, moved = [], []
     for row in np.linspace(0, len(portraits) - 1, num_faces).astype(int):
         face = portrait_to_face(portraits, row, parser)
         points, names = face.to_crop(face.landmarks), [*ZONE_PATCHES, FACE]
-        squares = cut_patches(face.crop, points, names, base.picture_px)
-        change = through(base, squares) - squares
+        patches = cut_patches(face.crop, points, names, base.picture_px)
+        change = encode_and_decode(base, patches) - patches
         errors.append((change**2).mean((1, 2, 3)))
         pasted = paste_patches(change[:-1], points, ZONE_PATCHES, zone_masks(face), len(face.crop))
         after = replace(face, crop=to_pixels(face.crop + pasted))
         moved.append([gap_between(scorer.measure(face), scorer.measure(after)) for scorer in scorers])
-    noise = np.array(errors)
-    signal = [f"{10 * np.log10(255**2 / part.mean()):.1f}" for part in (noise[:, :-1], noise[:, -1])]
+    squared = np.array(errors)
+    psnr = [f"{10 * np.log10(255**2 / part.mean()):.1f}" for part in (squared[:, :-1], squared[:, -1])]
     return [
-        *signal,
+        *psnr,
         *(f"{np.nanmean(np.abs(one)):.3f}, mean {np.nanmean(one):+.3f}" for one in np.moveaxis(np.array(moved), 1, 0)),
     ]
 
 
-def through(base: DiffusionBase, squares: Pixels) -> NDArray[np.float32]:
-    """(K, P, P, 3) encoded and decoded, levels."""
-    return to_levels(base.decode(base.encode(to_net(squares)))).clip(0, 255)
+def encode_and_decode(base: DiffusionBase, patches: Pixels) -> NDArray[np.float32]:
+    """The decoded latents (K, P, P, 3) of patches, levels."""
+    return to_levels(base.decode(base.encode(to_net(patches)))).clip(0, 255)
 
 
 def gap_between(before: dict[str, float], after: dict[str, float]) -> list[float]:
@@ -115,15 +115,15 @@ def main() -> None:
             [given.base, f"{base.num_parameters['autoencoder'] / 1e6:.2f}", "-", *judge(base, portraits, given.faces)]
         )
     else:
-        album = load_arrays(given.album, CropDataset)
+        crops = load_arrays(given.crops, CropDataset)
         for name, config in SHAPES.items():
-            base, seconds = timed(partial(train, config, album, given.steps))
+            base, seconds = timed(partial(train, config, crops, given.steps))
             size = f"{base.num_parameters['autoencoder'] / 1e6:.2f}"
             rows.append([name, size, f"{seconds / 60:.1f}", *judge(base, portraits, given.faces)])
             Console(stderr=True).print(rows[-1])
     note = (
-        f"{given.faces} held-out portraits; PSNR of squares of {base.picture_px} px that went through; by how much the "
-        "scores of zones moved, mean of the absolute and of the signed change. Made by `python "
+        f"{given.faces} held-out portraits; PSNR of encoded and decoded patches of {base.picture_px} px; by how much "
+        "the scores of zones moved, mean of the absolute and of the signed change. Made by `python "
         "benchmarks/autoencoder.py`" + (f", {given.steps} steps each." if not given.base else ".")
     )
     show(to_markdown("What an autoencoder keeps of a face", note, COLUMNS, rows), given.write)
@@ -132,7 +132,7 @@ def main() -> None:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shards", type=Path)
-    parser.add_argument("album", type=Path, nargs="?")
+    parser.add_argument("crops", type=Path, nargs="?")
     parser.add_argument("--base")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--faces", type=int, default=NUM_FACES)

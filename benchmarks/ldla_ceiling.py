@@ -1,7 +1,7 @@
-"""How far a zone can be moved, step by step: by the pictures that ldla learns from, and by what is left of them.
+"""How far the score of a zone can be moved: by the pairs that ldla is trained on, and by what is left of them.
 
-The pictures are training people at the least and the greatest score; of them, only what lies in the zones; of that,
-only what the autoencoder keeps; and what the engine makes when it is asked for 0 and 1, of all zones and of one.
+The pairs are training people at the least and the greatest score; of them, only the change in the zones; of that, only
+what the autoencoder keeps; and what the engine makes when it is asked for 0 and 1, of all zones and of one.
 
     python benchmarks/ldla_ceiling.py shards/ --trained ldla.safetensors --write benchmarks/ldla_ceiling.md
 """
@@ -27,39 +27,38 @@ from reage.faces.patches import ZONE_PATCHES, cut_patches, paste_patches
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
-from reage.measure.age import AgeEstimator
 from reage.plan import complete
-from reage.training.diffusion.train import load_teacher, open_crop_dataset, open_shading
-from reage.training.ldla.dataset import VERSIONS, age_crop_dataset
-from reage.training.runner import Run
+from reage.training.diffusion.train import cached_crop_dataset
+from reage.training.ldla.dataset import PairedLatentsConfig, age_crop_dataset
+from reage.training.ldla.train import cached_shading, load_teacher
+from reage.training.runner import RunContext
 from reage.types import Face, Pixels, Plan, Reading
 from reage.zones import ZONES
 
-STAGES = ("the pictures", "in the zones", "through the autoencoder", "the engine, all zones", "the engine, one zone")
+STAGES = ("the pairs", "in the zones", "through the autoencoder", "the engine, all zones", "the engine, one zone")
 
 
 def main() -> None:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description="How far a zone can be moved.")
+    parser = argparse.ArgumentParser(description="How far the score of a zone can be moved.")
     parser.add_argument("shards", type=Path)
     parser.add_argument("--faces", type=int, default=8)
-    trained = "what a training wrote; scores and shades that it left beside it are used, or made"
+    trained = "weights file of a training; crops and shading that it left beside it are used, or made"
     parser.add_argument("--trained", type=Path, default=Path("ldla.safetensors"), help=trained)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
     portraits = read_shards(given.shards, "train")
-    run = Run(checkpoint=given.trained.with_suffix(".checkpoint"))
-    shades = open_shading(portraits, open_crop_dataset(portraits, run), run)
+    config, context = PairedLatentsConfig(), RunContext(checkpoint=given.trained.with_suffix(".checkpoint"))
+    shading = cached_shading(config, portraits, cached_crop_dataset(portraits, context), context)
     portraits = portraits.pick(np.linspace(0, len(portraits) - 1, given.faces).astype(int))
     teacher, engine, judge = load_teacher(), LdlaEngine.load(), ZoneScorer.load("zones-b")
-    albums = [age_crop_dataset(portraits, teacher, shades, version) for version in VERSIONS]
+    versions = [age_crop_dataset(portraits, teacher, shading, version, config) for version in config.versions]
     rises: dict[str, list[np.ndarray]] = {stage: [] for stage in STAGES}
-    reader = AgeEstimator.load("age-a")
     for row in track(range(len(portraits)), "faces"):
         face = portrait_to_face(portraits, row, teacher.parser).in_crop_frame()
-        reading = replace(reader.measure(face), zones=teacher.scorer.measure(face))
+        reading = teacher.read(face)
         with torch.inference_mode():
-            made = versions_of(face, reading, engine, [album.crops[row] for album in albums])
+            made = versions_of(face, reading, engine, [crops.crops[row] for crops in versions])
         for stage, (low, high) in made.items():
             rises[stage].append(judged(judge, face, high) - judged(judge, face, low))
     rows = []
@@ -70,7 +69,10 @@ def main() -> None:
         f"{given.faces} training portraits; the rise of each zone's score from the younger to the older picture by "
         "`zones-b`. Made by `python benchmarks/ldla_ceiling.py`."
     )
-    show(to_markdown("How far a zone can be moved", note, ("what is judged", *ZONES, "mean"), rows), given.write)
+    show(
+        to_markdown("How far the score of a zone can be moved", note, ("what is judged", *ZONES, "mean"), rows),
+        given.write,
+    )
 
 
 def versions_of(
@@ -78,8 +80,8 @@ def versions_of(
 ) -> dict[str, tuple[Pixels | list[Pixels], Pixels | list[Pixels]]]:
     """Stage -> the crop at least and greatest score; one for each zone where they are asked for singly."""
     points, masks = face.to_crop(face.landmarks), bare_masks(face)
-    squares = [cut_patches(crop, points, ZONE_PATCHES, engine.base.picture_px) for crop in (face.crop, *crops)]
-    seen = [to_levels(engine.base.decode(engine.base.encode(to_net(one)))) for one in squares]
+    patches = [cut_patches(crop, points, ZONE_PATCHES, engine.base.picture_px) for crop in (face.crop, *crops)]
+    decoded = [to_levels(engine.base.decode(engine.base.encode(to_net(one)))) for one in patches]
 
     def put(change: np.ndarray) -> Pixels:
         pasted = paste_patches(change, points, ZONE_PATCHES, masks, len(face.crop))
@@ -89,11 +91,11 @@ def versions_of(
         plan = complete(Plan(zones={zone: score}), reading)
         return composite(face.crop, face, engine.render(face, reading, plan))
 
-    low, high = (put(one.astype(np.float32) - squares[0]) for one in squares[1:])
-    seen_low, seen_high = (put(one - seen[0]) for one in seen[1:])
+    low, high = (put(one.astype(np.float32) - patches[0]) for one in patches[1:])
+    decoded_low, decoded_high = (put(one - decoded[0]) for one in decoded[1:])
     singly = [[ask(zone, score) for zone in ZONES] for score in (0.0, 1.0)]
     together = (ask("all", 0.0), ask("all", 1.0))
-    pairs = ((crops[0], crops[1]), (low, high), (seen_low, seen_high), together, (singly[0], singly[1]))
+    pairs = ((crops[0], crops[1]), (low, high), (decoded_low, decoded_high), together, (singly[0], singly[1]))
     return dict(zip(STAGES, pairs, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Diffusion bases: sizes, the way to latents and back, folders that diffusers reads too, and what is refused."""
+"""Diffusion bases: sizes, encoding and decoding, folders that diffusers reads too, and what is refused."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def saved(base: DiffusionBase, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def folder(saved: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
-    return Path(shutil.copytree(saved, tmp_path / "spoilt"))
+    """A copy to damage."""
+    return Path(shutil.copytree(saved, tmp_path / "damaged"))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_shapes_from_picture_to_noise(base: DiffusionBase) -> None:
     assert base.text_encoder.get_input_embeddings().weight.grad is not None
 
 
-def test_latents_follow_scale_and_shift() -> None:
+def test_latents_are_scaled_and_shifted() -> None:
     base = make_base()
     x = 2 * torch.rand(1, 3, 16, 16) - 1
     with torch.inference_mode():
@@ -110,7 +110,7 @@ def test_a_step_and_a_text_change_the_noise(base: DiffusionBase) -> None:
 # Save and load
 
 
-def test_a_base_returns_exactly_in_half(base: DiffusionBase, saved: Path) -> None:
+def test_a_loaded_base_is_the_saved_one_in_16_bits(base: DiffusionBase, saved: Path) -> None:
     loaded = load_base(saved)
     again = weights_of(loaded)
     for name, value in weights_of(base).items():
@@ -148,39 +148,39 @@ def test_a_scheduler_of_another_kind_becomes_ddim(folder: Path) -> None:
     assert not scheduler.config.clip_sample
 
 
-def test_a_cpu_never_computes_in_half(saved: Path) -> None:
-    assert load_base(saved, half=True).unet.dtype == torch.float32
+def test_a_cpu_never_computes_in_fp16(saved: Path) -> None:
+    assert load_base(saved, fp16=True).unet.dtype == torch.float32
 
 
-def test_computing_in_half_takes_and_gives_floats(saved: Path) -> None:
+def test_fp16_takes_and_returns_float32(saved: Path) -> None:
     base = load_base(saved, "meta")
     assert base.unet.dtype == base.vae.dtype == torch.float16
     latents = base.encode(torch.zeros(1, 3, 16, 16))
     noise = base.predict(latents, torch.tensor([3]), base.embed([PROMPT]))
     assert (latents.dtype, noise.dtype, noise.device.type) == (torch.float32, torch.float32, "meta")
-    assert load_base(saved, "meta", half=False).unet.dtype == torch.float32
+    assert load_base(saved, "meta", fp16=False).unet.dtype == torch.float32
 
 
-def test_loading_and_saving_say_nothing(saved: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_and_saving_print_nothing(saved: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save_base(tmp_path / "again", load_base(saved))
     assert capfd.readouterr() == ("", "")
     assert load_base(tmp_path / "again").provenance == PROVENANCE
     assert base_hash(tmp_path / "again") == base_hash(saved)
 
 
-def test_a_base_does_not_tell_where_it_lay(saved: Path, tmp_path: Path) -> None:
+def test_a_saved_base_contains_no_local_path(saved: Path, tmp_path: Path) -> None:
     save_base(tmp_path / "again", load_base(saved))
-    told = [path.read_text() for path in (tmp_path / "again").rglob("*.json")]
-    assert told
-    assert not any(str(saved.parent) in text for text in told)
+    texts = [path.read_text() for path in (tmp_path / "again").rglob("*.json")]
+    assert texts
+    assert not any(str(saved.parent) in text for text in texts)
 
 
 def test_diffusers_reads_it_too(saved: Path) -> None:
     from diffusers import StableDiffusionPipeline
 
-    whole = StableDiffusionPipeline.from_pretrained(saved, safety_checker=None, feature_extractor=None)
-    whole.set_progress_bar_config(disable=True)
-    assert whole(PROMPT, num_inference_steps=2, output_type="np").images.shape == (1, 16, 16, 3)
+    pipeline = StableDiffusionPipeline.from_pretrained(saved, safety_checker=None, feature_extractor=None)
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline(PROMPT, num_inference_steps=2, output_type="np").images.shape == (1, 16, 16, 3)
 
 
 def test_a_shipped_base_is_found_by_its_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_a_base_replaces_a_base_and_nothing_else(base: DiffusionBase, folder: Pa
         save_base(photos, base)
     with pytest.raises(WeightsError, match="could not be written"):
         save_base(photos / "me.jpg" / "base", base)
-    assert {path.name for path in tmp_path.iterdir()} == {"spoilt", "photos"}
+    assert {path.name for path in tmp_path.iterdir()} == {"damaged", "photos"}
 
 
 def test_a_base_that_cannot_be_written_leaves_the_old_one(base: DiffusionBase, folder: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_base_that_cannot_be_written_leaves_the_old_one(base: DiffusionBase, f
     with pytest.raises(TypeError):
         save_base(folder, base, {"seed": object()})
     assert base_hash(folder) == old
-    assert [path.name for path in folder.parent.iterdir()] == ["spoilt"]
+    assert [path.name for path in folder.parent.iterdir()] == ["damaged"]
 
 
 # Refusals
@@ -226,7 +226,7 @@ def test_an_unknown_name_is_refused(name: str | Path) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_hub_out_of_reach_is_told_at_once() -> None:
+def test_a_hub_that_cannot_be_reached_is_reported() -> None:
     with pytest.raises(WeightsError, match=r"'owner/name' .* could not be fetched .* give its folder\.$"):
         load_base("owner/name")
 
@@ -284,7 +284,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def to_original(base: DiffusionBase) -> dict[str, torch.Tensor]:
-    """The tensors under the names that the first Stable Diffusion gave them."""
+    """The tensors under the names of the original Stable Diffusion checkpoints."""
     layers = base.unet.config.layers_per_block
     last = len(base.unet.config.block_out_channels) - 1
     residual = {
@@ -354,9 +354,9 @@ def test_a_checkpoint_loads_with_the_configs_near_it(
     base: DiffusionBase, saved: Path, tmp_path: Path, place: str
 ) -> None:
     file = tmp_path / "sd.safetensors"
-    nothing_heavy = shutil.ignore_patterns("*.safetensors")
+    without_weights = shutil.ignore_patterns("*.safetensors")
     target = file.with_suffix("") if place == "beside" else tmp_path
-    shutil.copytree(saved, target, ignore=nothing_heavy, dirs_exist_ok=True)
+    shutil.copytree(saved, target, ignore=without_weights, dirs_exist_ok=True)
     save_file(to_original(base), file)
     loaded = load_base(file)
     again = weights_of(loaded)

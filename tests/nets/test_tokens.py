@@ -1,4 +1,4 @@
-"""The tokenizer of the diffusion bases: numbers are single words, and a folder brings the same tokens back."""
+"""The tokenizer of the diffusion bases: numbers are single tokens, and saving keeps all tokens."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_every_number_is_one_token() -> None:
     assert lengths == {4}
 
 
-def test_any_text_can_be_spelled() -> None:
+def test_any_text_can_be_tokenized() -> None:
     tokenizer = build_tokenizer(CAPTIONS)
     ids = tokenizer("Zebra ÿ 数 😀 x73").input_ids
     assert tokenizer.eos_token_id not in ids[1:-1]
     assert tokenizer.decode(ids, skip_special_tokens=True).startswith("zebra ÿ 数 😀 x")
 
 
-def test_a_folder_brings_the_same_tokens_back(tmp_path: Path) -> None:
+def test_a_loaded_tokenizer_gives_the_same_tokens(tmp_path: Path) -> None:
     from transformers import CLIPTokenizer
 
     built = build_tokenizer(CAPTIONS, 24, tmp_path)
@@ -57,7 +57,7 @@ def test_a_folder_brings_the_same_tokens_back(tmp_path: Path) -> None:
     assert build_tokenizer(CAPTIONS, 24).get_vocab() == built.get_vocab()
 
 
-def test_numbers_are_known_by_their_ids() -> None:
+def test_numbers_are_found_by_their_ids() -> None:
     tokenizer = build_tokenizer(CAPTIONS)
     ids = find_number_ids(tokenizer)
     assert len(set(ids)) == len(NUMBERS)
@@ -73,12 +73,12 @@ def test_prompts_have_one_length() -> None:
     assert (ids[:, -1] == tokenizer.eos_token_id).all()
 
 
-def test_near_numbers_begin_alike() -> None:
+def test_embeddings_of_near_numbers_are_similar() -> None:
     torch.manual_seed(0)
     curve = make_number_curve(128, 0.02)
-    apart = torch.cdist(curve, curve)
-    near, far = apart.diagonal(1), apart.diagonal(25)
+    distances = torch.cdist(curve, curve)
+    near, far = distances.diagonal(1), distances.diagonal(25)
     assert near.min() > 0
     assert near.max() < far.min() / 4
-    assert apart[0, 100] > far.min(), "the curve is open"
+    assert distances[0, 100] > far.min(), "the curve is open"
     assert 0.015 < curve.std() < 0.025

@@ -9,6 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from reage.nets.diffusion import DiffusionBase, build_base, tiny
+from reage.nets.tokens import build_tokenizer
+from reage.prompts import all_prompts
+from reage.training.diffusion.dataset import CropDataset
+from reage.types import Face
+from reage.zones import ZONES
 
 
 @pytest.fixture
@@ -28,3 +36,35 @@ def check_two_train_as_one(tmp_path: Path) -> Callable[..., None]:
         np.testing.assert_allclose(two[1:], one[1:], rtol=1e-4)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def crops(face: Face) -> CropDataset:
+    """The demo face and its mirror image, every zone with a score of its own, one of them hidden."""
+    scores = np.linspace(0.05, 0.95, len(ZONES), dtype=np.float32)
+    scores = np.stack([scores, scores[::-1]])
+    scores[1, 0] = np.nan
+    mirrored = face.to_crop(face.landmarks)[[3, 2, 1, 0, 4]] * [-1, 1] + [len(face.crop) - 1, 0]
+    return CropDataset(
+        crops=np.stack([face.crop, face.crop[:, ::-1]]),
+        landmarks=np.stack([face.to_crop(face.landmarks), mirrored]).astype(np.float32),
+        age_years=np.array([30.0, 70.0], np.float32),
+        scores=scores,
+    )
+
+
+@pytest.fixture(scope="session")
+def build_tiny_base() -> Callable[[], DiffusionBase]:
+    """Builds a tiny base, always with the same random weights."""
+
+    def build() -> DiffusionBase:
+        torch.manual_seed(0)
+        return build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny")
+
+    return build
+
+
+@pytest.fixture
+def base(build_tiny_base: Callable[[], DiffusionBase]) -> DiffusionBase:
+    """A tiny base with random weights."""
+    return build_tiny_base()

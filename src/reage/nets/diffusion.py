@@ -1,12 +1,13 @@
 """Latent diffusion bases shaped as Stable Diffusion: the one place that builds, loads and saves them.
 
-A base is an autoencoder, a denoiser that follows a text, a text encoder with its tokenizer, and the schedule of the
-noise (see `reage.nets.latent_diffusion`), stored in the folder layout of diffusers. diffusers and transformers are imported only
-when a base is built, loaded or saved.
+A base is an autoencoder, a denoiser conditioned on text, a text encoder with its tokenizer, and the noise schedule
+(see `reage.nets.latent_diffusion`), stored in the folder layout of diffusers. diffusers and transformers are imported
+only when a base is built, loaded or saved.
 
 Convention:
-    pictures (B, 3, S, S) in [-1, 1], S a multiple of `DiffusionBase.factor`; latents (B, c, S / factor, S / factor), of about
-    unit deviation; steps (B,) int64, 0 (clean) to 999 (noise); text (B, L, C); outside the nets all in float32.
+    pictures (B, 3, S, S) in [-1, 1], S a multiple of `DiffusionBase.factor`; latents (B, c, S / factor, S / factor),
+    of about unit standard deviation; timesteps (B,) int64, 0 (clean) to 999 (noise); text (B, L, C); float32 outside
+    the nets.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ from reage.nets.latent_diffusion import (
     build_autoencoder,
     build_denoiser,
     build_text_encoder,
-    quiet,
     small,
     tiny,
+    without_logging,
 )
 from reage.nets.tokens import tokenize
 
@@ -61,7 +62,8 @@ __all__ = [
 
 _BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 _SAMPLING = {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
-_LEAST_MEMORY = 8e9  # bytes of a GPU below which attention is sliced
+_SLICED_BELOW_BYTES = 8e9
+"""Memory of a GPU below which attention is sliced."""
 
 
 @dataclass
@@ -71,13 +73,13 @@ class DiffusionBase:
     Args:
         vae: the autoencoder.
         unet: the denoiser, which predicts the noise.
-        text_encoder: of CLIP's shape.
+        text_encoder: with the architecture of CLIP.
         tokenizer: of the text encoder.
-        scheduler: betas and sampling by DDIM.
-        name: what it was loaded as, or is to be called.
-        weights_hash: 12 hexadecimal digits of what was loaded, see `base_hash`; "" for one that was built.
-        frame_hash: the same of all but the denoiser, for weights that replace it.
-        provenance: recipe, seed and commit it came about with, as far as known.
+        scheduler: noise schedule, and sampling by DDIM.
+        name: that it was loaded by, or is given.
+        weights_hash: 12 hexadecimal digits of the loaded weights, see `base_hash`; "" for a base that was built.
+        hash_without_denoiser: the same of all parts but the denoiser, for weights that replace the denoiser.
+        provenance: recipe, seed and commit it was trained with, as far as known.
     """
 
     vae: AutoencoderKL
@@ -87,12 +89,12 @@ class DiffusionBase:
     scheduler: DDIMScheduler
     name: str
     weights_hash: str = ""
-    frame_hash: str = ""
+    hash_without_denoiser: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
-        """Where the denoiser is."""
+        """Device of the denoiser."""
         return next(self.unet.parameters()).device
 
     @property
@@ -102,49 +104,49 @@ class DiffusionBase:
 
     @property
     def picture_px(self) -> int:
-        """Side of the pictures it has learned from."""
+        """Side of the pictures it was trained on."""
         return int(self.unet.config.sample_size) * self.factor
 
     @property
     def latent_channels(self) -> int:
-        """Of the latents."""
+        """Channels of the latents."""
         return int(self.vae.config.latent_channels)
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of the longest prompt, with both marks."""
+        """Tokens of the longest prompt, with start and end token."""
         return int(min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings))
 
     @property
     def num_parameters(self) -> dict[str, int]:
-        """Part -> number of its parameters."""
+        """Number of parameters of each part."""
         parts = {"autoencoder": self.vae, "denoiser": self.unet, "text": self.text_encoder}
         return {name: sum(weight.numel() for weight in part.parameters()) for name, part in parts.items()}
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures -> latents: the most likely ones, nothing drawn."""
+        """The latents of pictures: the mode of their distribution, without sampling."""
         latents = self.vae.encode(_for(self.vae, x)).latent_dist.mode().float()
         return (latents - self._shift) * self.vae.config.scaling_factor
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents -> pictures, which may leave [-1, 1] a little."""
+        """The pictures of latents, a little beyond [-1, 1] in places."""
         return self.vae.decode(_for(self.vae, latents / self.vae.config.scaling_factor + self._shift)).sample.float()
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts -> text (B, L, C), filled up or cut to the longest prompt."""
+        """The text embeddings (B, L, C) of prompts, padded or truncated to `max_tokens`."""
         return self.text_encoder(self.token_ids(prompts).to(self.text_encoder.device))[0].float()
 
     def token_ids(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts -> ids (B, L) int64 on the CPU."""
+        """The token ids (B, L) int64 of prompts, on the CPU."""
         return tokenize(self.tokenizer, prompts, self.max_tokens)
 
-    def predict(self, latents: Tensor, steps: Tensor, text: Tensor) -> Tensor:
-        """Noisy latents, steps (B,), text -> the noise in them, of the latents' shape."""
+    def predict(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
+        """The predicted noise (B, c, h, w) in noisy latents at timesteps (B,) under a text."""
         text = _for(self.unet, text)
-        return self.unet(_for(self.unet, latents), steps.to(self.device), encoder_hidden_states=text).sample.float()
+        return self.unet(_for(self.unet, latents), timesteps.to(self.device), encoder_hidden_states=text).sample.float()
 
     def to(self, device: str | torch.device) -> DiffusionBase:
-        """The same base, its nets moved there."""
+        """Moves the nets to a device, in place."""
         for part in (self.vae, self.unet, self.text_encoder):
             part.to(device, memory_format=torch.channels_last)  # in which convolutions are fastest
         return self
@@ -155,24 +157,24 @@ class DiffusionBase:
 
 
 def _for(part: nn.Module, x: Tensor) -> Tensor:
-    """The values where, and as precise as, the part computes."""
+    """The values on the device and in the precision of a part."""
     weight = next(part.parameters())
     return x.to(weight.device, weight.dtype)
 
 
 def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "base") -> DiffusionBase:
-    """An untrained base on the CPU; torch's random numbers decide on its weights.
+    """An untrained base on the CPU, with weights from torch's global generator.
 
     Args:
         config: sizes.
         tokenizer: see `reage.nets.tokens.build_tokenizer`.
-        name: what it is to be called.
+        name: that it is given.
 
     Raises:
         WeightsError: when diffusers is not installed.
     """
     require_diffusion()
-    with quiet("transformers"), quiet("diffusers"):
+    with without_logging("transformers"), without_logging("diffusers"):
         return DiffusionBase(
             vae=build_autoencoder(config.autoencoder),
             unet=build_denoiser(config),
@@ -186,30 +188,31 @@ def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "b
 # Load
 
 
-def load_base(name: str | Path, device: str = "cpu", half: bool | None = None) -> DiffusionBase:
-    """A trained base that predicts the noise, in evaluation mode, frozen; nothing that filters pictures comes along.
+def load_base(name: str | Path, device: str = "cpu", fp16: bool | None = None) -> DiffusionBase:
+    """A trained base that predicts the noise, in evaluation mode, frozen, without a safety checker.
 
     Args:
         name: of a shipped base; or a folder in the layout of diffusers; or a `.safetensors` checkpoint of Stable
             Diffusion 1.x or 2.x-base, whose configs and tokenizer come from a folder of its name without the suffix,
             or its own folder, if there is a model_index.json in it, or else from the hub; or `OWNER/NAME` on the hub.
         device: of torch.
-        half: compute in 16 bits; None does so wherever it is not on the CPU, on which it is never done.
+        fp16: compute in 16 bits; None does so on every device but the CPU. On the CPU it is always float32.
 
     Raises:
-        WeightsError: when there is no such base, it cannot be fetched, lacks a part or predicts something else.
+        WeightsError: when there is no such base, or it cannot be fetched, lacks a part or does not predict the noise.
     """
     require_diffusion()
     place = find_base(name)
-    with quiet("transformers"), quiet("diffusers"), _made_for_a_base(place):
+    with without_logging("transformers"), without_logging("diffusers"), _refuse_damaged(place):
         base = _read_file(place, str(name)) if place.is_file() else _read_folder(place, str(name))
     _check_parts(base)
-    base.weights_hash, base.frame_hash = hash_parts(place)
-    precise = half is False or torch.device(device).type == "cpu"
+    base.weights_hash, base.hash_without_denoiser = hash_parts(place)
+    float32 = fp16 is False or torch.device(device).type == "cpu"
     for part in (base.vae, base.unet, base.text_encoder):
-        (part.float() if precise else part.half()).eval().requires_grad_(False)
+        (part.float() if float32 else part.half()).eval().requires_grad_(False)
     base.to(device)
-    if torch.device(device).type == "cuda" and torch.cuda.get_device_properties(device).total_memory < _LEAST_MEMORY:
+    is_cuda = torch.device(device).type == "cuda"
+    if is_cuda and torch.cuda.get_device_properties(device).total_memory < _SLICED_BELOW_BYTES:
         base.unet.set_attention_slice("auto")
     return base
 
@@ -224,7 +227,7 @@ def base_hash(name: str | Path) -> str:
 
 
 def require_diffusion() -> None:
-    """A base needs diffusers and transformers.
+    """Checks that diffusers and transformers are installed.
 
     Raises:
         WeightsError: when one of them is not installed.
@@ -234,7 +237,7 @@ def require_diffusion() -> None:
 
 
 @contextmanager
-def _made_for_a_base(place: Path) -> Iterator[None]:
+def _refuse_damaged(place: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError) as error:
@@ -273,7 +276,7 @@ def _read_file(path: Path, name: str) -> DiffusionBase:
 
     beside = [folder for folder in (path.with_suffix(""), path.parent) if (folder / INDEX).is_file()]
     try:
-        whole = StableDiffusionPipeline.from_single_file(
+        pipeline = StableDiffusionPipeline.from_single_file(
             str(path), config=str(beside[0]) if beside else None, safety_checker=None, feature_extractor=None
         )
     except (LocalEntryNotFoundError, HfHubHTTPError) as error:
@@ -282,17 +285,17 @@ def _read_file(path: Path, name: str) -> DiffusionBase:
             f"tokenizer of its base, with their model_index.json, in '{path.with_suffix('')}'."
         ) from error
     return DiffusionBase(
-        vae=whole.vae,
-        unet=whole.unet,
-        text_encoder=whole.text_encoder,
-        tokenizer=whole.tokenizer,
-        scheduler=_make_scheduler(whole.scheduler.config, path),
+        vae=pipeline.vae,
+        unet=pipeline.unet,
+        text_encoder=pipeline.text_encoder,
+        tokenizer=pipeline.tokenizer,
+        scheduler=_make_scheduler(pipeline.scheduler.config, path),
         name=name,
     )
 
 
 def _make_scheduler(config: Mapping[str, Any], place: str | Path) -> DDIMScheduler:
-    """DDIM on the betas of any scheduler."""
+    """A DDIM scheduler with the betas of any other."""
     from diffusers import DDIMScheduler
 
     kind = config.get("prediction_type", "epsilon")
@@ -306,7 +309,7 @@ def _make_scheduler(config: Mapping[str, Any], place: str | Path) -> DDIMSchedul
 
 
 def _check_parts(base: DiffusionBase) -> None:
-    """Whether the parts go together: an inpainting denoiser takes more channels, an SDXL one other text."""
+    """Checks that the parts fit: an inpainting denoiser takes more channels, an SDXL one other text."""
     channels, text = base.unet.config.in_channels, base.unet.config.cross_attention_dim
     if (channels, text) != (base.latent_channels, base.text_encoder.config.hidden_size):
         raise WeightsError(
@@ -320,19 +323,19 @@ def _check_parts(base: DiffusionBase) -> None:
 
 
 def save_base(folder: str | Path, base: DiffusionBase, provenance: Mapping[str, Any] | None = None) -> None:
-    """Writes a base in the layout of diffusers, in 16 bits; the old folder stays whole until the new one is complete.
+    """Writes a base in the layout of diffusers, in 16 bits; the old folder stays complete until the new one is.
 
     `StableDiffusionPipeline.from_pretrained(folder)` reads it too.
 
     Args:
         folder: of the base; another base there is replaced.
-        base: left as it is.
+        base: is not changed.
         provenance: plain values (JSON): recipe, seed and commit; None writes those of the base.
 
     Raises:
-        WeightsError: when the folder cannot be written, or holds something else.
+        WeightsError: when the folder cannot be written, or holds something other than a base.
     """
-    with replace_folder(Path(folder)) as unfinished, quiet("transformers"), quiet("diffusers"):
+    with replace_folder(Path(folder)) as unfinished, without_logging("transformers"), without_logging("diffusers"):
         _write_parts(unfinished, base)
         plain = dict(base.provenance if provenance is None else provenance)
         (unfinished / PROVENANCE).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n")
@@ -342,11 +345,11 @@ def _write_parts(folder: Path, base: DiffusionBase) -> None:
     from diffusers import StableDiffusionPipeline
 
     vae, unet, text_encoder = (copy.deepcopy(part).cpu().half() for part in (base.vae, base.unet, base.text_encoder))
-    nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    whole = StableDiffusionPipeline(vae, text_encoder, base.tokenizer, unet, base.scheduler, **nothing)
-    whole.save_pretrained(folder)
+    no_filter = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = StableDiffusionPipeline(vae, text_encoder, base.tokenizer, unet, base.scheduler, **no_filter)
+    pipeline.save_pretrained(folder)
     for part, added in (("vae", {}), ("unet", {}), ("text_encoder", {"dtype": "float32"})):
-        config = folder / part / "config.json"  # transformers would compute in the bits it is stored in
+        config = folder / part / "config.json"  # else transformers would compute in 16 bits
         plain = {**json.loads(config.read_text()), **added}
-        plain.pop("_name_or_path", None)  # where it lay on the disk of whoever made it
+        plain.pop("_name_or_path", None)  # a path on the disk of whoever made it
         config.write_text(json.dumps(plain, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Where a diffusion base lies: the folder diffusers wrote, a checkpoint or the hub, and how its folder is replaced."""
+"""Finds the folder or file of a diffusion base, on the disk or the hub, hashes it, and replaces it safely."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _NEEDED = (
     "tokenizer/tokenizer_config.json",
     "scheduler/scheduler_config.json",
 )
-"""Files without which a folder is no base."""
+"""Files that every folder of a base has."""
 
-_PATIENCE_SECONDS = 5.0  # until the hub must answer
+_HUB_TIMEOUT_SECONDS = 5.0
 
 
 def find_base(name: str | Path) -> Path:
-    """The folder of a base, all its parts in it, or the file of a checkpoint.
+    """The folder of a base with all its parts, or the file of a checkpoint.
 
     Args:
         name: of a shipped base, of a folder or a `.safetensors` file, or `OWNER/NAME` on the hub.
@@ -42,11 +42,11 @@ def find_base(name: str | Path) -> Path:
     """
     for folder in (SHIPPED / name, Path(name)):
         if (folder / INDEX).is_file() or (folder == Path(name) and folder.is_dir()):
-            return _check_whole(folder)
+            return _check_complete(folder)
     if Path(name).is_file() and Path(name).suffix == ".safetensors":
         return Path(name)
     if isinstance(name, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return _check_whole(_fetch(name))
+        return _check_complete(_fetch(name))
     shipped = ", ".join(sorted(index.parent.name for index in SHIPPED.glob(f"*/{INDEX}"))) or "none"
     raise WeightsError(
         f"There is no diffusion base '{name}'; use a shipped one ({shipped}), a folder in diffusers' layout, "
@@ -54,7 +54,7 @@ def find_base(name: str | Path) -> Path:
     )
 
 
-def _check_whole(folder: Path) -> Path:
+def _check_complete(folder: Path) -> Path:
     for needed in _NEEDED:
         if not (folder / needed).is_file():
             raise WeightsError(
@@ -64,13 +64,13 @@ def _check_whole(folder: Path) -> Path:
 
 
 def _fetch(name: str) -> Path:
-    """The hub's folder of that name, from this computer if it has been fetched before."""
+    """The folder of that name on the hub, from the local cache if it is there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     wanted = [*_NEEDED, PROVENANCE, "tokenizer/*"]
     try:
-        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=_PATIENCE_SECONDS))
+        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=_HUB_TIMEOUT_SECONDS))
     except (OSError, HfHubHTTPError, HFValidationError) as error:
         raise WeightsError(
             f"'{name}' is no folder here and could not be fetched from the hub; check the name and the network, "
@@ -79,30 +79,30 @@ def _fetch(name: str) -> Path:
 
 
 def hash_base(place: Path) -> str:
-    """12 hexadecimal digits that change when a weight in the folder or the checkpoint does."""
+    """12 hexadecimal digits that change with any weight in the folder or the checkpoint."""
     return hash_parts(place)[0]
 
 
 def hash_parts(place: Path) -> tuple[str, str]:
-    """The digits of `hash_base`, and those of a folder without its denoiser; every file is read once."""
+    """The digits of `hash_base`, and the same without the denoiser; every file is read once."""
     digests = {}
     for path in [place] if place.is_file() else [place / name for name in _WEIGHTS]:
         with path.open("rb") as file:
             digests[path] = hashlib.file_digest(file, "sha256").digest()
-    kept = [digest for path, digest in digests.items() if path != place / _DENOISER]
-    whole, frame = (hashlib.sha256(b"".join(found)).hexdigest()[:12] for found in (digests.values(), kept))
-    return whole, frame
+    others = [digest for path, digest in digests.items() if path != place / _DENOISER]
+    of_all, of_others = (hashlib.sha256(b"".join(found)).hexdigest()[:12] for found in (digests.values(), others))
+    return of_all, of_others
 
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """Gives a folder beside it to write to, which takes its place at the end, or vanishes on any failure.
+    """A new folder beside `folder` to write to, which replaces it at the end, or is deleted on any failure.
 
     Args:
-        folder: to make; a base that is there stays whole until the new one is complete.
+        folder: to make; a base that is there stays complete until the new one is.
 
     Raises:
-        WeightsError: when it holds something else, or the system refuses.
+        WeightsError: when it holds something other than a base, or cannot be written.
     """
     if folder.exists() and not (folder / INDEX).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise WeightsError(f"'{folder}' holds something other than a diffusion base; choose another place.")

@@ -1,7 +1,4 @@
-"""What a file of weights holds of a net that was trained on: all of it, or matrices of low rank beside its layers.
-
-LoRA, arXiv 2106.09685; peft adds the matrices.
-"""
+"""The trained tensors of a net for its weights file: all of them, or its LoRA matrices (arXiv 2106.09685)."""
 
 from __future__ import annotations
 
@@ -12,17 +9,17 @@ from torch import Tensor
 
 
 def trained_tensors(part: Any, lora_rank: int) -> dict[str, Tensor]:
-    """The whole net at rank 0, or else the matrices that were added to it."""
+    """The tensors of the whole net for rank 0, or else only its LoRA matrices."""
     return {name: value for name, value in part.state_dict().items() if not lora_rank or "lora_" in name}
 
 
-def take_in(part: Any, tensors: Mapping[str, Tensor], lora_rank: int) -> None:
-    """Puts what `trained_tensors` gave into a net as it was before.
+def load_trained_tensors(part: Any, tensors: Mapping[str, Tensor], lora_rank: int) -> None:
+    """Loads the result of `trained_tensors` into the net it was trained from, in place, and freezes it.
 
     Args:
-        part: a denoiser or a text encoder; computes as precisely as before.
+        part: a denoiser or a text encoder; its precision stays.
         tensors: by name.
-        lora_rank: of the matrices; 0 for a whole net.
+        lora_rank: of the matrices, which are added to the net; 0 for a whole net.
 
     Raises:
         KeyError: when tensors are missing, or belong to another net.

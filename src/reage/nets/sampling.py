@@ -6,10 +6,11 @@ DDIM: arXiv 2010.02502; classifier-free guidance: arXiv 2207.12598.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -63,7 +64,7 @@ class SamplingConfig:
 
 
 def draw_noise(base: DiffusionBase, seed: int, num: int, side: int) -> Tensor:
-    """(num, c, side, side) noise; each map depends on the seed and on its place alone."""
+    """Noise (num, c, side, side); that of a place depends on the seed, `num` and the place alone."""
     shape = (base.latent_channels, side, side)
     maps = [torch.randn(shape, generator=Generator().manual_seed(num * seed + place)) for place in range(num)]
     return torch.stack(maps).to(base.device)
@@ -87,27 +88,31 @@ def denoise(
     """
     scheduler, num = base.scheduler, len(latents)
     scheduler.set_timesteps(max(config.num_inference_steps, round(config.num_inference_steps / config.noise_strength)))
-    steps = scheduler.timesteps[-config.num_inference_steps :].to(latents.device)
-    now = scheduler.add_noise(latents, config.added_noise * noise, steps[:1].expand(num))
+    timesteps = scheduler.timesteps[-config.num_inference_steps :].to(latents.device)
+    latents = scheduler.add_noise(latents, config.added_noise * noise, timesteps[:1].expand(num))
     texts = torch.cat([text, uncond.expand(num, -1, -1)])
-    for step, guidance_scale in zip(steps, _limit_guidance(scheduler, steps, config), strict=True):
-        now = scheduler.step(_predict_noise(base, now, step, texts, guidance_scale), step, now).prev_sample
-    return now
+    for timestep, guidance_scale in zip(timesteps, _limit_guidance(scheduler, timesteps, config), strict=True):
+        noise_pred = _predict_noise(base, latents, timestep, texts, guidance_scale)
+        latents = scheduler.step(noise_pred, timestep, latents).prev_sample
+    return latents
 
 
-def _limit_guidance(scheduler: DDIMScheduler, steps: Tensor, config: SamplingConfig) -> list[float]:
-    """The guidance scale of each step, lower where a step removes much of the remaining noise."""
-    alpha_bar = torch.cat([scheduler.alphas_cumprod[steps.cpu()], scheduler.final_alpha_cumprod.reshape(1)])
+def _limit_guidance(scheduler: DDIMScheduler, timesteps: Tensor, config: SamplingConfig) -> list[float]:
+    """The guidance scale at each timestep, lower where a step removes much of the remaining noise."""
+    alpha_bar = torch.cat([scheduler.alphas_cumprod[timesteps.cpu()], scheduler.final_alpha_cumprod.reshape(1)])
     sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
     return (config.max_guidance_step / (1 - sigma[1:] / sigma[:-1])).clamp(max=config.guidance_scale).tolist()
 
 
-def _predict_noise(base: DiffusionBase, latents: Tensor, step: Tensor, texts: Tensor, guidance_scale: float) -> Tensor:
-    """The noise in latents (B, c, h, w) under B prompts, with classifier-free guidance away from B empty ones."""
+def _predict_noise(
+    base: DiffusionBase, latents: Tensor, timestep: Tensor, texts: Tensor, guidance_scale: float
+) -> Tensor:
+    """`ε_∅ + γ_g (ε_text - ε_∅)`, the noise in latents (B, c, h, w), given the texts of B prompts and B empty ones."""
     num = len(latents)
     if guidance_scale == 1:
-        return base.predict(latents, step.expand(num), texts[:num])
-    noise_pred_cond, noise_pred_uncond = base.predict(latents.repeat(2, 1, 1, 1), step.expand(2 * num), texts).chunk(2)
+        return base.predict(latents, timestep.expand(num), texts[:num])
+    noise_pred = base.predict(latents.repeat(2, 1, 1, 1), timestep.expand(2 * num), texts)
+    noise_pred_cond, noise_pred_uncond = noise_pred.chunk(2)
     return noise_pred_uncond + guidance_scale * (noise_pred_cond - noise_pred_uncond)
 
 
@@ -137,3 +142,22 @@ def generate_pictures(
     for batch in noise.split(_BATCH_SIZE):
         latents = denoise(base, torch.zeros_like(batch), batch, text.expand(len(batch), -1, -1), uncond, config)
         yield from from_net(base.decode(latents))
+
+
+def draw_sheet_of_prompts(
+    base: DiffusionBase, prompts: Sequence[str], num_each: int, seed: int = 0, config: SamplingConfig = FROM_NOISE
+) -> Pixels:
+    """A sheet of pictures generated from noise, with a row for each prompt; the pictures of a column share their noise.
+
+    Args:
+        base: of pictures of P px.
+        prompts: R of them, see `reage.prompts`.
+        num_each: pictures in a row.
+        seed: of the noise.
+        config: with a noise strength of 1.
+
+    Returns:
+        (R P, num_each P, 3).
+    """
+    rows = [np.concatenate(list(generate_pictures(base, prompt, num_each, seed, config)), 1) for prompt in prompts]
+    return np.concatenate(rows)

@@ -1,8 +1,9 @@
-"""The engine: squares of zones out, a text for each, their change back, and a second pass that blends."""
+"""The engine: patches of zones are cut out, redrawn under a prompt, and the change is pasted back."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -30,7 +31,7 @@ from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_levels, to_net
 from reage.nets.diffusion import DiffusionBase, load_base
-from reage.nets.lora import take_in
+from reage.nets.lora import load_trained_tensors
 from reage.nets.sampling import SamplingConfig, denoise, draw_noise
 from reage.plan import expected_score
 from reage.prompts import NEUTRAL, UNCONDITIONAL
@@ -38,18 +39,17 @@ from reage.types import Aged, CompletePlan, Face, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
 from reage.zones import ZONES, typical_score, zone_row
 
-_COARSE = 0.12
-"""Sigma of what is broad, shares of a square's side."""
-
+_COARSE_BLUR = 0.12
+"""Sigma above which light and shade are coarse, sides of a patch."""
 
 REFINER = SamplingConfig(
     noise_strength=0.15, num_inference_steps=6, guidance_scale=1.0, added_noise=1.0, max_guidance_step=math.inf
 )
-"""A second pass over the face that changes little."""
-UNTAUGHT = SamplingConfig(
+"""A second pass over the face, which changes little."""
+BASE_ONLY = SamplingConfig(
     noise_strength=0.4, num_inference_steps=20, guidance_scale=5.0, added_noise=1.0, max_guidance_step=math.inf
 )
-"""For a base that has not learned from pairs: it can only redraw a zone that is half noise."""
+"""For a base without weights of LDLA: it was not trained on pairs, and only changes a zone under much noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,30 +58,35 @@ class LdlaConfig:
 
     Args:
         zones: noise, steps and guidance of the zones.
-        dose: how many times its change a zone may be given until it reads as asked; None gives every zone its change
-            as it was drawn.
-        refiner: noise, steps and guidance of a pass that blends, such as `REFINER`; None leaves it out.
-        skipped_below: a zone whose score changes by less stays as it is.
+        change_scale: which scales of a zone's change are tried until the zone measures its target score; None
+            leaves every change as it was drawn.
+        refiner: noise, steps and guidance of a second pass over the face, such as `REFINER`; None leaves it out.
+        min_score_change: a zone whose score is to change by less stays as it is.
     """
 
     zones: SamplingConfig = field(default_factory=SamplingConfig)
-    dose: ChangeScaleConfig | None = field(default_factory=ChangeScaleConfig)
+    change_scale: ChangeScaleConfig | None = field(default_factory=ChangeScaleConfig)
     refiner: SamplingConfig | None = None
-    skipped_below: float = 0.03
+    min_score_change: float = 0.03
 
     @classmethod
     def for_base(cls, base: str | Path | None) -> Self:
-        """What suits weights of ours, or such a base as it is."""
-        return cls() if base is None else cls(zones=UNTAUGHT)
+        """The default for weights of LDLA, which need no base, or for a base without them."""
+        return cls() if base is None else cls(zones=BASE_ONLY)
 
 
 class LdlaEngine:
     """Ages the zones of a face, all in one batch; needs only the five landmarks.
 
-    Each zone's noise is the same for every score, and the change is that between what the noise becomes when the
-    asked score is named, and when the present one is: what noise alone would change is in neither. Light alone is
-    changed; of colour, folds that are smoothed would keep streaks. A zone gets no more of its change than it takes
-    for the scorer to read what was asked.
+    The change of a zone is the difference of two pictures redrawn from the same noise, one under the target score and
+    one under the present score, so that what noise and autoencoder do to it cancels out. All channels change
+    equally, because in colour, folds that are smoothed would keep streaks. The change is scaled until the zone
+    measures its target score.
+
+    Args:
+        base: with the denoiser of the weights.
+        weights_hash: of the weights.
+        config: how the engine works.
     """
 
     name = "ldla"
@@ -91,8 +96,8 @@ class LdlaEngine:
     zone_driven = True
     ages = (20.0, 85.0)
 
-    def __init__(self, base: DiffusionBase, digest: str, config: LdlaConfig | None = None) -> None:
-        self.weights_hash = digest
+    def __init__(self, base: DiffusionBase, weights_hash: str, config: LdlaConfig | None = None) -> None:
+        self.weights_hash = weights_hash
         self.config = config or LdlaConfig()
         self.base = base
         self._scorer = ZoneScorer.load()
@@ -111,8 +116,8 @@ class LdlaEngine:
         Args:
             weights: of the denoiser; the shipped ones by default.
             device: of torch.
-            base: used as it is, without weights: what it makes of the prompts is what it has learned elsewhere.
-            config: how the engine works; what suits the base by default.
+            base: used without weights of LDLA, as it was trained elsewhere.
+            config: how the engine works; by default `LdlaConfig.for_base`.
 
         Raises:
             EngineError: when both weights and a base are given.
@@ -128,92 +133,95 @@ class LdlaEngine:
         with made_for(path, "LDLA"):
             name, known_hash, rank = stored["base"], stored["base_hash"], stored["lora_rank"]
         loaded = load_base(name, device)
-        found_hash = loaded.weights_hash if int(rank) else loaded.frame_hash
+        found_hash = loaded.weights_hash if int(rank) else loaded.hash_without_denoiser
         if found_hash != known_hash:
             raise WeightsError(
                 f"{path} was trained on the base {name} as it was with the weights {known_hash}; it now has "
                 f"{found_hash}. Get that base, or train on this one with reage training fit ldla."
             )
         with made_for(path, f"LDLA on {name}"):
-            take_in(loaded.unet, tensors, int(rank))
+            load_trained_tensors(loaded.unet, tensors, int(rank))
         return cls(loaded, weights_hash(path), config)
 
     @torch.inference_mode()
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
-        """The crop with the zones as the plan wants them; all else keeps every bit."""
-        orders = self.find_orders(reading, plan)
-        if not orders or plan.strength == 0:
+        """The crop with the planned scores in its zones; outside of the changed zones every bit stays."""
+        edits = self.find_edits(reading, plan)
+        if not edits or plan.strength == 0:
             return Aged(crop=face.crop.copy())
-        names = [order.square for order in orders]
+        names = [edit.patch for edit in edits]
         masks = bare_masks(face, list(dict.fromkeys(map(zone_of_patch, names))))
-        squares = self.change_patches(face, orders, plan.seed)
+        patches = self.make_patch_changes(face, edits, plan.seed)
 
         def paste(changes: NDArray[np.float32]) -> NDArray[np.float32]:
-            """(S, S, 1) of light alone."""
+            """(S, S, 1), the mean over the channels."""
             pasted = paste_patches(changes, face.to_crop(face.landmarks), names, masks, len(face.crop))
             return pasted.mean(-1, keepdims=True)
 
-        if self.config.dose is not None:
-            doses = self._find_change_scales(face, paste(squares), reading, orders, self.config.dose)
-            squares *= np.array([doses.get(zone_of_patch(name), 1.0) for name in names], np.float32)[
-                :, None, None, None
-            ]
-        change = plan.strength * paste(squares)
+        if self.config.change_scale is not None:
+            scales = self._find_change_scales(face, paste(patches), reading, edits, self.config.change_scale)
+            factors = np.array([scales.get(zone_of_patch(name), 1.0) for name in names], np.float32)
+            patches *= factors[:, None, None, None]
+        change = plan.strength * paste(patches)
         if self.config.refiner is not None:
-            reach = np.sum(list(masks.values()), axis=0)[..., None]
-            change = change + reach * self._blend(face, change, plan.seed, self.config.refiner).mean(-1, keepdims=True)
+            inside = np.sum(list(masks.values()), axis=0)[..., None]
+            refined = self._refine(face, change, plan.seed, self.config.refiner)
+            change = change + inside * refined.mean(-1, keepdims=True)
         return Aged(crop=to_pixels(face.crop + change))
 
-    def find_orders(self, reading: Reading, plan: CompletePlan) -> list[PatchEdit]:
-        """What is asked of each zone, by name or with the age; those that would hardly change are left out."""
-        orders = []
+    def find_edits(self, reading: Reading, plan: CompletePlan) -> list[PatchEdit]:
+        """The edits of the zones whose score is to change, by their own score in the plan or with the age."""
+        edits = []
         for zone in ZONES:
-            now = reading.zones.get(zone, typical_score(zone, plan.age_from))
-            asked = plan.zones.get(zone, expected_score(zone, now, plan.age_from, plan.age))
-            if abs(asked - now) >= self.config.skipped_below:
-                orders += [PatchEdit(part, now, asked) for part in PATCHES_OF_ZONE[zone]]
-        return orders
+            score = reading.zones.get(zone, typical_score(zone, plan.age_from))
+            target = plan.zones.get(zone, expected_score(zone, score, plan.age_from, plan.age))
+            if abs(target - score) >= self.config.min_score_change:
+                edits += [PatchEdit(patch, score, target) for patch in PATCHES_OF_ZONE[zone]]
+        return edits
 
-    def change_patches(self, face: Face, orders: list[PatchEdit], seed: int) -> NDArray[np.float32]:
-        """(K, P, P, 3) change of each square, levels."""
-        names = [order.square for order in orders]
-        squares = cut_patches(face.crop, face.to_crop(face.landmarks), names, self.base.picture_px)
-        x = to_net(squares).to(self.base.device)
-        aged, still = (to_levels(part) for part in redraw(self.base, x, orders, seed, self.config.zones))
-        return np.stack([_without_shade(one, name) for one, name in zip(aged - still, names, strict=True)])
+    def make_patch_changes(self, face: Face, edits: Sequence[PatchEdit], seed: int) -> NDArray[np.float32]:
+        """The change (K, P, P, 3) of each patch, levels."""
+        names = [edit.patch for edit in edits]
+        patches = cut_patches(face.crop, face.to_crop(face.landmarks), names, self.base.picture_px)
+        x = to_net(patches).to(self.base.device)
+        aged, unaged = (to_levels(part) for part in redraw(self.base, x, edits, seed, self.config.zones))
+        return np.stack([_remove_coarse(one, name) for one, name in zip(aged - unaged, names, strict=True)])
 
     def _find_change_scales(
         self,
         face: Face,
         change: NDArray[np.float32],
         reading: Reading,
-        orders: list[PatchEdit],
+        edits: Sequence[PatchEdit],
         config: ChangeScaleConfig,
     ) -> dict[str, float]:
-        """How many times its change each zone that shows is to be given; (S, S, 1) is that of all zones."""
-        seen = face.matte[..., None] * change
-        asked = {zone_of_patch(order.square): order.asked for order in orders}
-        now = {zone: reading.zones[zone] for zone in asked if zone in reading.zones}
-        return find_change_scales(
-            now,
-            asked,
-            lambda dose: self._scorer.measure(replace(face, crop=to_pixels(face.crop + dose * seen))),
-            config,
-        )
+        """The scale of each zone's change that has a score; (S, S, 1) is the change of all zones."""
+        visible = face.matte[..., None] * change
+        targets = {zone_of_patch(edit.patch): edit.target_score for edit in edits}
+        scores = {zone: reading.zones[zone] for zone in targets if zone in reading.zones}
 
-    def _blend(self, face: Face, change: NDArray[np.float32], seed: int, config: SamplingConfig) -> NDArray[np.float32]:
-        """(S, S, 3) what a second pass over the whole face adds to its change, levels."""
+        def measure(scale: float) -> dict[str, float]:
+            return self._scorer.measure(replace(face, crop=to_pixels(face.crop + scale * visible)))
+
+        return find_change_scales(scores, targets, measure, config)
+
+    def _refine(
+        self, face: Face, change: NDArray[np.float32], seed: int, config: SamplingConfig
+    ) -> NDArray[np.float32]:
+        """What a second pass over the whole face adds to its change (S, S, 3), levels."""
         base, side, landmarks = self.base, fine_face_px(self.base.picture_px), face.to_crop(face.landmarks)
-        square = cut_patches(to_pixels(face.crop + change), landmarks, [FACE], side)
-        latents = base.encode(to_net(square).to(base.device))
+        patch = cut_patches(to_pixels(face.crop + change), landmarks, [FACE], side)
+        latents = base.encode(to_net(patch).to(base.device))
         noise = draw_noise(base, seed, 1, side // base.factor)
-        blended = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([UNCONDITIONAL]), config)
-        added = to_levels(base.decode(blended)) - to_levels(base.decode(latents))
+        denoised = denoise(base, latents, noise, base.embed([NEUTRAL]), base.embed([UNCONDITIONAL]), config)
+        added = to_levels(base.decode(denoised)) - to_levels(base.decode(latents))
         crop_from_patch = geometry.invert(patch_from_crop(FACE, landmarks, len(face.crop), side))
         return geometry.warp(added[0], crop_from_patch, len(face.crop), len(face.crop), edge="zero")
 
 
-def _without_shade(change: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if zone_row(zone_of_patch(name)).coarse_shading:
+def _remove_coarse(change: NDArray[np.float32], patch: str) -> NDArray[np.float32]:
+    """The change (P, P, 3) without coarse light and shade, unless the zone ages by them too."""
+    if zone_row(zone_of_patch(patch)).coarse_shading:
         return change
-    return change - np.stack([geometry.blur(plane, _COARSE * len(change)) for plane in np.moveaxis(change, -1, 0)], -1)
+    blurred = [geometry.blur(plane, _COARSE_BLUR * len(change)) for plane in np.moveaxis(change, -1, 0)]
+    return change - np.stack(blurred, -1)

@@ -1,4 +1,4 @@
-"""Squares of zones drawn anew, each under the score it is to have and under the one it has."""
+"""Patches of zones denoised from the same noise under two prompts: with the target score and with the present one."""
 
 from __future__ import annotations
 
@@ -15,33 +15,39 @@ from reage.prompts import UNCONDITIONAL, whole_prompt
 
 @dataclass(frozen=True)
 class PatchEdit:
-    """One of `reage.faces.patches.ZONE_PATCHES`, the score its zone has, and the one it is to have."""
+    """An edit of one patch.
 
-    square: str
-    now: float
-    asked: float
+    Args:
+        patch: one of `reage.faces.patches.ZONE_PATCHES`.
+        score: present score of its zone.
+        target_score: score that the zone is to have.
+    """
+
+    patch: str
+    score: float
+    target_score: float
 
 
 def redraw(
-    base: DiffusionBase, x: Tensor, orders: Sequence[PatchEdit], seed: int, config: SamplingConfig
+    base: DiffusionBase, x: Tensor, edits: Sequence[PatchEdit], seed: int, config: SamplingConfig
 ) -> tuple[Tensor, Tensor]:
-    """Squares of zones drawn anew from the same noise, once as asked for and once as they are.
+    """The patches redrawn with their target scores, and redrawn from the same noise with their present scores.
 
     Args:
-        base: that draws.
-        x: (K, 3, P, P) the squares.
-        orders: what is asked of each.
+        base: a trained one.
+        x: (K, 3, P, P) the patches.
+        edits: one for each patch.
         seed: of the noise.
-        config: how far, how finely and how strongly.
+        config: noise, steps and guidance.
 
     Returns:
-        (K, 3, P, P) twice: with the scores asked for, and with those there are.
+        (K, 3, P, P) twice.
     """
     latents = base.encode(x).repeat(2, 1, 1, 1)
-    places = [ZONE_PATCHES.index(order.square) for order in orders]
+    places = [ZONE_PATCHES.index(edit.patch) for edit in edits]
     noise = draw_noise(base, seed, len(ZONE_PATCHES), latents.shape[-1])[places]
-    asked = [whole_prompt(zone_of_patch(order.square), order.asked) for order in orders]
-    present = [whole_prompt(zone_of_patch(order.square), order.now) for order in orders]
-    text, silence = base.embed([*asked, *present]), base.embed([UNCONDITIONAL])
-    aged, still = base.decode(denoise(base, latents, noise.repeat(2, 1, 1, 1), text, silence, config)).chunk(2)
-    return aged, still
+    target_prompts = [whole_prompt(zone_of_patch(edit.patch), edit.target_score) for edit in edits]
+    present_prompts = [whole_prompt(zone_of_patch(edit.patch), edit.score) for edit in edits]
+    text, uncond = base.embed([*target_prompts, *present_prompts]), base.embed([UNCONDITIONAL])
+    aged, unaged = base.decode(denoise(base, latents, noise.repeat(2, 1, 1, 1), text, uncond, config)).chunk(2)
+    return aged, unaged

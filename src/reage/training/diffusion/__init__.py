@@ -1,1 +1,1 @@
-"""The small latent diffusion base: datasets, autoencoder and denoiser."""
+"""The small latent diffusion base: dataset, autoencoder, denoiser, losses and training."""

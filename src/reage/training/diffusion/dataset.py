@@ -1,7 +1,7 @@
-"""Pictures for latent diffusion: squares of zones, whole faces and pieces of skin, cut from portraits when drawn.
+"""Training crops of latent diffusion: zone patches, whole faces and skin, cut from portraits when they are sampled.
 
 Convention:
-    pictures (B, 3, P, P) in [-1, 1]; kinds are places in `KINDS`.
+    images (B, 3, P, P) in [-1, 1]; a kind is a place in `CROP_KINDS`.
 """
 
 from __future__ import annotations
@@ -26,114 +26,129 @@ from reage.types import Pixels, Plane
 from reage.zones import MIRRORED_ZONES, ZONES
 
 SKIN = "skin"
-KINDS = (*ZONE_PATCHES, FACE, SKIN)
-"""A square of a zone; a whole face; a piece of a finer one."""
-_MIRRORED_POINTS = [3, 2, 1, 0, 4]
+CROP_KINDS = (*ZONE_PATCHES, FACE, SKIN)
+"""The patch of a zone, the whole face, or a random part of the face at a finer scale."""
+_MIRRORED_LANDMARKS = [3, 2, 1, 0, 4]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropDatasetConfig:
-    """How pictures are drawn.
+    """How training crops are cut and augmented.
 
     Args:
-        picture_px: side of the pictures.
-        light: accidents of light; none of place.
-        size: largest relative change of size.
-        shift: largest shift, share of the side.
-        turn_degrees: largest rotation to either side.
+        picture_px: side of the crops.
+        photometric_augment: random changes of light and colour; of the augmentation only that part is used.
+        max_scale: largest relative change of size.
+        max_shift: largest shift, as a share of the side.
+        max_rotation_degrees: largest rotation to either side.
     """
 
     picture_px: int = 96
-    light: AugmentConfig = AugmentConfig(exposure=0.05, gamma=0.1, contrast=0.1, saturation=0.2, tint=0.01, lamp=0.0)
-    size: float = 0.04
-    shift: float = 0.03
-    turn_degrees: float = 3.0
+    photometric_augment: AugmentConfig = AugmentConfig(
+        max_brightness=0.05,
+        max_gamma=0.1,
+        max_contrast=0.1,
+        max_saturation=0.2,
+        max_channel_shift=0.01,
+        side_light_prob=0.0,
+    )
+    max_scale: float = 0.04
+    max_shift: float = 0.03
+    max_rotation_degrees: float = 3.0
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What was drawn.
+class CropBatch:
+    """A batch of training crops.
 
     Args:
-        x: (B, 3, P, P).
+        x: (B, 3, P, P) images.
         kinds: (B,).
-        scores: (B,) of the zone; NaN where none is shown.
-        years: (B,) age of the person.
+        scores: (B,) of the zone; NaN for a crop that shows no single zone, or a hidden one.
+        age_years: (B,) true age of the person.
     """
 
     x: Tensor
     kinds: Tensor
     scores: Tensor
-    years: Tensor
+    age_years: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropDataset:
-    """Portraits to cut from.
+    """Portraits from which training crops are cut.
 
     Args:
-        crops: (N, S, S, 3) uint8.
+        crops: (N, S, S, 3) uint8 aligned faces.
         landmarks: (N, 5, 2) float32 crop px.
-        years: (N,) float32 true ages.
+        age_years: (N,) float32 true ages.
         scores: (N, 12) float32 of the zones, NaN where hidden.
     """
 
     crops: Pixels
     landmarks: Plane
-    years: NDArray[np.float32]
+    age_years: NDArray[np.float32]
     scores: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.crops)
 
-    def cut(self, rows: Tensor, kinds: Tensor, config: CropDatasetConfig, generator: Generator) -> Pictures:
-        """Pictures of these portraits (B,) and kinds (B,), half of them mirrored."""
-        mirrored = torch.rand(len(rows), generator=generator) < 0.5
-        accidents = (2 * torch.rand(len(rows), 6, generator=generator) - 1).numpy()
-        wanted = list(zip(rows.tolist(), kinds.tolist(), mirrored.tolist(), strict=True))
-        cut = [self._cut(*one, accident, config) for one, accident in zip(wanted, accidents, strict=True)]
-        x = relight(to_net(np.stack(cut)), config.light, generator).clamp(-1, 1)
-        return Pictures(
+    def cut(self, rows: Tensor, kinds: Tensor, config: CropDatasetConfig, generator: Generator) -> CropBatch:
+        """Augmented crops of these rows (B,) and kinds (B,); each is mirrored with probability 0.5."""
+        flipped = torch.rand(len(rows), generator=generator) < 0.5
+        jitters = (2 * torch.rand(len(rows), 6, generator=generator) - 1).numpy()
+        wanted = list(zip(rows.tolist(), kinds.tolist(), flipped.tolist(), strict=True))
+        cut = [self._cut_one(*one, jitter, config) for one, jitter in zip(wanted, jitters, strict=True)]
+        x = relight(to_net(np.stack(cut)), config.photometric_augment, generator).clamp(-1, 1)
+        return CropBatch(
             x=x.contiguous(memory_format=torch.channels_last),
             kinds=kinds,
             scores=torch.tensor([self._score(*one) for one in wanted]),
-            years=torch.from_numpy(self.years)[rows],
+            age_years=torch.from_numpy(self.age_years)[rows],
         )
 
-    def _cut(
-        self, row: int, kind: int, mirrored: bool, accident: NDArray[np.float32], config: CropDatasetConfig
+    def _cut_one(
+        self, row: int, kind: int, flipped: bool, jitter: NDArray[np.float32], config: CropDatasetConfig
     ) -> Pixels:
         crop, points = self.crops[row], self.landmarks[row]
-        if mirrored:
-            crop, points = crop[:, ::-1], points[_MIRRORED_POINTS] * [-1, 1] + [len(crop) - 1, 0]
+        if flipped:
+            crop, points = crop[:, ::-1], points[_MIRRORED_LANDMARKS] * [-1, 1] + [len(crop) - 1, 0]
         px = config.picture_px
-        name, side = (FACE, fine_face_px(px)) if KINDS[kind] == SKIN else (KINDS[kind], px)
+        name, side = (FACE, fine_face_px(px)) if CROP_KINDS[kind] == SKIN else (CROP_KINDS[kind], px)
         matrix = patch_from_crop(name, points, len(crop), side)
-        spare = (side - px) / 2
-        matrix = _jolt(side, accident, config) @ np.vstack([matrix, [0, 0, 1]])
-        matrix[:, 2] -= spare + spare * accident[4:]
+        margin = (side - px) / 2
+        matrix = _jitter_matrix(side, jitter, config) @ np.vstack([matrix, [0, 0, 1]])
+        matrix[:, 2] -= margin + margin * jitter[4:]
         return geometry.warp(np.ascontiguousarray(crop), matrix, px, px)
 
-    def _score(self, row: int, kind: int, mirrored: bool) -> float:
+    def _score(self, row: int, kind: int, flipped: bool) -> float:
         if kind >= len(ZONE_PATCHES):
             return float("nan")
         zone = ZONES.index(zone_of_patch(ZONE_PATCHES[kind]))
-        return float(self.scores[row, MIRRORED_ZONES[zone] if mirrored else zone])
+        return float(self.scores[row, MIRRORED_ZONES[zone] if flipped else zone])
 
 
-def _jolt(side_px: int, accident: NDArray[np.float32], config: CropDatasetConfig) -> NDArray[np.float64]:
-    """(2, 3) a small similarity about the centre of a square, from four numbers in [-1, 1]."""
-    angle = np.deg2rad(config.turn_degrees * accident[0])
-    size = 1 + config.size * accident[1]
-    turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+def _jitter_matrix(side_px: int, jitter: NDArray[np.float32], config: CropDatasetConfig) -> NDArray[np.float64]:
+    """(2, 3) a small similarity about the centre of a patch, from four numbers in [-1, 1]."""
+    angle = np.deg2rad(config.max_rotation_degrees * jitter[0])
+    scale = 1 + config.max_scale * jitter[1]
+    rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = np.full(2, (side_px - 1) / 2)
-    return np.column_stack([turn, centre - turn @ centre + config.shift * side_px * accident[2:4]])
+    shift = config.max_shift * side_px * jitter[2:4]
+    return np.column_stack([rotation, centre - rotation @ centre + shift])
 
 
 def make_crop_dataset(
     portraits: Portraits, scorer: ZoneScorer, parser: FaceParser, track: Callable[[range], Iterable[int]] = iter
 ) -> CropDataset:
-    """The portraits with the scores of their zones."""
+    """The dataset of these portraits; the scores of their zones are measured.
+
+    Args:
+        portraits: N of them.
+        scorer: measures the zones.
+        parser: finds skin and hair.
+        track: wraps the rows in a progress bar.
+    """
     scores = []
     for row in track(range(len(portraits))):
         measured = scorer.measure(portrait_to_face(portraits, row, parser))
@@ -141,6 +156,6 @@ def make_crop_dataset(
     return CropDataset(
         crops=portraits.crops,
         landmarks=portraits.landmarks.astype(np.float32),
-        years=portraits.age_years.astype(np.float32),
+        age_years=portraits.age_years.astype(np.float32),
         scores=np.array(scores, np.float32),
     )

@@ -1,4 +1,4 @@
-"""Trains the denoiser and the text encoder of a base from nothing, on captioned latents (Rombach et al., CVPR 2022)."""
+"""Trains the denoiser and the text encoder of a base from scratch, on captioned latents (Rombach et al., CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
@@ -16,137 +15,140 @@ from reage.faces.patches import FACE
 from reage.nets.diffusion import DiffusionBase
 from reage.nets.tokens import tokenize
 from reage.prompts import UNCONDITIONAL, label_of
-from reage.training.diffusion.dataset import KINDS
-from reage.training.diffusion.latents import LatentBatch, Latents, add_noise, caption, draw_latents, zone_rows
-from reage.training.logger import Watch
-from reage.training.trainer import TrainerConfig, fit, local_rows, process_state
+from reage.training.diffusion.dataset import CROP_KINDS
+from reage.training.diffusion.latents import LatentBatch, Latents, add_noise, caption, sample_latents, zone_rows
+from reage.training.diffusion.losses import noise_prediction_loss
+from reage.training.trainer import Callback, Trainer, TrainerConfig, local_rows, process_state
 
-_FACE = KINDS.index(FACE)
+_FACE = CROP_KINDS.index(FACE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiserTrainingConfig:
-    """Everything that decides which weights come out, beside the sizes and the latents.
+    """Everything that decides on the weights of the denoiser, except its size and the latents.
 
     Args:
         seed: of the run.
-        schedule: length and batch.
-        rate: highest learning rate.
-        silent: share of pictures shown without a caption.
-        shares: of pictures that are zones, whole faces, and skin.
-        labels: share of faces that are called by their label; the others by their years.
-        evenly: of faces, as many from each label's years; otherwise as many as there are.
-        text: the text encoder learns too.
+        trainer: length and optimisation.
+        learning_rate: highest learning rate.
+        prompt_dropout: share of crops with the empty prompt, for classifier-free guidance.
+        crop_kind_shares: shares of zones, whole faces, and skin.
+        label_share: share of faces that are named by their age label; the others by their age in years.
+        balance_labels: repeat faces of rare age labels until every label is about as frequent.
+        train_text_encoder: train the text encoder too.
     """
 
     seed: int = 0
-    schedule: TrainerConfig = TrainerConfig(steps=3500, batch=32, weight_decay=0.01, ema_decay=0.999, max_grad_norm=1.0)
-    rate: float = 4e-4
-    silent: float = 0.1
-    shares: tuple[float, float, float] = (0.75, 0.125, 0.125)
-    labels: float = 0.5
-    evenly: bool = False
-    text: bool = True
+    trainer: TrainerConfig = TrainerConfig(
+        steps=3500, batch_size=32, weight_decay=0.01, ema_decay=0.999, max_grad_norm=1.0
+    )
+    learning_rate: float = 4e-4
+    prompt_dropout: float = 0.1
+    crop_kind_shares: tuple[float, float, float] = (0.75, 0.125, 0.125)
+    label_share: float = 0.5
+    balance_labels: bool = False
+    train_text_encoder: bool = True
 
 
-FACES = DenoiserTrainingConfig(
-    schedule=TrainerConfig(steps=1300, batch=32, weight_decay=0.01, ema_decay=0.999, max_grad_norm=1.0),
-    shares=(0.35, 0.6, 0.05),
-    labels=0.7,
-    evenly=True,
-    text=False,
+FACE_DENOISER = DenoiserTrainingConfig(
+    trainer=TrainerConfig(steps=1300, batch_size=32, weight_decay=0.01, ema_decay=0.999, max_grad_norm=1.0),
+    crop_kind_shares=(0.35, 0.6, 0.05),
+    label_share=0.7,
+    balance_labels=True,
+    train_text_encoder=False,
 )
-"""What follows on the first recipe: more of faces and their labels."""
+"""A second stage with more faces and age labels, after the first with the defaults."""
 
 
 class Denoiser(nn.Module):
-    """What is trained together: the denoiser and the text encoder of a base."""
+    """The denoiser and the text encoder of a base, as one module to train."""
 
     def __init__(self, base: DiffusionBase) -> None:
         super().__init__()
         self.unet, self.text_encoder = base.unet, base.text_encoder
-        self.signal: Tensor
-        self.register_buffer("signal", base.scheduler.alphas_cumprod.sqrt(), persistent=False)
+        self.sqrt_alpha_bar: Tensor
+        self.register_buffer("sqrt_alpha_bar", base.scheduler.alphas_cumprod.sqrt(), persistent=False)
         self._tokenizer, self._max_tokens = base.tokenizer, base.max_tokens
 
-    def forward(self, values: Tensor, captions: list[str], steps: Tensor, noise: Tensor) -> Tensor:
-        """Mean squared error of the noise found in (B, c, h, w) latents at steps (B,)."""
+    def forward(self, values: Tensor, captions: list[str], timesteps: Tensor, noise: Tensor) -> Tensor:
+        """The noise prediction loss of latents (B, c, h, w) at timesteps (B,)."""
         ids = tokenize(self._tokenizer, captions, self._max_tokens).to(values.device)
         text = self.text_encoder(ids)[0]
-        noisy = add_noise(values, noise, self.signal[steps])
-        return F.mse_loss(self.unet(noisy, steps, encoder_hidden_states=text).sample.float(), noise)
+        noisy = add_noise(values, noise, self.sqrt_alpha_bar[timesteps])
+        noise_pred = self.unet(noisy, timesteps, encoder_hidden_states=text).sample.float()
+        return noise_prediction_loss(noise_pred, noise)
 
 
 def train_denoiser(
-    recipe: DenoiserTrainingConfig,
+    config: DenoiserTrainingConfig,
     base: DiffusionBase,
     latents: Latents,
     checkpoint: Path | None = None,
-    watch: Watch | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> None:
-    """Trains `base.unet`, and by most recipes `base.text_encoder`, in place.
+    """Trains `base.unet`, and `base.text_encoder` if the config says so, in place.
 
     Args:
-        recipe: of the run.
+        config: of the run.
         base: whose autoencoder made the latents.
         latents: of training people.
-        checkpoint: file a stopped run is resumed from.
-        watch: is told the number of each step that was made, and its loss.
+        checkpoint: file that a stopped run is resumed from.
+        callbacks: called after each step, see `reage.training.trainer.Trainer`.
     """
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(config.seed)
     device = process_state().device
     net = Denoiser(base).to(device).requires_grad_(True)
-    net.text_encoder.requires_grad_(recipe.text)
-    rows = split_rows(latents, recipe.evenly)
+    net.text_encoder.requires_grad_(config.train_text_encoder)
+    rows = split_rows(latents, config.balance_labels)
+    num_timesteps = base.scheduler.config.num_train_timesteps
 
-    def loss_of(generator: Generator) -> Tensor:
-        batch = draw_mixed(latents, rows, recipe, generator)
+    def loss_fn(generator: Generator) -> Tensor:
+        batch = sample_mixed_latents(latents, rows, config, generator)
         num = len(batch.values)
-        coins, silent, place = torch.rand(3, num, generator=generator)
-        captions = [
-            UNCONDITIONAL if quiet < recipe.silent else caption(kind, score, years, coin, recipe.labels)
-            for kind, score, years, coin, quiet in zip(
-                batch.kinds.tolist(),
-                batch.scores.tolist(),
-                batch.years.tolist(),
-                coins.tolist(),
-                silent.tolist(),
-                strict=True,
-            )
-        ]
-        steps = (place * base.scheduler.config.num_train_timesteps).long()
+        prompt_choices, dropouts, places = torch.rand(3, num, generator=generator)
+        captions = make_captions(batch, prompt_choices, dropouts, config)
+        timesteps = (places * num_timesteps).long()
         noise = torch.randn(batch.values.shape, generator=generator)
         own = local_rows(num)
-        return net(batch.values[own].to(device), captions[own], steps[own].to(device), noise[own].to(device))
+        return net(batch.values[own].to(device), captions[own], timesteps[own].to(device), noise[own].to(device))
 
-    def tell(step: int, loss: float, mean: nn.Module) -> None:
-        if watch:
-            watch(step, {"denoiser": loss})
-
-    mean = fit(net, loss_of, [(net, recipe.rate)], recipe.schedule, seed=recipe.seed, checkpoint=checkpoint, watch=tell)
-    net.load_state_dict(mean.state_dict())
+    trainer = Trainer(config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks)
+    ema = trainer.fit(net, loss_fn, [(net, config.learning_rate)])
+    net.load_state_dict(ema.state_dict())
     net.eval().requires_grad_(False)
 
 
-def split_rows(latents: Latents, evenly: bool = False) -> tuple[NDArray[np.int64], ...]:
-    """The rows that show zones, whole faces and skin; `evenly`, faces of rare labels are there as often as others."""
+def make_captions(
+    batch: LatentBatch, prompt_choices: Tensor, dropouts: Tensor, config: DenoiserTrainingConfig
+) -> list[str]:
+    """The captions of a batch, from two random numbers (B,) in [0, 1): the template, and whether it is left empty."""
+    columns = (batch.kinds, batch.scores, batch.age_years, prompt_choices, dropouts)
+    return [
+        UNCONDITIONAL
+        if dropout < config.prompt_dropout
+        else caption(kind, score, age_years, choice, config.label_share)
+        for kind, score, age_years, choice, dropout in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def split_rows(latents: Latents, balance_labels: bool = False) -> tuple[NDArray[np.int64], ...]:
+    """The rows of zones, whole faces and skin; to balance labels, faces of rare ones are repeated."""
     faces = np.flatnonzero(latents.kinds == _FACE)
-    if evenly:
-        labels = np.array([label_of(years) for years in latents.years[faces].tolist()])
-        found, nums = np.unique(labels, return_counts=True)
-        times = dict(zip(found, np.rint(nums.max() / nums).astype(int), strict=True))
-        faces = np.repeat(faces, [times[label] for label in labels])
+    if balance_labels:
+        labels = np.array([label_of(age_years) for age_years in latents.age_years[faces].tolist()])
+        names, nums = np.unique(labels, return_counts=True)
+        repeats = dict(zip(names, np.rint(nums.max() / nums).astype(int), strict=True))
+        faces = np.repeat(faces, [repeats[label] for label in labels])
     return zone_rows(latents), faces, np.flatnonzero(latents.kinds > _FACE)
 
 
-def draw_mixed(
-    latents: Latents, rows: Sequence[NDArray[np.int64]], recipe: DenoiserTrainingConfig, generator: Generator
+def sample_mixed_latents(
+    latents: Latents, rows: Sequence[NDArray[np.int64]], config: DenoiserTrainingConfig, generator: Generator
 ) -> LatentBatch:
-    """A batch of zones, faces and skin (see `split_rows`), in the recipe's proportions."""
-    num = recipe.schedule.batch
-    kinds = torch.multinomial(torch.tensor(recipe.shares), num, replacement=True, generator=generator)
-    drawn = [draw_latents(latents, some, int((kinds == place).sum()), generator) for place, some in enumerate(rows)]
+    """A batch of zones, faces and skin (see `split_rows`) in the shares of the config."""
+    num = config.trainer.batch_size
+    kinds = torch.multinomial(torch.tensor(config.crop_kind_shares), num, replacement=True, generator=generator)
+    parts = [sample_latents(latents, own, int((kinds == place).sum()), generator) for place, own in enumerate(rows)]
     order = torch.randperm(num, generator=generator)
-    return LatentBatch(
-        *(torch.cat([getattr(one, name) for one in drawn])[order] for name in ("values", "kinds", "scores", "years"))
-    )
+    columns = ("values", "kinds", "scores", "age_years")
+    return LatentBatch(*(torch.cat([getattr(part, name) for part in parts])[order] for name in columns))

@@ -1,13 +1,14 @@
-"""Latents of an album's pictures, encoded once, and the prompts that go with them.
+"""Latents of training crops, encoded once, with their captions; noise is added to them and removed here.
 
 Convention:
-    latents (M, c, h, w); kinds are places in `reage.training.diffusion.dataset.KINDS`.
+    latents (M, c, h, w); kinds are places in `reage.training.diffusion.dataset.CROP_KINDS`; sqrt_alpha_bar (B,) is the
+    square root of ᾱ_t at each sample's timestep.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,25 +27,25 @@ from reage.prompts import (
     whole_prompt,
     zone_prompt,
 )
-from reage.training.diffusion.dataset import KINDS, SKIN, CropDataset, CropDatasetConfig
-from reage.training.trainer import bf16
+from reage.training.diffusion.dataset import CROP_KINDS, SKIN, CropDataset, CropDatasetConfig
+from reage.training.trainer import autocast_bf16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latents:
-    """What there is to learn.
+    """The encoded crops of a dataset.
 
     Args:
         values: (M, c, h, w) float16.
         kinds: (M,) int64.
-        scores: (M,) float32 of the zone, NaN where none is shown.
-        years: (M,) float32 age of the person.
+        scores: (M,) float32 of the zone, NaN for a crop that shows no single zone.
+        age_years: (M,) float32 true age of the person.
     """
 
     values: NDArray[np.float16]
     kinds: NDArray[np.int64]
     scores: NDArray[np.float32]
-    years: NDArray[np.float32]
+    age_years: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -52,94 +53,109 @@ class Latents:
 
 @dataclass(frozen=True)
 class LatentBatch:
-    """A few of them, (B, ...) each."""
+    """A batch of `Latents`, (B, ...) each, the values in float32."""
 
     values: Tensor
     kinds: Tensor
     scores: Tensor
-    years: Tensor
+    age_years: Tensor
 
 
 @torch.no_grad()
 def encode_crops(
     base: DiffusionBase,
-    album: CropDataset,
-    versions: int,
-    faces: int = 0,
+    crops: CropDataset,
+    num_versions: int,
+    num_extra_faces: int = 0,
     seed: int = 0,
+    config: CropDatasetConfig | None = None,
     track: Callable[[range], Iterable[int]] = iter,
 ) -> Latents:
-    """Every kind of picture of every portrait, each in so many versions; zones that are hidden are left out.
+    """The latents of every kind of crop of every portrait; zones that are hidden are left out.
 
     Args:
-        base: that encodes.
-        album: of the portraits.
-        versions: of each picture, in other light and place.
-        faces: how many more of the whole face.
-        seed: of light and place.
+        base: that encodes; it decides on the side of the crops.
+        crops: of the portraits.
+        num_versions: of each crop, augmented differently.
+        num_extra_faces: further versions of the whole face.
+        seed: of the augmentation.
+        config: how crops are cut and augmented; None for the defaults.
         track: wraps the rows in a progress bar.
     """
-    generator, config = Generator().manual_seed(seed), CropDatasetConfig(picture_px=base.picture_px)
-    kinds = torch.cat([torch.arange(len(KINDS)).repeat(versions), torch.tensor([KINDS.index(FACE)] * faces).long()])
-    found: list[LatentBatch] = []
-    for row in track(range(len(album))):
-        cut = album.cut(torch.full_like(kinds, row), kinds, config, generator)
+    config = replace(config or CropDatasetConfig(), picture_px=base.picture_px)
+    generator = Generator().manual_seed(seed)
+    extra_faces = torch.tensor([CROP_KINDS.index(FACE)] * num_extra_faces).long()
+    kinds = torch.cat([torch.arange(len(CROP_KINDS)).repeat(num_versions), extra_faces])
+    batches: list[LatentBatch] = []
+    for row in track(range(len(crops))):
+        cut = crops.cut(torch.full_like(kinds, row), kinds, config, generator)
         kept = (cut.kinds >= len(ZONE_PATCHES)) | ~cut.scores.isnan()
-        with bf16(base.device):
+        with autocast_bf16(base.device):
             values = base.encode(cut.x[kept].to(base.device)).cpu()
-        found.append(LatentBatch(values.half(), cut.kinds[kept], cut.scores[kept], cut.years[kept]))
-    return Latents(
-        values=torch.cat([one.values for one in found]).numpy(),
-        kinds=torch.cat([one.kinds for one in found]).numpy(),
-        scores=torch.cat([one.scores for one in found]).numpy(),
-        years=torch.cat([one.years for one in found]).numpy(),
-    )
+        batches.append(LatentBatch(values.half(), cut.kinds[kept], cut.scores[kept], cut.age_years[kept]))
+    columns = ("values", "kinds", "scores", "age_years")
+    return Latents(**{name: torch.cat([getattr(one, name) for one in batches]).numpy() for name in columns})
 
 
-def draw_latents(latents: Latents, rows: NDArray[np.int64], num: int, generator: Generator) -> LatentBatch:
-    """A batch from among these rows."""
+def sample_latents(latents: Latents, rows: NDArray[np.int64], num: int, generator: Generator) -> LatentBatch:
+    """A batch of `num` drawn with replacement from these rows."""
     chosen = rows[torch.randint(len(rows), (num,), generator=generator).numpy()]
     return LatentBatch(
         values=torch.from_numpy(latents.values[chosen]).float(),
         kinds=torch.from_numpy(latents.kinds[chosen]),
         scores=torch.from_numpy(latents.scores[chosen]),
-        years=torch.from_numpy(latents.years[chosen]),
+        age_years=torch.from_numpy(latents.age_years[chosen]),
     )
-
-
-def add_noise(values: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """Latents (B, c, h, w) of which a share (B,) of the amplitude is left, and noise in place of the rest."""
-    signal = signal[:, None, None, None]
-    return signal * values + (1 - signal**2).sqrt() * noise
-
-
-def predict_x0(noisy: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """The latents (B, c, h, w) in one step, if that is the noise; the other way round than `add_noise`."""
-    signal = signal[:, None, None, None]
-    return (noisy - (1 - signal**2).sqrt() * noise) / signal
-
-
-def caption(kind: int, score: float, years: float, coin: float, labels: float = 0.5) -> str:
-    """What a picture shows.
-
-    Args:
-        kind: of it.
-        score: of a zone, which is called by one template or the other.
-        years: of a face, which is called by them, by its label, or as one person is asked for under that label.
-        coin: 0 to 1; decides.
-        labels: share of faces that are called by their label, in either way.
-    """
-    name = KINDS[kind]
-    if name in ZONE_PATCHES:
-        return (whole_prompt if coin < 0.5 else zone_prompt)(zone_of_patch(name), score)
-    if name == SKIN:
-        return NEUTRAL
-    if coin >= labels:
-        return face_prompt(years)
-    label = label_of(years)
-    return label_prompt(label) if coin < labels / 2 else person_prompt("", CLASS_WORD, label)
 
 
 def zone_rows(latents: Latents) -> NDArray[np.int64]:
     """The rows that show zones."""
     return np.flatnonzero(latents.kinds < len(ZONE_PATCHES))
+
+
+# Noise
+
+
+def add_noise(values: Tensor, noise: Tensor, sqrt_alpha_bar: Tensor) -> Tensor:
+    """`z_t = √ᾱ_t z_0 + √(1 - ᾱ_t) ε`, the noisy latents (B, c, h, w)."""
+    sqrt_alpha_bar = sqrt_alpha_bar[:, None, None, None]
+    return sqrt_alpha_bar * values + (1 - sqrt_alpha_bar**2).sqrt() * noise
+
+
+def predict_x0(noisy: Tensor, noise_pred: Tensor, sqrt_alpha_bar: Tensor) -> Tensor:
+    """`z̃_0 = (z_t - √(1 - ᾱ_t) ε_θ) / √ᾱ_t`, the clean latents (B, c, h, w) estimated in one step."""
+    sqrt_alpha_bar = sqrt_alpha_bar[:, None, None, None]
+    return (noisy - (1 - sqrt_alpha_bar**2).sqrt() * noise_pred) / sqrt_alpha_bar
+
+
+def noise_for_x0(noisy: Tensor, x0: Tensor, sqrt_alpha_bar: Tensor) -> Tensor:
+    """`(z_t - √ᾱ_t z_0) / √(1 - ᾱ_t)`, the noise prediction (B, c, h, w) for which `predict_x0` returns `x0`."""
+    sqrt_alpha_bar = sqrt_alpha_bar[:, None, None, None]
+    return (noisy - sqrt_alpha_bar * x0) / (1 - sqrt_alpha_bar**2).sqrt()
+
+
+# Captions
+
+
+def caption(kind: int, score: float, age_years: float, prompt_choice: float, label_share: float = 0.5) -> str:
+    """The caption of a crop.
+
+    A zone is named by the template of P_full or of P_zone, a face by its age, its age label, or as a person of that
+    label.
+
+    Args:
+        kind: of the crop.
+        score: of a zone.
+        age_years: of a face.
+        prompt_choice: number in [0, 1) that chooses the template.
+        label_share: share of faces that are named by their label, half of them in either form.
+    """
+    name = CROP_KINDS[kind]
+    if name in ZONE_PATCHES:
+        return (whole_prompt if prompt_choice < 0.5 else zone_prompt)(zone_of_patch(name), score)
+    if name == SKIN:
+        return NEUTRAL
+    if prompt_choice >= label_share:
+        return face_prompt(age_years)
+    label = label_of(age_years)
+    return label_prompt(label) if prompt_choice < label_share / 2 else person_prompt("", CLASS_WORD, label)

@@ -1,1 +1,1 @@
-"""LDLA (arXiv 2507.21600): dataset, pretraining, losses and training."""
+"""LDLA (arXiv 2507.21600): pairs, pretraining, losses and training."""
