@@ -1,8 +1,4 @@
-"""Numbers that every judgement needs: skin tone, ranks, changed pixels, and intervals by person.
-
-The others stand by their noun: `verification` (identity), `ages`, `progression`, `control` (zones), `likeness` (pixels)
-and `distribution` (sets of faces).
-"""
+"""What all evaluations need: rank correlations, groups, intervals by person, and skin tone."""
 
 from __future__ import annotations
 
@@ -13,23 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import regions
-from reage.types import Pixels, Plane
 
 Values = NDArray[np.floating]
 
 
-def individual_typology_angle(skin: Values) -> float:
-    """Skin tone in degrees: above 55 very light, 28 to 41 intermediate, below -30 dark (Chardon et al. 1991).
-
-    Args:
-        skin: (3,) RGB in [0, 1].
-    """
-    light, _, yellow = regions.to_lab(np.rint(np.asarray(skin) * 255).astype(np.uint8)[None, None])[0, 0]
-    return float(np.degrees(np.arctan2(light - 50, yellow)))
-
-
 def rank_correlation(levels: Values, readings: Values) -> float:
-    """Spearman's correlation of two lists (K,); ties share their mean rank. 0 where one is constant, nan of nothing."""
+    """Spearman's correlation of two lists (K,); ties share their mean rank. 0 where one is constant, NaN if empty."""
     if not len(levels):
         return math.nan
     ranks = _ranks(np.asarray(levels)), _ranks(np.asarray(readings))
@@ -39,13 +24,13 @@ def rank_correlation(levels: Values, readings: Values) -> float:
 
 
 def _ranks(values: Values) -> Values:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return ((last - counts + 1 + last) / 2)[places]
+    return ((last - counts + 1 + last) / 2)[inverse]
 
 
-def rank_agreement(levels: Values, readings: Values) -> float:
-    """Kendall's tau-b of two lists (K,): concordant less discordant pairs, ties taken out; 0 when either is constant.
+def kendall_tau(levels: Values, readings: Values) -> float:
+    """Kendall's tau-b of two lists (K,): concordant minus discordant pairs, ties taken out; 0 when either is constant.
 
     Kendall, "The treatment of ties in ranking problems", Biometrika 1945.
     """
@@ -55,23 +40,9 @@ def rank_agreement(levels: Values, readings: Values) -> float:
     return float(first @ second / untied) if untied else 0.0
 
 
-def steps_up(readings: Values, tolerance: float) -> bool:
+def is_rising(readings: Values, tolerance: float) -> bool:
     """Whether readings (K,) in the order of their levels never fall by more than the tolerance."""
     return bool((np.diff(readings) >= -tolerance).all())
-
-
-def changed_share(before: Pixels, after: Pixels, where: NDArray[np.bool_], more_than: int = 4) -> float:
-    """Share of the pixels of a mask (H, W) of which any channel changed by more than `more_than` of 255."""
-    if not where.any():
-        return 0.0
-    change = np.abs(before.astype(int) - after.astype(int)).max(-1)
-    return float((change[where] > more_than).mean())
-
-
-def backdrop_of(crop: Pixels, reach: float = 0.05) -> NDArray[np.bool_] | None:
-    """(S, S) pixels that surely show a coloured backdrop, not head, hair or neck; None without such a backdrop."""
-    person: Plane | None = regions.key_backdrop(crop)
-    return None if person is None else person < reach
 
 
 def bootstrap_interval(
@@ -99,3 +70,13 @@ def bootstrap_interval(
 def thirds(values: Values) -> NDArray[np.int64]:
     """(N,) 0 for the lowest third of the values, 1 for the middle one, 2 for the highest."""
     return np.searchsorted(np.quantile(values, [1 / 3, 2 / 3]), values, side="right").astype(np.int64)
+
+
+def individual_typology_angle(skin: Values) -> float:
+    """Skin tone in degrees: above 55 very light, 28 to 41 intermediate, below -30 dark (Chardon et al. 1991).
+
+    Args:
+        skin: (3,) RGB in [0, 1].
+    """
+    light, _, yellow = regions.to_lab(np.rint(np.asarray(skin) * 255).astype(np.uint8)[None, None])[0, 0]
+    return float(np.degrees(np.arctan2(light - 50, yellow)))
