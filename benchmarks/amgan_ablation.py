@@ -17,15 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from judged import COLUMNS, judge
+from common.engine_rows import COLUMNS, judge
+from common.markdown import show, to_markdown
+from reage.training.stored import load_arrays
 from rich.console import Console
-from runs import show, to_markdown
 
 from reage.nets.amgan import GeneratorConfig
 from reage.training.amgan.dataset import AmganDataset
 from reage.training.amgan.train import AmganTrainingConfig, Course, describe
 from reage.training.distillation import DistillationDataset
-from reage.training.stored import load_arrays
 from reage.weights import save_weights
 
 LOSSES = ("realism", "map", "place", "cycle", "age", "zones", "way")

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common.clocks import timed
+from common.markdown import show, to_markdown
 from numpy.typing import NDArray
+from reage.training.stored import load_arrays
 from rich.console import Console
-from runs import show, timed, to_markdown
 
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards
@@ -34,7 +36,6 @@ from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
 from reage.training.diffusion.autoencoder import AutoencoderTrainingConfig, train_autoencoder
 from reage.training.diffusion.dataset import CropDataset, CropDatasetConfig
-from reage.training.stored import load_arrays
 from reage.types import Pixels
 from reage.zones import ZONES
 

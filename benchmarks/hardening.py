@@ -18,9 +18,10 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
+from common.markdown import show, to_markdown
 from numpy.typing import NDArray
+from reage.training.stored import load_arrays, save_arrays
 from rich.progress import track
-from runs import show, to_markdown
 
 from reage.data.augment import AugmentConfig, augment
 from reage.data.shards import Portraits, read_shards
@@ -33,7 +34,6 @@ from reage.images.tensors import from_net, to_net
 from reage.measure.recognizers import DlibRecognizer
 from reage.training.distillation import Teacher
 from reage.training.measures.recognizer import AGES, Chips, RecognizerTrainingConfig, harden, make_chips
-from reage.training.stored import load_arrays, save_arrays
 from reage.types import Pixels, Plane
 
 PHOTOS = ("as they are", "made poor")

@@ -15,16 +15,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from responses import COLUMNS, read_faces, respond
+from common.markdown import show, to_markdown
+from common.zone_responses import COLUMNS, read_faces, respond
+from reage.training.stored import load_arrays
 from rich.console import Console
-from runs import show, to_markdown
 
 from reage.engines.ldla import LdlaConfig, LdlaEngine, SamplingConfig
 from reage.nets.diffusion import load_base
 from reage.training.ldla.dataset import PairedLatents
 from reage.training.ldla.train import LdlaTrainingConfig, pretrain_stages, train_ldla
 from reage.training.runner import DEFAULT_BASE
-from reage.training.stored import load_arrays
 
 LOSSES = ("full", "score", "cycle", "pair")
 READING_STEPS = 300

@@ -209,7 +209,9 @@ class SourceComparison:
 def age_features(age_estimator: AgeEstimator, crops: Pixels) -> NDArray[np.float32]:
     """(N, S, S, 3) -> (N, D) input of the estimator's last layer, which describes texture and shape, for a face-KID."""
     net = age_estimator.net
-    features: NDArray[np.float32] = net.trunk.pooled(net.look(to_net(crops)), net.config.feature_stages).float().numpy()
+    features: NDArray[np.float32] = (
+        net.trunk.pooled(net.input_crop(to_net(crops)), net.config.feature_stages).float().numpy()
+    )
     return features
 
 
