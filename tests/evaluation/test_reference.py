@@ -21,6 +21,6 @@ def test_shipped_reference_is_that_of_the_shipped_judges() -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "lines.json").write_text('{"people": "nobody"}')
+    (tmp_path / "reference.json").write_text('{"people": "nobody"}')
     with pytest.raises(ReageError, match="holds no reference"):
-        load_reference(tmp_path / "lines.json")
+        load_reference(tmp_path / "reference.json")

@@ -1,4 +1,4 @@
-"""Measures the reference: what the judges say of real people, whose ages and identities are known."""
+"""Measures the reference: what the judges measure on real people, whose ages and identities are known."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class RealAging:
 
 
 def pairs_of(portraits: Portraits) -> list[tuple[int, int]]:
-    """Rows of the earliest and the latest photo of everybody of whom there are two."""
+    """Rows of the earliest and the latest photo of everyone with two photos or more."""
     rows: dict[str, list[int]] = {}
     for row in np.argsort(portraits.age_years, kind="stable").tolist():
         rows.setdefault(str(portraits.person[row]), []).append(row)
@@ -88,7 +88,7 @@ def measure_years(
     engine: Engine | None = None,
     track: Callable[[range], Iterable[int]] = iter,
 ) -> RealAging:
-    """Measures everybody held out of whom there are two photos.
+    """Measures every held-out person with two photos or more.
 
     Args:
         portraits: of all people.

@@ -42,7 +42,7 @@ ROWS_FILE = "rows.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What is evaluated, on whom, and by which nets.
+    """What is evaluated, on which faces, and by which nets.
 
     Args:
         engine: name of an engine, or of the program whose pictures are evaluated.

@@ -145,7 +145,7 @@ def test_no_face_is_the_worst(make_rows: MakeRows) -> None:
     assert worst(make_rows, [30, math.nan], [0.6, math.nan]) == [1, 0]
 
 
-# Parts
+# Tables and cells
 
 
 def test_every_face_has_a_row(make_run: Callable[..., EvaluationRun]) -> None:

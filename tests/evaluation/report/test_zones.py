@@ -17,7 +17,7 @@ from reage.zones import ZONE_SHAPES, ZONES
 
 
 def requests(response: float, cross_talk: float = 0.0) -> list[dict[str, Any]]:
-    """Six faces with zones at 0.5: each zone is asked for 0, 0.5 and 1, and moves by a share of it, as do the others."""
+    """Six faces with zones at 0.5: each zone is asked for 0, 0.5 and 1, and moves by a share of it, as others do."""
     made = []
     for face in range(6):
         for index, zone in enumerate(ZONES):

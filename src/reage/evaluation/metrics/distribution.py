@@ -39,7 +39,7 @@ class KernelDistance:
     Args:
         mean: over the subsets; about 0, also below, for two sets of one kind.
         std: over the subsets.
-        num_subsets: that were drawn.
+        num_subsets: number of subsets drawn.
         subset_size: rows drawn of either set for each subset.
     """
 
@@ -159,9 +159,9 @@ class Inception:
     def features(self, crops: Pixels) -> NDArray[np.float32]:
         """(N, S, S, 3) -> (N, D), the crops resampled without aliasing."""
         small = np.stack([resize(crop, INCEPTION_PX, INCEPTION_PX) for crop in crops]).transpose(0, 3, 1, 2)
-        parts = [
+        batches = [
             self._net(torch.from_numpy(np.ascontiguousarray(small[start : start + _BATCH])), **self._options)
             for start in range(0, len(small), _BATCH)
         ]
-        found: NDArray[np.float32] = torch.cat(parts).flatten(1).float().numpy()
-        return found
+        features: NDArray[np.float32] = torch.cat(batches).flatten(1).float().numpy()
+        return features

@@ -111,7 +111,7 @@ def find_backdrop(crop: Pixels, max_person_share: float = 0.05) -> Mask | None:
     return None if person is None else person < max_person_share
 
 
-# Parts
+# Pixels
 
 
 def _luminance(pixels: Pixels) -> NDArray[np.float32]:

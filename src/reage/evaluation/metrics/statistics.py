@@ -48,7 +48,7 @@ def is_rising(readings: Values, tolerance: float) -> bool:
 def bootstrap_interval(
     values: Values,
     people: Sequence[str],
-    statistic: Callable[[Values], float] = lambda drawn: float(np.mean(drawn)),
+    statistic: Callable[[Values], float] = lambda sample: float(np.mean(sample)),
     *,
     draws: int = 1000,
     seed: int = 0,
@@ -57,13 +57,13 @@ def bootstrap_interval(
     values, names = np.asarray(values), np.asarray(people)
     of_person = [np.flatnonzero(names == name) for name in dict.fromkeys(people)]
     generator = np.random.default_rng(seed)
-    drawn = [
+    samples = [
         statistic(
             values[np.concatenate([of_person[i] for i in generator.integers(len(of_person), size=len(of_person))])]
         )
         for _ in range(draws)
     ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.percentile(samples, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -192,8 +192,8 @@ def _agreement(years: Values, second: Values, faces: MeasuredFaces) -> list[Cell
     known = ~np.isnan(years) & ~np.isnan(second)
     indices = np.flatnonzero(known).astype(float)
 
-    def correlation(drawn: Values) -> float:
-        at = drawn.astype(int)
+    def correlation(sample: Values) -> float:
+        at = sample.astype(int)
         if not np.ptp(years[at]) or not np.ptp(second[at]):
             return math.nan
         return float(np.corrcoef(years[at], second[at])[0, 1])

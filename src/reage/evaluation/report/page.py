@@ -133,7 +133,7 @@ def _reference_numbers(reference: Reference) -> dict[str, Figure]:
 
 
 def some_faces(faces: MeasuredFaces) -> Sheet:
-    """Faces from the whole run, evenly spread."""
+    """Faces from the whole run, evenly spaced."""
     indices = evenly_spaced(len(faces.sources), NUM_SHOWN)
     return Sheet(
         title="Faces from the whole run",

@@ -305,7 +305,7 @@ def _panels(figure: Figure, draw_zone: Callable[[Axes, list[int]], None], x: str
     _legend(figure, figure.axes[0])
 
 
-# Parts
+# Drawing
 
 
 def _trend(axes: Axes, x: Values, values: Values, middle: Any, colour: str, label: str) -> None:

@@ -90,7 +90,7 @@ def _response_cells(requested: Values, measured: Values, source: Values, people:
     indices = np.arange(len(requested), dtype=float)
 
     def over(statistic: Callable[[NDArray[np.int64]], float]) -> Callable[[Values], float]:
-        return lambda drawn: statistic(drawn.astype(int))
+        return lambda sample: statistic(sample.astype(int))
 
     return [
         figure(indices, people, over(lambda at: fit_response(requested[at], measured[at]).slope)),
