@@ -135,7 +135,7 @@ def _set_distances(faces: MeasuredFaces, column: str, moved: Mask, real: Mask, t
     features = faces.sources[column]
     if target is None:
         return _distances_of_sets(features[real], features[moved])
-    aged = faces.rows.at(target)
+    aged = faces.aged_rows[target]
     files = faces.sources["file"][moved]
     return _distances_of_sets(features[real], aged[column][np.isin(aged["file"], files)])
 

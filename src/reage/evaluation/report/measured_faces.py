@@ -48,6 +48,11 @@ class MeasuredFaces:
         """(T,) ages that were asked for."""
         return self.rows.targets
 
+    @cached_property
+    def aged_rows(self) -> dict[float, Rows]:
+        """Target -> rows of the aged pictures."""
+        return {target: self.rows.at(target) for target in self.targets}
+
     @property
     def people(self) -> Names:
         """(N,) ids."""
@@ -60,8 +65,7 @@ class MeasuredFaces:
     def compare(self, column: str, measure: Callable[[Values, Values], Values]) -> Values:
         """(N, T) a comparison of a column of the sources with that of the aged pictures, (K, ...) both -> (K,)."""
         compared = np.full((len(self.sources), len(self.targets)), math.nan)
-        for j, target in enumerate(self.targets):
-            aged = self.rows.at(target)
+        for j, aged in enumerate(self.aged_rows.values()):
             sources = self.source_indices(aged)
             compared[sources, j] = measure(self.sources[column][sources], aged[column])
         return compared

@@ -206,7 +206,7 @@ def _draw_sheet(faces: MeasuredFaces, indices: Sequence[int]) -> str:
 
 def _thumbnails(faces: MeasuredFaces, target: float) -> dict[int, Pixels]:
     """Index of a face -> its picture at a target."""
-    aged = faces.rows.at(target)
+    aged = faces.aged_rows[target]
     return {index: _decode(own) for index, own in zip(faces.source_indices(aged), aged["thumbnail"], strict=True)}
 
 

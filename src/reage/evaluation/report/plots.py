@@ -250,7 +250,7 @@ def evenly_spaced(num: int, max_num: int) -> list[int]:
 def zone_score_plot(faces: MeasuredFaces) -> Plot | None:
     """Scores of every zone at each target, sides averaged; None when no zone was scored."""
     targets, before = np.array(faces.targets), faces.sources["zones"]
-    after = [faces.rows.at(target)["zones"] for target in faces.targets]
+    after = [faces.aged_rows[target]["zones"] for target in faces.targets]
     if all(np.isnan(scores).all() for scores in after):
         return None
 

@@ -103,45 +103,22 @@ def _background(faces: MeasuredFaces) -> Measures:
     }
 
 
+# By target
+
+
 def target_table(faces: MeasuredFaces, reference: Reference) -> Table:
     """Ages, identity, similarity and time, a column for each target."""
-    rows: dict[str, list[Cell]] = {}
-
-    def add(name: str, cell: Cell) -> None:
-        rows.setdefault(name, []).append(cell)
-
-    people, true_years = faces.people, faces.sources["true_years"]
-    years, second = faces.aged("years"), faces.aged("second_years")
-    expected = np.array(faces.targets) + reference.ages.bias_at(np.array(faces.targets))
-    scores, cosines = -faces.distances, faces.cosines()
-    columns = {name: faces.aged(name) for name in ("ssim", "psnr", "seconds")}
-    for at, target in enumerate(faces.targets):
-        read = figure(years[:, at], people, style=".1f")
-        add("pictures", str(int((~np.isnan(years[:, at])).sum())))
-        add("mean reading (EAM), years", read)
-        add("what real faces of that age read", Figure(value=float(expected[at]), style=".1f"))
-        add("difference, years", Figure(value=abs(read.value - float(expected[at])), style=".1f"))
-        add("mean reading of the second estimator", figure(second[:, at], people, style=".1f"))
-        errors = age_errors(years[:, at], np.full(len(years), target))
-        add("age error, years", figure(errors, people, style=".1f"))
-        corrected = age_errors(years[:, at], np.full(len(years), target), expected[at] - target)
-        add("age error less the judge's bias, years", figure(corrected, people, style=".1f"))
-        add("within 5 years (CS5), bias taken off", figure(corrected, people, cumulative_score, ".0%"))
-        add("identity distance, median", figure(-scores[:, at], people, median))
-        add("identity distance, 95 % quantile", figure(-scores[:, at], people, _quantile_95))
-        add("identity cosine (CSIM)", figure(cosines[:, at], people, style=".3f"))
-        for threshold in reference.identity.thresholds:
-            missed = 1 - matches(scores[:, at], threshold.score)
-            add(f"not recognised (FNMR at FMR {threshold.false_match_rate:.2%})", figure(missed, people, style=".1%"))
-        age_before = np.where(np.isnan(true_years), faces.sources["second_years"], true_years)
-        recognised = matches(scores[:, at], age_gap_scores(np.abs(target - age_before), reference))
-        add("recognised, threshold by age gap (FVR)", figure(recognised, people, style=".1%"))
-        add("score between strangers (0) and ten real years (1)", _relative_score(scores[:, at], reference))
-        add("SSIM with the source", figure(columns["ssim"][:, at], people))
-        add("PSNR with the source, dB, median", figure(columns["psnr"][:, at], people, median, ".1f"))
-        add("seconds", figure(columns["seconds"][:, at], people, median))
-    if np.isnan(columns["seconds"]).all():
-        del rows["seconds"]
+    columns = [
+        {
+            **_age_cells(faces, at, reference),
+            **_identity_cells(faces, at, reference),
+            **_similarity_cells(faces, at),
+        }
+        for at in range(len(faces.targets))
+    ]
+    rows = {name: [column[name] for column in columns] for name in columns[0]} if columns else {}
+    if np.isnan(faces.aged("seconds")).all():
+        rows.pop("seconds", None)
     return Table(
         name="by target",
         title="Target by target",
@@ -154,6 +131,56 @@ def target_table(faces: MeasuredFaces, reference: Reference) -> Table:
             "people's impostors of one sex. A cosine above that of real pairs means that the face hardly changed."
         ),
     )
+
+
+def _age_cells(faces: MeasuredFaces, at: int, reference: Reference) -> dict[str, Cell]:
+    target, people = faces.targets[at], faces.people
+    years, second = faces.aged("years")[:, at], faces.aged("second_years")[:, at]
+    expected = float((np.array(faces.targets) + reference.ages.bias_at(np.array(faces.targets)))[at])
+    targets = np.full(len(years), target)
+    corrected = age_errors(years, targets, expected - target)
+    reading = figure(years, people, style=".1f")
+    return {
+        "pictures": str(int((~np.isnan(years)).sum())),
+        "mean reading (EAM), years": reading,
+        "what real faces of that age read": Figure(value=expected, style=".1f"),
+        "difference, years": Figure(value=abs(reading.value - expected), style=".1f"),
+        "mean reading of the second estimator": figure(second, people, style=".1f"),
+        "age error, years": figure(age_errors(years, targets), people, style=".1f"),
+        "age error less the judge's bias, years": figure(corrected, people, style=".1f"),
+        "within 5 years (CS5), bias taken off": figure(corrected, people, cumulative_score, ".0%"),
+    }
+
+
+def _identity_cells(faces: MeasuredFaces, at: int, reference: Reference) -> dict[str, Cell]:
+    people, distances, scores = faces.people, faces.distances[:, at], -faces.distances[:, at]
+    missed = {
+        f"not recognised (FNMR at FMR {threshold.false_match_rate:.2%})": 1 - matches(scores, threshold.score)
+        for threshold in reference.identity.thresholds
+    }
+    true_years = faces.sources["true_years"]
+    age_before = np.where(np.isnan(true_years), faces.sources["second_years"], true_years)
+    recognised = matches(scores, age_gap_scores(np.abs(faces.targets[at] - age_before), reference))
+    return {
+        "identity distance, median": figure(distances, people, median),
+        "identity distance, 95 % quantile": figure(distances, people, _quantile_95),
+        "identity cosine (CSIM)": figure(faces.cosines()[:, at], people, style=".3f"),
+        **{name: figure(own, people, style=".1%") for name, own in missed.items()},
+        "recognised, threshold by age gap (FVR)": figure(recognised, people, style=".1%"),
+        "score between strangers (0) and ten real years (1)": _relative_score(scores, reference),
+    }
+
+
+def _similarity_cells(faces: MeasuredFaces, at: int) -> dict[str, Cell]:
+    ssim, psnr, seconds = (faces.aged(name)[:, at] for name in ("ssim", "psnr", "seconds"))
+    return {
+        "SSIM with the source": figure(ssim, faces.people),
+        "PSNR with the source, dB, median": figure(psnr, faces.people, median, ".1f"),
+        "seconds": figure(seconds, faces.people, median),
+    }
+
+
+# Matches
 
 
 def matches(scores: Values, threshold: Values | float) -> Values:

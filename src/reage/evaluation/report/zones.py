@@ -32,7 +32,7 @@ def zone_target_table(faces: MeasuredFaces) -> Table:
     for index, zone in enumerate(ZONES):
         rows[zone] = [figure(before[:, index], faces.people)]
         for target in faces.targets:
-            aged = faces.rows.at(target)
+            aged = faces.aged_rows[target]
             rows[zone].append(figure(aged["zones"][:, index], aged["person"]))
     return Table(
         name="zones by target",
