@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from judged import COLUMNS, judge
+from common.engine_rows import COLUMNS, judge
+from common.markdown import show, to_markdown
 from rich.console import Console
-from runs import show, to_markdown
 
 from reage.nets.amgan import GeneratorConfig
 from reage.training.amgan.dataset import AmganDataset

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common.clocks import timed
+from common.markdown import show, to_markdown
 from numpy.typing import NDArray
 from rich.console import Console
-from runs import show, timed, to_markdown
 
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards

@@ -1,7 +1,7 @@
-"""Seconds and memory of putting one face back, by how large it is in the photo.
+"""Seconds and memory of compositing one face, by its size in the photo.
 
-The crop is the photo itself at 512 px, its change and its shift smooth waves, so nothing but `composite` is measured.
-Every size has a process of its own; memory is its peak beyond what it held before, without the copy that is returned.
+The crop is the photo itself at 512 px, its change and shift are smooth waves, so only `composite` is measured. Every
+size has a process of its own; memory is its peak beyond what it held before, without the copy that is returned.
 
     python benchmarks/composite.py                              the table on the screen
     python benchmarks/composite.py --write benchmarks/composite.md   and in a file
@@ -19,17 +19,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runs import peak_mb, run_apart
+from common.clocks import peak_mb, run_apart
 
 SIDES_PX = (512, 1024, 2048, 4000)
 CROP_PX = 512
 CHANGE_LEVELS, SHIFT_PX = 30.0, 4.0
-"""Most that a level changes, and that a place of the crop moves."""
+"""Largest change of a level, and largest shift of a crop pixel."""
 ROUNDS = 5
 
 
 def make_photo(side_px: int, path: Path) -> None:
-    """Writes the demo photo enlarged to a side, with the noise of a real sensor, as plain pixels."""
+    """Writes the demo photo, enlarged to a side and with the noise of a real sensor, as a .npy file."""
     import numpy as np
     import skimage.data
 
@@ -42,7 +42,7 @@ def make_photo(side_px: int, path: Path) -> None:
 
 
 def measure(path: Path) -> dict[str, Any]:
-    """Median seconds, on the clock and of the cores, and peak MB beyond the copy, of a face that fills a photo."""
+    """Median seconds, by the clock and of all cores, and peak MB beyond the copy, of a face that fills a photo."""
     import numpy as np
 
     from reage.composite import composite
@@ -105,7 +105,7 @@ def run_all() -> str:
 
 def _format_table(rows: list[tuple[int, dict[str, Any]]]) -> str:
     lines = [
-        "# Putting a face back",
+        "# Compositing a face",
         "",
         f"`composite` of one face that fills a square photo, its crop {CROP_PX} px, shape and colour changed; medians "
         f"of {ROUNDS} rounds. Made by `python benchmarks/composite.py` on {os.cpu_count()} CPU cores "
@@ -123,23 +123,23 @@ def _format_table(rows: list[tuple[int, dict[str, Any]]]) -> str:
 
 def main() -> None:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description="Seconds and memory of putting one face back.")
+    parser = argparse.ArgumentParser(description="Seconds and memory of compositing one face.")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
-    parts = parser.add_subparsers(dest="part")
-    photo = parts.add_parser("photo")
+    commands = parser.add_subparsers(dest="command")
+    photo = commands.add_parser("photo")
     photo.add_argument("side_px", type=int)
     photo.add_argument("path", type=Path)
-    parts.add_parser("measure").add_argument("path", type=Path)
-    given = parser.parse_args()
-    if given.part == "photo":
-        make_photo(given.side_px, given.path)
-    elif given.part == "measure":
-        print(json.dumps(measure(given.path)))
+    commands.add_parser("measure").add_argument("path", type=Path)
+    arguments = parser.parse_args()
+    if arguments.command == "photo":
+        make_photo(arguments.side_px, arguments.path)
+    elif arguments.command == "measure":
+        print(json.dumps(measure(arguments.path)))
     else:
         table = run_all()
         print(table)
-        if given.write:
-            given.write.write_text(table + "\n")
+        if arguments.write:
+            arguments.write.write_text(table + "\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Seconds and peak memory from photo to photo, and where they go.
+"""Seconds of each step from photo to photo, and peak memory.
 
 Every photo is made, and every measurement taken, in a process of its own; memory is the peak of that process.
 
-    python benchmarks/end_to_end.py                              the table on the screen
-    python benchmarks/end_to_end.py --write benchmarks/results.md   and in a file
+    python benchmarks/end_to_end.py                                     the table on the screen
+    python benchmarks/end_to_end.py --write benchmarks/end_to_end.md   and in a file
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runs import peak_mb, run_apart, timed
+from common.clocks import peak_mb, run_apart, timed
 
 from reage.engines import DEFAULT_ENGINE
 
 PHOTOS = {"512 px": (512, 512), "1024 px": (1024, 1024), "4000 px (12 MP)": (3000, 4000)}
 """Label -> (height, width); the demo photo fills the height."""
 
-VERBS = ("load", "find", "measure", "render", "composite", "save")
+STEPS = ("load", "find", "measure", "render", "composite", "save")
 TARGET_AGE = 70
 ROUNDS = 3
 
 
 def make_photo(height_px: int, width_px: int, path: Path) -> None:
-    """Writes the demo photo enlarged to a height, its border continued to a width, with the noise of a real sensor."""
+    """Writes the demo photo, enlarged to a height, its border continued to a width, with the noise of a real sensor."""
     import numpy as np
     import skimage.data
 
@@ -49,22 +49,22 @@ def make_photo(height_px: int, width_px: int, path: Path) -> None:
 
 
 def measure(photo: Path, engine: str) -> dict[str, Any]:
-    """Median seconds of each verb after loading, peak memory, and the ratio to reading and writing the same photo."""
+    """Median seconds of each step after loading, peak memory, and the ratio to reading and writing the same photo."""
     from reage import Plan, Reager, load_image
     from reage.images import save_image
 
-    artist, seconds_to_load = timed(lambda: _load(Reager, engine))
+    reager, seconds_to_load = timed(lambda: _load(Reager, engine))
     mb_loaded = peak_mb()
     aged = photo.with_name("aged" + photo.suffix)
     rounds = []
     for _ in range(ROUNDS):
-        result = artist(photo, Plan(age=TARGET_AGE))
+        result = reager(photo, Plan(age=TARGET_AGE))
         rounds.append({**result.seconds, "save": timed(partial(result.save, aged))[1]})
     picture, decode = timed(lambda: load_image(photo))
     _, encode = timed(lambda: save_image(picture, aged, altered=False))
-    seconds = {verb: statistics.median(each.get(verb, 0.0) for each in rounds) for verb in VERBS}
+    seconds = {step: statistics.median(each.get(step, 0.0) for each in rounds) for step in STEPS}
     return {
-        "engine": artist.engine.name,
+        "engine": reager.engine.name,
         "faces": len(result.faces),
         "seconds_to_load": seconds_to_load,
         "seconds": seconds,
@@ -74,10 +74,10 @@ def measure(photo: Path, engine: str) -> dict[str, Any]:
     }
 
 
-def _load(reager: Any, engine: str) -> Any:
-    artist = reager(engine)
-    assert artist.age_estimator  # loaded at its first use otherwise
-    return artist
+def _load(reager_class: Any, engine: str) -> Any:
+    reager = reager_class(engine)
+    assert reager.age_estimator  # it is loaded at its first use
+    return reager
 
 
 def run_all(engine: str) -> str:
@@ -97,7 +97,7 @@ def _help_seconds() -> float:
 
 
 def _format_table(rows: list[tuple[str, dict[str, Any]]]) -> str:
-    headers = ["photo", *VERBS, "all", "render + composite to decode + encode", "peak MB"]
+    headers = ["photo", *STEPS, "all", "render + composite to decode + encode", "peak MB"]
     lines = [
         "# From photo to photo",
         "",
@@ -108,13 +108,13 @@ def _format_table(rows: list[tuple[str, dict[str, Any]]]) -> str:
         "|---" * len(headers) + "|",
     ]
     for label, found in rows:
-        seconds = [found["seconds"][verb] for verb in VERBS]
+        seconds = [found["seconds"][step] for step in STEPS]
         cells = [label, *(f"{value:.3f}" for value in (*seconds, sum(seconds)))]
         lines.append("| " + " | ".join([*cells, f"{found['share_of_codec']:.1f}", f"{found['mb_peak']:.0f}"]) + " |")
     first = rows[0][1]
     lines += [
         "",
-        f"Loading engine, finder and age_estimator: {first['seconds_to_load']:.2f} s, {first['mb_loaded']:.0f} MB. "
+        f"Loading engine, finder and age estimator: {first['seconds_to_load']:.2f} s, {first['mb_loaded']:.0f} MB. "
         f"`reage --help`: {_help_seconds():.2f} s.",
     ]
     return "\n".join(lines)
@@ -125,24 +125,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds and peak memory from photo to photo.")
     parser.add_argument("--engine", default=DEFAULT_ENGINE)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
-    parts = parser.add_subparsers(dest="part")
-    photo = parts.add_parser("photo")
+    commands = parser.add_subparsers(dest="command")
+    photo = commands.add_parser("photo")
     photo.add_argument("height_px", type=int)
     photo.add_argument("width_px", type=int)
     photo.add_argument("path", type=Path)
-    one = parts.add_parser("measure")
+    one = commands.add_parser("measure")
     one.add_argument("path", type=Path)
     one.add_argument("--engine", default=DEFAULT_ENGINE)
-    given = parser.parse_args()
-    if given.part == "photo":
-        make_photo(given.height_px, given.width_px, given.path)
-    elif given.part == "measure":
-        print(json.dumps(measure(given.path, given.engine)))
+    arguments = parser.parse_args()
+    if arguments.command == "photo":
+        make_photo(arguments.height_px, arguments.width_px, arguments.path)
+    elif arguments.command == "measure":
+        print(json.dumps(measure(arguments.path, arguments.engine)))
     else:
-        table = run_all(given.engine)
+        table = run_all(arguments.engine)
         print(table)
-        if given.write:
-            given.write.write_text(table + "\n")
+        if arguments.write:
+            arguments.write.write_text(table + "\n")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
+from common.markdown import show, to_markdown
 from numpy.typing import NDArray
 from rich.progress import track
-from runs import show, to_markdown
 
 from reage.data.augment import AugmentConfig, augment
 from reage.data.shards import Portraits, read_shards

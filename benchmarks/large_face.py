@@ -1,9 +1,9 @@
 """Seconds, memory and seams of ageing one face, by how large it is in the photo.
 
-The photo is the demo photo's face, enlarged until its crop has the side that is asked for, with the noise of a real
-sensor. Every size has a process of its own; memory is its peak beyond what it held before, without the copy that is
-returned. A seam would be a step of the change between two rows or columns of the photo: the largest step of a row's or
-column's mean change is given beside the noise.
+The photo is the demo photo's face, enlarged until its crop has the given side, with the noise of a real sensor. Every
+size has a process of its own; memory is its peak beyond what it held before, without the copy that is returned. A seam
+would be a step of the change between two rows or columns of the photo: the table has the largest step of a row's or
+column's mean change, and the noise.
 
     python benchmarks/large_face.py                              the table on the screen
     python benchmarks/large_face.py --write benchmarks/large_face.md   and in a file
@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runs import peak_mb, run_apart, timed
+from common.clocks import peak_mb, run_apart, timed
 
 from reage.engines import DEFAULT_ENGINE
 
@@ -32,7 +32,7 @@ ROUNDS = 5
 
 
 def make_photo(side_px: int, path: Path) -> None:
-    """Writes the demo photo's crop at a side, with noise, as plain pixels."""
+    """Writes the demo photo's crop at a side, with noise, as a .npy file."""
     import numpy as np
     import skimage.data
 
@@ -60,22 +60,22 @@ def measure(path: Path, engine: str) -> dict[str, Any]:
     from reage.pipeline import render
     from reage.plan import complete
 
-    artist, pixels = Reager(engine), np.load(path)
-    (face,) = artist.find(pixels)
-    reading = artist.measure(face)
+    reager, pixels = Reager(engine), np.load(path)
+    (face,) = reager.find(pixels)
+    reading = reager.measure(face)
     plan = complete(Plan(age=TARGET_AGE), reading)
     before = peak_mb()
     rounds = []
     for _ in range(ROUNDS):
-        aged, rendering = timed(lambda: render(artist.engine, face, reading, plan))
-        result, putting = timed(partial(composite, pixels, face, aged))
-        rounds.append((rendering, putting))
+        aged, rendering = timed(lambda: render(reager.engine, face, reading, plan))
+        result, compositing = timed(partial(composite, pixels, face, aged))
+        rounds.append((rendering, compositing))
     extra = peak_mb() - before - pixels.nbytes / 1e6
     change = result.astype(np.float32).mean(-1) - pixels.astype(np.float32).mean(-1)
     steps = [float(np.abs(np.diff(change.mean(axis))).max()) for axis in (0, 1)]
     render_seconds, composite_seconds = (statistics.median(column) for column in zip(*rounds, strict=True))
     return {
-        "engine": artist.engine.name,
+        "engine": reager.engine.name,
         "render": render_seconds,
         "composite": composite_seconds,
         "mb_extra": max(0.0, extra),
@@ -121,23 +121,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds, memory and seams of ageing one face, by its size.")
     parser.add_argument("--engine", default=DEFAULT_ENGINE)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
-    parts = parser.add_subparsers(dest="part")
-    photo = parts.add_parser("photo")
+    commands = parser.add_subparsers(dest="command")
+    photo = commands.add_parser("photo")
     photo.add_argument("side_px", type=int)
     photo.add_argument("path", type=Path)
-    one = parts.add_parser("measure")
+    one = commands.add_parser("measure")
     one.add_argument("path", type=Path)
     one.add_argument("--engine", default=DEFAULT_ENGINE)
-    given = parser.parse_args()
-    if given.part == "photo":
-        make_photo(given.side_px, given.path)
-    elif given.part == "measure":
-        print(json.dumps(measure(given.path, given.engine)))
+    arguments = parser.parse_args()
+    if arguments.command == "photo":
+        make_photo(arguments.side_px, arguments.path)
+    elif arguments.command == "measure":
+        print(json.dumps(measure(arguments.path, arguments.engine)))
     else:
-        table = run_all(given.engine)
+        table = run_all(arguments.engine)
         print(table)
-        if given.write:
-            given.write.write_text(table + "\n")
+        if arguments.write:
+            arguments.write.write_text(table + "\n")
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common.clocks import peak_mb, run_apart, timed
+from common.markdown import show, to_markdown
 from rich.console import Console
 from rich.progress import track
-from runs import peak_mb, run_apart, show, timed, to_markdown
 
 SCORE = 0.9
 FINE_PX = 2.0
@@ -213,7 +214,7 @@ def detail_kept(old: np.ndarray, new: np.ndarray, inside: np.ndarray) -> float:
 def paste(shards: Path, num_faces: int) -> str:
     """The table of pasting methods, as Markdown."""
     import torch
-    from responses import read_faces
+    from common.zone_responses import read_faces
 
     from reage.engines.ldla import REFINER, LdlaConfig, LdlaEngine
     from reage.evaluation.judges import Judges
@@ -237,7 +238,7 @@ def paste(shards: Path, num_faces: int) -> str:
 
 def strength(shards: Path, num_faces: int) -> str:
     """The table of noise, guidance, steps and change scales, as Markdown: on training people."""
-    from responses import COLUMNS, read_faces, respond
+    from common.zone_responses import COLUMNS, read_faces, respond
 
     from reage.engines.ldla import ChangeScaleConfig, LdlaConfig, LdlaEngine, SamplingConfig
     from reage.nets.diffusion import load_base

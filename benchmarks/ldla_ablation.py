@@ -15,9 +15,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from responses import COLUMNS, read_faces, respond
+from common.markdown import show, to_markdown
+from common.zone_responses import COLUMNS, read_faces, respond
 from rich.console import Console
-from runs import show, to_markdown
 
 from reage.engines.ldla import LdlaConfig, LdlaEngine, SamplingConfig
 from reage.nets.diffusion import load_base

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from responses import scores_of
+from common.markdown import show, to_markdown
+from common.zone_responses import scores_of
 from rich.progress import track
-from runs import show, to_markdown
 
 from reage.composite import composite
 from reage.data.faces import portrait_to_face

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from common.markdown import show, to_markdown
 from rich.console import Console
 from rich.progress import track
-from runs import show, to_markdown
 from torch import Generator
 
 from reage.data.shards import Portraits, read_shards

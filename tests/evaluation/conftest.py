@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reage.evaluation.metrics.verification import GroupThreshold, Spread
-from reage.evaluation.reference import AGES, AgeLines, IdentityLines, Reference, Threshold, gap_names
+from reage.evaluation.metrics.verification import GroupThreshold, ScoreSummary
+from reage.evaluation.reference import AGES, AgeReference, IdentityReference, Reference, Threshold, age_gap_names
 from reage.evaluation.rows import Rows, to_table
 from reage.zones import ZONES
 
 
-def turned(distance: float) -> list[float]:
-    """An identity that lies so far from (1, 0, ...), on the unit circle."""
+def identity_at(distance: float) -> list[float]:
+    """An identity on the unit circle, so far from (1, 0)."""
     angle = 2 * np.arcsin(distance / 2)
     return [float(np.cos(angle)), float(np.sin(angle))]
 
@@ -36,18 +36,20 @@ def make_rows() -> Callable[..., Rows]:
         extra: Sequence[Mapping[str, Any]] = (),
     ) -> Rows:
         rows: list[dict[str, Any]] = []
-        for place, (gain, distance) in enumerate(zip(gains, distances, strict=True)):
+        for index, (gain, distance) in enumerate(zip(gains, distances, strict=True)):
             face = {
-                "file": f"{place}.jpg",
-                "person": people[place] if people else f"P{place}",
+                "file": f"{index}.jpg",
+                "person": people[index] if people else f"P{index}",
                 "true_years": 40.0,
-                "sex": "FM"[place % 2],
+                "sex": "FM"[index % 2],
                 "grey": False,
-                "tone_degrees": 10.0 * place,
-                **(known[place] if known else {}),
+                "tone_degrees": 10.0 * index,
+                **(known[index] if known else {}),
             }
             same = {"features": [0.0, 1.0], "zones": [0.5] * len(ZONES), "background_psnr": np.inf}
-            rows.append({**face, **same, "kind": "source", "years": 42.0, "reader_years": 41.0, "identity": turned(0)})
+            rows.append(
+                {**face, **same, "kind": "source", "years": 42.0, "second_years": 41.0, "identity": identity_at(0)}
+            )
             rows += [
                 {
                     **face,
@@ -55,9 +57,9 @@ def make_rows() -> Callable[..., Rows]:
                     "kind": "aged",
                     "target": target,
                     "years": 42.0 + gain[target],
-                    "reader_years": 43.0 + gain[target],
-                    "identity": turned(distance[target]),
-                    "leak": 0.0,
+                    "second_years": 43.0 + gain[target],
+                    "identity": identity_at(distance[target]),
+                    "background_share_of_change": 0.0,
                     "background_l1": 0.0,
                 }
                 for target in gain
@@ -69,9 +71,16 @@ def make_rows() -> Callable[..., Rows]:
 
 @pytest.fixture(scope="session")
 def reference() -> Reference:
-    """Real people: ten years cost 0.3, strangers are 0.8 apart, the border is 0.5; the judge reads all 1 too much."""
+    """Real people: ten years cost 0.3, strangers are 0.8 apart, the threshold is 0.5, every age is read 1 too old."""
     genuine, impostors = (
-        Spread(num=20, num_missing=0, mean=-mean, low=-mean - 0.1, median=-mean, high=-mean + 0.1)
+        ScoreSummary(
+            num=20,
+            num_missing=0,
+            mean=-mean,
+            quantile_05=-mean - 0.1,
+            median=-mean,
+            quantile_95=-mean + 0.1,
+        )
         for mean in (0.3, 0.8)
     )
 
@@ -80,37 +89,38 @@ def reference() -> Reference:
             false_match_rate=rate,
             score=score,
             num_impostors=1000,
-            held_out_rate=rate,
+            held_out_match_rate=rate,
             num_held_out=500,
-            missed=0.05,
-            missed_low=0.0,
-            missed_high=0.1,
+            non_match_rate=0.05,
+            non_match_low=0.0,
+            non_match_high=0.1,
             num_genuine=20,
         )
 
-    borders = dict(zip(gap_names(), (-0.5, -0.52, -0.54, -0.56, np.nan), strict=True))
+    gap_scores = dict(zip(age_gap_names(), (-0.5, -0.52, -0.54, -0.56, np.nan), strict=True))
     return Reference(
         people="20 made-up people",
-        identity=IdentityLines(
-            matcher="made up",
+        identity=IdentityReference(
+            recognizer="made up",
             genuine=genuine,
             genuine_years=10.0,
             impostors=impostors,
-            cosines=genuine,
+            genuine_cosines=genuine,
             impostor_cosines=impostors,
             thresholds=(threshold(0.001, -0.5), threshold(0.0001, np.nan)),
-            by_gap={
-                name: GroupThreshold(score=score, num_impostors=1000, groups=(name,)) for name, score in borders.items()
+            thresholds_by_age_gap={
+                name: GroupThreshold(score=score, num_impostors=1000, groups=(name,))
+                for name, score in gap_scores.items()
             },
         ),
-        ages=AgeLines(
+        ages=AgeReference(
             judge="age-b 0123456789ab",
             bias=tuple(1.0 if 40 <= age <= 80 else np.nan for age in AGES),
             counts=tuple(20 if 40 <= age <= 80 else 0 for age in AGES),
             mean_error=5.0,
-            apart=1.5,
+            mean_difference=1.5,
             correlation=0.9,
             num=100,
         ),
-        zones_apart=dict.fromkeys(ZONES, 0.1),
+        zone_differences=dict.fromkeys(ZONES, 0.1),
     )

@@ -12,7 +12,7 @@ from reage.data.shards import Portraits
 from reage.data.split import split_of
 from reage.engines import load_engine
 from reage.evaluation.judges import Judges
-from reage.evaluation.real_aging import Years, describe_years, make_alike, measure_years, pairs_of
+from reage.evaluation.real_aging import RealAging, describe_years, make_alike, measure_years, pairs_of
 from reage.evaluation.reference import Reference
 from reage.faces.segmentation import FaceParser
 from reage.types import Face
@@ -49,32 +49,32 @@ def portraits(make_portrait: Callable, to_columns: Callable, face: Face) -> Port
 
 
 def test_people_and_the_engine_are_measured(portraits: Portraits) -> None:
-    years = measure_years(portraits, Judges.load(), FaceParser.load(), load_engine("prototype"))
-    assert years.person.tolist() == [HELD_OUT[0]]
-    assert (years.first_years[0], years.apart[0]) == (38, 32)
-    assert abs(years.read[0, 1] - years.read[0, 0]) < 5, "the later photo is but a darker one"
-    assert years.read[0, 2] > years.read[0, 0] + 5, "the engine was asked for 70"
-    assert years.distances[0, 0] < 0.2 < years.distances[0, 2]
-    assert np.nanmean(years.zones[0, 2]) > np.nanmean(years.zones[0, 0])
+    measured = measure_years(portraits, Judges.load(), FaceParser.load(), load_engine("prototype"))
+    assert measured.person.tolist() == [HELD_OUT[0]]
+    assert (measured.first_years[0], measured.years_apart[0]) == (38, 32)
+    assert abs(measured.readings[0, 1] - measured.readings[0, 0]) < 5, "the later photo is but a darker one"
+    assert measured.readings[0, 2] > measured.readings[0, 0] + 5, "the engine was asked for 70"
+    assert measured.distances[0, 0] < 0.2 < measured.distances[0, 2]
+    assert np.nanmean(measured.zones[0, 2]) > np.nanmean(measured.zones[0, 0])
 
 
 def test_without_an_engine_there_is_no_third_picture(portraits: Portraits) -> None:
-    years = measure_years(portraits, Judges.load(), FaceParser.load())
-    assert np.isnan(years.read[:, 2]).all()
-    assert np.isnan(years.distances[:, 1:]).all()
+    measured = measure_years(portraits, Judges.load(), FaceParser.load())
+    assert np.isnan(measured.readings[:, 2]).all()
+    assert np.isnan(measured.distances[:, 1:]).all()
 
 
 def test_tables_are_worked_out_by_hand(reference: Reference) -> None:
     people = np.array([f"P{i}" for i in range(6)])
-    years = Years(
+    measured = RealAging(
         person=people,
         first_years=np.array([40.0, 40, 50, 50, 70, 70]),
-        apart=np.full(6, 10.0),
-        read=np.array([[40.0, 40 + i, 60] for i in range(6)]),
+        years_apart=np.full(6, 10.0),
+        readings=np.array([[40.0, 40 + i, 60] for i in range(6)]),
         zones=np.full((6, 3, len(ZONES)), 0.5) + np.array([0, 0.1, 0.2])[:, None],
         distances=np.array([[0.3, 0.2, 0.25 + 0.1 * (i % 2)] for i in range(6)]),
     )
-    ages, identity, zones = describe_years(years, reference, "prototype")
+    ages, identity, zones = describe_years(measured, reference, "prototype")
     everybody = dict(zip(ages.headers, ages.rows["everybody"], strict=True))
     assert everybody["people"] == "6"
     assert everybody["years gained in real life"].value == pytest.approx(2.5)
@@ -83,5 +83,5 @@ def test_tables_are_worked_out_by_hand(reference: Reference) -> None:
     assert ages.rows["45 to 60"][0] == "2"
     assert identity.rows["ageing by prototype brought the earlier photo nearer to the later one"][0].value == 0.5
     assert [cell.value for cell in zones.rows["glabella"]] == pytest.approx([0.5, 0.1, 0.2])
-    alone = describe_years(years, reference)
+    alone = describe_years(measured, reference)
     assert not any("prototype" in header for table in alone for header in (*table.headers, *table.rows))

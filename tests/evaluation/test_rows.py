@@ -30,7 +30,7 @@ def test_columns_are_arrays_and_missing_numbers_nan(rows: Rows) -> None:
     assert len(rows) == 4
     np.testing.assert_array_equal(rows["years"], np.float32([40, 65, np.nan, np.nan]))
     np.testing.assert_array_equal(rows["identity"], [[1, 2], [3, 4], [np.nan, np.nan], [np.nan, np.nan]])
-    assert rows["matcher"].shape == (4, 0)
+    assert rows["second_identity"].shape == (4, 0)
     assert rows["zones"].shape == (4, len(ZONES))
     assert rows["zone"].tolist() == ["", "", "", "glabella"]
     assert not rows["grey"].any()

@@ -1,4 +1,4 @@
-"""Whom an engine is judged on."""
+"""Subjects: portraits of shards, and photos of a folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_portrait_is_the_face_a_finder_cuts(portraits: Portraits, face: Face) 
         assert np.abs(getattr(found, name) - getattr(face, name)[::2, ::2]).mean() < 0.03
 
 
-def test_portraits_say_who_they_are(portraits: Portraits) -> None:
+def test_portraits_have_names_and_ages(portraits: Portraits) -> None:
     subjects = PortraitSubjects(portraits, FaceParser.load())
     assert len(subjects) == 1
     subject = subjects[0]
@@ -58,8 +58,8 @@ def test_photos_without_a_face_are_no_subjects(photo: Pixels, finder: FaceFinder
     subject = subjects[0]
     assert subject is not None
     assert (subject.person, subject.sex, np.isnan(subject.age_years)) == ("a", "", True)
-    assert subject.in_photo is not None
-    assert subject.face.crop is subject.in_photo.crop
+    assert subject.face_in_photo is not None
+    assert subject.face.crop is subject.face_in_photo.crop
     assert subjects[1] is None
 
 

@@ -1,4 +1,4 @@
-"""`reage evaluate`: judge an engine on people it never learned from, or the pictures of any other program."""
+"""`reage evaluate`: evaluates an engine on people it never learned from, or the pictures of any other program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reage.engines import DEFAULT_ENGINE
 from reage.errors import ReageError
 
 if TYPE_CHECKING:
-    from reage.evaluation.run import EvaluationConfig, Run
+    from reage.evaluation.run import EvaluationConfig, EvaluationRun
 
 
 def evaluate(
@@ -36,47 +36,51 @@ def evaluate(
         str | None, typer.Option(help="Ages asked for: 20,30,40 or 20:80:10; 20 to 80 by default.", show_default=False)
     ] = None,
     target: Annotated[float | None, typer.Option(help="The age asked for in --pairs.", show_default=False)] = None,
-    count: Annotated[int, typer.Option(min=0, help="Judge on so many of them, spread over all; 0 for all.")] = 0,
-    zone_faces: Annotated[int, typer.Option(min=0, help="On so many faces zones are ordered one by one.")] = 24,
+    count: Annotated[int, typer.Option(min=0, help="Use so many of them, evenly spaced over all; 0 for all.")] = 0,
+    zone_faces: Annotated[int, typer.Option(min=0, help="On so many faces single zones are asked for scores.")] = 24,
     weights: Annotated[
         Path | None, typer.Option(help="Weights file of the engine; the shipped one by default.")
     ] = None,
-    matcher: Annotated[Path | None, typer.Option(help="ONNX file of a second face matcher.")] = None,
+    matcher: Annotated[Path | None, typer.Option(help="ONNX file of a second face recognizer.")] = None,
     matcher_kind: Annotated[
-        Literal["arcface", "adaface"], typer.Option(help="How the second matcher wants its faces.")
+        Literal["arcface", "adaface"], typer.Option(help="How the second face recognizer wants its faces.")
     ] = "arcface",
     inception: Annotated[
         Path | None, typer.Option(help="TorchScript file of Inception-v3, for the KID and FID of papers.")
     ] = None,
     protocol: Annotated[
         Literal["aging", "identity-preserving"],
-        typer.Option(help="identity-preserving: --pairs are PERSON/ of photos and PERSON/LABEL/ of drawn pictures."),
+        typer.Option(
+            help="identity-preserving: --pairs are PERSON/ of photos and PERSON/LABEL/ of generated pictures."
+        ),
     ] = "aging",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one on each core.", show_default=False)] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("report"),
     as_json: AsJson = False,
 ) -> None:
-    """Judge an engine: age, identity, background, zones, realism, beside what real people do.
+    """Evaluate an engine: age, identity, background, zones, realism, beside real people.
 
-    Of shards only the people held out from training count. A run that was stopped goes on where it was. The folder gets
-    report.html, report.json, report.md and rows.parquet; of identity-preserving only .json and .md.
+    Of shards only the people held out from training are used. The same command resumes a run that was stopped. The
+    folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving only .json and .md.
     """
     require_evaluate()
     if protocol == "identity-preserving":
         if pairs is None:
-            raise ReageError("Say what is judged: --pairs PHOTOS DRAWN, with PHOTOS/mia/1.jpg and DRAWN/mia/old/1.png.")
-        _judge_drawn(*pairs, output, as_json)
+            raise ReageError(
+                "Give the pictures as --pairs PHOTOS GENERATED, with PHOTOS/mia/1.jpg and GENERATED/mia/old/1.png."
+            )
+        _evaluate_generated(*pairs, output, as_json)
         return
     from reage.evaluation.run import TARGETS, EvaluationConfig
 
     if (faces is None) == (pairs is None):
-        raise ReageError("Say whom to judge on: either --faces FOLDER, or --pairs BEFORE AFTER with --target AGE.")
+        raise ReageError("Give the faces to evaluate on: either --faces FOLDER, or --pairs BEFORE AFTER --target AGE.")
     if pairs and (target is None or targets):
-        raise ReageError("PairedLatents have one age each: give it as --target AGE.")
+        raise ReageError("Pairs have one target age: give it as --target AGE.")
     if faces and target is not None:
         raise ReageError("--target belongs to --pairs; for an engine give --targets.")
     ages = (target,) if target is not None else parse_targets(targets) if targets else TARGETS
-    order = EvaluationConfig(
+    config = EvaluationConfig(
         engine=engine or (pairs[1].name if pairs else DEFAULT_ENGINE),
         faces=pairs[0] if pairs else faces,  # type: ignore[arg-type]
         after=pairs[1] if pairs else None,
@@ -84,14 +88,14 @@ def evaluate(
         targets=ages,
         num_subjects=count,
         zone_subjects=zone_faces,
-        matcher=matcher,
-        matcher_kind=matcher_kind,
+        second_recognizer=matcher,
+        second_recognizer_kind=matcher_kind,
         inception=inception,
     )
-    _report(order, _run(order, output, workers or os.cpu_count() or 1), output, as_json)
+    _report(config, _run(config, output, workers or os.cpu_count() or 1), output, as_json)
 
 
-def _judge_drawn(originals: Path, drawn: Path, output: Path, as_json: bool) -> None:
+def _evaluate_generated(photos: Path, generated: Path, output: Path, as_json: bool) -> None:
     import json
 
     from rich.progress import track
@@ -102,31 +106,31 @@ def _judge_drawn(originals: Path, drawn: Path, output: Path, as_json: bool) -> N
     from reage.files import replace_file
 
     judges = Judges.load()
-    seen = read_generated(originals, drawn, judges, lambda rows: track(rows, "pictures", console=stderr_console()))
-    table = judge_generated(seen, judges.names["age"])
-    story = table.to_json()
+    pictures = read_generated(photos, generated, judges, lambda rows: track(rows, "pictures", console=stderr_console()))
+    table = judge_generated(pictures, judges.names["age"])
+    report = table.to_json()
     output.mkdir(parents=True, exist_ok=True)
     for name, text in (
-        ("report.json", json.dumps(story, indent=1, allow_nan=False)),
+        ("report.json", json.dumps(report, indent=1, allow_nan=False)),
         ("report.md", table.to_markdown()),
     ):
         with replace_file(output / name) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
     if as_json:
-        print_json(story)
+        print_json(report)
         return
     head, *rows = table.to_lines()
     print_table(head, rows)
     typer.echo(output / "report.md")
 
 
-def _run(order: EvaluationConfig, output: Path, workers: int) -> Run:
+def _run(config: EvaluationConfig, output: Path, workers: int) -> EvaluationRun:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from reage.cli.console import stderr_console
     from reage.evaluation import run
 
-    columns = (TextColumn("Judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("Evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr_console()) as bar:
         task = bar.add_task("", total=None)
 
@@ -138,28 +142,27 @@ def _run(order: EvaluationConfig, output: Path, workers: int) -> Run:
                 bar.advance(task)
 
         try:
-            return run.run(order, output, workers=workers, progress=Bar())
+            return run.run_evaluation(config, output, workers=workers, progress=Bar())
         except KeyboardInterrupt:
             bar.stop()
-            typer.echo("Stopped; the same command goes on from here.", err=True)
+            typer.echo("Stopped; the same command resumes the run.", err=True)
             raise typer.Exit(130) from None
 
 
-def _report(order: EvaluationConfig, done: Run, output: Path, as_json: bool) -> None:
+def _report(config: EvaluationConfig, run: EvaluationRun, output: Path, as_json: bool) -> None:
     from reage.cli.console import print_json, print_table
     from reage.evaluation.reference import load_reference
-    from reage.evaluation.report.all_tables import summarise
-    from reage.evaluation.report.write import to_json, write_report
-    from reage.evaluation.run import second_matcher_lines
+    from reage.evaluation.report.write import make_tables, to_json, write_report
+    from reage.evaluation.run import measure_second_recognizer
 
     reference = load_reference()
-    tables = summarise(done.rows, reference, second_matcher_lines(order))
-    write_report(output, done, tables, reference)
+    tables = make_tables(run.rows, reference, measure_second_recognizer(config))
+    write_report(output, run, tables, reference)
     if as_json:
-        print_json(to_json(done, tables, reference))
+        print_json(to_json(run, tables, reference))
         return
     head, *rows = tables[0].to_lines()
-    print_table(head[:3], [row[:3] for row in rows])  # more groups, and all else, in the report
-    for name in done.missed:
+    print_table(head[:3], [row[:3] for row in rows])  # the report has all groups and tables
+    for name in run.missed:
         typer.echo(f"No face was found in {name}.", err=True)
     typer.echo(output / "report.html")

@@ -1,1 +1,1 @@
-"""Judges engines: pure metrics, and the run that applies them to portraits."""
+"""Evaluates engines: metrics on plain arrays, and a run that measures the pictures an engine makes of portraits."""

@@ -1,4 +1,4 @@
-"""The nets that judge, and what they say of one subject and the pictures made of it."""
+"""The held-out nets that measure a subject and the pictures made of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from reage.evaluation.generators import Picture
+from reage.evaluation.metrics.distribution import Inception
 from reage.evaluation.metrics.image_similarity import (
-    leak_ratio,
+    background_share_of_change,
+    changed_share,
+    find_backdrop,
     make_background,
-    mean_difference,
-    peak_signal_to_noise,
+    mean_absolute_difference,
+    peak_signal_to_noise_ratio,
     structural_similarity,
 )
-from reage.evaluation.metrics.inception import Inception
-from reage.evaluation.metrics.statistics import backdrop_of, changed_share, individual_typology_angle
+from reage.evaluation.metrics.statistics import individual_typology_angle
 from reage.evaluation.subjects import Subject
 from reage.faces.geometry import FACE_PER_CROP, zone_masks
 from reage.faces.skin_features import make_skin_view
@@ -39,169 +41,198 @@ if TYPE_CHECKING:
     from reage.measure.recognizers import OnnxRecognizer
 
 THUMBNAIL_PX = 160
-ZONE_REACH = 0.1
-"""A zone's order may change skin so far beyond the zone, in eye distances."""
+ZONE_MARGIN = 0.1
+"""The background of a zone request begins so far beyond the zone, in eye distances."""
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """The nets that judge; no engine may have learned from the estimator, the scorer or the recognizer.
+    """The nets that measure pictures.
+
+    No engine may have learned from `age_estimator`, `zone_scorer` or `recognizer`, whose numbers are the main results.
 
     Args:
-        estimator: reads the ages that are reported.
-        reader: reads the source age for the engine; a second opinion on the rest.
-        recognizer: tells how far apart two faces are.
-        scorer: scores the zones that are reported.
-        zone_reader: a second opinion on them.
-        matcher: a second net for identity, or None.
-        inception: features for the KID and FID of papers, or None.
+        age_estimator: reads the ages that are reported.
+        second_age_estimator: reads them too, to see whether both agree; engines get the source's age from it.
+        recognizer: gives identities.
+        zone_scorer: gives the zone scores that are reported.
+        second_zone_scorer: gives them too; engines get the source's scores from it.
+        second_recognizer: a second net for identity, or None.
+        inception: gives features for the KID and FID of papers, or None.
     """
 
-    estimator: AgeEstimator
-    reader: AgeEstimator
+    age_estimator: AgeEstimator
+    second_age_estimator: AgeEstimator
     recognizer: DlibRecognizer
-    scorer: ZoneScorer
-    zone_reader: ZoneScorer
-    matcher: OnnxRecognizer | None = None
+    zone_scorer: ZoneScorer
+    second_zone_scorer: ZoneScorer
+    second_recognizer: OnnxRecognizer | None = None
     inception: Inception | None = None
 
     @classmethod
-    def load(cls, matcher: OnnxRecognizer | None = None, inception: Path | None = None) -> Judges:
+    def load(cls, second_recognizer: OnnxRecognizer | None = None, inception: Path | None = None) -> Judges:
         """The shipped nets, and those given."""
         return cls(
-            estimator=AgeEstimator.load("age-b"),
-            reader=AgeEstimator.load("age-a"),
+            age_estimator=AgeEstimator.load("age-b"),
+            second_age_estimator=AgeEstimator.load("age-a"),
             recognizer=DlibRecognizer.load(),
-            scorer=ZoneScorer.load("zones-b"),
-            zone_reader=ZoneScorer.load("zones-a"),
-            matcher=matcher,
+            zone_scorer=ZoneScorer.load("zones-b"),
+            second_zone_scorer=ZoneScorer.load("zones-a"),
+            second_recognizer=second_recognizer,
             inception=Inception.load(inception) if inception else None,
         )
 
     @property
     def names(self) -> dict[str, str]:
-        """Who judges what, with the hashes of their weights."""
-        known = {
-            "age": f"age-b {self.estimator.weights_hash}",
-            "age, second opinion": f"age-a {self.reader.weights_hash}",
+        """What is measured -> the net that measures it, with the hash of its weights."""
+        names = {
+            "age": f"age-b {self.age_estimator.weights_hash}",
+            "age, second estimator": f"age-a {self.second_age_estimator.weights_hash}",
             "identity": "dlib face recognition ResNet",
-            "zones": f"zones-b {self.scorer.weights_hash}",
-            "zones, second opinion": f"zones-a {self.zone_reader.weights_hash}",
+            "zones": f"zones-b {self.zone_scorer.weights_hash}",
+            "zones, second scorer": f"zones-a {self.second_zone_scorer.weights_hash}",
         }
-        if self.matcher:
-            known["identity, second matcher"] = self.matcher.name
+        if self.second_recognizer:
+            names["identity, second recognizer"] = self.second_recognizer.name
         if self.inception:
-            known["realism"] = self.inception.name
-        return known
+            names["realism"] = self.inception.name
+        return names
 
     def judge(self, subject: Subject, pictures: Iterable[Picture]) -> list[dict[str, Any]]:
         """A row of `reage.evaluation.rows.SCHEMA` for the subject itself, and one for each picture made of it."""
         face = subject.face
-        source = Picture(kind="source", crop=face.crop, points=subject.points, in_frame=face.crop)
-        made = list(pictures)
-        whole = [source, *(one for one in made if one.kind != "zone")]
-        zoned = [one for one in made if one.kind == "zone"]
-        same = {
-            "file": subject.file,
-            "person": subject.person,
-            "true_years": subject.age_years,
-            "sex": subject.sex,
-            "grey": subject.grey,
-            "tone_degrees": np.nan if subject.grey else individual_typology_angle(_skin_colour(face)),
-        }
-        likeness = ImageSimilarity(face)
-        rows = [{**same, **_order(one), **self._zones(one, face), **likeness.rows(one)} for one in whole + zoned]
-        for row, own in zip(rows, self._readings(whole), strict=False):
-            row.update(own)
+        source = Picture(kind="source", crop=face.crop, points=subject.points, in_source_frame=face.crop)
+        generated = list(pictures)
+        whole = [source, *(picture for picture in generated if picture.kind != "zone")]
+        zoned = [picture for picture in generated if picture.kind == "zone"]
+        subject_columns = _describe_subject(subject)
+        comparison = SourceComparison(face)
+        rows = [
+            {
+                **subject_columns,
+                **_describe_request(picture),
+                **self._score_zones(picture, face),
+                **comparison.columns(picture),
+            }
+            for picture in whole + zoned
+        ]
+        for row, measured in zip(rows, self._measure_changed(whole), strict=False):
+            row.update(measured)
         return rows
 
-    def _readings(self, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    def _measure_changed(self, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
         """Ages, identities and features of whole pictures; nothing for those without a face.
 
-        What equals the first picture, the source, is not read again: nets round a little otherwise in another place of
-        a batch, and no change shall read as exactly none.
+        A picture equal to the first one, the source, gets the source's numbers and is not measured again: a net rounds
+        a little differently at another place of a batch, and an unchanged picture must differ by exactly 0.
         """
-        source, *made = pictures
-        changed = [one for one in made if one.crop is not None and not _same(one, source)]
-        readings = self._read([source, *changed])
-        later = iter(readings[1:])
-        return [readings[0] if _same(one, source) else {} if one.crop is None else next(later) for one in pictures]
+        source, *generated = pictures
+        changed = [picture for picture in generated if picture.crop is not None and not _equal(picture, source)]
+        measured = self._measure([source, *changed])
+        others = iter(measured[1:])
+        return [
+            measured[0] if _equal(picture, source) else {} if picture.crop is None else next(others)
+            for picture in pictures
+        ]
 
-    def _read(self, found: Sequence[Picture]) -> list[dict[str, Any]]:
-        crops = np.stack([one.crop for one in found if one.crop is not None])
-        points = np.stack([one.points for one in found])
-        years, second = self.estimator.measure_crops(crops), self.reader.measure_crops(crops)
-        nothing: list[list[float]] = [[] for _ in found]
+    def _measure(self, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+        crops = np.stack([picture.crop for picture in pictures if picture.crop is not None])
+        points = np.stack([picture.points for picture in pictures])
+        first, second = self.age_estimator.measure_crops(crops), self.second_age_estimator.measure_crops(crops)
+        empty: list[list[float]] = [[] for _ in pictures]
         columns = {
-            "years": [reading.age_years for reading in years],
-            "years_std": [reading.age_std_years for reading in years],
-            "reader_years": [reading.age_years for reading in second],
+            "years": [reading.age_years for reading in first],
+            "years_std": [reading.age_std_years for reading in first],
+            "second_years": [reading.age_years for reading in second],
             "identity": self.recognizer.embed_crops(crops, points).tolist(),
-            "matcher": self.matcher.embed_crops(crops, points).tolist() if self.matcher else nothing,
-            "features": features_of(self.estimator, crops).tolist(),
-            "inception": self.inception.features(crops).tolist() if self.inception else nothing,
+            "second_identity": self.second_recognizer.embed_crops(crops, points).tolist()
+            if self.second_recognizer
+            else empty,
+            "features": age_features(self.age_estimator, crops).tolist(),
+            "inception": self.inception.features(crops).tolist() if self.inception else empty,
             "thumbnail": [encode_jpeg(resize(crop, THUMBNAIL_PX, THUMBNAIL_PX)) for crop in crops],
         }
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def _zones(self, picture: Picture, face: Face) -> dict[str, list[float]]:
-        """Scores by both scorers on the skin that the source shows, so that only what is in the picture differs."""
-        if picture.in_frame is None:
+    def _score_zones(self, picture: Picture, face: Face) -> dict[str, list[float]]:
+        """Scores by both scorers, always on the skin that the source shows, so that only the skin's look counts."""
+        if picture.in_source_frame is None:
             return {}
-        view = make_skin_view(picture.in_frame, face.to_crop(face.landmarks), face.bare, face.hair)
-        found = {"zones": self.scorer.measure_view(view), "reader_zones": self.zone_reader.measure_view(view)}
+        view = make_skin_view(picture.in_source_frame, face.to_crop(face.landmarks), face.bare, face.hair)
+        found = {
+            "zones": self.zone_scorer.measure_view(view),
+            "second_zones": self.second_zone_scorer.measure_view(view),
+        }
         return {name: [scores.get(zone, math.nan) for zone in ZONES] for name, scores in found.items()}
 
 
-class ImageSimilarity:
-    """What must not change beside a source's crop."""
+class SourceComparison:
+    """Compares pictures with the source's crop, pixel by pixel.
+
+    Args:
+        face: of the source.
+    """
 
     def __init__(self, face: Face) -> None:
         self._face = face
-        self._backdrop = backdrop_of(face.crop)
+        self._backdrop = find_backdrop(face.crop)
         self._background = make_background(np.maximum(face.skin > 0.5, face.hair > 0.5).astype(np.float32))
 
     @cached_property
-    def _zone_masks(self) -> dict[str, Mask]:
-        reach_px = ZONE_REACH * len(self._face.crop) / FACE_PER_CROP
-        return {zone: grow(mask, reach_px) < 0.02 for zone, mask in zone_masks(self._face).items()}
+    def _zone_backgrounds(self) -> dict[str, Mask]:
+        margin_px = ZONE_MARGIN * len(self._face.crop) / FACE_PER_CROP
+        return {zone: grow(mask, margin_px) < 0.02 for zone, mask in zone_masks(self._face).items()}
 
-    def rows(self, picture: Picture) -> dict[str, float]:
-        """Pixel by pixel; nothing without a picture of the same frame. A zone's background is all but the zone."""
-        before, after = self._face.crop, picture.in_frame
+    def columns(self, picture: Picture) -> dict[str, float]:
+        """Columns of a row; none without a picture of the same frame. A zone's background is all but the zone."""
+        before, after = self._face.crop, picture.in_source_frame
         if after is None:
             return {}
         if picture.kind == "zone":
-            return {"leak": leak_ratio(before, after, self._zone_masks[picture.zone])}
+            background = self._zone_backgrounds[picture.zone]
+            return {"background_share_of_change": background_share_of_change(before, after, background)}
         backdrop = self._backdrop
         return {
             "backdrop_changed": math.nan if backdrop is None else changed_share(before, after, backdrop),
-            "background_l1": mean_difference(before, after, self._background),
-            "background_psnr": peak_signal_to_noise(before, after, self._background),
-            "leak": leak_ratio(before, after, self._background),
+            "background_l1": mean_absolute_difference(before, after, self._background),
+            "background_psnr": peak_signal_to_noise_ratio(before, after, self._background),
+            "background_share_of_change": background_share_of_change(before, after, self._background),
             "ssim": structural_similarity(before, after),
-            "psnr": peak_signal_to_noise(before, after),
-            "changed": mean_difference(before, after),
+            "psnr": peak_signal_to_noise_ratio(before, after),
+            "l1": mean_absolute_difference(before, after),
         }
 
 
 @torch.inference_mode()
-def features_of(age_estimator: AgeEstimator, crops: Pixels) -> NDArray[np.float32]:
-    """(N, S, S, 3) -> (N, D) what an estimator's head sees: texture and shape of faces, for a face-KID."""
+def age_features(age_estimator: AgeEstimator, crops: Pixels) -> NDArray[np.float32]:
+    """(N, S, S, 3) -> (N, D) input of the estimator's last layer, which describes texture and shape, for a face-KID."""
     net = age_estimator.net
-    found: NDArray[np.float32] = net.trunk.pooled(net.look(to_net(crops)), net.config.stages_read).float().numpy()
-    return found
+    features: NDArray[np.float32] = (
+        net.trunk.pooled(net.input_crop(to_net(crops)), net.config.feature_stages).float().numpy()
+    )
+    return features
 
 
-def _same(picture: Picture, source: Picture) -> bool:
+def _equal(picture: Picture, source: Picture) -> bool:
     if picture.crop is None or source.crop is None:
         return False
     return np.array_equal(picture.crop, source.crop) and np.array_equal(picture.points, source.points)
 
 
-def _order(picture: Picture) -> dict[str, Any]:
+def _describe_subject(subject: Subject) -> dict[str, Any]:
+    return {
+        "file": subject.file,
+        "person": subject.person,
+        "true_years": subject.age_years,
+        "sex": subject.sex,
+        "grey": subject.grey,
+        "tone_degrees": np.nan if subject.grey else individual_typology_angle(_skin_colour(subject.face)),
+    }
+
+
+def _describe_request(picture: Picture) -> dict[str, Any]:
     return {name: getattr(picture, name) for name in ("kind", "target", "zone", "score", "seconds")}
 
 

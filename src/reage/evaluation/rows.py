@@ -1,8 +1,8 @@
-"""What was measured, picture by picture: the rows that every figure of a report is computed from.
+"""What was measured, picture by picture: the table of rows that every number of a report is computed from.
 
 Convention:
-    one row for each source and each picture made from it. NaN where a number is not known or no face was found; an
-    empty list where a net was not given.
+    one row for each source photo and each picture made from it. NaN where a number is not known or no face was found;
+    an empty list where a net was not given.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reage.files import replace_file
 from reage.zones import ZONES
 
 Kind = Literal["source", "aged", "zone"]
-"""A photo as it was; the same at a target age; the same with one zone at a score."""
+"""A source photo; its face at a target age; its face with one zone at a requested score."""
 
 _FLOATS = pa.list_(pa.float32())
 _SCORES = pa.list_(pa.float32(), len(ZONES))
@@ -41,20 +41,20 @@ SCHEMA = pa.schema(
         "score": pa.float32(),
         "years": pa.float32(),
         "years_std": pa.float32(),
-        "reader_years": pa.float32(),
+        "second_years": pa.float32(),
         "identity": _FLOATS,
-        "matcher": _FLOATS,
+        "second_identity": _FLOATS,
         "zones": _SCORES,
-        "reader_zones": _SCORES,
+        "second_zones": _SCORES,
         "features": _FLOATS,
         "inception": _FLOATS,
         "backdrop_changed": pa.float32(),
         "background_l1": pa.float32(),
         "background_psnr": pa.float32(),
-        "leak": pa.float32(),
+        "background_share_of_change": pa.float32(),
         "ssim": pa.float32(),
         "psnr": pa.float32(),
-        "changed": pa.float32(),
+        "l1": pa.float32(),
         "seconds": pa.float32(),
         "thumbnail": pa.binary(),
     }
@@ -63,15 +63,17 @@ SCHEMA = pa.schema(
 
     file, person, true_years, sex ("M", "F" or ""), grey: of the source; tone_degrees: individual typology angle of its
         skin, NaN when grey.
-    target: years asked for, NaN unless aged; zone, score: what was asked of a zone, "" and NaN unless a zone's order.
-    years, years_std: what the judging estimator reads; reader_years: what the other one reads.
-    identity: 128 numbers of dlib's net; matcher: those of a second net; both empty without a face.
-    zones: scores of `ZONES` by the judging scorer; reader_zones: by the other one.
-    features: of the judging estimator; inception: of an Inception net.
+    target: years asked for, NaN unless aged.
+    zone, score: zone that was asked for and its requested score, "" and NaN unless the row is of kind "zone".
+    years, years_std: read by the judges' age estimator; second_years: by their second one.
+    identity: 128 numbers of dlib's net; second_identity: those of the second recognizer; both empty without a face.
+    zones: scores of `ZONES` by the judges' zone scorer; second_zones: by their second one.
+    features: of the judges' age estimator; inception: of an Inception net.
     backdrop_changed: share of the pixels of a plain backdrop that changed by more than 4 of 255.
-    background_l1, background_psnr, leak: see `reage.evaluation.metrics.image_similarity`, outside skin and hair.
-    ssim, psnr, changed: of the whole crop beside the source's; changed is the mean absolute difference.
-    seconds: the picture took; thumbnail: JPEG.
+    background_l1, background_psnr, background_share_of_change: see `reage.evaluation.metrics.image_similarity`; the
+        background is all but skin and hair, of a zone request all but the zone.
+    l1, psnr, ssim: of the whole crop beside the source's.
+    seconds: that making the picture took; thumbnail: JPEG.
 """
 
 _TEXT = ("file", "person", "kind", "sex", "zone")
@@ -103,16 +105,16 @@ class Rows:
         return np.array([values or [math.nan] * width for values in lists], np.float64).reshape(len(lists), width)
 
     def pick(self, where: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
-        """The rows of a mask (N,) or of a list of places, which may repeat."""
-        places = np.flatnonzero(where) if np.asarray(where).dtype == bool else np.asarray(where)
-        return Rows(self.table.take(pa.array(places, pa.int64())))
+        """The rows of a mask (N,) or of a list of indices, which may repeat."""
+        indices = np.flatnonzero(where) if np.asarray(where).dtype == bool else np.asarray(where)
+        return Rows(self.table.take(pa.array(indices, pa.int64())))
 
     def of_kind(self, kind: Kind) -> Rows:
-        """The sources, the aged pictures, or those of one zone."""
+        """The rows of the sources, the aged pictures, or the zone requests."""
         return self.pick(self["kind"] == kind)
 
     def at(self, target: float) -> Rows:
-        """The aged pictures at one target."""
+        """The aged pictures at one target age."""
         return self.pick((self["kind"] == "aged") & np.isclose(self["target"], target))
 
     @property
@@ -123,12 +125,12 @@ class Rows:
 
 
 def to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Rows by name -> columns; names that are left out get NaN, "" or an empty list."""
-    empty = {field.name: _nothing(field.type) for field in SCHEMA}
+    """Rows as dictionaries -> a table; names that are left out get NaN, "" or an empty list."""
+    empty = {field.name: _missing_value(field.type) for field in SCHEMA}
     return pa.Table.from_pylist([{**empty, **row} for row in rows], SCHEMA)
 
 
-def _nothing(kind: pa.DataType) -> Any:
+def _missing_value(kind: pa.DataType) -> Any:
     if pa.types.is_fixed_size_list(kind):
         return [math.nan] * kind.list_size
     if pa.types.is_list(kind):
@@ -137,7 +139,7 @@ def _nothing(kind: pa.DataType) -> Any:
 
 
 def write_rows(table: pa.Table, path: Path, key: str = "") -> None:
-    """Writes a Parquet file whole or not at all; `key` says which run it belongs to."""
+    """Writes a Parquet file whole or not at all; `key` names the run it belongs to."""
     with replace_file(path) as unfinished:
         pq.write_table(table.replace_schema_metadata({"reage": key}), unfinished, compression="zstd")
 

@@ -1,4 +1,4 @@
-"""Runs an evaluation over all subjects, on several cores, and goes on where it was stopped."""
+"""Runs an evaluation over all subjects, in several processes, and resumes a run that was stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reage.errors import ReageError
 from reage.evaluation.calibration import measure_identity
 from reage.evaluation.generators import EngineGenerator, PairGenerator, PictureGenerator
 from reage.evaluation.judges import Judges
-from reage.evaluation.reference import IdentityLines
+from reage.evaluation.reference import IdentityReference
 from reage.evaluation.rows import SCHEMA, Rows, read_rows, to_table, write_rows
 from reage.evaluation.subjects import PhotoSubjects, PortraitSubjects, Subjects, pair_photos
 from reage.faces.finder import FaceFinder
@@ -42,19 +42,19 @@ ROWS_FILE = "rows.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What is to be judged.
+    """What is evaluated, on which faces, and by which nets.
 
     Args:
-        engine: name of an engine, or of the program whose pictures are judged.
-        faces: folder of shards, of which only held-out people count, or of photos; with `after`, of photos before.
-        after: folder of pictures another program made of those photos.
+        engine: name of an engine, or of the program whose pictures are evaluated.
+        faces: folder of shards, of which only held-out people are used, or of photos; with `after`, of photos before.
+        after: folder of pictures that another program made of those photos.
         weights: file for the engine; None for the shipped ones.
-        targets: ages asked for, years; of pairs the one age.
-        zone_scores: scores each zone is asked for.
-        num_subjects: so many of the subjects, spread over all; 0 for all.
-        zone_subjects: at least so many subjects get zone orders, spread over all; 0 for none.
-        matcher: ONNX file of a second net for identity.
-        matcher_kind: how that net wants its faces.
+        targets: ages asked for, years; with `after` the one age.
+        zone_scores: scores that each zone is asked for.
+        num_subjects: number of subjects, evenly spaced over all; 0 for all.
+        zone_subjects: at least so many subjects get zone requests, evenly spaced over all; 0 for none.
+        second_recognizer: ONNX file of a second net for identity.
+        second_recognizer_kind: how that net wants its faces.
         inception: TorchScript file of an Inception net.
     """
 
@@ -66,45 +66,20 @@ class EvaluationConfig:
     zone_scores: tuple[float, ...] = ZONE_SCORES
     num_subjects: int = 0
     zone_subjects: int = 24
-    matcher: Path | None = None
-    matcher_kind: Literal["arcface", "adaface"] = "arcface"
+    second_recognizer: Path | None = None
+    second_recognizer_kind: Literal["arcface", "adaface"] = "arcface"
     inception: Path | None = None
 
 
-class Bench:
-    """Everything loaded that it takes to judge one subject after the other."""
-
-    def __init__(self, order: EvaluationConfig) -> None:
-        self.judges = Judges.load(_load_matcher(order), order.inception)
-        self.subjects, self.maker = _load_pairs(order) if order.after else _load_engine(order, self.judges)
-
-    def judge(self, place: int) -> list[dict[str, Any]]:
-        """The rows of one subject; none if no face was found in its photo."""
-        subject = self.subjects[place]
-        return self.judges.judge(subject, self.maker.make(subject, place)) if subject else []
-
-    def key(self, order: EvaluationConfig) -> str:
-        """Names the run: the same subjects, pictures and judges."""
-        story = {
-            "order": asdict(order),
-            "weights": self.maker.weights_hash,
-            "judges": self.judges.names,
-            "num": len(self.subjects),
-            "columns": SCHEMA.names,
-            "version": reage.__version__,
-        }
-        return hashlib.sha256(json.dumps(story, default=str, sort_keys=True).encode()).hexdigest()[:12]
-
-
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class EvaluationRun:
     """A finished run.
 
     Args:
         rows: all that was measured.
-        engine: who made the pictures.
-        weights_hash: of its weights.
-        judges: who judged what.
+        engine: name of what made the pictures.
+        weights_hash: hash of its weights.
+        judges: what is measured -> the net that measured it.
         missed: photos in which no face was found.
     """
 
@@ -115,142 +90,180 @@ class Run:
     missed: list[str] = field(default_factory=list)
 
 
-def _load_matcher(order: EvaluationConfig) -> OnnxRecognizer | None:
-    if not order.matcher:
+class Evaluator:
+    """Judges, subjects and generator, loaded: evaluates one subject after the other.
+
+    Args:
+        config: what is evaluated.
+
+    Raises:
+        ReageError: when there are no subjects, or a net cannot be loaded.
+    """
+
+    def __init__(self, config: EvaluationConfig) -> None:
+        self.config = config
+        self.judges = Judges.load(_load_second_recognizer(config), config.inception)
+        self.subjects, self.generator = _load_pairs(config) if config.after else _load_engine(config, self.judges)
+
+    def evaluate(self, index: int) -> list[dict[str, Any]]:
+        """The rows of the subject at an index; none if no face was found in its photo."""
+        subject = self.subjects[index]
+        return self.judges.judge(subject, self.generator.generate(subject, index)) if subject else []
+
+    @property
+    def key(self) -> str:
+        """12 hexadecimal digits that name the run: equal for the same subjects, pictures and judges."""
+        contents = {
+            "config": asdict(self.config),
+            "weights": self.generator.weights_hash,
+            "judges": self.judges.names,
+            "num_subjects": len(self.subjects),
+            "columns": SCHEMA.names,
+            "version": reage.__version__,
+        }
+        return hashlib.sha256(json.dumps(contents, default=str, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def file_names(self) -> list[str]:
+        """File of each subject."""
+        if isinstance(self.subjects, PhotoSubjects):
+            return [photo.name for photo in self.subjects.photos]
+        return [str(file) for file in self.subjects.portraits.file]
+
+
+def _load_second_recognizer(config: EvaluationConfig) -> OnnxRecognizer | None:
+    if not config.second_recognizer:
         return None
     from reage.measure.recognizers import OnnxRecognizer
 
-    return OnnxRecognizer.load(order.matcher, order.matcher_kind)
+    return OnnxRecognizer.load(config.second_recognizer, config.second_recognizer_kind)
 
 
-def _load_engine(order: EvaluationConfig, judges: Judges) -> tuple[Subjects, PictureGenerator]:
-    engine = load_engine(order.engine, weights=order.weights)
-    subjects: Subjects
-    if has_shards(order.faces):
-        portraits = read_shards(order.faces, split="val")
-        subjects = PortraitSubjects(portraits.pick(_spread(len(portraits), order.num_subjects)), FaceParser.load())
-    else:
-        photos = list_images(order.faces)
-        if not photos:
-            raise ReageError(
-                f"There are no photos and no portraits-*.parquet files in {order.faces}; give one of both."
-            )
-        chosen = [photos[place] for place in _spread(len(photos), order.num_subjects)]
-        subjects = PhotoSubjects(chosen, FaceFinder.load(), dense_landmarks=engine.dense_landmarks)
-    every = max(1, len(subjects) // order.zone_subjects) if order.zone_subjects else 0
-    maker = EngineGenerator(
+def _load_engine(config: EvaluationConfig, judges: Judges) -> tuple[Subjects, PictureGenerator]:
+    engine = load_engine(config.engine, weights=config.weights)
+    subjects = _load_subjects(config, dense_landmarks=engine.dense_landmarks)
+    generator = EngineGenerator(
         engine=engine,
-        reader=judges.reader,
-        scorer=judges.zone_reader,
-        targets=order.targets,
-        zone_scores=order.zone_scores,
-        zone_every=every,
+        age_estimator=judges.second_age_estimator,
+        zone_scorer=judges.second_zone_scorer,
+        targets=config.targets,
+        zone_scores=config.zone_scores,
+        zone_every=max(1, len(subjects) // config.zone_subjects) if config.zone_subjects else 0,
     )
-    return subjects, maker
+    return subjects, generator
 
 
-def _spread(num: int, most: int) -> NDArray[np.int64]:
-    """So many places among `num`, evenly chosen; all of them for 0."""
-    return np.linspace(0, num - 1, min(num, most or num)).astype(np.int64)
+def _load_subjects(config: EvaluationConfig, *, dense_landmarks: bool) -> Subjects:
+    if has_shards(config.faces):
+        portraits = read_shards(config.faces, split="val")
+        rows = _evenly_spaced(len(portraits), config.num_subjects)
+        return PortraitSubjects(portraits.pick(rows), FaceParser.load())
+    photos = list_images(config.faces)
+    if not photos:
+        raise ReageError(f"There are no photos and no portraits-*.parquet files in {config.faces}; give one of both.")
+    chosen = [photos[index] for index in _evenly_spaced(len(photos), config.num_subjects)]
+    return PhotoSubjects(chosen, FaceFinder.load(), dense_landmarks=dense_landmarks)
 
 
-def _load_pairs(order: EvaluationConfig) -> tuple[Subjects, PictureGenerator]:
-    assert order.after is not None
-    pairs = dict(pair_photos(order.faces, order.after))
+def _evenly_spaced(num: int, num_wanted: int) -> NDArray[np.int64]:
+    """At most so many of `num` indices, evenly spaced; all of them for 0."""
+    return np.linspace(0, num - 1, min(num, num_wanted or num)).astype(np.int64)
+
+
+def _load_pairs(config: EvaluationConfig) -> tuple[Subjects, PictureGenerator]:
+    assert config.after is not None
+    pairs = dict(pair_photos(config.faces, config.after))
     finder = FaceFinder.load()
-    (target,) = order.targets
-    maker = PairGenerator(name=order.engine, after=pairs, target=target, finder=finder)
-    return PhotoSubjects(list(pairs), finder, dense_landmarks=False), maker
+    (target,) = config.targets
+    generator = PairGenerator(name=config.engine, after=pairs, target=target, finder=finder)
+    return PhotoSubjects(list(pairs), finder, dense_landmarks=False), generator
 
 
-def second_matcher_lines(order: EvaluationConfig) -> IdentityLines | None:
-    """What the second matcher says of all real people of the shards; None without matcher or shards."""
-    matcher = _load_matcher(order)
-    if not matcher or order.after or not has_shards(order.faces):
+def measure_second_recognizer(config: EvaluationConfig) -> IdentityReference | None:
+    """The second recognizer's reference on all people of the shards; None without that net or without shards."""
+    recognizer = _load_second_recognizer(config)
+    if not recognizer or config.after or not has_shards(config.faces):
         return None
-    portraits = read_shards(order.faces)
-    identities = matcher.embed_crops(portraits.crops, portraits.landmarks)
-    return measure_identity(portraits, identities, matcher.name, distance=False)
+    portraits = read_shards(config.faces)
+    identities = recognizer.embed_crops(portraits.crops, portraits.landmarks)
+    return measure_identity(portraits, identities, recognizer.name, distance=False)
 
 
 class Progress:
-    """Is told how far a run is; this one tells nobody."""
+    """Callbacks of a run; these do nothing."""
 
     def begin(self, done: int, total: int) -> None:
-        """So many of all subjects were judged by an earlier run."""
+        """Called once: so many of all subjects were evaluated by an earlier run."""
 
     def step(self) -> None:
-        """One more was judged."""
+        """Called after each further subject."""
 
 
-def run(order: EvaluationConfig, folder: Path, *, workers: int = 1, progress: Progress | None = None) -> Run:
-    """Judges all subjects; every subject's rows are stored at once, so that a stopped run loses one subject at most.
+def run_evaluation(
+    config: EvaluationConfig, folder: Path, *, workers: int = 1, progress: Progress | None = None
+) -> EvaluationRun:
+    """Evaluates all subjects; every subject's rows are saved at once, so that a stopped run loses one subject at most.
 
     Args:
-        order: what is to be judged.
+        config: what is evaluated.
         folder: for `rows.parquet`, and for the rows of an unfinished run.
         workers: processes, each on one core.
-        progress: is told.
+        progress: callbacks.
 
     Raises:
-        ReageError: when there is nobody to judge, or the order cannot be carried out.
+        ReageError: when there are no subjects, or the config cannot be carried out.
     """
     progress = progress or Progress()
-    bench = Bench(order)
-    key, total = bench.key(order), len(bench.subjects)
+    evaluator = Evaluator(config)
+    key, total = evaluator.key, len(evaluator.subjects)
     unfinished = folder / f"unfinished-{key}"
     unfinished.mkdir(parents=True, exist_ok=True)
-    files = [unfinished / f"{place:06d}.parquet" for place in range(total)]
-    missing = [place for place in range(total) if not files[place].exists()]
+    files = [unfinished / f"{index:06d}.parquet" for index in range(total)]
+    missing = [index for index in range(total) if not files[index].exists()]
     progress.begin(total - len(missing), total)
-    with _workers(order, bench, min(workers, len(missing))) as judged:
-        for place, rows in judged(missing):
-            write_rows(to_table(rows), files[place], key)
+    with _workers(evaluator, min(workers, len(missing))) as evaluate_all:
+        for index, subject_rows in evaluate_all(missing):
+            write_rows(to_table(subject_rows), files[index], key)
             progress.step()
-    found = [read_rows(file) for file in files]
+    by_subject = [read_rows(file) for file in files]
     rows = read_rows(*files)
     if not len(rows):
-        raise ReageError(f"No face was found in any of the {total} photos of {order.faces}; give photos of faces.")
+        raise ReageError(f"No face was found in any of the {total} photos of {config.faces}; give photos of faces.")
     write_rows(rows.table, folder / ROWS_FILE, key)
     for file in files:
         file.unlink()
     unfinished.rmdir()
-    names = _names(bench.subjects)
-    return Run(
+    return EvaluationRun(
         rows=rows,
-        engine=bench.maker.name,
-        weights_hash=bench.maker.weights_hash,
-        judges=bench.judges.names,
-        missed=[name for name, one in zip(names, found, strict=True) if not len(one)],
+        engine=evaluator.generator.name,
+        weights_hash=evaluator.generator.weights_hash,
+        judges=evaluator.judges.names,
+        missed=[name for name, own in zip(evaluator.file_names, by_subject, strict=True) if not len(own)],
     )
 
 
-def _names(subjects: Subjects) -> list[str]:
-    if isinstance(subjects, PhotoSubjects):
-        return [photo.name for photo in subjects.photos]
-    return [str(file) for file in subjects.portraits.file]
+# Processes
 
-
-Judged = Iterator[tuple[int, list[dict[str, Any]]]]
+SubjectRows = Iterator[tuple[int, list[dict[str, Any]]]]
 
 
 @contextmanager
-def _workers(order: EvaluationConfig, bench: Bench, workers: int) -> Iterator[Any]:
-    """A function from places to (place, rows), in any order: here, or in other processes."""
+def _workers(evaluator: Evaluator, workers: int) -> Iterator[Any]:
+    """A function from indices to (index, rows) in any order: in this process, or in others."""
     if workers <= 1:
-        yield lambda places: ((place, bench.judge(place)) for place in places)
+        yield lambda indices: ((index, evaluator.evaluate(index)) for index in indices)
         return
     context = multiprocessing.get_context("spawn")
     os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))  # read by the workers as they start
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(order,)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (evaluator.config,)) as pool:
 
-        def judged(places: Sequence[int]) -> Judged:
-            waiting = {pool.submit(_judge, place): place for place in places}
-            for one in as_completed(waiting):
-                yield waiting[one], one.result()
+        def evaluate_all(indices: Sequence[int]) -> SubjectRows:
+            waiting = {pool.submit(_evaluate_in_worker, index): index for index in indices}
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
 
         try:
-            yield judged
+            yield evaluate_all
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -258,16 +271,16 @@ def _workers(order: EvaluationConfig, bench: Bench, workers: int) -> Iterator[An
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 """Processes that each start a thread for every core are several times slower than those that start one."""
 
-_bench: Bench
-"""Of a worker process."""
+_evaluator: Evaluator
+"""Set in a worker process only."""
 
 
-def _start(order: EvaluationConfig) -> None:
-    global _bench
+def _start_worker(config: EvaluationConfig) -> None:
+    global _evaluator
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process stops the others
     torch.set_num_threads(1)
-    _bench = Bench(order)
+    _evaluator = Evaluator(config)
 
 
-def _judge(place: int) -> list[dict[str, Any]]:
-    return _bench.judge(place)
+def _evaluate_in_worker(index: int) -> list[dict[str, Any]]:
+    return _evaluator.evaluate(index)

@@ -1,4 +1,4 @@
-"""Whom an engine is judged on: portraits of known age, photos of a folder, or pictures another program has made."""
+"""The subjects of an evaluation: portraits of known age, or photos of a folder."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Subject:
     Args:
         file: its name.
         person: id; all photos of a person share it.
-        face: the largest one in it, its crop being all of the photo that counts.
+        face: the largest one in it, in the frame of its own crop.
         age_years: true age, NaN if unknown.
         sex: "M", "F" or "" if unknown.
-        photo: where it was read from; None for a portrait of a shard.
-        in_photo: the face in that photo's own frame.
+        photo: file it was read from; None for a portrait of a shard.
+        face_in_photo: the face with its geometry in that photo; None for a portrait of a shard.
     """
 
     file: str
@@ -38,7 +38,7 @@ class Subject:
     age_years: float = math.nan
     sex: str = ""
     photo: Path | None = None
-    in_photo: Face | None = None
+    face_in_photo: Face | None = None
 
     @property
     def points(self) -> Plane:
@@ -52,7 +52,7 @@ class Subject:
 
 
 class PortraitSubjects:
-    """The people of shards; give those of the held-out split, from whom no recipe has learned."""
+    """The portraits of shards; give those of the held-out split, from whom no recipe has learned."""
 
     def __init__(self, portraits: Portraits, parser: FaceParser) -> None:
         self.portraits = portraits
@@ -61,15 +61,15 @@ class PortraitSubjects:
     def __len__(self) -> int:
         return len(self.portraits)
 
-    def __getitem__(self, place: int) -> Subject:
-        """One of them."""
+    def __getitem__(self, index: int) -> Subject:
+        """The subject at an index."""
         known = self.portraits
         return Subject(
-            file=str(known.file[place]),
-            person=str(known.person[place]),
-            face=portrait_to_face(known, place, self._parser),
-            age_years=float(known.age_years[place]),
-            sex=str(known.sex[place]),
+            file=str(known.file[index]),
+            person=str(known.person[index]),
+            face=portrait_to_face(known, index, self._parser),
+            age_years=float(known.age_years[index]),
+            sex=str(known.sex[index]),
         )
 
 
@@ -77,19 +77,19 @@ class PhotoSubjects:
     """The largest face of each photo of a folder; nothing else is known of the people."""
 
     def __init__(self, photos: Sequence[Path], finder: FaceFinder, *, dense_landmarks: bool) -> None:
-        self.photos, self._finder, self._dense = list(photos), finder, dense_landmarks
+        self.photos, self._finder, self._dense_landmarks = list(photos), finder, dense_landmarks
 
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, place: int) -> Subject | None:
-        """One of them; None when no face was found."""
-        photo = self.photos[place]
-        faces = self._finder.find(load_image(photo).pixels, dense_landmarks=self._dense)
+    def __getitem__(self, index: int) -> Subject | None:
+        """The subject at an index; None when no face was found in its photo."""
+        photo = self.photos[index]
+        faces = self._finder.find(load_image(photo).pixels, dense_landmarks=self._dense_landmarks)
         if not faces:
             return None
         return Subject(
-            file=photo.name, person=photo.stem, face=faces[0].in_crop_frame(), photo=photo, in_photo=faces[0]
+            file=photo.name, person=photo.stem, face=faces[0].in_crop_frame(), photo=photo, face_in_photo=faces[0]
         )
 
 
@@ -97,17 +97,17 @@ Subjects = PortraitSubjects | PhotoSubjects
 
 
 def pair_photos(before: Path, after: Path) -> list[tuple[Path, Path]]:
-    """Photos of two folders that share a name but for its ending.
+    """Photos of two folders that share a name, file endings aside.
 
     Raises:
-        ReageError: when a folder has no photos, names do not match, or one picture lies in both folders.
+        ReageError: when a folder has no photos, names do not match, or both folders hold the same picture.
     """
     first, second = _by_stem(before), _by_stem(after)
-    alone = [before / stem for stem in first if stem not in second] + [after / s for s in second if s not in first]
-    if alone:
+    unpaired = [before / stem for stem in first if stem not in second] + [after / s for s in second if s not in first]
+    if unpaired:
         raise ReageError(
-            f"{alone[0]}.* has no partner in the other folder ({len(alone)} such in all); both folders must hold the "
-            "same names, endings aside."
+            f"{unpaired[0]}.* has no partner in the other folder ({len(unpaired)} such in all); both folders must hold "
+            "the same names, endings aside."
         )
     if not first:
         raise ReageError(f"There are no pictures in {before}; give a folder of photos.")

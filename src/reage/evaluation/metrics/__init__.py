@@ -1,1 +1,1 @@
-"""One function for each published metric."""
+"""One function for each published metric, on plain arrays."""

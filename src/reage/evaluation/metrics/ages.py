@@ -1,4 +1,4 @@
-"""Whether aged faces look as old as was asked, judged by an estimator with its own errors.
+"""Whether aged faces look as old as was asked, read by an age estimator that has errors of its own.
 
 Convention:
     ages, readings and biases in years. A reading is an estimator's expected age of a face. A result is NaN where
@@ -14,33 +14,33 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.floating]
 
-NEAR_YEARS = 5.0
-"""Real faces so near in age tell the estimator's bias at an age."""
+BIAS_WINDOW_YEARS = 5.0
+"""The bias at an age is measured on real faces up to so many years from it."""
 
 
-def estimator_bias(readings: Values, ages: Values, at_years: Values, near_years: float = NEAR_YEARS) -> Values:
-    """How much too old an estimator reads people of given ages.
+def estimator_bias(readings: Values, ages: Values, at_years: Values, window_years: float = BIAS_WINDOW_YEARS) -> Values:
+    """By how much an estimator reads people of given ages too old.
 
     Args:
         readings: (N,) of real faces.
         ages: (N,) their true ages.
         at_years: (T,) ages at which the bias is wanted.
-        near_years: a face counts up to so far from such an age.
+        window_years: a face counts when its age is at most so far from such an age.
 
     Returns:
-        (T,) mean of reading less true age; NaN where no real face is near.
+        (T,) mean of reading minus true age; NaN where no real face is in the window.
     """
     ages, errors = np.asarray(ages), np.asarray(readings) - np.asarray(ages)
-    near = np.abs(ages - np.asarray(at_years, np.float64)[:, None]) <= near_years
+    near = np.abs(ages - np.asarray(at_years, np.float64)[:, None]) <= window_years
     return np.array([errors[row].mean() if row.any() else math.nan for row in near])
 
 
 def age_errors(readings: Values, targets: Values, bias: Values | float = 0.0) -> Values:
-    """How far each aged face's reading is from its target: their mean is the age MAE.
+    """Absolute error of each aged face: |reading - bias - target|, whose mean is the age MAE.
 
     Args:
         readings: (N,) of aged faces.
-        targets: (N,) ages asked for; for a group the mean age of its real faces.
+        targets: (N,) ages asked for.
         bias: (N,) or one number: what the estimator reads too much at those ages, see `estimator_bias`; 0 leaves the
             errors raw.
 
@@ -50,7 +50,7 @@ def age_errors(readings: Values, targets: Values, bias: Values | float = 0.0) ->
     return np.abs(np.asarray(readings) - bias - targets)
 
 
-def share_within(errors: Values, years: float = 5.0) -> float:
-    """CS5: share in [0, 1] of errors (N,) of either sign that are at most so large; NaN without errors."""
+def cumulative_score(errors: Values, years: float = 5.0) -> float:
+    """CS_k: share in [0, 1] of errors (N,), of either sign, that are at most k years; NaN without errors."""
     errors = np.abs(errors)
     return float((errors <= years).mean()) if len(errors) and not np.isnan(errors).any() else math.nan

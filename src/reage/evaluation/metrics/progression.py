@@ -1,8 +1,8 @@
 """Whether a face grows older step by step, evenly, and at what cost in identity.
 
 Convention:
-    a progression is a row: readings (N, K) of N faces at K >= 2 rising levels. What is told for each face is meant to
-    be averaged with `numpy.mean` and given an interval by `metrics.bootstrap_interval`.
+    a progression is a row: readings (N, K) of N faces at K >= 2 rising levels. Results (N,) are meant to be averaged
+    with `numpy.mean` and given an interval by `statistics.bootstrap_interval`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.evaluation.metrics.statistics import Values, steps_up
+from reage.evaluation.metrics.statistics import Values, is_rising
 
 TOLERANCE_YEARS, TOLERANCE_SCORE = 1.0, 0.02
-"""A fall that is no fall: of a reading in years, and of a zone's score."""
+"""A reading in years, or a zone's score, that falls by no more does not count as falling."""
 
 
 def rising_steps(readings: Values, tolerance: float) -> Values:
@@ -22,18 +22,18 @@ def rising_steps(readings: Values, tolerance: float) -> Values:
 
 
 def rising_faces(readings: Values, tolerance: float) -> NDArray[np.bool_]:
-    """(N,) whether all steps of a face rise so."""
-    return np.array([steps_up(row, tolerance) for row in readings], bool)
+    """(N,) whether no step of a face falls by more than the tolerance."""
+    return np.array([is_rising(row, tolerance) for row in readings], bool)
 
 
-def unevenness(steps: Values) -> Values:
-    """How much the largest step of each face stands out: 1 for even steps, K for a single jump among K; 2 is fair.
+def largest_step_ratio(steps: Values) -> Values:
+    """Largest step of each face divided by its mean step: 1 for even steps, K for one jump among K; up to 2 is fair.
 
     Args:
         steps: (N, K) distances of neighbouring pictures, such as LPIPS, 0 or more.
 
     Returns:
-        (N,) largest by mean step; 1 where nothing changes.
+        (N,) ratios; 1 where nothing changes.
     """
     steps = np.asarray(steps, np.float64)
     mean = steps.mean(1)
@@ -41,7 +41,7 @@ def unevenness(steps: Values) -> Values:
 
 
 def slopes(levels: Values, scores: Values) -> Values:
-    """How fast each face's score changes with the level: of identity, its decay.
+    """How fast each face's score changes with the level; with identity scores, the identity decay.
 
     Args:
         levels: (K,) not all equal, such as target ages.

@@ -1,10 +1,10 @@
-"""How much of the person is left: genuine and impostor scores, thresholds and error rates.
+"""Face verification: genuine and impostor scores, thresholds and error rates.
 
 Convention:
     a score is higher the more two faces are alike, such as a cosine; for a distance pass its negative. Two faces match
     if their score reaches the threshold. A score is NaN where a face was not found: never a match, and no impostor.
-    Rates are shares in [0, 1]. A result is NaN where too few scores are given to know it: not resolvable, so print no
-    number. Scores are compared in float64.
+    Rates are shares in [0, 1]. A result is NaN, not resolvable, where too few scores are given to know it. Scores are
+    compared in float64.
     Terms as in ISO/IEC 19795-1: FMR, FNMR.
 """
 
@@ -25,7 +25,7 @@ IMPOSTORS_PER_FALSE_MATCH = 10
 
 @dataclass(frozen=True, kw_only=True)
 class GroupThreshold:
-    """From which score on two faces match, in one group.
+    """The smallest score at which two faces match, in one group.
 
     Args:
         score: NaN when not resolvable.
@@ -39,24 +39,24 @@ class GroupThreshold:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Scores, or distances, in five numbers; NaN without any.
+class ScoreSummary:
+    """Mean and quantiles of scores or distances; NaN without any.
 
     Args:
         num: how many there are.
-        num_missing: how many more are NaN; they are left out of the others.
-        mean: their mean, which for cosines is CSIM.
-        low: 5 % quantile.
+        num_missing: how many more are NaN; they are left out of the other numbers.
+        mean: of cosines, this is CSIM.
+        quantile_05: 5 % quantile.
         median: 50 % quantile.
-        high: 95 % quantile.
+        quantile_95: 95 % quantile.
     """
 
     num: int
     num_missing: int
     mean: float
-    low: float
+    quantile_05: float
     median: float
-    high: float
+    quantile_95: float
 
 
 # Thresholds
@@ -71,7 +71,7 @@ def impostors_needed(false_match_rate: float) -> int:
 def threshold_at(impostors: Values, false_match_rate: float) -> float:
     """The smallest threshold at which at most that share of the impostor scores (K,) match.
 
-    It lies just above an impostor's score, so tied impostors all stay out. NaN with fewer than `impostors_needed`.
+    It lies just above an impostor's score, so tied impostors are all rejected. NaN with fewer than `impostors_needed`.
     """
     scores = _found(impostors)
     if len(scores) < impostors_needed(false_match_rate):
@@ -86,7 +86,7 @@ def group_thresholds(impostors: Mapping[str, Values], false_match_rate: float) -
 
     Args:
         impostors: group -> scores (K,) of pairs of two real people whose ages differ as an aged face's and its source's
-            do, groups in the order of their ages. Where they are too few, the groups on either side are pooled, one
+            do, groups in the order of their ages. A group with too few is pooled with the groups on either side, one
             step further at a time.
         false_match_rate: wanted in each group, in (0, 1).
     """
@@ -94,9 +94,9 @@ def group_thresholds(impostors: Mapping[str, Values], false_match_rate: float) -
     names = list(impostors)
     found = {name: _found(scores) for name, scores in impostors.items()}
     thresholds = {}
-    for place, name in enumerate(names):
-        for reach in range(len(names)):
-            pooled = tuple(names[max(place - reach, 0) : place + reach + 1])
+    for index, name in enumerate(names):
+        for steps in range(len(names)):
+            pooled = tuple(names[max(index - steps, 0) : index + steps + 1])
             scores = np.concatenate([found[one] for one in pooled])
             if len(scores) >= needed:
                 break
@@ -121,17 +121,17 @@ def non_match_rate(genuine: Values, threshold: float) -> float:
 # Summaries
 
 
-def spread_of(scores: Values) -> Spread:
+def summarise_scores(scores: Values) -> ScoreSummary:
     """Mean and quantiles of scores or distances (N,), interpolated linearly."""
     found = _found(scores)
     low, median, high = np.quantile(found, [0.05, 0.5, 0.95]) if len(found) else (math.nan,) * 3
-    return Spread(
+    return ScoreSummary(
         num=len(found),
         num_missing=len(scores) - len(found),
         mean=float(found.mean()) if len(found) else math.nan,
-        low=float(low),
+        quantile_05=float(low),
         median=float(median),
-        high=float(high),
+        quantile_95=float(high),
     )
 
 

@@ -1,1 +1,1 @@
-"""From rows to tables, plots and pages."""
+"""Turns the rows of a run into tables, plots and a page."""

@@ -1,4 +1,4 @@
-"""Sources and the pictures made of them as arrays, groups of people, and figures with intervals by person.
+"""The rows of a run as arrays over sources and targets, groups of people, and figures with intervals by person.
 
 Convention:
     N sources in the order of the rows, T targets rising; NaN where a picture is missing or no face was found in it.
@@ -22,14 +22,14 @@ Values = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 Names = NDArray[np.str_]
 
-LEAST_PEOPLE = 5
-"""A figure is told from so many people."""
+MIN_PEOPLE = 5
+"""A figure of fewer people is not resolvable."""
 COMPARED_YEARS = (35.0, 60.0)
 """Colour portraits of such people have a group of their own: old enough to rejuvenate, young enough to age."""
 
 
 @dataclass(frozen=True)
-class Faces:
+class MeasuredFaces:
     """What was measured on whole faces.
 
     Args:
@@ -40,7 +40,7 @@ class Faces:
 
     @cached_property
     def sources(self) -> Rows:
-        """The photos as they were (N,)."""
+        """Rows of the source photos (N,)."""
         return self.rows.of_kind("source")
 
     @cached_property
@@ -48,41 +48,45 @@ class Faces:
         """(T,) ages that were asked for."""
         return self.rows.targets
 
+    @cached_property
+    def aged_rows(self) -> dict[float, Rows]:
+        """Target -> rows of the aged pictures."""
+        return {target: self.rows.at(target) for target in self.targets}
+
     @property
     def people(self) -> Names:
         """(N,) ids."""
         return self.sources["person"]
 
-    def of(self, column: str) -> Values:
+    def aged(self, column: str) -> Values:
         """(N, T) a column of the aged pictures."""
-        return self.compared(column, lambda source, aged: aged)
+        return self.compare(column, lambda source, aged: aged)
 
-    def compared(self, column: str, measure: Callable[[Values, Values], Values]) -> Values:
+    def compare(self, column: str, measure: Callable[[Values, Values], Values]) -> Values:
         """(N, T) a comparison of a column of the sources with that of the aged pictures, (K, ...) both -> (K,)."""
-        found = np.full((len(self.sources), len(self.targets)), math.nan)
-        for j, target in enumerate(self.targets):
-            aged = self.rows.at(target)
-            own = self.places_of(aged)
-            found[own, j] = measure(self.sources[column][own], aged[column])
-        return found
+        compared = np.full((len(self.sources), len(self.targets)), math.nan)
+        for j, aged in enumerate(self.aged_rows.values()):
+            sources = self.source_indices(aged)
+            compared[sources, j] = measure(self.sources[column][sources], aged[column])
+        return compared
 
-    def places_of(self, made: Rows) -> list[int]:
-        """The place of the source of each picture."""
-        place = {file: i for i, file in enumerate(self.sources["file"].tolist())}
-        return [place[file] for file in made["file"].tolist()]
+    def source_indices(self, pictures: Rows) -> list[int]:
+        """Index of the source of each picture."""
+        indices = {file: index for index, file in enumerate(self.sources["file"].tolist())}
+        return [indices[file] for file in pictures["file"].tolist()]
 
     @cached_property
     def distances(self) -> Values:
         """(N, T) identity distances to the source."""
-        return self.compared("identity", lambda source, aged: np.linalg.norm(source - aged, axis=1))
+        return self.compare("identity", lambda source, aged: np.linalg.norm(source - aged, axis=1))
 
     def cosines(self, column: str = "identity") -> Values:
         """(N, T) cosines of identities with the source's."""
-        return self.compared(column, cosine)
+        return self.compare(column, cosine)
 
     @cached_property
     def groups(self) -> dict[str, Mask]:
-        """Name -> which sources belong to it, everybody first; empty groups are left out."""
+        """Name -> which sources belong to it, all of them first; empty groups are left out."""
         sources = self.sources
         grey, years, sex = sources["grey"].astype(bool), sources["true_years"], sources["sex"]
         low, high = COMPARED_YEARS
@@ -102,7 +106,7 @@ class Faces:
 
 
 def cosine(first: Values, second: Values) -> Values:
-    """(K, D), (K, D) -> (K,)."""
+    """Cosines of the rows of (K, D) and (K, D) -> (K,)."""
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return np.asarray((first * second).sum(1) / lengths)
 
@@ -110,11 +114,18 @@ def cosine(first: Values, second: Values) -> Values:
 def figure(
     values: Values, people: Names, statistic: Callable[[Values], float] | None = None, style: str = ".2f"
 ) -> Figure:
-    """A statistic of values (N,) with its interval by person; NaN values are left out, too few make it unknown."""
+    """A statistic of values (N,) with its 95 % interval by person.
+
+    Args:
+        values: NaN ones are left out; those of fewer than `MIN_PEOPLE` people give an unknown figure.
+        people: (N,) ids.
+        statistic: of (K,) values; the mean by default.
+        style: for `format`.
+    """
     statistic = statistic or mean
     known = ~np.isnan(values)
     values, people = values[known], people[known]
-    if len(set(people.tolist())) < LEAST_PEOPLE:
+    if len(set(people.tolist())) < MIN_PEOPLE:
         return Figure(value=math.nan, num=len(values), style=style)
     if np.isinf(values).any():
         return Figure(value=float(statistic(values)), num=len(values), style=style)
@@ -123,10 +134,10 @@ def figure(
 
 
 def mean(values: Values) -> float:
-    """Of (N,)."""
+    """Mean of (N,)."""
     return float(np.mean(values))
 
 
 def median(values: Values) -> float:
-    """Of (N,)."""
+    """Median of (N,)."""
     return float(np.median(values))

@@ -1,8 +1,8 @@
-"""What was measured as pictures: SVG text that follows the colours of the page around it.
+"""Plots of a run as SVG text that follows the colours of the page around it.
 
 Convention:
-    blue is the engine, orange the second estimator, everything else that is drawn as a line or a band beside them real
-    people. The same rows give the same bytes.
+    blue is the engine, orange the second age estimator; every other line or band shows real people. The same rows give
+    the same bytes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reage.evaluation.reference import IdentityLines, Reference, Threshold
-from reage.evaluation.report.measured_faces import Faces, Values
+from reage.evaluation.reference import IdentityReference, Reference, Threshold
+from reage.evaluation.report.measured_faces import MeasuredFaces, Values
 from reage.evaluation.report.summary import OLDER, YOUNGER, nearest
 from reage.zones import ZONE_TABLE, ZONES
 
@@ -34,10 +34,10 @@ COLOURS = {
     "orange": "#d55e00",
     "pink": "#cc79a7",
 }
-"""Of Okabe and Ito, who chose them for colour-blind people; a page may set --sky, --blue, ... to others."""
+"""The palette of Okabe and Ito for colour-blind people; a page may set --sky, --blue, ... to others."""
 TARGET_COLOURS = tuple(COLOURS)[:5]
 """Young targets first."""
-MOST_POINTS = 600
+MAX_POINTS = 600
 
 _INK, _GREY = "#010203", "#808080"
 _SMALL, _BROAD, _WIDE = (4.7, 4.1), (9.6, 4.3), (9.6, 5.0)
@@ -76,18 +76,17 @@ _EDITS = {
     **{colour: f"var(--{name}, {colour})" for name, colour in COLOURS.items()},
 }
 """Pattern -> replacement."""
-_SKIN_ZONES = {zone.name: zone.members for zone in ZONE_TABLE}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """One picture of a report.
+    """One plot of a report.
 
     Args:
         title: what it shows.
         note: how to read it, one paragraph.
-        svg: text of an SVG element, to be set into a page as it is.
-        wide: as wide as the page.
+        svg: text of an SVG element, to be put into a page as it is.
+        wide: it needs the whole width of the page.
     """
 
     title: str
@@ -96,16 +95,16 @@ class Plot:
     wide: bool = False
 
 
-def draw_plots(faces: Faces, reference: Reference) -> list[Plot]:
-    """All plots of a report, those for which there is nothing left out."""
-    if not faces.targets or np.isnan(faces.of("years")).all():
+def draw_plots(faces: MeasuredFaces, reference: Reference) -> list[Plot]:
+    """All plots of a report; those without contents are left out."""
+    if not faces.targets or np.isnan(faces.aged("years")).all():
         return []
     plots = [
         age_plot(faces, reference),
         identity_plot(faces, reference),
         cost_plot(faces, reference),
-        zones_plot(faces),
-        orders_plot(faces),
+        zone_score_plot(faces),
+        zone_request_plot(faces),
     ]
     return [plot for plot in plots if plot]
 
@@ -113,16 +112,16 @@ def draw_plots(faces: Faces, reference: Reference) -> list[Plot]:
 # Whole faces
 
 
-def age_plot(faces: Faces, reference: Reference) -> Plot:
-    """What both estimators read at each target, beside real faces of that age."""
-    targets, years, second = np.array(faces.targets), faces.of("years"), faces.of("reader_years")
+def age_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
+    """Ages that both estimators read at each target, beside real faces of that age."""
+    targets, years, second = np.array(faces.targets), faces.aged("years"), faces.aged("second_years")
     real = targets + reference.ages.bias_at(targets)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         ends = np.array([targets.min(), targets.max()])
         axes.plot(ends, ends, color=_INK, lw=0.8, label="as asked")
-        _trend(axes, targets, years, np.nanmean, COLOURS["blue"], "judging estimator, mean")
+        _trend(axes, targets, years, np.nanmean, COLOURS["blue"], "age estimator, mean")
         axes.plot(
             targets,
             _over(np.nanmean, second),
@@ -131,34 +130,34 @@ def age_plot(faces: Faces, reference: Reference) -> Plot:
             marker=".",
             label="second estimator, mean",
         )
-        axes.plot(targets, real, color=_GREY, ls="--", marker="s", ms=3, label="real faces of that age, judge's mean")
+        axes.plot(targets, real, color=_GREY, ls="--", marker="s", ms=3, label="real faces of that age, mean")
         axes.set(xlabel="age asked for, years", ylabel="age read, years")
         _legend(figure, axes)
 
     return Plot(
-        title="Age that is read in the pictures",
+        title="Age read in the pictures",
         note=(
-            "The band holds 90 % of the faces. An estimator errs on real faces too: what it reads on real people of an "
-            "age is dashed, where that is known, and a picture is as old as asked when it lies on that line."
+            "The band holds 90 % of the faces. An estimator errs on real faces too: the dashed line is what it reads "
+            "on real people of an age, where that is known, and a picture on that line looks as old as was asked."
         ),
         svg=_draw(draw, _SMALL),
     )
 
 
-def identity_plot(faces: Faces, reference: Reference) -> Plot:
-    """How far pictures are from their photo at each target, between one person and two."""
-    targets, lines = np.array(faces.targets), reference.identity
+def identity_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
+    """Identity distance of pictures to their photo at each target, beside real pairs of one person and of two."""
+    targets, identity = np.array(faces.targets), reference.identity
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        genuine = lines.genuine
+        genuine = identity.genuine
         if not math.isnan(genuine.median):
-            axes.axhspan(-genuine.high, -genuine.low, color=COLOURS["green"], alpha=0.15, lw=0)
-            name = f"one person, {lines.genuine_years:.0f} real years apart"
+            axes.axhspan(-genuine.quantile_95, -genuine.quantile_05, color=COLOURS["green"], alpha=0.15, lw=0)
+            name = f"one person, {identity.genuine_years:.0f} real years apart"
             axes.axhline(-genuine.median, color=COLOURS["green"], lw=1.2, label=name)
-        if not math.isnan(lines.impostors.median):
-            axes.axhline(-lines.impostors.median, color=COLOURS["pink"], lw=1.6, label="two people")
-        _borders(axes, lines.thresholds)
+        if not math.isnan(identity.impostors.median):
+            axes.axhline(-identity.impostors.median, color=COLOURS["pink"], lw=1.6, label="two people")
+        _draw_thresholds(axes, identity.thresholds)
         _trend(axes, targets, faces.distances, np.nanmedian, COLOURS["blue"], "photo and picture, median")
         axes.set(xlabel="age asked for, years", ylabel="identity distance", ylim=(0, None))
         axes.margins(y=0.08)
@@ -167,19 +166,19 @@ def identity_plot(faces: Faces, reference: Reference) -> Plot:
     return Plot(
         title="Identity distance between photo and picture",
         note=(
-            "Bands hold 90 % of the faces, or of the real pairs. Below a border a matcher takes both for one person, "
-            "as it does one in 1,000 pairs of strangers at FMR 0.10 %, one in 10,000 at 0.01 %."
+            "Bands hold 90 % of the faces, or of the real pairs. Below a threshold a face recognizer takes both "
+            "for one person, as it does one in 1,000 pairs of strangers at FMR 0.10 %, one in 10,000 at 0.01 %."
         ),
         svg=_draw(draw, _SMALL),
     )
 
 
-def cost_plot(faces: Faces, reference: Reference) -> Plot:
-    """Identity distance against the years that were gained for it."""
-    gained, distances = faces.of("years") - faces.sources["years"][:, None], faces.distances
+def cost_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
+    """Identity distance against the years gained."""
+    gained, distances = faces.aged("years") - faces.sources["years"][:, None], faces.distances
     shown = shown_targets(faces.targets)
-    rows = spread(len(gained), MOST_POINTS // len(shown))
-    lines = reference.identity
+    rows = evenly_spaced(len(gained), MAX_POINTS // len(shown))
+    identity = reference.identity
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -187,16 +186,20 @@ def cost_plot(faces: Faces, reference: Reference) -> Plot:
             at = faces.targets.index(target)
             points = gained[rows, at], distances[rows, at]
             axes.plot(*points, mark, color=colour, ms=3.5, alpha=0.7, mew=0, label=f"{target:g} asked for")
-        if not math.isnan(lines.genuine.median):
-            _real_pairs(axes, lines)
-        _borders(axes, lines.thresholds[:1])
-        axes.set(xlabel="years gained (age read in picture less in photo)", ylabel="identity distance", ylim=(0, None))
+        if not math.isnan(identity.genuine.median):
+            _draw_real_pairs(axes, identity)
+        _draw_thresholds(axes, identity.thresholds[:1])
+        axes.set(
+            xlabel="years gained (age read in the picture minus age read in the photo)",
+            ylabel="identity distance",
+            ylim=(0, None),
+        )
         _legend(figure, axes, 4)
 
     return Plot(
         title="Identity distance against years gained",
         note=(
-            "One point is one picture; low and far from zero years is good. Little distance at no years gained only "
+            "One point is one picture; low and far from zero years is good. A small distance at no years gained only "
             "says that little was changed. The bars hold 90 % of real pairs of photos."
         ),
         svg=_draw(draw, _BROAD),
@@ -204,60 +207,61 @@ def cost_plot(faces: Faces, reference: Reference) -> Plot:
     )
 
 
-def _borders(axes: Axes, thresholds: Sequence[Threshold]) -> None:
-    for style, line in zip(("--", ":"), thresholds, strict=False):
-        if not math.isnan(line.score):
-            axes.axhline(-line.score, color=_GREY, ls=style, label=f"border at FMR {line.false_match_rate:.2%}")
+def _draw_thresholds(axes: Axes, thresholds: Sequence[Threshold]) -> None:
+    for style, threshold in zip(("--", ":"), thresholds, strict=False):
+        if not math.isnan(threshold.score):
+            name = f"threshold at FMR {threshold.false_match_rate:.2%}"
+            axes.axhline(-threshold.score, color=_GREY, ls=style, label=name)
 
 
-def _real_pairs(axes: Axes, lines: IdentityLines) -> None:
+def _draw_real_pairs(axes: Axes, identity: IdentityReference) -> None:
     """One person so many years older, and so many younger."""
-    years, pairs = lines.genuine_years, lines.genuine
-    reach = [[pairs.high - pairs.median] * 2, [pairs.median - pairs.low] * 2]
+    years, pairs = identity.genuine_years, identity.genuine
+    error = [[pairs.quantile_95 - pairs.median] * 2, [pairs.median - pairs.quantile_05] * 2]
     name = f"real pairs {years:.0f} years apart"
-    axes.errorbar([-years, years], [-pairs.median] * 2, reach, fmt="_", color=_INK, capsize=4, label=name)
+    axes.errorbar([-years, years], [-pairs.median] * 2, error, fmt="_", color=_INK, capsize=4, label=name)
 
 
-def shown_targets(targets: Sequence[float], most: int = len(TARGET_COLOURS)) -> list[float]:
-    """The headline's targets, the ends, and those that are farthest from these, rising; `most` is 4 or more."""
-    if len(targets) <= most:
+def shown_targets(targets: Sequence[float], max_num: int = len(TARGET_COLOURS)) -> list[float]:
+    """The summary's targets, the ends, and those that are farthest from these, rising; `max_num` is 4 or more."""
+    if len(targets) <= max_num:
         return list(targets)
     chosen = {targets[0], targets[-1], nearest(targets, YOUNGER), nearest(targets, OLDER)}
-    while len(chosen) < most:
-        chosen.add(max(targets, key=lambda target: min(abs(target - one) for one in chosen)))
+    while len(chosen) < max_num:
+        chosen.add(max(targets, key=lambda target: min(abs(target - other) for other in chosen)))
     return sorted(chosen)
 
 
 def target_colours(num: int) -> list[str]:
-    """Colours of so many targets, as far from each other as there are."""
+    """Colours of so many targets, as far from each other as possible."""
     return [
-        COLOURS[TARGET_COLOURS[place]] for place in np.linspace(0, len(TARGET_COLOURS) - 1, num).round().astype(int)
+        COLOURS[TARGET_COLOURS[index]] for index in np.linspace(0, len(TARGET_COLOURS) - 1, num).round().astype(int)
     ]
 
 
-def spread(num: int, most: int) -> list[int]:
-    """At most so many places of a list, spread evenly, the first and the last among them."""
-    return sorted(set(np.linspace(0, num - 1, min(num, most)).round().astype(int).tolist()))
+def evenly_spaced(num: int, max_num: int) -> list[int]:
+    """At most so many indices of a list, evenly spaced, the first and the last among them."""
+    return sorted(set(np.linspace(0, num - 1, min(num, max_num)).round().astype(int).tolist()))
 
 
 # Zones
 
 
-def zones_plot(faces: Faces) -> Plot | None:
+def zone_score_plot(faces: MeasuredFaces) -> Plot | None:
     """Scores of every zone at each target, sides averaged; None when no zone was scored."""
     targets, before = np.array(faces.targets), faces.sources["zones"]
-    at = [faces.rows.at(target)["zones"] for target in faces.targets]
-    if all(np.isnan(scores).all() for scores in at):
+    after = [faces.aged_rows[target]["zones"] for target in faces.targets]
+    if all(np.isnan(scores).all() for scores in after):
         return None
 
-    def draw_zone(axes: Axes, places: list[int]) -> None:
-        scores = [_over(np.nanmean, one[:, places].T) for one in at]
+    def draw_zone(axes: Axes, indices: list[int]) -> None:
+        scores = [_over(np.nanmean, own[:, indices].T) for own in after]
         _trend(axes, targets, _columns(scores), np.nanmean, COLOURS["blue"], "pictures, mean")
-        photos = float(_over(np.nanmean, before[:, places].reshape(-1, 1))[0])
+        photos = float(_over(np.nanmean, before[:, indices].reshape(-1, 1))[0])
         axes.axhline(photos, color=_GREY, ls="--", label="photos, mean")
 
     return Plot(
-        title="Signs of age in each zone",
+        title="Scores of each zone",
         note=(
             "Score of a zone: the share of people whose zone looks younger, so 0 is the smoothest and 1 the most "
             "marked; left and right are averaged, and the band holds 90 % of the faces."
@@ -267,41 +271,41 @@ def zones_plot(faces: Faces) -> Plot | None:
     )
 
 
-def orders_plot(faces: Faces) -> Plot | None:
-    """What was measured of a zone against what was asked of it; None without such orders."""
-    orders = faces.rows.of_kind("zone")
-    if not len(orders) or np.isnan(orders["zones"]).all():
+def zone_request_plot(faces: MeasuredFaces) -> Plot | None:
+    """Measured against requested scores of every zone; None without zone requests."""
+    requests = faces.rows.of_kind("zone")
+    if not len(requests) or np.isnan(requests["zones"]).all():
         return None
-    wanted = np.unique(orders["score"])
-    own = np.array([ZONES.index(zone) for zone in orders["zone"].tolist()])
-    measured = orders["zones"][np.arange(len(orders)), own]
+    requested = np.unique(requests["score"])
+    zone = np.array([ZONES.index(name) for name in requests["zone"].tolist()])
+    measured = requests["zones"][np.arange(len(requests)), zone]
 
-    def draw_zone(axes: Axes, places: list[int]) -> None:
+    def draw_zone(axes: Axes, indices: list[int]) -> None:
         axes.plot([0, 1], [0, 1], color=_INK, lw=0.8, label="as asked")
-        scores = [measured[np.isin(own, places) & (orders["score"] == score)] for score in wanted]
-        _trend(axes, wanted, _columns(scores), np.nanmean, COLOURS["blue"], "measured, mean")
+        scores = [measured[np.isin(zone, indices) & (requests["score"] == score)] for score in requested]
+        _trend(axes, requested, _columns(scores), np.nanmean, COLOURS["blue"], "measured, mean")
 
     return Plot(
-        title="Zones that were asked for a score, one at a time",
-        note="An engine that does as it is told lies on the thin line; the band holds 90 % of the faces.",
-        svg=_draw(lambda figure: _panels(figure, draw_zone, "score asked for", "score measured"), _WIDE),
+        title="One zone at a time, asked for a score",
+        note="An engine that does what is asked lies on the thin line; the band holds 90 % of the faces.",
+        svg=_draw(lambda figure: _panels(figure, draw_zone, "requested score", "measured score"), _WIDE),
         wide=True,
     )
 
 
 def _panels(figure: Figure, draw_zone: Callable[[Axes, list[int]], None], x: str, y: str) -> None:
-    """Eight small plots with common axes; paired zones share one."""
-    panels = figure.subplots(math.ceil(len(_SKIN_ZONES) / 4), 4, sharex=True, sharey=True).flat
-    for axes, (name, zones) in zip(panels, _SKIN_ZONES.items(), strict=False):
-        draw_zone(axes, [ZONES.index(zone) for zone in zones])
-        axes.set_title(name.replace("_", " ").replace("crows", "crow's"))
+    """A small plot for each row of the zone table, with common axes; paired zones share one."""
+    panels = figure.subplots(math.ceil(len(ZONE_TABLE) / 4), 4, sharex=True, sharey=True).flat
+    for axes, zone in zip(panels, ZONE_TABLE, strict=False):
+        draw_zone(axes, [ZONES.index(name) for name in zone.members])
+        axes.set_title(zone.name.replace("_", " ").replace("crows", "crow's"))
         axes.set(ylim=(0, 1))
     figure.supxlabel(x, fontsize=9)
     figure.supylabel(y, fontsize=9)
     _legend(figure, figure.axes[0])
 
 
-# Parts
+# Drawing
 
 
 def _trend(axes: Axes, x: Values, values: Values, middle: Any, colour: str, label: str) -> None:
@@ -328,7 +332,7 @@ def _columns(columns: Sequence[Values]) -> Values:
     """Columns of different lengths -> (N, X), NaN below the short ones."""
     longest = max(map(len, columns))
     return np.stack(
-        [np.pad(np.asarray(one, float), (0, longest - len(one)), constant_values=math.nan) for one in columns], 1
+        [np.pad(np.asarray(own, float), (0, longest - len(own)), constant_values=math.nan) for own in columns], 1
     )
 
 
@@ -344,13 +348,13 @@ def _draw(draw: Callable[[Figure], None], size_inches: tuple[float, float]) -> s
         figure = Figure(figsize=size_inches, layout="constrained")
         draw(figure)
         written = io.StringIO()
-        nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(written, format="svg", transparent=True, metadata=nobody)
-    return _for_a_page(written.getvalue())
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(written, format="svg", transparent=True, metadata=no_metadata)
+    return _adapt_to_page(written.getvalue())
 
 
-def _for_a_page(svg: str) -> str:
-    """Without what belongs to a file of its own, in the page's ink, and in fonts that people have."""
+def _adapt_to_page(svg: str) -> str:
+    """Removes what only a separate file needs; uses the text colour of the page and common fonts."""
     for pattern, replacement in _EDITS.items():
         svg = re.sub(pattern, replacement, svg, flags=re.DOTALL)
     return svg.strip()

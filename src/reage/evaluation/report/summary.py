@@ -1,4 +1,4 @@
-"""What to read first: how much age, at what cost in identity and background, for everybody and for each group."""
+"""The tables to read first: how much age, at what cost in identity and background, by group and by target."""
 
 from __future__ import annotations
 
@@ -7,76 +7,76 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reage.evaluation.metrics.ages import age_errors, share_within
+from reage.evaluation.metrics.ages import age_errors, cumulative_score
 from reage.evaluation.metrics.progression import (
     TOLERANCE_YEARS,
+    largest_step_ratio,
     rising_faces,
     rising_steps,
     slopes,
-    unevenness,
 )
-from reage.evaluation.metrics.statistics import rank_agreement, rank_correlation
-from reage.evaluation.reference import GAPS_YEARS, Reference, gap_names
-from reage.evaluation.report.measured_faces import Faces, Values, figure, mean, median
+from reage.evaluation.metrics.statistics import kendall_tau, rank_correlation
+from reage.evaluation.reference import AGE_GAP_LIMITS_YEARS, Reference, age_gap_names
+from reage.evaluation.report.measured_faces import MeasuredFaces, Values, figure, mean, median
 from reage.evaluation.report.tables import Cell, Figure, Table
 
 OLDER, YOUNGER = 75.0, 30.0
-"""Targets of the headline; of others the nearest ones."""
-LEAST_PROGRESSION = 3
-"""Targets that make a progression."""
+"""Targets of the summary; where they were not asked for, the nearest ones."""
+MIN_PROGRESSION = 3
+"""Fewer targets are not judged as a progression."""
 
-Measured = dict[str, tuple[Values, Callable[[Values], float], str]]
-"""Name -> values (N,), their statistic, and its style."""
+Measures = dict[str, tuple[Values, Callable[[Values], float], str]]
+"""Name -> values (N,), the statistic over faces, and its style."""
 
 
-def headline(faces: Faces, reference: Reference) -> Table:
-    """Every group beside the others."""
-    figures = {**_at_targets(faces, reference), **_over_targets(faces, reference), **_untouched(faces)}
+def summary_table(faces: MeasuredFaces, reference: Reference) -> Table:
+    """The main numbers, a column for each group of people."""
+    measures = {**_at_targets(faces, reference), **_over_targets(faces, reference), **_background(faces)}
     identity = reference.identity
     return Table(
-        name="headline",
+        name="summary",
         title="At a glance",
         headers=[f"{name} (N={mask.sum()})" for name, mask in faces.groups.items()],
         rows={
             name: [figure(values[mask], faces.people[mask], statistic, style) for mask in faces.groups.values()]
-            for name, (values, statistic, style) in figures.items()
+            for name, (values, statistic, style) in measures.items()
         },
         note=(
             "Means unless said; in brackets the 95 % interval by a bootstrap over people. Two photos of one person "
             f"{identity.genuine_years:.0f} years apart are {-identity.genuine.median:.2f} from each other (median, "
             f"N={identity.genuine.num}), photos of two people {-identity.impostors.median:.2f} "
-            f"(N={identity.impostors.num}); the border is {-identity.thresholds[0].score:.2f}. Backdrops are known in "
-            "photos with a plain coloured one; the background is all but skin and hair and a margin around them."
+            f"(N={identity.impostors.num}); two faces match up to {-identity.thresholds[0].score:.2f}. Backdrops are "
+            "known in photos with a plain coloured one; the background is all but skin, hair and a margin around them."
         ),
     )
 
 
-def _at_targets(faces: Faces, reference: Reference) -> Measured:
-    figures: Measured = {}
-    gained = faces.of("years") - faces.sources["years"][:, None]
+def _at_targets(faces: MeasuredFaces, reference: Reference) -> Measures:
+    measures: Measures = {}
+    gained = faces.aged("years") - faces.sources["years"][:, None]
     score = reference.identity.thresholds[0].score
     for target in dict.fromkeys(nearest(faces.targets, wanted) for wanted in (OLDER, YOUNGER)):
         at = faces.targets.index(target)
-        figures[f"years gained at {target:g}"] = (gained[:, at], mean, "+.1f")
-        figures[f"identity distance at {target:g}, median"] = (faces.distances[:, at], median, ".3f")
-        figures[f"still the same person at {target:g}"] = (matches(-faces.distances[:, at], score), mean, ".1%")
-    return figures
+        measures[f"years gained at {target:g}"] = (gained[:, at], mean, "+.1f")
+        measures[f"identity distance at {target:g}, median"] = (faces.distances[:, at], median, ".3f")
+        measures[f"still the same person at {target:g}"] = (matches(-faces.distances[:, at], score), mean, ".1%")
+    return measures
 
 
-def _over_targets(faces: Faces, reference: Reference) -> Measured:
-    years, targets = faces.of("years"), np.array(faces.targets)
+def _over_targets(faces: MeasuredFaces, reference: Reference) -> Measures:
+    years, targets = faces.aged("years"), np.array(faces.targets)
     errors = age_errors(years, targets)
     corrected = age_errors(years, targets, reference.ages.bias_at(targets))
-    figures: Measured = {
+    measures: Measures = {
         "age error, all targets, years": (errors.mean(1), mean, ".1f"),
-        "the same less the judge's own bias, years": (_mean_of_known(corrected), mean, ".1f"),
+        "age error less the judge's own bias, years": (_mean_of_known(corrected), mean, ".1f"),
     }
-    if len(targets) < LEAST_PROGRESSION:
-        return figures
+    if len(targets) < MIN_PROGRESSION:
+        return measures
     rising, steps = rising_steps(years, TOLERANCE_YEARS), np.abs(np.diff(faces.distances, axis=1))
-    ranks = {"Spearman": rank_correlation, "Kendall's tau-b": rank_agreement}
+    ranks = {"Spearman": rank_correlation, "Kendall's tau-b": kendall_tau}
     return {
-        **figures,
+        **measures,
         **{
             f"rank correlation of reading and target ({name})": (
                 np.array([rank(targets, row) for row in years]),
@@ -87,61 +87,38 @@ def _over_targets(faces: Faces, reference: Reference) -> Measured:
         },
         "steps that rise (1 year tolerance)": (rising, mean, ".1%"),
         "faces that rise at every step": (rising_faces(years, TOLERANCE_YEARS).astype(float), mean, ".1%"),
-        "largest step in identity by mean step": (unevenness(steps), mean, ".2f"),
+        "largest step in identity divided by mean step": (largest_step_ratio(steps), mean, ".2f"),
         "cosine lost by ten years of target": (-10 * slopes(targets, faces.cosines()), mean, ".4f"),
     }
 
 
-def _untouched(faces: Faces) -> Measured:
+def _background(faces: MeasuredFaces) -> Measures:
     return {
-        "backdrop changed visibly, worst target": (faces.of("backdrop_changed").max(1), mean, ".2%"),
-        "background, mean difference, worst target": (faces.of("background_l1").max(1), mean, ".3%"),
-        "background PSNR, worst target, dB, median": (faces.of("background_psnr").min(1), median, ".1f"),
-        "share of all change that is in the background": (faces.of("leak").max(1), mean, ".2%"),
-        "whole crop, mean difference, worst target": (faces.of("changed").max(1), mean, ".2%"),
-        "no face found in the picture made": (np.isnan(faces.of("years")).mean(1), mean, ".1%"),
+        "backdrop changed visibly, worst target": (faces.aged("backdrop_changed").max(1), mean, ".2%"),
+        "background, mean difference, worst target": (faces.aged("background_l1").max(1), mean, ".3%"),
+        "background PSNR, worst target, dB, median": (faces.aged("background_psnr").min(1), median, ".1f"),
+        "share of all change that is in the background": (faces.aged("background_share_of_change").max(1), mean, ".2%"),
+        "whole crop, mean difference, worst target": (faces.aged("l1").max(1), mean, ".2%"),
+        "no face found in the picture": (np.isnan(faces.aged("years")).mean(1), mean, ".1%"),
     }
 
 
-def by_target(faces: Faces, reference: Reference) -> Table:
-    """Every target beside the others."""
-    rows: dict[str, list[Cell]] = {}
+# By target
 
-    def add(name: str, cell: Cell) -> None:
-        rows.setdefault(name, []).append(cell)
 
-    people, truly = faces.people, faces.sources["true_years"]
-    years, second = faces.of("years"), faces.of("reader_years")
-    expected = np.array(faces.targets) + reference.ages.bias_at(np.array(faces.targets))
-    scores, cosines = -faces.distances, faces.cosines()
-    columns = {name: faces.of(name) for name in ("ssim", "psnr", "seconds")}
-    for at, target in enumerate(faces.targets):
-        read = figure(years[:, at], people, style=".1f")
-        add("pictures", str(int((~np.isnan(years[:, at])).sum())))
-        add("mean reading (EAM), years", read)
-        add("what real faces of that age read", Figure(value=float(expected[at]), style=".1f"))
-        add("gap, years", Figure(value=abs(read.value - float(expected[at])), style=".1f"))
-        add("mean reading of the second estimator", figure(second[:, at], people, style=".1f"))
-        errors = age_errors(years[:, at], np.full(len(years), target))
-        add("age error, years", figure(errors, people, style=".1f"))
-        corrected = age_errors(years[:, at], np.full(len(years), target), expected[at] - target)
-        add("the same less the judge's bias", figure(corrected, people, style=".1f"))
-        add("within 5 years (CS5), bias taken off", figure(corrected, people, share_within, ".0%"))
-        add("identity distance, median", figure(-scores[:, at], people, median))
-        add("its worst twentieth", figure(-scores[:, at], people, _highest_twentieth))
-        add("identity cosine (CSIM)", figure(cosines[:, at], people, style=".3f"))
-        for line in reference.identity.thresholds:
-            missed = 1 - matches(scores[:, at], line.score)
-            add(f"not recognised (FNMR at FMR {line.false_match_rate:.2%})", figure(missed, people, style=".1%"))
-        start = np.where(np.isnan(truly), faces.sources["reader_years"], truly)
-        fair = matches(scores[:, at], gap_scores(np.abs(target - start), reference))
-        add("recognised, threshold by age gap (FVR)", figure(fair, people, style=".1%"))
-        add("place between strangers (0) and ten real years (1)", _place(scores[:, at], reference))
-        add("SSIM with the source", figure(columns["ssim"][:, at], people))
-        add("PSNR with the source, dB, median", figure(columns["psnr"][:, at], people, median, ".1f"))
-        add("seconds", figure(columns["seconds"][:, at], people, median))
-    if np.isnan(columns["seconds"]).all():
-        del rows["seconds"]
+def target_table(faces: MeasuredFaces, reference: Reference) -> Table:
+    """Ages, identity, similarity and time, a column for each target."""
+    columns = [
+        {
+            **_age_cells(faces, at, reference),
+            **_identity_cells(faces, at, reference),
+            **_similarity_cells(faces, at),
+        }
+        for at in range(len(faces.targets))
+    ]
+    rows = {name: [column[name] for column in columns] for name in columns[0]} if columns else {}
+    if np.isnan(faces.aged("seconds")).all():
+        rows.pop("seconds", None)
     return Table(
         name="by target",
         title="Target by target",
@@ -156,17 +133,67 @@ def by_target(faces: Faces, reference: Reference) -> Table:
     )
 
 
+def _age_cells(faces: MeasuredFaces, at: int, reference: Reference) -> dict[str, Cell]:
+    target, people = faces.targets[at], faces.people
+    years, second = faces.aged("years")[:, at], faces.aged("second_years")[:, at]
+    expected = float((np.array(faces.targets) + reference.ages.bias_at(np.array(faces.targets)))[at])
+    targets = np.full(len(years), target)
+    corrected = age_errors(years, targets, expected - target)
+    reading = figure(years, people, style=".1f")
+    return {
+        "pictures": str(int((~np.isnan(years)).sum())),
+        "mean reading (EAM), years": reading,
+        "what real faces of that age read": Figure(value=expected, style=".1f"),
+        "difference, years": Figure(value=abs(reading.value - expected), style=".1f"),
+        "mean reading of the second estimator": figure(second, people, style=".1f"),
+        "age error, years": figure(age_errors(years, targets), people, style=".1f"),
+        "age error less the judge's bias, years": figure(corrected, people, style=".1f"),
+        "within 5 years (CS5), bias taken off": figure(corrected, people, cumulative_score, ".0%"),
+    }
+
+
+def _identity_cells(faces: MeasuredFaces, at: int, reference: Reference) -> dict[str, Cell]:
+    people, distances, scores = faces.people, faces.distances[:, at], -faces.distances[:, at]
+    missed = {
+        f"not recognised (FNMR at FMR {threshold.false_match_rate:.2%})": 1 - matches(scores, threshold.score)
+        for threshold in reference.identity.thresholds
+    }
+    true_years = faces.sources["true_years"]
+    age_before = np.where(np.isnan(true_years), faces.sources["second_years"], true_years)
+    recognised = matches(scores, age_gap_scores(np.abs(faces.targets[at] - age_before), reference))
+    return {
+        "identity distance, median": figure(distances, people, median),
+        "identity distance, 95 % quantile": figure(distances, people, _quantile_95),
+        "identity cosine (CSIM)": figure(faces.cosines()[:, at], people, style=".3f"),
+        **{name: figure(own, people, style=".1%") for name, own in missed.items()},
+        "recognised, threshold by age gap (FVR)": figure(recognised, people, style=".1%"),
+        "score between strangers (0) and ten real years (1)": _relative_score(scores, reference),
+    }
+
+
+def _similarity_cells(faces: MeasuredFaces, at: int) -> dict[str, Cell]:
+    ssim, psnr, seconds = (faces.aged(name)[:, at] for name in ("ssim", "psnr", "seconds"))
+    return {
+        "SSIM with the source": figure(ssim, faces.people),
+        "PSNR with the source, dB, median": figure(psnr, faces.people, median, ".1f"),
+        "seconds": figure(seconds, faces.people, median),
+    }
+
+
+# Matches
+
+
 def matches(scores: Values, threshold: Values | float) -> Values:
     """(N,) 1 where a score reaches its threshold, 0 where not or no face was found, NaN without a threshold."""
     reached = np.nan_to_num(scores, nan=-math.inf) >= threshold
     return np.where(np.isnan(threshold), math.nan, reached.astype(float))
 
 
-def gap_scores(gaps_years: Values, reference: Reference) -> Values:
+def age_gap_scores(gaps_years: Values, reference: Reference) -> Values:
     """(N,) the threshold for two photos so far apart in age."""
-    found = [reference.identity.by_gap[name].score for name in gap_names()]
-    places = np.clip(np.searchsorted(GAPS_YEARS, gaps_years, side="right") - 1, 0, len(found) - 1)
-    return np.array(found)[places]
+    scores = [reference.identity.thresholds_by_age_gap[name].score for name in age_gap_names()]
+    groups = np.clip(np.searchsorted(AGE_GAP_LIMITS_YEARS, gaps_years, side="right") - 1, 0, len(scores) - 1)
+    return np.array(scores)[groups]
 
 
 def nearest(targets: Sequence[float], wanted: float) -> float:
@@ -174,15 +201,16 @@ def nearest(targets: Sequence[float], wanted: float) -> float:
     return min(targets, key=lambda target: abs(target - wanted))
 
 
-def _place(scores: Values, reference: Reference) -> Figure:
-    lines = reference.identity
-    found = scores[~np.isnan(scores)]
-    if not len(found):
+def _relative_score(scores: Values, reference: Reference) -> Figure:
+    identity = reference.identity
+    known = scores[~np.isnan(scores)]
+    if not len(known):
         return Figure(value=math.nan)
-    return Figure(value=float((found.mean() - lines.impostors.mean) / (lines.genuine.mean - lines.impostors.mean)))
+    strangers, genuine = identity.impostors.mean, identity.genuine.mean
+    return Figure(value=float((known.mean() - strangers) / (genuine - strangers)))
 
 
-def _highest_twentieth(values: Values) -> float:
+def _quantile_95(values: Values) -> float:
     return float(np.quantile(values, 0.95))
 
 

@@ -1,4 +1,4 @@
-"""Figures with their intervals and counts, and tables of them, as text, as JSON, and for pages."""
+"""Numbers with their intervals and counts, and tables of them, as text, as JSON, and for pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 UNKNOWN = "not resolvable"
-"""What stands where too little is known for a number."""
+"""Printed where too little is known for a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +19,8 @@ class Figure:
         value: NaN when not resolvable.
         low: lower end of its 95 % interval; NaN for none.
         high: upper end.
-        num: people, faces or pairs it comes from; 0 where that has no sense.
-        style: of the value and the interval, for `format`.
+        num: people, faces or pairs it comes from; 0 where that makes no sense.
+        style: format of the value and the interval, for `format`.
     """
 
     value: float
@@ -45,9 +45,9 @@ class Figure:
         return text
 
     def to_json(self) -> dict[str, Any]:
-        """Value, interval and count; null for what is not known or endless."""
+        """Value, interval and count; None for what is unknown or infinite."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
-        return {**{name: one if math.isfinite(one) else None for name, one in numbers.items()}, "num": self.num}
+        return {**{name: own if math.isfinite(own) else None for name, own in numbers.items()}, "num": self.num}
 
 
 Cell = Figure | str
@@ -58,12 +58,12 @@ class Table:
     """Rows of figures under headers.
 
     Args:
-        name: for programs.
-        title: for people.
+        name: key in report.json.
+        title: heading for readers.
         headers: one for each column of figures.
         rows: name -> one cell for each header.
         note: what to know when reading it, one paragraph.
-        corner: header of the names.
+        corner: header of the column of names.
     """
 
     name: str
@@ -81,13 +81,13 @@ class Table:
         return [[self.corner, *self.headers], *([name, *map(str, row)] for name, row in self.rows.items())]
 
     def to_markdown(self) -> str:
-        """As a section of a Markdown file."""
+        """The table as a section of a Markdown file."""
         head, *rows = self.to_lines()
         lines = [f"## {self.title}", "", _line(head), _line(["---"] * len(head)), *map(_line, rows)]
         return "\n".join([*lines, "", self.note, ""] if self.note else [*lines, ""])
 
     def to_json(self) -> dict[str, Any]:
-        """Row -> header -> figure or text."""
+        """The table as plain values: row -> header -> figure or text."""
         return {
             "title": self.title,
             "note": self.note,

@@ -1,4 +1,4 @@
-"""Whether zones do as they are told, by a scorer that no engine has learned from."""
+"""Tables of zones: at every target age, and when single zones are asked for a score."""
 
 from __future__ import annotations
 
@@ -12,63 +12,59 @@ from reage.evaluation.metrics.controllability import (
     cross_talk,
     cross_talk_ratio,
     direction_accuracy,
+    fit_response,
     mirror_ratio,
-    overlapping_zones,
-    response_of,
     zone_errors,
 )
 from reage.evaluation.metrics.progression import TOLERANCE_SCORE
-from reage.evaluation.metrics.statistics import steps_up
+from reage.evaluation.metrics.statistics import is_rising
 from reage.evaluation.reference import Reference
-from reage.evaluation.report.measured_faces import Faces, Values, figure
+from reage.evaluation.report.measured_faces import Mask, MeasuredFaces, Names, Values, figure
 from reage.evaluation.report.tables import Cell, Figure, Table
 from reage.evaluation.rows import Rows
-from reage.faces.geometry import FIVE_POINTS, ellipse_mask, face_grid, template_points
-from reage.zones import ZONE_SHAPES, ZONES
-
-_MASK_PX = 256
+from reage.zones import ZONES, are_neighbours
 
 
-def zones_by_target(faces: Faces) -> Table:
+def zone_target_table(faces: MeasuredFaces) -> Table:
     """Mean score of every zone before, and at every target age."""
     rows: dict[str, list[Cell]] = {}
     before = faces.sources["zones"]
-    for place, zone in enumerate(ZONES):
-        rows[zone] = [figure(before[:, place], faces.people)]
+    for index, zone in enumerate(ZONES):
+        rows[zone] = [figure(before[:, index], faces.people)]
         for target in faces.targets:
-            aged = faces.rows.at(target)
-            rows[zone].append(figure(aged["zones"][:, place], aged["person"]))
+            aged = faces.aged_rows[target]
+            rows[zone].append(figure(aged["zones"][:, index], aged["person"]))
     return Table(
         name="zones by target",
         title="Zones, target by target",
         corner="zone",
         headers=["before", *(f"{target:g}" for target in faces.targets)],
         rows=rows,
-        note="Mean share of people whose zone looks younger, by the judging scorer.",
+        note="Mean share of people whose zone looks younger, by the judges' zone scorer.",
     )
 
 
-def zone_responses(faces: Faces, reference: Reference) -> Table | None:
-    """What is measured of a zone that was asked for a score; None without such orders."""
-    orders = faces.rows.of_kind("zone")
-    if not len(orders):
+def zone_request_table(faces: MeasuredFaces, reference: Reference) -> Table | None:
+    """How each zone responds when it is asked for a score; None without such requests."""
+    requests = faces.rows.of_kind("zone")
+    if not len(requests):
         return None
-    before = faces.sources["zones"][faces.places_of(orders)]
-    table = {}
-    for place, zone in enumerate(ZONES):
-        own = orders["zone"] == zone
-        measured, source = orders["zones"][own, place], before[own, place]
-        seen = ~np.isnan(measured) & ~np.isnan(source)
-        people, leak = orders["person"][own][seen], orders["leak"][own][seen]
-        table[zone] = [
+    before = faces.sources["zones"][faces.source_indices(requests)]
+    rows: dict[str, list[Cell]] = {}
+    for index, zone in enumerate(ZONES):
+        own = requests["zone"] == zone
+        measured, source = requests["zones"][own, index], before[own, index]
+        known = ~np.isnan(measured) & ~np.isnan(source)
+        people = requests["person"][own][known]
+        rows[zone] = [
             str(len(set(people.tolist()))),
-            *_responses(orders["score"][own][seen], measured[seen], source[seen], people),
-            _rising(orders.pick(own), place),
-            Figure(value=reference.zones_apart.get(zone, math.nan)),
-            figure(leak, people, style=".1%"),
+            *_response_cells(requests["score"][own][known], measured[known], source[known], people),
+            _rising_faces(requests.pick(own), index),
+            Figure(value=reference.zone_differences.get(zone, math.nan)),
+            figure(requests["background_share_of_change"][own][known], people, style=".1%"),
         ]
     return Table(
-        name="zone orders",
+        name="zone requests",
         title="One zone at a time",
         corner="zone",
         headers=(
@@ -77,83 +73,87 @@ def zone_responses(faces: Faces, reference: Reference) -> Table | None:
             "R²",
             "mean error",
             "right direction",
-            "never falls as the order rises",
-            "both scorers apart on real faces",
-            "change outside the zone",
+            "never falls as the requested score rises",
+            "difference of both scorers on real faces",
+            "share of change outside the zone",
         ),
-        rows=table,
+        rows=rows,
         note=(
-            f"Each zone was asked for the scores {', '.join(f'{score:g}' for score in np.unique(orders['score']))} in "
-            f"turn; a fall by up to {TOLERANCE_SCORE} is none. Errors below what both scorers differ by on real faces "
-            "are noise."
+            f"Each zone was asked for the scores {', '.join(f'{score:g}' for score in np.unique(requests['score']))} "
+            f"in turn; a fall by up to {TOLERANCE_SCORE} is not counted as one. Errors smaller than the difference of "
+            "both scorers on real faces are noise."
         ),
     )
 
 
-def _responses(wanted: Values, measured: Values, source: Values, people: NDArray[np.str_]) -> list[Cell]:
-    places = np.arange(len(wanted), dtype=float)
+def _response_cells(requested: Values, measured: Values, source: Values, people: Names) -> list[Cell]:
+    indices = np.arange(len(requested), dtype=float)
 
     def over(statistic: Callable[[NDArray[np.int64]], float]) -> Callable[[Values], float]:
-        return lambda drawn: statistic(drawn.astype(int))
+        return lambda sample: statistic(sample.astype(int))
 
     return [
-        figure(places, people, over(lambda at: response_of(wanted[at], measured[at]).slope)),
-        figure(places, people, over(lambda at: response_of(wanted[at], measured[at]).explained)),
-        figure(places, people, over(lambda at: float(zone_errors(measured[at, None], wanted[at, None])[0]))),
-        figure(places, people, over(lambda at: direction_accuracy(source[at], wanted[at], measured[at])), style=".0%"),
+        figure(indices, people, over(lambda at: fit_response(requested[at], measured[at]).slope)),
+        figure(indices, people, over(lambda at: fit_response(requested[at], measured[at]).r_squared)),
+        figure(indices, people, over(lambda at: float(zone_errors(measured[at, None], requested[at, None])[0]))),
+        figure(
+            indices, people, over(lambda at: direction_accuracy(source[at], requested[at], measured[at])), style=".0%"
+        ),
     ]
 
 
-def _rising(orders: Rows, place: int) -> Figure:
-    """Share of the faces whose zone's measured score never falls from one order to the next higher one."""
+def _rising_faces(requests: Rows, index: int) -> Figure:
+    """Share of the faces whose zone's measured score never falls from one request to the next higher one."""
     rises, people = [], []
-    for file in np.unique(orders["file"]):
-        own = orders["file"] == file
-        measured = orders["zones"][own, place][np.argsort(orders["score"][own])]
+    for file in np.unique(requests["file"]):
+        own = requests["file"] == file
+        measured = requests["zones"][own, index][np.argsort(requests["score"][own])]
         if len(measured) > 1 and not np.isnan(measured).any():
-            rises.append(float(steps_up(measured, TOLERANCE_SCORE)))
-            people.append(orders["person"][own][0])
+            rises.append(float(is_rising(measured, TOLERANCE_SCORE)))
+            people.append(requests["person"][own][0])
     return figure(np.array(rises), np.array(people), style=".0%")
 
 
 def cross_talk_table(rows: Rows) -> Table | None:
-    """What happens to all zones when one goes from the lowest to the highest score; None without both orders."""
-    orders = rows.of_kind("zone")
-    scores = np.unique(orders["score"])
+    """Changes of all zones when one goes from the lowest to the highest requested score; None without two scores."""
+    requests = rows.of_kind("zone")
+    scores = np.unique(requests["score"])
     if len(scores) < 2:
         return None
-    lowest, highest = (_by_moved_zone(orders.pick(orders["score"] == score)) for score in (scores[0], scores[-1]))
-    seen = ~(np.isnan(lowest) | np.isnan(highest)).any((1, 2))
-    if not seen.any():
+    lowest, highest = (_by_moved_zone(requests.pick(requests["score"] == score)) for score in (scores[0], scores[-1]))
+    known = ~(np.isnan(lowest) | np.isnan(highest)).any((1, 2))
+    if not known.any():
         return None
-    changes = cross_talk(lowest[seen], highest[seen])
-    ratio, mirrored = cross_talk_ratio(changes, _overlapping()), mirror_ratio(changes)
+    changes = cross_talk(lowest[known], highest[known])
+    ratio, mirrored = cross_talk_ratio(changes, neighbouring_zones()), mirror_ratio(changes)
     return Table(
         name="cross-talk",
-        title="What one zone does to the others",
+        title="What moving one zone does to the others",
         corner="moved",
         headers=ZONES,
         rows={
-            zone: [Figure(value=float(one), style="+.2f") for one in changes[place]] for place, zone in enumerate(ZONES)
+            zone: [Figure(value=float(change), style="+.2f") for change in changes[index]]
+            for index, zone in enumerate(ZONES)
         },
         note=(
             f"Mean change of each column's zone when the row's zone goes from {scores[0]:g} to {scores[-1]:g} "
-            f"(N={seen.sum()} faces showing all zones). Others by moved: {Figure(value=ratio)}, those that share skin "
-            f"left out; mirror images of paired zones: {Figure(value=mirrored)}."
+            f"(N={known.sum()} faces showing all zones). Change of the other zones divided by that of the moved one: "
+            f"{Figure(value=ratio)}, zones that share skin left out; of the mirror image of paired zones: "
+            f"{Figure(value=mirrored)}."
         ),
     )
 
 
-def _by_moved_zone(orders: Rows) -> Values:
-    """(faces, moved zone, measured zone) scores; NaN where an order or a zone is missing."""
-    files = sorted(set(orders["file"].tolist()))
-    found = np.full((len(files), len(ZONES), len(ZONES)), math.nan)
-    places = [files.index(file) for file in orders["file"].tolist()]
-    moved = [ZONES.index(zone) for zone in orders["zone"].tolist()]
-    found[places, moved] = orders["zones"]
-    return found
+def neighbouring_zones() -> Mask:
+    """(Z, Z) pairs of zones that share skin, by the zone table."""
+    return np.array([[first == second or are_neighbours(first, second) for second in ZONES] for first in ZONES])
 
 
-def _overlapping() -> NDArray[np.bool_]:
-    grid = face_grid(_MASK_PX, template_points(FIVE_POINTS, _MASK_PX))
-    return overlapping_zones(np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES]))
+def _by_moved_zone(requests: Rows) -> Values:
+    """(faces, moved zone, measured zone) scores; NaN where a request or a zone is missing."""
+    files = sorted(set(requests["file"].tolist()))
+    scores = np.full((len(files), len(ZONES), len(ZONES)), math.nan)
+    faces = [files.index(file) for file in requests["file"].tolist()]
+    moved = [ZONES.index(zone) for zone in requests["zone"].tolist()]
+    scores[faces, moved] = requests["zones"]
+    return scores

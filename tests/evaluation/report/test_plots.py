@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from reage.evaluation.reference import Reference
-from reage.evaluation.report.measured_faces import Faces
+from reage.evaluation.report.measured_faces import MeasuredFaces
 from reage.evaluation.report.plots import (
     COLOURS,
-    MOST_POINTS,
+    MAX_POINTS,
     age_plot,
     cost_plot,
     draw_plots,
-    orders_plot,
+    evenly_spaced,
     shown_targets,
-    spread,
     target_colours,
+    zone_request_plot,
 )
 from reage.evaluation.rows import Rows
 from reage.zones import ZONES
@@ -33,35 +33,35 @@ MakeRows = Callable[..., Rows]
 
 
 def gains(num: int, targets: tuple[float, ...] = TARGETS) -> list[dict[float, float]]:
-    return [{target: (target - 42) * 0.9 + place for target in targets} for place in range(num)]
+    return [{target: (target - 42) * 0.9 + index for target in targets} for index in range(num)]
 
 
 def distances(num: int, targets: tuple[float, ...] = TARGETS) -> list[dict[float, float]]:
-    return [dict.fromkeys(targets, 0.1 + 0.001 * place) for place in range(num)]
+    return [dict.fromkeys(targets, 0.1 + 0.001 * index) for index in range(num)]
 
 
-def orders(num: int) -> list[dict[str, Any]]:
+def requests(num: int) -> list[dict[str, Any]]:
     return [
         {
-            "file": f"{place}.jpg",
-            "person": f"P{place}",
+            "file": f"{index}.jpg",
+            "person": f"P{index}",
             "kind": "zone",
             "zone": zone,
             "score": score,
             "zones": [0.2 + 0.5 * score] * len(ZONES),
         }
-        for place in range(num)
+        for index in range(num)
         for zone in ZONES
         for score in (0.0, 1.0)
     ]
 
 
 @pytest.fixture(scope="module")
-def faces(make_rows: MakeRows) -> Faces:
-    return Faces(make_rows(gains(6), distances(6), extra=orders(6)))
+def faces(make_rows: MakeRows) -> MeasuredFaces:
+    return MeasuredFaces(make_rows(gains(6), distances(6), extra=requests(6)))
 
 
-def test_every_plot_is_an_element_without_anything_from_elsewhere(faces: Faces, reference: Reference) -> None:
+def test_every_plot_is_an_element_without_anything_from_elsewhere(faces: MeasuredFaces, reference: Reference) -> None:
     plots = draw_plots(faces, reference)
     assert len({plot.title for plot in plots}) == 5
     for plot in plots:
@@ -71,12 +71,12 @@ def test_every_plot_is_an_element_without_anything_from_elsewhere(faces: Faces, 
         assert plot.note
 
 
-def test_same_rows_same_bytes(faces: Faces, reference: Reference) -> None:
+def test_same_rows_same_bytes(faces: MeasuredFaces, reference: Reference) -> None:
     first, second = draw_plots(faces, reference), draw_plots(faces, reference)
     assert [plot.svg for plot in first] == [plot.svg for plot in second]
 
 
-def test_ids_of_one_plot_mean_the_same_in_every_other(faces: Faces, reference: Reference) -> None:
+def test_ids_of_one_plot_mean_the_same_in_every_other(faces: MeasuredFaces, reference: Reference) -> None:
     """They stand in one page together."""
     found: dict[str, str] = {}
     for plot in draw_plots(faces, reference):
@@ -88,7 +88,7 @@ def test_ids_of_one_plot_mean_the_same_in_every_other(faces: Faces, reference: R
 
 
 def test_one_target_is_drawn(make_rows: MakeRows, reference: Reference) -> None:
-    one = Faces(make_rows(gains(3, (75.0,)), distances(3, (75.0,))))
+    one = MeasuredFaces(make_rows(gains(3, (75.0,)), distances(3, (75.0,))))
     plots = draw_plots(one, reference)
     assert len(plots) == 4
     assert not any(re.search(r"\bnan\b", plot.svg) for plot in plots)
@@ -98,35 +98,37 @@ def test_pictures_without_a_face_leave_a_gap(make_rows: MakeRows, reference: Ref
     missing = gains(3)
     for gain in missing:
         gain[50.0] = math.nan
-    svg = age_plot(Faces(make_rows(missing, distances(3))), reference).svg
+    svg = age_plot(MeasuredFaces(make_rows(missing, distances(3))), reference).svg
     assert not re.search(r"\bnan\b", svg)
-    assert draw_plots(Faces(make_rows([{75.0: math.nan}] * 3, distances(3, (75.0,)))), reference) == []
+    assert draw_plots(MeasuredFaces(make_rows([{75.0: math.nan}] * 3, distances(3, (75.0,)))), reference) == []
 
 
-def test_unknown_lines_are_left_out(make_rows: MakeRows, reference: Reference) -> None:
+def test_unknown_reference_lines_are_left_out(make_rows: MakeRows, reference: Reference) -> None:
     rows = make_rows(gains(3), distances(3))
-    unknown = replace(reference.identity.genuine, mean=math.nan, low=math.nan, median=math.nan, high=math.nan)
+    unknown = replace(
+        reference.identity.genuine, mean=math.nan, quantile_05=math.nan, median=math.nan, quantile_95=math.nan
+    )
     identity = replace(reference.identity, genuine=unknown, genuine_years=math.nan)
-    for plot in draw_plots(Faces(rows), replace(reference, identity=identity)):
+    for plot in draw_plots(MeasuredFaces(rows), replace(reference, identity=identity)):
         assert not re.search(r"\bnan\b", plot.svg)
         assert "real pairs" not in plot.svg
         assert "real years" not in plot.svg
 
 
-def test_without_orders_there_is_no_plot_of_them(make_rows: MakeRows) -> None:
-    assert orders_plot(Faces(make_rows(gains(2), distances(2)))) is None
+def test_without_zone_requests_there_is_no_plot_of_them(make_rows: MakeRows) -> None:
+    assert zone_request_plot(MeasuredFaces(make_rows(gains(2), distances(2)))) is None
 
 
 def test_points_stay_few(make_rows: MakeRows, reference: Reference) -> None:
-    many = Faces(make_rows(gains(400), distances(400)))
+    many = MeasuredFaces(make_rows(gains(400), distances(400)))
     points = cost_plot(many, reference).svg.count("<use")
-    assert MOST_POINTS * 0.9 < points < MOST_POINTS + 60
+    assert MAX_POINTS * 0.9 < points < MAX_POINTS + 60
 
 
 # Which targets
 
 
-def test_shown_targets_hold_the_ends_and_the_headline() -> None:
+def test_shown_targets_hold_the_ends_and_those_of_the_summary() -> None:
     eight = [20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0]
     assert shown_targets(eight) == [20.0, 30.0, 50.0, 75.0, 80.0]
     assert shown_targets(eight, 8) == eight
@@ -138,9 +140,9 @@ def test_colours_of_few_targets_lie_far_apart() -> None:
     assert len(set(target_colours(5))) == 5
 
 
-@pytest.mark.parametrize(("num", "most"), [(1, 12), (5, 12), (24, 12), (270, 12), (400, 200)])
-def test_spread_is_even_and_holds_the_ends(num: int, most: int) -> None:
-    places = spread(num, most)
-    assert len(places) == min(num, most)
-    assert (places[0], places[-1]) == (0, num - 1)
-    assert np.ptp(np.diff(places)) <= 1 if len(places) > 2 else True
+@pytest.mark.parametrize(("num", "max_num"), [(1, 12), (5, 12), (24, 12), (270, 12), (400, 200)])
+def test_indices_are_evenly_spaced_and_hold_the_ends(num: int, max_num: int) -> None:
+    indices = evenly_spaced(num, max_num)
+    assert len(indices) == min(num, max_num)
+    assert (indices[0], indices[-1]) == (0, num - 1)
+    assert np.ptp(np.diff(indices)) <= 1 if len(indices) > 2 else True

@@ -14,7 +14,7 @@ from reage.evaluation.metrics.verification import (
     impostors_needed,
     match_rate,
     non_match_rate,
-    spread_of,
+    summarise_scores,
     threshold_at,
 )
 
@@ -29,14 +29,14 @@ def test_impostors_needed(rate: float, expected: int) -> None:
     assert impostors_needed(rate) == expected
 
 
-def test_threshold_lies_just_above_the_first_impostor_kept_out() -> None:
+def test_threshold_lies_just_above_the_first_rejected_impostor() -> None:
     threshold = threshold_at(HUNDRED, 0.1)
     assert threshold == pytest.approx(0.89)
     assert threshold > 0.89
     assert match_rate(HUNDRED, threshold) == 0.1
 
 
-def test_tied_impostors_stay_out_together() -> None:
+def test_tied_impostors_are_rejected_together() -> None:
     tied = np.concatenate([np.zeros(85), np.full(10, 0.5), np.full(5, 0.9)])
     assert match_rate(tied, threshold_at(tied, 0.1)) == 0.05
     assert match_rate(np.ones(100), threshold_at(np.ones(100), 0.1)) == 0
@@ -118,14 +118,14 @@ def test_a_higher_threshold_refuses_no_fewer(first: float, second: float) -> Non
 # Summaries
 
 
-def test_spread_counts_and_leaves_out_what_is_missing() -> None:
-    spread = spread_of(np.append(np.arange(101.0), [math.nan] * 3))
-    assert (spread.num, spread.num_missing) == (101, 3)
-    assert (spread.mean, spread.low, spread.median, spread.high) == pytest.approx((50, 5, 50, 95))
+def test_summary_counts_and_leaves_out_what_is_missing() -> None:
+    summary = summarise_scores(np.append(np.arange(101.0), [math.nan] * 3))
+    assert (summary.num, summary.num_missing) == (101, 3)
+    assert (summary.mean, summary.quantile_05, summary.median, summary.quantile_95) == pytest.approx((50, 5, 50, 95))
 
 
-def test_spread_of_nothing() -> None:
-    spread = spread_of(np.array([math.nan]))
-    assert (spread.num, spread.num_missing) == (0, 1)
-    assert math.isnan(spread.mean)
-    assert math.isnan(spread.low)
+def test_summary_of_nothing() -> None:
+    summary = summarise_scores(np.array([math.nan]))
+    assert (summary.num, summary.num_missing) == (0, 1)
+    assert math.isnan(summary.mean)
+    assert math.isnan(summary.quantile_05)

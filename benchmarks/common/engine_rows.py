@@ -1,4 +1,4 @@
-"""What the ablations share: an engine's weights judged as `reage evaluate` does, as the cells of a table's row."""
+"""Rows of the ablation tables: an engine's weights, evaluated as `reage evaluate` does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from reage.evaluation.reference import load_reference
-from reage.evaluation.report.identity_realism import realism
-from reage.evaluation.report.measured_faces import Faces
-from reage.evaluation.report.summary import headline
+from reage.evaluation.report.identity_realism import realism_table
+from reage.evaluation.report.measured_faces import MeasuredFaces
+from reage.evaluation.report.summary import summary_table
 from reage.evaluation.report.tables import Figure
-from reage.evaluation.report.zones import zone_responses
-from reage.evaluation.run import EvaluationConfig, run
+from reage.evaluation.report.zones import zone_request_table
+from reage.evaluation.run import EvaluationConfig, run_evaluation
 
 TARGETS = (30.0, 70.0, 75.0)
 COLUMNS = (
@@ -32,14 +32,14 @@ def judge(engine: str, weights: Path, shards: Path, folder: Path, people: int, z
     """The cells of `COLUMNS`.
 
     Args:
-        engine: name of it.
+        engine: its name.
         weights: file for it.
-        shards: of portraits, of which held-out ones count.
+        shards: of portraits, of which held-out ones are used.
         folder: for what is measured; made here.
-        people: portraits that judge, spread over all.
-        zone_people: of whom zones are ordered one by one.
+        people: number of portraits, evenly spaced over all.
+        zone_people: how many of them get zone requests.
     """
-    order = EvaluationConfig(
+    config = EvaluationConfig(
         engine=engine,
         faces=shards,
         weights=weights,
@@ -48,10 +48,11 @@ def judge(engine: str, weights: Path, shards: Path, folder: Path, people: int, z
         num_subjects=people,
         zone_subjects=zone_people,
     )
-    faces, reference = Faces(run(order, folder, workers=torch.get_num_threads()).rows), load_reference()
-    lines = headline(faces, reference).rows
+    faces = MeasuredFaces(run_evaluation(config, folder, workers=torch.get_num_threads()).rows)
+    reference = load_reference()
+    summary = summary_table(faces, reference).rows
     cells = [
-        str(lines[name][1])
+        str(summary[name][1])
         for name in (
             "years gained at 75",
             "identity distance at 75, median",
@@ -59,13 +60,13 @@ def judge(engine: str, weights: Path, shards: Path, folder: Path, people: int, z
             "identity distance at 30, median",
         )
     ]
-    zones, sets = zone_responses(faces, reference), realism(faces)
+    zones, sets = zone_request_table(faces, reference), realism_table(faces)
     assert zones
     assert sets
     slopes, right = (
         np.mean([cell.value for row in zones.rows.values() if isinstance(cell := row[column], Figure)])
         for column in (1, 4)
     )
-    backdrop = lines["backdrop changed visibly, worst target"][1]
+    backdrop = summary["backdrop changed visibly, worst target"][1]
     moved = next(iter(sets.rows.values()))[0]
     return [*cells, f"{slopes:.2f}", f"{right:.0%}", str(backdrop), str(moved)]

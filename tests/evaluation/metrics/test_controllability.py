@@ -1,4 +1,4 @@
-"""Control of zones: engines that obey, overdo, leak or do the opposite."""
+"""Zone controllability of engines that do what is asked, too much, the opposite, or change other zones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from reage.evaluation.metrics.controllability import (
     cross_talk,
     cross_talk_ratio,
     direction_accuracy,
+    fit_response,
     mirror_ratio,
     overlapping_zones,
-    response_of,
     zone_errors,
 )
 from reage.faces.geometry import zone_masks
@@ -28,8 +28,8 @@ GRID = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0])
 def test_zone_errors_are_those_of_what_was_asked_for() -> None:
     nan = math.nan
     measured = np.array([[0.5, 0.1, 0.3], [0.9, 0.2, 0.3]])
-    wanted = np.array([[0.4, nan, nan], [0.6, 0.6, nan]])
-    np.testing.assert_allclose(zone_errors(measured, wanted), [0.2, 0.4, nan])
+    requested = np.array([[0.4, nan, nan], [0.6, 0.6, nan]])
+    np.testing.assert_allclose(zone_errors(measured, requested), [0.2, 0.4, nan])
     assert not zone_errors(measured, measured).any()
 
 
@@ -37,33 +37,33 @@ def test_zone_errors_are_those_of_what_was_asked_for() -> None:
 
 
 def test_response_of_an_engine_that_does_seven_tenths() -> None:
-    response = response_of(GRID, 0.1 + 0.7 * GRID)
-    assert (response.slope, response.offset, response.explained) == pytest.approx((0.7, 0.1, 1))
+    response = fit_response(GRID, 0.1 + 0.7 * GRID)
+    assert (response.slope, response.offset, response.r_squared) == pytest.approx((0.7, 0.1, 1))
 
 
 def test_response_by_hand() -> None:
-    response = response_of(np.array([0, 0, 1, 1]), np.array([0.0, 0.2, 0.6, 0.8]))
+    response = fit_response(np.array([0, 0, 1, 1]), np.array([0.0, 0.2, 0.6, 0.8]))
     # deviations -0.4, -0.2, 0.2, 0.4 from 0.4: covariance 0.6, variances 1 and 0.4
-    assert (response.slope, response.offset, response.explained) == pytest.approx((0.6, 0.1, 0.9))
+    assert (response.slope, response.offset, response.r_squared) == pytest.approx((0.6, 0.1, 0.9))
 
 
 def test_response_of_an_engine_that_does_nothing() -> None:
-    response = response_of(GRID, np.full(6, 0.3))
-    assert (response.slope, response.explained) == pytest.approx((0, 0))
+    response = fit_response(GRID, np.full(6, 0.3))
+    assert (response.slope, response.r_squared) == pytest.approx((0, 0))
     assert response.offset == pytest.approx(0.3)
 
 
-def test_one_wanted_score_tells_no_response() -> None:
-    response = response_of(np.full(4, 0.1), np.array([0.1, 0.2, 0.3, 0.4]))
-    assert all(math.isnan(value) for value in (response.slope, response.offset, response.explained))
+def test_one_requested_score_gives_no_response() -> None:
+    response = fit_response(np.full(4, 0.1), np.array([0.1, 0.2, 0.3, 0.4]))
+    assert all(math.isnan(value) for value in (response.slope, response.offset, response.r_squared))
 
 
 @given(st.lists(st.integers(0, 100), min_size=6, max_size=6))
-def test_explained_is_a_share(percent: list[int]) -> None:
+def test_r_squared_is_a_share(percent: list[int]) -> None:
     measured = np.array(percent) / 100
-    response = response_of(GRID, measured)
-    assert 0 <= response.explained <= 1 + 1e-9
-    assert response.explained == pytest.approx(
+    response = fit_response(GRID, measured)
+    assert 0 <= response.r_squared <= 1 + 1e-9
+    assert response.r_squared == pytest.approx(
         1 - np.var(measured - response.offset - response.slope * GRID) / max(np.var(measured), 1e-9)
         if np.ptp(measured)
         else 0,
@@ -74,21 +74,21 @@ def test_explained_is_a_share(percent: list[int]) -> None:
 # Direction
 
 
-def test_direction_counts_orders_that_ask_for_enough() -> None:
+def test_direction_counts_requests_for_a_large_enough_change() -> None:
     source = np.array([0.5, 0.5, 0.5, 0.5, 0.4])
-    wanted = np.array([0.9, 0.1, 0.7, 0.55, 0.6])
+    requested = np.array([0.9, 0.1, 0.7, 0.55, 0.6])
     measured = np.array([0.6, 0.6, 0.5, 0.1, 0.41])
-    assert direction_accuracy(source, wanted, measured) == pytest.approx(2 / 4)
-    assert direction_accuracy(source, wanted, measured, least_step=0.3) == pytest.approx(1 / 2)
+    assert direction_accuracy(source, requested, measured) == pytest.approx(2 / 4)
+    assert direction_accuracy(source, requested, measured, min_step=0.3) == pytest.approx(1 / 2)
     assert math.isnan(direction_accuracy(source, source, measured))
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1))
-def test_obeying_is_right_and_its_opposite_wrong(scores: list[tuple[float, float]]) -> None:
-    source, wanted = np.array(scores).T
-    if (np.abs(wanted - source) >= 0.2).any():
-        assert direction_accuracy(source, wanted, wanted) == 1
-        assert direction_accuracy(source, wanted, 2 * source - wanted) == 0
+def test_the_requested_change_is_right_and_its_opposite_wrong(scores: list[tuple[float, float]]) -> None:
+    source, requested = np.array(scores).T
+    if (np.abs(requested - source) >= 0.2).any():
+        assert direction_accuracy(source, requested, requested) == 1
+        assert direction_accuracy(source, requested, 2 * source - requested) == 0
 
 
 # Cross-talk
@@ -110,10 +110,10 @@ def test_overlapping_zones_are_not_counted() -> None:
     assert math.isnan(cross_talk_ratio(changes, np.ones((3, 3), bool)))
 
 
-@pytest.mark.parametrize("wanted", [0.0, -0.2])
-def test_an_engine_that_never_obeys_has_no_ratio(wanted: float) -> None:
-    assert math.isnan(cross_talk_ratio(np.eye(12) * wanted))
-    assert math.isnan(mirror_ratio(np.eye(12) * wanted))
+@pytest.mark.parametrize("requested", [0.0, -0.2])
+def test_an_engine_that_never_does_what_is_asked_has_no_ratio(requested: float) -> None:
+    assert math.isnan(cross_talk_ratio(np.eye(12) * requested))
+    assert math.isnan(mirror_ratio(np.eye(12) * requested))
 
 
 def test_perfect_control_has_no_cross_talk() -> None:
@@ -143,7 +143,7 @@ def test_overlap_is_a_share_of_the_smaller_zone() -> None:
     expected = np.zeros((3, 3), bool)
     expected[:2, :2] = True
     np.testing.assert_array_equal(overlapping_zones(masks), expected)
-    np.testing.assert_array_equal(overlapping_zones(masks, least=0.6), np.diag([True, True, False]))
+    np.testing.assert_array_equal(overlapping_zones(masks, min_overlap=0.6), np.diag([True, True, False]))
 
 
 def test_zones_of_a_face_hardly_overlap_across_its_middle(face: Face) -> None:

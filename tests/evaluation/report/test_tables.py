@@ -34,7 +34,7 @@ def test_tables_as_text_and_plain_values() -> None:
         "",
         "In years.",
     ]
-    story = json.loads(json.dumps(table.to_json(), allow_nan=False))
-    assert story["rows"]["read"]["30"] == {"value": 31.0, "low": 30.0, "high": 32.0, "num": 9}
-    assert story["rows"]["read"]["70"] == {"value": None, "low": None, "high": None, "num": 0}
-    assert story["rows"]["who"]["70"] == "b"
+    values = json.loads(json.dumps(table.to_json(), allow_nan=False))
+    assert values["rows"]["read"]["30"] == {"value": 31.0, "low": 30.0, "high": 32.0, "num": 9}
+    assert values["rows"]["read"]["70"] == {"value": None, "low": None, "high": None, "num": 0}
+    assert values["rows"]["who"]["70"] == "b"

@@ -50,26 +50,26 @@ def shards(make_portrait: Callable, face: Face, tmp_path_factory: pytest.TempPat
     return folder
 
 
-def test_identity_engine_scores_no_change_at_all(shards: Path, tmp_path: Path) -> None:
+def test_an_engine_that_changes_nothing_scores_no_change_at_all(shards: Path, tmp_path: Path) -> None:
     code, out, err = run(
-        "evaluate", "--engine", "identity", "--faces", shards, "--targets", "30,50,75", "--zone-faces", 1,
+        "evaluate", "--engine", "none", "--faces", shards, "--targets", "30,50,75", "--zone-faces", 1,
         "--workers", 1, "-o", tmp_path / "report", "--json",
     )  # fmt: skip
     assert code == 0, err
-    story = json.loads(out)
-    headline = {name: next(iter(cells.values())) for name, cells in story["tables"]["headline"]["rows"].items()}
-    assert headline["years gained at 75"]["value"] == 0
-    assert headline["identity distance at 75, median"]["value"] == 0
-    assert headline["whole crop, mean difference, worst target"]["value"] == 0
-    assert headline["years gained at 75"]["num"] == 6
-    slope = story["tables"]["zone orders"]["rows"]["glabella"]["slope (1 is ideal)"]
+    report = json.loads(out)
+    summary = {name: next(iter(cells.values())) for name, cells in report["tables"]["summary"]["rows"].items()}
+    assert summary["years gained at 75"]["value"] == 0
+    assert summary["identity distance at 75, median"]["value"] == 0
+    assert summary["whole crop, mean difference, worst target"]["value"] == 0
+    assert summary["years gained at 75"]["num"] == 6
+    slope = report["tables"]["zone requests"]["rows"]["glabella"]["slope (1 is ideal)"]
     assert slope["value"] is None, "one face is too few"
     assert {path.name for path in (tmp_path / "report").iterdir()} == REPORT
-    assert json.loads((tmp_path / "report" / "report.json").read_text()) == story
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
 
 
-def test_photos_of_a_folder_are_judged(photos: Path, tmp_path: Path) -> None:
-    code, out, err = run("evaluate", "--engine", "identity", "--faces", photos, "--targets", "60:70:10",
+def test_photos_of_a_folder_are_evaluated(photos: Path, tmp_path: Path) -> None:
+    code, out, err = run("evaluate", "--engine", "none", "--faces", photos, "--targets", "60:70:10",
                          "--zone-faces", 0, "--workers", 1, "-o", tmp_path)  # fmt: skip
     assert code == 0, err
     assert "No face was found in wall.png." in err
@@ -78,7 +78,7 @@ def test_photos_of_a_folder_are_judged(photos: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == REPORT
 
 
-def test_pairs_name_their_program(photos: Path, photo: Pixels, tmp_path: Path) -> None:
+def test_pairs_are_named_after_their_folder(photos: Path, photo: Pixels, tmp_path: Path) -> None:
     for folder in ("before", "rival"):
         (tmp_path / folder).mkdir()
     save_image(Image(pixels=photo), tmp_path / "before" / "a.png")
@@ -90,11 +90,18 @@ def test_pairs_name_their_program(photos: Path, photo: Pixels, tmp_path: Path) -
     assert list(json.loads(out)["tables"]["by target"]["rows"]["pictures"]) == ["65"]
 
 
-def test_drawn_people_are_judged_by_their_photos(photo: Pixels, tmp_path: Path) -> None:
-    for folder in (tmp_path / "photos" / "mia", tmp_path / "drawn" / "mia" / "youngadults"):
+def test_generated_pictures_are_judged_by_photos(photo: Pixels, tmp_path: Path) -> None:
+    for folder in (tmp_path / "photos" / "mia", tmp_path / "generated" / "mia" / "youngadults"):
         folder.mkdir(parents=True)
         save_image(Image(pixels=photo), folder / "1.png")
-    arguments = ("evaluate", "--protocol", "identity-preserving", "--pairs", tmp_path / "photos", tmp_path / "drawn")
+    arguments = (
+        "evaluate",
+        "--protocol",
+        "identity-preserving",
+        "--pairs",
+        tmp_path / "photos",
+        tmp_path / "generated",
+    )
     code, out, err = run(*arguments, "-o", tmp_path / "report", "--json")
     assert code == 0, err
     assert list(json.loads(out)["rows"]) == ["all", "youngadults", "between photos"]
@@ -107,11 +114,11 @@ def test_drawn_people_are_judged_by_their_photos(photo: Pixels, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "Say whom to judge on"),
-        (("--protocol", "identity-preserving"), "--pairs PHOTOS DRAWN"),
+        ((), "Give the faces to evaluate on"),
+        (("--protocol", "identity-preserving"), "--pairs PHOTOS GENERATED"),
         (("--protocol", "identity-preserving", "--pairs", "a", "b"), "The folder 'a' cannot be read"),
-        (("--faces", "a", "--pairs", "a", "b"), "Say whom to judge on"),
-        (("--pairs", "a", "b"), "PairedLatents have one age each"),
+        (("--faces", "a", "--pairs", "a", "b"), "Give the faces to evaluate on"),
+        (("--pairs", "a", "b"), "Pairs have one target age"),
         (("--faces", "a", "--target", 65), "--target belongs to --pairs"),
         (("--faces", "a", "--targets", "old"), "--targets is 'old'; give ages as in 20,30,75 or 20:80:10."),
         (("--faces", "a", "--targets", "30,300"), "target age is 300"),

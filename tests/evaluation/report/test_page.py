@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from reage.evaluation.reference import Reference
-from reage.evaluation.report.all_tables import summarise
-from reage.evaluation.report.measured_faces import Faces
-from reage.evaluation.report.page import every_face, make_page, parts_of, some_faces, worst_faces, worst_of
+from reage.evaluation.report.measured_faces import MeasuredFaces
+from reage.evaluation.report.page import every_face_table, make_page, parts_of, some_faces, worst_faces, worst_of
 from reage.evaluation.report.tables import Figure, Table
+from reage.evaluation.report.write import make_tables
 from reage.evaluation.rows import Rows
-from reage.evaluation.run import Run
+from reage.evaluation.run import EvaluationRun
 from reage.images.codec import encode_jpeg
 
 TARGETS = (30.0, 50.0, 75.0)
@@ -30,13 +30,15 @@ def picture(level: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def make_run(make_rows: MakeRows) -> Callable[..., Run]:
-    def make(num: int = 6, targets: Sequence[float] = TARGETS, missed: Sequence[str] = (), **known: Any) -> Run:
-        return Run(
+def make_run(make_rows: MakeRows) -> Callable[..., EvaluationRun]:
+    def make(
+        num: int = 6, targets: Sequence[float] = TARGETS, missed: Sequence[str] = (), **known: Any
+    ) -> EvaluationRun:
+        return EvaluationRun(
             rows=make_rows(
-                [{target: (target - 42) * 0.9 + place for target in targets} for place in range(num)],
-                [dict.fromkeys(targets, 0.1 + 0.01 * place) for place in range(num)],
-                known=[{"thumbnail": picture(40 * place % 255), **known} for place in range(num)],
+                [{target: (target - 42) * 0.9 + index for target in targets} for index in range(num)],
+                [dict.fromkeys(targets, 0.1 + 0.01 * index) for index in range(num)],
+                known=[{"thumbnail": picture(40 * index % 255), **known} for index in range(num)],
             ),
             engine="prototype",
             weights_hash="0123456789ab",
@@ -47,7 +49,7 @@ def make_run(make_rows: MakeRows) -> Callable[..., Run]:
     return make
 
 
-def page_of(run: Run, reference: Reference, command: str = "") -> str:
+def page_of(run: EvaluationRun, reference: Reference, command: str = "") -> str:
     """With one short table: the intervals of the others take a while."""
     tables = [Table(name="one", title="One", headers=["a"], rows={"b": [Figure(value=math.nan)]})]
     return make_page(run, tables, reference, command=command)
@@ -58,9 +60,9 @@ def words_of(page: str) -> str:
     return re.sub(r"data:image/jpeg;base64,[\w+/=]+", "", page)
 
 
-def test_everything_is_on_it(make_run: Callable[..., Run], reference: Reference) -> None:
+def test_everything_is_on_it(make_run: Callable[..., EvaluationRun], reference: Reference) -> None:
     run = make_run(missed=["hat.jpg"])
-    tables = summarise(run.rows, reference)
+    tables = make_tables(run.rows, reference)
     page = make_page(run, tables, reference)
     assert not re.search(r"\bnan\b", words_of(page), re.IGNORECASE)
     for table in tables:
@@ -73,7 +75,7 @@ def test_everything_is_on_it(make_run: Callable[..., Run], reference: Reference)
     assert "reage evaluate --engine prototype --faces FOLDER --targets 30,50,75" in page
 
 
-def test_nothing_is_loaded_or_run(make_run: Callable[..., Run], reference: Reference) -> None:
+def test_nothing_is_loaded_or_run(make_run: Callable[..., EvaluationRun], reference: Reference) -> None:
     words = words_of(page_of(make_run(), reference))
     assert "<script" not in words
     assert not re.search(r"""(src|href)=["']?(?!#|")""", words)
@@ -81,25 +83,25 @@ def test_nothing_is_loaded_or_run(make_run: Callable[..., Run], reference: Refer
     assert not re.search(r"\bnan\b", words, re.IGNORECASE)
 
 
-def test_names_of_files_are_only_text(make_run: Callable[..., Run], reference: Reference) -> None:
+def test_names_of_files_are_only_text(make_run: Callable[..., EvaluationRun], reference: Reference) -> None:
     run = make_run(num=1, missed=[HOSTILE], file=HOSTILE)
     page = page_of(run, reference)
     assert HOSTILE not in page
     assert page.count("&lt;b&gt;&amp;") == 3
 
 
-def test_same_rows_same_bytes(make_run: Callable[..., Run], reference: Reference) -> None:
+def test_same_rows_same_bytes(make_run: Callable[..., EvaluationRun], reference: Reference) -> None:
     assert page_of(make_run(), reference) == page_of(make_run(), reference)
 
 
-def test_a_command_is_quoted(make_run: Callable[..., Run], reference: Reference) -> None:
+def test_a_command_is_quoted(make_run: Callable[..., EvaluationRun], reference: Reference) -> None:
     page = page_of(make_run(), reference, "reage evaluate --faces '<my photos>'")
     assert "reage evaluate --faces &#39;&lt;my photos&gt;&#39;" in page
 
 
-def test_pairs_have_one_target_and_no_weights(make_run: Callable[..., Run], reference: Reference) -> None:
+def test_pairs_have_one_target_and_no_weights(make_run: Callable[..., EvaluationRun], reference: Reference) -> None:
     run = make_run(targets=(75.0,), true_years=math.nan, sex="")
-    pairs = Run(rows=run.rows, engine="other", weights_hash="", judges=run.judges)
+    pairs = EvaluationRun(rows=run.rows, engine="other", weights_hash="", judges=run.judges)
     page = page_of(pairs, reference)
     assert "sex unknown; true ages unknown" in page
     assert "reage evaluate --engine other --pairs BEFORE AFTER --target 75" in page
@@ -110,7 +112,7 @@ def test_pictures_without_faces_do_not_stop_it(make_rows: MakeRows, reference: R
     """Neither in one picture nor in any."""
     for known in ({75.0: 30.0, 30.0: math.nan}, {75.0: math.nan, 30.0: math.nan}):
         rows = make_rows([known] * 3, [{target: gain / 100 for target, gain in known.items()}] * 3)
-        page = page_of(Run(rows=rows, engine="e", weights_hash="", judges={}), reference)
+        page = page_of(EvaluationRun(rows=rows, engine="e", weights_hash="", judges={}), reference)
         assert "no face" in page
         assert not re.search(r"\bnan\b", words_of(page), re.IGNORECASE)
 
@@ -122,7 +124,7 @@ def worst(make_rows: MakeRows, gains: Sequence[float], distances: Sequence[float
     def at(values: Sequence[float]) -> list[Mapping[float, float]]:
         return [{target: value} for value in values]
 
-    return worst_of(Faces(make_rows(at(gains), at(distances))), target)
+    return worst_of(MeasuredFaces(make_rows(at(gains), at(distances))), target)
 
 
 def test_most_identity_for_the_age_comes_first(make_rows: MakeRows) -> None:
@@ -143,11 +145,11 @@ def test_no_face_is_the_worst(make_rows: MakeRows) -> None:
     assert worst(make_rows, [30, math.nan], [0.6, math.nan]) == [1, 0]
 
 
-# Parts
+# Tables and cells
 
 
-def test_every_face_has_a_row(make_run: Callable[..., Run]) -> None:
-    table = every_face(Faces(make_run(num=4).rows))
+def test_every_face_has_a_row(make_run: Callable[..., EvaluationRun]) -> None:
+    table = every_face_table(MeasuredFaces(make_run(num=4).rows))
     assert list(table.rows) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert table.headers == [
         "no.",
@@ -161,8 +163,8 @@ def test_every_face_has_a_row(make_run: Callable[..., Run]) -> None:
     assert [str(cell) for cell in table.rows["1.jpg"]] == ["2", "40", "42.0", "32.2", "0.110", "72.7", "0.110"]
 
 
-def test_sheets_hold_few_faces(make_run: Callable[..., Run]) -> None:
-    faces = Faces(make_run(num=40).rows)
+def test_sheets_hold_few_faces(make_run: Callable[..., EvaluationRun]) -> None:
+    faces = MeasuredFaces(make_run(num=40).rows)
     assert some_faces(faces).note.startswith("12 of 40")
     table = worst_faces(faces).table
     assert table is not None

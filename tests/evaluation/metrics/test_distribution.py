@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
-from reage.evaluation.metrics.distribution import frechet_distance, kernel_distance, squared_discrepancy
+from reage.errors import WeightsError
+from reage.evaluation.metrics.distribution import Inception, frechet_distance, kernel_distance, squared_discrepancy
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +113,31 @@ def test_frechet_distance_of_fewer_rows_than_features() -> None:
     turned = np.linalg.qr(rng.normal(size=(64, 64)))[0]
     assert small == pytest.approx(frechet_distance(real @ turned, aged @ turned))
     assert small > frechet_distance(rng.normal(size=(4000, 64)), rng.normal(size=(4000, 64)))
+
+
+# Inception
+
+
+class Means(torch.nn.Module):
+    """Mean colour, to stand for a large net."""
+
+    def forward(self, pixels: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        means = pixels.float().mean((2, 3))
+        return means if return_features else means.softmax(1)
+
+
+def test_inception_comes_as_torchscript(tmp_path: Path) -> None:
+    torch.jit.script(Means()).save(str(tmp_path / "means.pt"))
+    inception = Inception.load(tmp_path / "means.pt")
+    crops = np.zeros((2, 40, 40, 3), np.uint8)
+    crops[1, ..., 2] = 50
+    assert inception.name == "means"
+    np.testing.assert_allclose(inception.features(crops), [[0, 0, 0], [0, 0, 50]])
+
+
+def test_other_files_are_no_inception(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="There is no file"):
+        Inception.load(tmp_path / "no.pt")
+    (tmp_path / "no.pt").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="no TorchScript file"):
+        Inception.load(tmp_path / "no.pt")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from reage.evaluation.reference import Reference
-from reage.evaluation.report.measured_faces import Faces, figure, median
-from reage.evaluation.report.summary import by_target, gap_scores, headline, matches, nearest
+from reage.evaluation.report.measured_faces import MeasuredFaces
+from reage.evaluation.report.summary import age_gap_scores, matches, nearest, summary_table, target_table
 from reage.evaluation.report.tables import UNKNOWN, Figure, Table
 
 GAINS = [{30.0: -10.0 - i, 60.0: 10.0, 75.0: 20.0 + i} for i in range(6)]
@@ -18,8 +18,8 @@ DISTANCES = [{30.0: 0.1 * i + 0.05, 60.0: 0.2, 75.0: 0.3} for i in range(6)]
 
 
 @pytest.fixture
-def faces(make_rows: Callable) -> Faces:
-    return Faces(make_rows(GAINS, DISTANCES))
+def faces(make_rows: Callable) -> MeasuredFaces:
+    return MeasuredFaces(make_rows(GAINS, DISTANCES))
 
 
 def cell(table: Table, row: str, header: str) -> Figure:
@@ -30,26 +30,19 @@ def cell(table: Table, row: str, header: str) -> Figure:
     return value
 
 
-def test_columns_of_pictures_stand_by_source_and_target(faces: Faces) -> None:
-    assert faces.targets == [30, 60, 75]
-    np.testing.assert_allclose(faces.of("years"), [[32 - i, 52, 62 + i] for i in range(6)])
-    np.testing.assert_allclose(faces.distances, [[0.1 * i + 0.05, 0.2, 0.3] for i in range(6)], atol=1e-6)
-    np.testing.assert_allclose(faces.cosines(), 1 - faces.distances**2 / 2, atol=1e-6)
-
-
-def test_headline_is_worked_out_by_hand(faces: Faces, reference: Reference) -> None:
-    table = headline(faces, reference)
+def test_summary_is_worked_out_by_hand(faces: MeasuredFaces, reference: Reference) -> None:
+    table = summary_table(faces, reference)
     assert table.headers[:2] == ["all (N=6)", "colour, 35 to 60 (N=6)"]
     assert cell(table, "years gained at 75", "all").value == pytest.approx(22.5)
     assert cell(table, "years gained at 30", "all").value == pytest.approx(-12.5)
     assert cell(table, "identity distance at 30", "all").value == pytest.approx(0.3)
-    # 0.05 to 0.45 lie within the border of 0.5, 0.55 beyond it
+    # 0.05 to 0.45 lie within the threshold of 0.5, 0.55 beyond it
     assert cell(table, "still the same person at 30", "all").value == pytest.approx(5 / 6)
     assert cell(table, "age error, all targets", "all").value == pytest.approx(
         np.mean([[abs(2 - i), 8, abs(i - 13)] for i in range(6)])
     )
     # the bias at 30 is not known, so only 60 and 75 count, and the judge reads 1 too much there
-    assert cell(table, "the same less the judge's own bias", "all").value == pytest.approx(
+    assert cell(table, "age error less the judge's own bias", "all").value == pytest.approx(
         np.mean([[9, abs(i - 14)] for i in range(6)])
     )
     assert cell(table, "faces that rise at every step", "all").value == 1
@@ -57,33 +50,33 @@ def test_headline_is_worked_out_by_hand(faces: Faces, reference: Reference) -> N
     assert str(cell(table, "background PSNR", "all")) == "no change"
 
 
-def test_groups_too_small_are_not_resolvable(faces: Faces, reference: Reference) -> None:
-    table = headline(faces, reference)
+def test_groups_too_small_are_not_resolvable(faces: MeasuredFaces, reference: Reference) -> None:
+    table = summary_table(faces, reference)
     assert str(cell(table, "years gained at 75", "women")) == UNKNOWN
     assert cell(table, "years gained at 75", "women").num == 3
     assert cell(table, "years gained at 75", "women").to_json()["value"] is None
 
 
-def test_every_target_has_its_column(faces: Faces, reference: Reference) -> None:
-    table = by_target(faces, reference)
+def test_every_target_has_its_column(faces: MeasuredFaces, reference: Reference) -> None:
+    table = target_table(faces, reference)
     assert list(table.headers) == ["30", "60", "75"]
     assert cell(table, "mean reading (EAM)", "75").value == pytest.approx(64.5)
     assert cell(table, "what real faces of that age read", "75").value == pytest.approx(76)
     assert not cell(table, "what real faces of that age read", "30").known
-    assert cell(table, "gap", "60").value == pytest.approx(9)
+    assert cell(table, "difference", "60").value == pytest.approx(9)
     assert cell(table, "age error, years", "30").value == pytest.approx(np.mean([2, 1, 0, 1, 2, 3]))
     assert cell(table, "within 5 years", "75").value == 0
     assert cell(table, "mean reading of the second", "60").value == pytest.approx(53)
     assert cell(table, "not recognised (FNMR at FMR 0.10%)", "30").value == pytest.approx(1 / 6)
     assert not cell(table, "not recognised (FNMR at FMR 0.01%)", "30").known
-    # 75 is 35 years from 40, where the border is 0.56; 30 is ten years away: 0.52
+    # 75 is 35 years from 40, where the threshold is 0.56; 30 is ten years away: 0.52
     assert cell(table, "recognised, threshold by age gap", "30").value == pytest.approx(5 / 6)
-    assert cell(table, "place between strangers", "75").value == pytest.approx(1)
+    assert cell(table, "score between strangers", "75").value == pytest.approx(1)
     assert "seconds" not in table.rows
 
 
 def test_thresholds_follow_the_age_gap(reference: Reference) -> None:
-    found = gap_scores(np.array([0.0, 9.9, 10.0, 39.9, 40.0, 200.0]), reference)
+    found = age_gap_scores(np.array([0.0, 9.9, 10.0, 39.9, 40.0, 200.0]), reference)
     np.testing.assert_array_equal(found, [-0.5, -0.5, -0.52, -0.56, np.nan, np.nan])
 
 
@@ -92,18 +85,9 @@ def test_a_face_that_was_not_found_matches_nobody() -> None:
     assert np.isnan(matches(np.array([-0.4]), math.nan)).all()
 
 
-def test_headline_takes_the_targets_there_are(make_rows: Callable, reference: Reference) -> None:
-    one = Faces(make_rows([{65.0: 10.0}] * 6, [{65.0: 0.2}] * 6))
-    table = headline(one, reference)
+def test_summary_takes_the_targets_there_are(make_rows: Callable, reference: Reference) -> None:
+    one = MeasuredFaces(make_rows([{65.0: 10.0}] * 6, [{65.0: 0.2}] * 6))
+    table = summary_table(one, reference)
     assert [name for name in table.rows if name.startswith("years gained")] == ["years gained at 65"]
     assert not any("rise" in name for name in table.rows)
     assert nearest([20, 65], 75) == 65
-
-
-def test_a_figure_counts_people_not_pictures() -> None:
-    values = np.arange(8.0)
-    assert not figure(values, np.repeat(["a", "b", "c", "d"], 2)).known
-    found = figure(values, np.array(list("abcdefgh")), median)
-    assert (found.value, found.num) == (3.5, 8)
-    assert found.low < 3.5 < found.high
-    assert figure(np.append(values, np.nan), np.array(list("abcdefghi"))).num == 8

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from reage.evaluation.metrics.progression import (
     TOLERANCE_YEARS,
+    largest_step_ratio,
     rising_faces,
     rising_steps,
     slopes,
-    unevenness,
 )
 
 READINGS = np.array([[20.0, 30, 40, 50], [20, 30, 29.5, 50], [20, 30, 25, 24]])
@@ -33,9 +33,9 @@ def test_a_face_rises_when_all_its_steps_do(rows: list[list[int]], tolerance: in
     assert (rising_faces(readings, tolerance) == (steps == 1)).all()
 
 
-def test_unevenness() -> None:
+def test_largest_step_ratio() -> None:
     steps = np.array([[0.1, 0.1, 0.1], [0.0, 0.3, 0.0], [0.1, 0.4, 0.1], [0, 0, 0]])
-    np.testing.assert_allclose(unevenness(steps), [1, 3, 2, 1])
+    np.testing.assert_allclose(largest_step_ratio(steps), [1, 3, 2, 1])
 
 
 def test_slopes_of_each_face() -> None:
