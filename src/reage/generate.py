@@ -22,7 +22,7 @@ from reage.nets.sampling import FROM_NOISE, SamplingConfig, generate_pictures
 from reage.prompts import label_of
 from reage.types import Pixels, Plane
 
-RULES = QualityRules(least_sharpness=0.15)
+RULES = QualityRules(min_sharpness=0.15)
 """Less sharp than photos must be: `ldm-small`'s autoencoder alone takes real faces of 96 px from 0.4 to 0.2."""
 
 REJECTED, SHEET = "rejected", "sheet.jpg"

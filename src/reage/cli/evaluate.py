@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from reage.cli.extras import require_evaluate
-from reage.cli.look import AsJson
+from reage.cli.extras import require_extra
+from reage.cli.options import AsJson
 from reage.cli.request import parse_targets
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ReageError
@@ -61,7 +61,7 @@ def evaluate(
     Of shards only the people held out from training count. A run that was stopped goes on where it was. The folder gets
     report.html, report.json, report.md and rows.parquet; of identity-preserving only .json and .md.
     """
-    require_evaluate()
+    require_extra("evaluate")
     if protocol == "identity-preserving":
         if pairs is None:
             raise ReageError("Say what is judged: --pairs PHOTOS DRAWN, with PHOTOS/mia/1.jpg and DRAWN/mia/old/1.png.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reage.cli.console import print_json, stderr_console
-from reage.cli.look import AsJson
+from reage.cli.options import AsJson
 from reage.cli.request import check_device, parse_label
 from reage.errors import ImageError
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from reage.cli.console import print_json, stderr_console
-from reage.cli.extras import require_personal
-from reage.cli.look import AsJson
+from reage.cli.extras import require_extra
+from reage.cli.options import AsJson
 from reage.errors import ImageError, WeightsError
 from reage.prompts import CLASS_WORD
 
@@ -70,7 +70,7 @@ def personalize(
     Only photos of yourself, or of someone who agreed. The file holds what was learned and no photo; a sheet of what the
     base draws goes beside it. A run that was stopped goes on where it was.
     """
-    require_personal()
+    require_extra("train", "diffusion")
     from reage.nets.diffusion import load_base
     from reage.nets.dreambooth import check_word, save_person
     from reage.training.dreambooth.person import (
