@@ -281,7 +281,7 @@ def name_aged(source: Path, plan: Plan) -> str:
 
 
 def describe_clipped_ages(engine: Engine, ages: Sequence[float | None]) -> str:
-    """What to tell about target ages that the engine clips to its range, as the end of a sentence; "" for none."""
+    """A remark on target ages that the engine clips to its range, as the end of a sentence; "" for none."""
     youngest, oldest = engine.ages
     beyond = [age for age in ages if age is not None and not youngest <= age <= oldest]
     if not beyond:

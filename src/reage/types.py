@@ -122,7 +122,7 @@ class Face:
         skin: (S, S) share of skin, with eyes, lips and glasses.
         bare: (S, S) share of skin without eyes, brows and frames of glasses; also under hair.
         hair: (S, S) share of hair.
-        dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None unless they were asked for.
+        dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None where they were not searched for.
     """
 
     box: tuple[float, float, float, float]

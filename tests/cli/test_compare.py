@@ -52,9 +52,9 @@ def net(me: Path) -> str:
     """A file whose net gives the mean colour, beside the photo in the current folder."""
     ends = [
         helper.make_tensor_value_info("face", TensorProto.FLOAT, ["N", 3, 112, 112]),
-        helper.make_tensor_value_info("who", TensorProto.FLOAT, ["N", 3]),
+        helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 3]),
     ]
-    node = helper.make_node("ReduceMean", ["face"], ["who"], axes=[2, 3], keepdims=0)
+    node = helper.make_node("ReduceMean", ["face"], ["embedding"], axes=[2, 3], keepdims=0)
     graph = helper.make_graph([node], "colour", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), "colour.onnx")
     return "colour.onnx"

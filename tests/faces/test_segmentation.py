@@ -94,7 +94,7 @@ def test_what_is_behind_and_below_is_kept(face: Face) -> None:
 
 
 def test_matte_dies_away_at_the_border_of_the_crop(face: Face) -> None:
-    """Hair goes on beyond the crop: a matte that did not would leave a straight edge in the photo."""
+    """Hair continues beyond the crop: a matte that ended at its border would leave a straight edge in the photo."""
     border = np.concatenate([face.matte[0], face.matte[-1], face.matte[:, 0], face.matte[:, -1]])
     assert border.max() < 0.05
 

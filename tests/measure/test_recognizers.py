@@ -128,13 +128,13 @@ def make_net(tmp_path: Path) -> MakeNet:
             helper.make_node("Slice", ["face", "start", "stop", "axis"], ["part"]),
             helper.make_node("ReduceMean", ["part"], ["mean"], axes=rows_and_columns, keepdims=0),
             helper.make_node("Pad", ["mean", "pads", "one"], ["padded"]),
-            helper.make_node("Reshape", ["padded", "sizes"], ["who"]) if flat else None,
-            None if flat else helper.make_node("Identity", ["padded"], ["who"]),
-            helper.make_node("ReduceL2", ["who"], ["norm"], axes=[1]) if norm else None,
+            helper.make_node("Reshape", ["padded", "sizes"], ["embedding"]) if flat else None,
+            None if flat else helper.make_node("Identity", ["padded"], ["embedding"]),
+            helper.make_node("ReduceL2", ["embedding"], ["norm"], axes=[1]) if norm else None,
         ]
         stored = [helper.make_tensor(name, TensorProto.INT64, [len(v)], v) for name, v in constants.items()]
         stored.append(helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]))
-        outputs = ["norm", "who"] if norm else ["who"]
+        outputs = ["norm", "embedding"] if norm else ["embedding"]
         return write(nodes, shape, outputs, stored, tmp_path / "tiny.onnx")
 
     return make
@@ -161,13 +161,13 @@ def noise(number: int) -> Pixels:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize(("kind", "order"), [("arcface", [0, 1, 2]), ("adaface", [2, 1, 0])])
+@pytest.mark.parametrize(("kind", "channels"), [("arcface", [0, 1, 2]), ("adaface", [2, 1, 0])])
 def test_each_kind_has_its_order_of_colours(
-    make_net: MakeNet, kind: str, order: list[int], channels_last: bool
+    make_net: MakeNet, kind: str, channels: list[int], channels_last: bool
 ) -> None:
     recognizer = OnnxRecognizer.load(make_net(channels_last=channels_last), kind)
     (embedding,) = recognizer.embed_aligned(faces_of((255, 10, 100)))
-    expected = (np.array([255, 10, 100])[order] - 127.5) / 127.5
+    expected = (np.array([255, 10, 100])[channels] - 127.5) / 127.5
     np.testing.assert_allclose(embedding[:3] / embedding[3], expected, atol=1e-3)
     assert embedding.dtype == np.float32
     assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-6)
@@ -255,7 +255,9 @@ def test_no_file_no_net_no_such_kind(make_net: MakeNet, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [["N", 3, 160, 160], ["N", 1, 112, 112], [3, 112, 112], ["N", 37632]])
 def test_another_input_is_refused(tmp_path: Path, shape: list) -> None:
-    path = write([helper.make_node("Identity", ["face"], ["who"])], shape, ["who"], [], tmp_path / "other.onnx")
+    path = write(
+        [helper.make_node("Identity", ["face"], ["embedding"])], shape, ["embedding"], [], tmp_path / "other.onnx"
+    )
     with pytest.raises(WeightsError, match=r"The net of other takes .* 3x112x112"):
         OnnxRecognizer.load(path)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reage.cli.console import print_json, stderr_console
+from reage.cli.extras import require_extra
 from reage.cli.options import AsJson
 from reage.cli.request import check_device, parse_label
 from reage.errors import ImageError
@@ -55,6 +56,7 @@ def imagine(
     A picture is kept when a face is found in it, it can be read, it is the person, and it looks as old as was asked
     for. The others go to a folder of their own, with the reason in their name.
     """
+    require_extra("diffusion")
     from rich.progress import track
 
     from reage.generate import Gate

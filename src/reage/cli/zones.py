@@ -78,7 +78,7 @@ def _parse_map_plan(photo: Path | None, as_maps: bool, to: float | None, scores:
     if to is None and scores is None:
         return None
     if not as_maps:
-        raise PlanError("--to and --zones order a map; add --map, as in reage zones me.jpg --map --to 70.")
+        raise PlanError("--to and --zones belong to a map; add --map, as in reage zones me.jpg --map --to 70.")
     return Plan(age=to, zones=parse_zones(scores))
 
 

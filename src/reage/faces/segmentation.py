@@ -180,7 +180,7 @@ def make_matte(bare: Plane, hair: Plane, landmarks: Plane, dense: Plane | None =
     if dense is not None:
         skin = skin * (1 - mouth_mask(side, dense))
     away = np.abs(geometry.pixel_grid(side, side) / ((side - 1) / 2) - 1).max(-1)
-    inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that goes on outside the crop must not end in a line
+    inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that continues outside the crop must not end in a line
     return (np.clip(np.maximum(skin, hair), 0, 1) * inside).astype(np.float32)
 
 
