@@ -108,11 +108,11 @@ def draw(
     require_extra("diffusion")
     from reage.images import Image, save_image
     from reage.nets.diffusion import load_base
-    from reage.nets.sampling import draw_prompt_sheet
+    from reage.nets.sampling import draw_sheet_of_prompts
     from reage.prompts import AGE_LABELS, label_prompt
 
     prompts = [label_prompt(label) for label in AGE_LABELS]
-    pixels = draw_prompt_sheet(load_base(base, device), prompts, count, seed)
+    pixels = draw_sheet_of_prompts(load_base(base, device), prompts, count, seed)
     save_image(Image(pixels=pixels), output)
     typer.echo(output)
 
