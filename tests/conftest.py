@@ -1,4 +1,4 @@
-"""What many tests share: the demo photo, its face found once with the shipped weights, and faces cut by hand."""
+"""Shared fixtures: the demo photo, its face found once with the shipped weights, faces cut by hand, tiny bases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def photo() -> Pixels:
 
 @pytest.fixture(scope="session")
 def finder() -> FaceFinder:
-    """With the shipped parser."""
+    """With the shipped face parser."""
     return FaceFinder.load()
 
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import reage.composite
 from reage.composite import blend, composite
 from reage.images import geometry
 from reage.types import Aged, Face, Pixels, Plane
@@ -206,21 +205,15 @@ def _of_the_picture(face: Face, pixels: Pixels) -> np.ndarray:
 # Bands
 
 
-def composite_in_bands(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Pixels:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reage.composite, "_BAND_PX", band_px)
-        return composite(pixels, face, aged)
-
-
 @pytest.mark.parametrize("band_px", [1, 1000, 7777, 30_000])
 @pytest.mark.parametrize("shift", [None, (5.0, -3.0), (0.3, 40.0)])
 def test_bands_of_any_height_give_the_same_pixels(
     pixels: Pixels, placed: Face, shift: tuple[float, float] | None, band_px: int
 ) -> None:
     aged = inverted(placed) if shift is None else replace(moved(placed, make_shift(placed, *shift)), crop=placed.crop)
-    whole = composite_in_bands(pixels, placed, aged, 10**9)
+    whole = composite(pixels, placed, aged, band_px=10**9)
     assert (whole != pixels).any()
-    np.testing.assert_array_equal(composite_in_bands(pixels, placed, aged, band_px), whole)
+    np.testing.assert_array_equal(composite(pixels, placed, aged, band_px=band_px), whole)
 
 
 @settings(max_examples=30, deadline=None)
@@ -247,8 +240,8 @@ def test_bands_never_show(
     waves = np.sin(geometry.pixel_grid(SIDE, SIDE)[..., ::-1] / 9) * face.matte[..., None]
     aged = moved(face, (bend * waves).astype(np.float32))
     aged = replace(aged, crop=aged.crop // 2 + np.uint8(30))
-    whole = composite_in_bands(pixels, face, aged, 10**9)
-    np.testing.assert_array_equal(composite_in_bands(pixels, face, aged, band_px), whole)
+    whole = composite(pixels, face, aged, band_px=10**9)
+    np.testing.assert_array_equal(composite(pixels, face, aged, band_px=band_px), whole)
 
 
 def test_memory_does_not_grow_with_the_face(cut_face: CutFace) -> None:
@@ -267,7 +260,7 @@ def test_memory_does_not_grow_with_the_face(cut_face: CutFace) -> None:
 # Blends
 
 
-def test_blend_of_one_part_is_that_part(pixels: Pixels, placed: Face) -> None:
+def test_blend_of_one_layer_is_that_layer(pixels: Pixels, placed: Face) -> None:
     everywhere = np.ones((SIDE, SIDE), np.float32)
     for aged in (inverted(placed), moved(placed, make_shift(placed, 5, -3))):
         blended = blend(placed, [(aged, everywhere)])
@@ -285,7 +278,7 @@ def test_blend_of_nothing_is_the_crop(pixels: Pixels, placed: Face) -> None:
         assert blended.shift is None
 
 
-def test_blend_shows_each_part_where_its_mask_is(pixels: Pixels, cut_face: CutFace) -> None:
+def test_blend_shows_each_layer_where_its_mask_is(pixels: Pixels, cut_face: CutFace) -> None:
     face = cut_face(pixels, (150.0, 130.0), 30.0)
     left = np.zeros((SIDE, SIDE), np.float32)
     left[:, : SIDE // 2] = 1

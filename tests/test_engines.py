@@ -1,4 +1,4 @@
-"""The contract of `reage.engines.base.Engine`: every engine in the table keeps it."""
+"""The contract of `reage.engines.base.Engine`, tested for every engine in the table."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from reage.engines import DEFAULT_ENGINE, ENGINES, Engine, engine_class, load_engine
 from reage.engines.ldla import LdlaConfig, LdlaEngine, SamplingConfig
 from reage.errors import EngineError, WeightsError
-from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Aged, Face, Plan, Reading
+from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Aged, CompletePlan, Face, Reading
 from reage.weights import find_weights, save_weights
 
-LEARNED = [name for name in ENGINES if name != "identity"]
+LEARNED = [name for name in ENGINES if name != "none"]
 """Engines that have weights."""
 OWN_AGE = 38.0
-OLDER = Plan(age=75.0, age_from=OWN_AGE, seed=5)
+OLDER = CompletePlan(age=75.0, age_from=OWN_AGE, seed=5)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -26,10 +26,10 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 def load_quick(name: str, weights: Path | None = None) -> Engine:
-    """An engine; one that takes many steps takes two."""
+    """An engine; latent diffusion takes two steps."""
     engine = load_engine(name, weights=weights, device="cpu")
     if isinstance(engine, LdlaEngine):
-        engine.config = LdlaConfig(zones=SamplingConfig(steps=2), refiner=None)
+        engine.config = LdlaConfig(zones=SamplingConfig(num_inference_steps=2), refiner=None)
     return engine
 
 
@@ -44,10 +44,10 @@ def change_of(aged: Aged, face: Face) -> float:
     return float(np.abs(aged.crop.astype(int) - face.crop).mean())
 
 
-# What an engine says of itself
+# Attributes
 
 
-def test_engine_introduces_itself(engine: Engine) -> None:
+def test_attributes_describe_the_engine(engine: Engine) -> None:
     assert ENGINES[engine.name].endswith(f":{type(engine).__name__}")
     assert engine_class(engine.name) is type(engine)
     assert 10 < len(engine.summary) < 100
@@ -61,13 +61,13 @@ def test_engine_introduces_itself(engine: Engine) -> None:
     assert YOUNGEST_TARGET <= youngest < oldest <= OLDEST_TARGET
 
 
-def test_class_knows_what_the_engine_is_without_its_weights(engine: Engine) -> None:
+def test_class_has_the_attributes_without_the_weights(engine: Engine) -> None:
     described = engine_class(engine.name)
     for attribute in ("name", "summary", "accepts", "dense_landmarks", "zone_driven", "ages"):
         assert getattr(described, attribute) == getattr(engine, attribute)
 
 
-def test_hash_names_the_weights_and_is_stable(engine: Engine) -> None:
+def test_hash_identifies_the_weights_and_is_stable(engine: Engine) -> None:
     assert load_engine(engine.name).weights_hash == engine.weights_hash
     if engine.name in LEARNED:
         assert len(engine.weights_hash) == 12
@@ -108,14 +108,14 @@ def test_same_plan_same_pixels(engine: Engine, face: Face, reading: Reading) -> 
 
 @pytest.mark.parametrize("age", [25.0, OWN_AGE, 60.0])
 def test_own_age_is_the_crop_bit_for_bit(engine: Engine, face: Face, reading: Reading, age: float) -> None:
-    aged = engine.render(face, reading, Plan(age=age, age_from=age, seed=2))
+    aged = engine.render(face, reading, CompletePlan(age=age, age_from=age, seed=2))
     assert_same(Aged(crop=face.crop), replace(aged, shift=None))
     assert aged.shift is None or np.abs(aged.shift).max() == 0
 
 
 @pytest.mark.parametrize("age", [20.0, 75.0])
 def test_no_strength_is_the_crop_bit_for_bit(engine: Engine, face: Face, reading: Reading, age: float) -> None:
-    aged = engine.render(face, reading, Plan(age=age, age_from=OWN_AGE, strength=0))
+    aged = engine.render(face, reading, CompletePlan(age=age, age_from=OWN_AGE, strength=0))
     assert_same(Aged(crop=face.crop), replace(aged, shift=None))
     assert aged.shift is None or np.abs(aged.shift).max() == 0
 
@@ -123,7 +123,7 @@ def test_no_strength_is_the_crop_bit_for_bit(engine: Engine, face: Face, reading
 @pytest.mark.parametrize("age", [20.0, 75.0])
 def test_more_strength_changes_more(engine: Engine, face: Face, reading: Reading, age: float) -> None:
     weak, usual, strong = (
-        change_of(engine.render(face, reading, Plan(age=age, age_from=OWN_AGE, strength=much)), face)
+        change_of(engine.render(face, reading, CompletePlan(age=age, age_from=OWN_AGE, strength=much)), face)
         for much in (0.5, 1.0, 1.5)
     )
     if engine.name in LEARNED:
@@ -132,7 +132,7 @@ def test_more_strength_changes_more(engine: Engine, face: Face, reading: Reading
         assert weak == usual == strong == 0
 
 
-def test_targets_beyond_the_ages_are_brought_to_the_nearer_one(engine: Engine, face: Face, reading: Reading) -> None:
+def test_targets_beyond_the_ages_are_clipped(engine: Engine, face: Face, reading: Reading) -> None:
     youngest, oldest = engine.ages
     for beyond, nearest in ((YOUNGEST_TARGET, youngest), (OLDEST_TARGET, oldest)):
         far = engine.render(face, reading, replace(OLDER, age=beyond))
@@ -142,7 +142,7 @@ def test_targets_beyond_the_ages_are_brought_to_the_nearer_one(engine: Engine, f
 @pytest.mark.parametrize("age_from", [1.0, 100.0])
 def test_people_of_any_age_are_rendered(engine: Engine, face: Face, age_from: float) -> None:
     reading = Reading(age_years=age_from, age_std_years=9.0, masculinity=1.0)
-    aged = engine.render(face, reading, Plan(age=50, age_from=age_from))
+    aged = engine.render(face, reading, CompletePlan(age=50, age_from=age_from))
     assert change_of(aged, face) < 60
 
 
@@ -154,7 +154,13 @@ def test_wrong_weights_are_refused(name: str, tmp_path: Path) -> None:
     save_weights(tmp_path / "other.safetensors", {"w": np.zeros(3)}, {"seed": 1})
     (tmp_path / "text.safetensors").write_text("no weights")
     (tmp_path / "cut.safetensors").write_bytes(find_weights(name).read_bytes()[:-100])
-    for weights in (*tmp_path.iterdir(), tmp_path / "missing.safetensors", tmp_path, find_weights("parts"), "nobody"):
+    for weights in (
+        *tmp_path.iterdir(),
+        tmp_path / "missing.safetensors",
+        tmp_path,
+        find_weights("face-parser"),
+        "nobody",
+    ):
         with pytest.raises(WeightsError) as refusal:
             load_engine(name, weights=weights)
         assert str(refusal.value).endswith(".")

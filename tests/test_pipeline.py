@@ -1,4 +1,4 @@
-"""The five verbs in a row, on the demo photo."""
+"""Reager and its results, on the demo photo."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from reage.faces.finder import FaceFinder
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, geometry, load_image, save_image
-from reage.measure.age import AgeEstimator
+from reage.measure import AgeEstimator, measure_face
 from reage.pipeline import Reager, Result, as_image, render
 from reage.plan import complete
-from reage.types import Aged, Face, Pixels, Plan, Reading
+from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
 from reage.zones import zone_age
 
-VERBS = {"load", "find", "measure", "render", "composite"}
+STEPS = {"load", "find", "measure", "render", "composite"}
 NOTE = b"compositeWithTrainedAlgorithmicMedia"
 
 
@@ -33,19 +33,19 @@ def age_estimator() -> AgeEstimator:
 
 
 @pytest.fixture(scope="module")
-def artist(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
-    """With an engine that knows only ages, so that zones are done for it."""
+def reager(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
+    """With an engine that accepts only ages, so that zones are made by masks."""
     return Reager("prototype", finder=finder, age_estimator=age_estimator)
 
 
 @pytest.fixture(scope="module")
-def still(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
-    return Reager("identity", finder=finder, age_estimator=age_estimator)
+def no_change(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
+    return Reager("none", finder=finder, age_estimator=age_estimator)
 
 
 @pytest.fixture(scope="module")
-def aged(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> Result:
-    return artist(photo, Plan(age=75), faces=[face], readings=[reading])
+def aged(reager: Reager, photo: Pixels, face: Face, reading: Reading) -> Result:
+    return reager(photo, Plan(age=75), faces=[face], readings=[reading])
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def pair(photo: Pixels) -> Pixels:
 
 
 @pytest.fixture(scope="module")
-def pair_faces(artist: Reager, pair: Pixels) -> list[Face]:
-    return artist.find(pair)
+def pair_faces(reager: Reager, pair: Pixels) -> list[Face]:
+    return reager.find(pair)
 
 
 def changed(first: Pixels, second: Pixels) -> np.ndarray:
@@ -87,19 +87,19 @@ def test_one_call_ages_a_file(photo: Pixels, tmp_path: Path) -> None:
     assert difference[230:].max() == 0
 
 
-def test_one_call_takes_everything_a_plan_does(photo: Pixels) -> None:
-    result = reage.reage(photo, age=60, zones={"forehead": 0.2}, strength=0.5, engine="identity", faces="largest")
+def test_one_call_takes_everything_that_a_plan_does(photo: Pixels) -> None:
+    result = reage.reage(photo, age=60, zones={"forehead": 0.2}, strength=0.5, engine="none", faces="largest")
     plan = result.faces[0].plan
-    assert (plan.age, dict(plan.zones), plan.strength, result.engine) == (60, {"forehead": 0.2}, 0.5, "identity")
+    assert (plan.age, dict(plan.zones), plan.strength, result.engine) == (60, {"forehead": 0.2}, 0.5, "none")
 
 
-def test_file_pixels_and_image_are_the_same_order(
-    artist: Reager, photo: Pixels, face: Face, reading: Reading, aged: Result, tmp_path: Path
+def test_file_pixels_and_image_give_the_same_result(
+    reager: Reager, photo: Pixels, face: Face, reading: Reading, aged: Result, tmp_path: Path
 ) -> None:
     path = tmp_path / "photo.png"
     save_image(Image(pixels=photo), path, altered=False)
     for image in (path, str(path), load_image(path), Image(pixels=photo)):
-        result = artist(image, Plan(age=75), faces=[face], readings=[reading])
+        result = reager(image, Plan(age=75), faces=[face], readings=[reading])
         np.testing.assert_array_equal(result.image.pixels, aged.image.pixels)
 
 
@@ -126,34 +126,34 @@ def test_other_pixels_are_refused_in_a_sentence(pixels: Pixels) -> None:
 # What changes
 
 
-def test_identity_returns_every_pixel(still: Reager, photo: Pixels, face: Face) -> None:
+def test_the_engine_none_returns_every_pixel(no_change: Reager, photo: Pixels, face: Face) -> None:
     for plan in (Plan(age=75), Plan(age=20, zones={"upper": 0.9}), Plan(zones={"all": 1})):
-        result = still(photo, plan, faces=[face])
+        result = no_change(photo, plan, faces=[face])
         np.testing.assert_array_equal(result.image.pixels, photo)
     assert result.weights_hash == ""
 
 
-def test_own_age_returns_every_pixel(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
-    result = artist(photo, Plan(age=reading.age_years), faces=[face], readings=[reading])
+def test_own_age_returns_every_pixel(reager: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
+    result = reager(photo, Plan(age=reading.age_years), faces=[face], readings=[reading])
     np.testing.assert_array_equal(result.image.pixels, photo)
 
 
-def test_input_is_untouched(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
+def test_input_is_untouched(reager: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
     pixels = photo.copy()
     image = Image(pixels=pixels)
-    artist(image, Plan(age=75), faces=[face], readings=[reading])
+    reager(image, Plan(age=75), faces=[face], readings=[reading])
     np.testing.assert_array_equal(pixels, photo)
 
 
-def test_same_order_same_pixels(artist: Reager, photo: Pixels, face: Face, reading: Reading, aged: Result) -> None:
-    again = artist(photo, Plan(age=75), faces=[face], readings=[reading])
+def test_same_plan_same_pixels(reager: Reager, photo: Pixels, face: Face, reading: Reading, aged: Result) -> None:
+    again = reager(photo, Plan(age=75), faces=[face], readings=[reading])
     np.testing.assert_array_equal(again.image.pixels, aged.image.pixels)
 
 
 def test_zones_alone_change_only_what_lies_near_them(
-    artist: Reager, photo: Pixels, face: Face, reading: Reading
+    reager: Reager, photo: Pixels, face: Face, reading: Reading
 ) -> None:
-    result = artist(photo, Plan(zones={"nasolabial": 0.95}), faces=[face], readings=[reading])
+    result = reager(photo, Plan(zones={"nasolabial": 0.95}), faces=[face], readings=[reading])
     masks = zone_masks(face)
     near = reach_of(face, masks["nasolabial.left"] + masks["nasolabial.right"], photo, rim=3)
     found = changed(result.image.pixels, photo)
@@ -162,30 +162,32 @@ def test_zones_alone_change_only_what_lies_near_them(
     assert near.mean() < 0.02
 
 
-def test_one_side_leaves_the_other_alone(artist: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
-    crop = artist(photo, Plan(zones={"crows_feet.left": 1.0}), faces=[face], readings=[reading]).faces[0].aged.crop
+def test_one_side_leaves_the_other_alone(reager: Reager, photo: Pixels, face: Face, reading: Reading) -> None:
+    crop = reager(photo, Plan(zones={"crows_feet.left": 1.0}), faces=[face], readings=[reading]).faces[0].aged.crop
     found = changed(crop, face.crop)
     assert found[:, :256].sum() > 1000
     assert not found[:, 256:].any()
 
 
-def test_a_zone_looks_like_its_age(artist: Reager, face: Face, reading: Reading) -> None:
+def test_a_zone_looks_like_its_age(reager: Reager, face: Face, reading: Reading) -> None:
     """In the middle of the zone there is what the engine makes of the whole face at the zone's age."""
-    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"under_eye": 0.6})
-    zoned = render(artist.engine, face, reading, plan)
-    whole = render(artist.engine, face, reading, Plan(age=zone_age("under_eye", 0.6), age_from=reading.age_years))
+    plan = CompletePlan(age=reading.age_years, age_from=reading.age_years, zones={"under_eye": 0.6})
+    zoned = render(reager.engine, face, reading, plan)
+    whole = render(
+        reager.engine, face, reading, CompletePlan(age=zone_age("under_eye.left", 0.6), age_from=reading.age_years)
+    )
     masks = zone_masks(face)
     inside = masks["under_eye.left"] + masks["under_eye.right"] > 0.999
     assert inside.mean() > 0.005
     np.testing.assert_allclose(zoned.crop[inside], whole.crop[inside], atol=1)
 
 
-def test_zones_and_age_act_together(artist: Reager, face: Face, reading: Reading) -> None:
+def test_zones_and_age_act_together(reager: Reager, face: Face, reading: Reading) -> None:
     """Away from the zones there is the target age, in the middle of each its own."""
     own = reading.age_years
-    mixed = render(artist.engine, face, reading, Plan(age=25, age_from=own, zones={"under_eye": 0.6}))
-    ages = (25, zone_age("under_eye", 0.6))
-    young, old = (render(artist.engine, face, reading, Plan(age=age, age_from=own)) for age in ages)
+    mixed = render(reager.engine, face, reading, CompletePlan(age=25, age_from=own, zones={"under_eye": 0.6}))
+    ages = (25, zone_age("under_eye.left", 0.6))
+    young, old = (render(reager.engine, face, reading, CompletePlan(age=age, age_from=own)) for age in ages)
     masks = zone_masks(face)
     total = masks["under_eye.left"] + masks["under_eye.right"]
     for where, whole in ((total == 0, young), (total > 0.999, old)):
@@ -193,21 +195,21 @@ def test_zones_and_age_act_together(artist: Reager, face: Face, reading: Reading
         np.testing.assert_allclose(mixed.crop[where], whole.crop[where], atol=1)
 
 
-def test_zones_that_look_their_age_change_nothing(artist: Reager, face: Face) -> None:
-    reading = Reading(age_years=zone_age("lip_corners", 0.4), age_std_years=4, masculinity=0.1)
-    plan = Plan(age=reading.age_years, age_from=reading.age_years, zones={"lip_corners": 0.4})
-    np.testing.assert_array_equal(render(artist.engine, face, reading, plan).crop, face.crop)
+def test_zones_that_look_their_age_change_nothing(reager: Reager, face: Face) -> None:
+    reading = Reading(age_years=zone_age("lip_corners.left", 0.4), age_std_years=4, masculinity=0.1)
+    plan = CompletePlan(age=reading.age_years, age_from=reading.age_years, zones={"lip_corners": 0.4})
+    np.testing.assert_array_equal(render(reager.engine, face, reading, plan).crop, face.crop)
 
 
 class _ZoneEngine(NoOpEngine):
-    """Wants a score for every zone, and keeps the plans it was given."""
+    """Is zone-driven, and records the plans it gets."""
 
     zone_driven = True
 
     def __init__(self) -> None:
-        self.plans: list[Plan] = []
+        self.plans: list[CompletePlan] = []
 
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         self.plans.append(plan)
         return super().render(face, reading, plan)
 
@@ -216,74 +218,75 @@ def test_zone_driven_engines_get_a_score_for_every_zone_that_shows(
     finder: FaceFinder, photo: Pixels, face: Face
 ) -> None:
     engine = _ZoneEngine()
-    artist = Reager(engine, finder=finder)
-    artist(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face])
+    reager = Reager(engine, finder=finder)
+    reager(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face])
     scores = ZoneScorer.load().measure(face)
-    reading = replace(artist.age_estimator.measure(face), zones=scores)
-    assert artist.measure(face) == reading
+    reading = measure_face(face, reager.age_estimator, reager.zone_scorer)
+    assert reading == replace(reager.age_estimator.measure(face), zones=scores)
+    assert reager.measure(face) == reading
     assert engine.plans == [complete(Plan(age=75, zones={"upper_lip": 0.1}), reading)]
     assert set(engine.plans[0].zones) == set(scores) | {"upper_lip"}
     assert engine.plans[0].zones["upper_lip"] == 0.1
 
 
-def test_other_engines_get_only_the_zones_that_were_ordered(
-    still: Reager, photo: Pixels, face: Face, reading: Reading
+def test_other_engines_get_only_the_zones_of_the_plan(
+    no_change: Reager, photo: Pixels, face: Face, reading: Reading
 ) -> None:
-    plan = still(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face], readings=[reading]).faces[0].plan
+    plan = no_change(photo, Plan(age=75, zones={"upper_lip": 0.1}), faces=[face], readings=[reading]).faces[0].plan
     assert plan.zones == {"upper_lip": 0.1}
-    assert "scorer" not in vars(still)
+    assert "zone_scorer" not in vars(no_change)
 
 
 # Which faces
 
 
-def test_faces_are_aged_or_left_as_ordered(
-    artist: Reager, pair: Pixels, pair_faces: list[Face], reading: Reading
-) -> None:
+def test_only_chosen_faces_are_aged(reager: Reager, pair: Pixels, pair_faces: list[Face], reading: Reading) -> None:
     assert len(pair_faces) == 2
-    both = artist(pair, Plan(age=75), faces=pair_faces, readings=[reading] * 2).image.pixels
+    both = reager(pair, Plan(age=75), faces=pair_faces, readings=[reading] * 2).image.pixels
     assert changed(both, pair)[:, :256].any()
     assert changed(both, pair)[:, 256:].any()
-    only = artist(pair, Plan(age=75), faces=pair_faces[1:], readings=[reading]).image.pixels
+    only = reager(pair, Plan(age=75), faces=pair_faces[1:], readings=[reading]).image.pixels
     np.testing.assert_array_equal(only[:, :256], pair[:, :256])
     np.testing.assert_array_equal(only[:, 256:], both[:, 256:])
 
 
 @pytest.mark.parametrize(("which", "left", "right"), [("largest", True, False), (2, False, True), ("all", True, True)])
-def test_faces_go_by_name_and_number(artist: Reager, pair: Pixels, which: str | int, left: bool, right: bool) -> None:
-    result = artist(pair, Plan(age=75), faces=which)
+def test_faces_go_by_name_and_number(reager: Reager, pair: Pixels, which: str | int, left: bool, right: bool) -> None:
+    result = reager(pair, Plan(age=75), faces=which)
     found = changed(result.image.pixels, pair)
     assert (found[:, :256].any(), found[:, 256:].any()) == (left, right)
     assert len(result.faces) == left + right
 
 
-def test_a_face_that_is_not_there_is_refused(still: Reager, pair: Pixels, photo: Pixels) -> None:
+def test_a_face_that_is_not_there_is_refused(no_change: Reager, pair: Pixels, photo: Pixels) -> None:
     with pytest.raises(FaceNotFound, match="1 to 2"):
-        still(pair, Plan(age=75), faces=3)
+        no_change(pair, Plan(age=75), faces=3)
     with pytest.raises(FaceNotFound, match="No face"):
-        still(np.ascontiguousarray(photo[300:]), Plan(age=75))
+        no_change(np.ascontiguousarray(photo[300:]), Plan(age=75))
 
 
-def test_engines_get_the_landmarks_they_need(artist: Reager, still: Reager, pair_faces: list[Face]) -> None:
-    assert artist.engine.dense_landmarks
-    assert not still.engine.dense_landmarks
+def test_engines_get_the_landmarks_they_need(reager: Reager, no_change: Reager, pair_faces: list[Face]) -> None:
+    assert reager.engine.dense_landmarks
+    assert not no_change.engine.dense_landmarks
     assert all(face.dense_landmarks is not None for face in pair_faces)
 
 
 # Readings
 
 
-def test_given_readings_are_used(artist: Reager, photo: Pixels, face: Face) -> None:
+def test_given_readings_are_used(reager: Reager, photo: Pixels, face: Face) -> None:
     young = Reading(age_years=25, age_std_years=1, masculinity=0.0)
-    result = artist(photo, Plan(age=40), faces=[face], readings=[young])
+    result = reager(photo, Plan(age=40), faces=[face], readings=[young])
     assert result.faces[0].reading is young
     assert result.faces[0].plan.age_from == 25
-    old = artist(photo, Plan(age=40), faces=[face], readings=[replace(young, age_years=70)])
+    old = reager(photo, Plan(age=40), faces=[face], readings=[replace(young, age_years=70)])
     assert changed(old.image.pixels, result.image.pixels).any()
 
 
-def test_missing_readings_are_measured(still: Reager, photo: Pixels, face: Face, age_estimator: AgeEstimator) -> None:
-    result = still(photo, Plan(age=40), faces=[face])
+def test_missing_readings_are_measured(
+    no_change: Reager, photo: Pixels, face: Face, age_estimator: AgeEstimator
+) -> None:
+    result = no_change(photo, Plan(age=40), faces=[face])
     assert result.faces[0].reading == age_estimator.measure(face)
     assert result.faces[0].plan.age_from == result.faces[0].reading.age_years
 
@@ -291,22 +294,22 @@ def test_missing_readings_are_measured(still: Reager, photo: Pixels, face: Face,
 # Result
 
 
-def test_seconds_know_every_verb(still: Reager, pair: Pixels) -> None:
-    seconds = still(pair, Plan(age=75)).seconds
-    assert set(seconds) == VERBS
+def test_seconds_list_every_step(no_change: Reager, pair: Pixels) -> None:
+    seconds = no_change(pair, Plan(age=75)).seconds
+    assert set(seconds) == STEPS
     assert all(value >= 0 for value in seconds.values())
     assert seconds["find"] > 0
 
 
-def test_story_is_json(aged: Result, face: Face, reading: Reading) -> None:
-    story = json.loads(json.dumps(aged.to_json()))
-    assert story["engine"] == "prototype"
-    assert story["weights_hash"] == load_engine("prototype").weights_hash
-    assert set(story["seconds"]) == VERBS
-    (told,) = story["faces"]
-    assert told["age_years"] == pytest.approx(reading.age_years, abs=0.05)
-    assert told["box"] == pytest.approx(face.box, abs=0.05)
-    assert Plan(**told["plan"]) == aged.faces[0].plan == Plan(age=75, age_from=reading.age_years)
+def test_results_are_json(aged: Result, face: Face, reading: Reading) -> None:
+    values = json.loads(json.dumps(aged.to_json()))
+    assert values["engine"] == "prototype"
+    assert values["weights_hash"] == load_engine("prototype").weights_hash
+    assert set(values["seconds"]) == STEPS
+    (entry,) = values["faces"]
+    assert entry["age_years"] == pytest.approx(reading.age_years, abs=0.05)
+    assert entry["box"] == pytest.approx(face.box, abs=0.05)
+    assert CompletePlan(**entry["plan"]) == aged.faces[0].plan == CompletePlan(age=75, age_from=reading.age_years)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -318,23 +321,23 @@ def test_saved_picture_says_that_it_was_altered(aged: Result, tmp_path: Path, su
     assert np.abs(saved.pixels.astype(int) - aged.image.pixels).mean() < 3
 
 
-def test_unchanged_picture_does_not_say_so(still: Reager, photo: Pixels, face: Face, tmp_path: Path) -> None:
-    saved = load_image(still(photo, Plan(age=75), faces=[face]).save(tmp_path / "same.png"))
+def test_unchanged_picture_does_not_say_so(no_change: Reager, photo: Pixels, face: Face, tmp_path: Path) -> None:
+    saved = load_image(no_change(photo, Plan(age=75), faces=[face]).save(tmp_path / "same.png"))
     assert NOTE not in (saved.xmp or b"")
 
 
-def test_source_is_never_overwritten(still: Reager, photo: Pixels, face: Face, tmp_path: Path) -> None:
+def test_source_is_never_overwritten(no_change: Reager, photo: Pixels, face: Face, tmp_path: Path) -> None:
     path = tmp_path / "me.png"
     save_image(Image(pixels=photo), path, altered=False)
     before = path.read_bytes()
     with pytest.raises(ImageError):
-        still(path, Plan(age=75), faces=[face]).save(path)
+        no_change(path, Plan(age=75), faces=[face]).save(path)
     assert path.read_bytes() == before
 
 
-def test_alpha_is_kept(artist: Reager, photo: Pixels, face: Face, reading: Reading, tmp_path: Path) -> None:
+def test_alpha_is_kept(reager: Reager, photo: Pixels, face: Face, reading: Reading, tmp_path: Path) -> None:
     alpha = np.tile(np.arange(512) // 2, (512, 1)).astype(np.uint8)
-    result = artist(Image(pixels=photo, alpha=alpha), Plan(age=75), faces=[face], readings=[reading])
+    result = reager(Image(pixels=photo, alpha=alpha), Plan(age=75), faces=[face], readings=[reading])
     np.testing.assert_array_equal(load_image(result.save(tmp_path / "old.png")).alpha, alpha)
 
 

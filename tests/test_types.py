@@ -1,4 +1,4 @@
-"""UnpairedBatch, their refusals, and the values that travel between the rooms."""
+"""Plans, what they refuse, and faces."""
 
 from __future__ import annotations
 
@@ -13,48 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reage.errors import PlanError, ReageError
-from reage.types import Face, Plan
-from reage.zones import ZONE_GROUPS, ZONES, expand_zones
+from reage.types import CompletePlan, Face, Plan
+from reage.zones import ZONES
 
 scores = st.floats(0, 1)
 ages = st.floats(1, 100)
-
-
-# expand_zones
-
-
-def test_presets_divide_the_zones() -> None:
-    assert ZONE_GROUPS["all"] == ZONES
-    assert set(ZONE_GROUPS["upper"]) | set(ZONE_GROUPS["lower"]) == set(ZONES)
-    assert not set(ZONE_GROUPS["upper"]) & set(ZONE_GROUPS["lower"])
-    assert "forehead" in ZONE_GROUPS["upper"]
-    assert "upper_lip" in ZONE_GROUPS["lower"]
-    assert ZONE_GROUPS["crows_feet"] == ("crows_feet.left", "crows_feet.right")
-
-
-@pytest.mark.parametrize("name", ["all", "upper", "lower", "crows_feet", "forehead", "lip_corners.right"])
-def test_a_name_stands_for_its_zones(name: str) -> None:
-    zones = ZONE_GROUPS.get(name, (name,))
-    assert expand_zones({name: 0.4}) == dict.fromkeys(zones, 0.4)
-
-
-@given(st.permutations(["all", "upper", "under_eye", "under_eye.left"]))
-def test_the_name_that_covers_fewer_zones_wins_in_any_order(names: list[str]) -> None:
-    given_scores = {"all": 0.1, "upper": 0.2, "under_eye": 0.3, "under_eye.left": 0.4}
-    found = expand_zones({name: given_scores[name] for name in names})
-    assert found["under_eye.left"] == 0.4
-    assert found["under_eye.right"] == 0.3
-    assert found["forehead"] == 0.2
-    assert found["upper_lip"] == 0.1
-
-
-@given(st.dictionaries(st.sampled_from([*ZONES, *ZONE_GROUPS]), scores))
-def test_expanded_zones_are_in_order_and_stay_as_they_are(given_scores: dict[str, float]) -> None:
-    found = expand_zones(given_scores)
-    assert list(found) == [zone for zone in ZONES if zone in found]
-    assert expand_zones(found) == found
-    for zone in set(given_scores) & set(ZONES):
-        assert found[zone] == given_scores[zone]
 
 
 # Plan
@@ -100,7 +63,7 @@ UNKNOWN_ZONES = ("nose", "Forehead", "forehead.left", "")
 
 
 @pytest.mark.parametrize(
-    ("order", "words"),
+    ("values", "words"),
     [
         ({}, ("asks for nothing", "1 to 100", "0 to 1")),
         ({"zones": {}}, ("asks for nothing",)),
@@ -113,9 +76,9 @@ UNKNOWN_ZONES = ("nose", "Forehead", "forehead.left", "")
         ({"age": 50, "zones": {"all": 0.5, "crows_feet.left": 2}}, ("crows_feet.left", "2")),
     ],
 )
-def test_an_order_outside_its_range_is_refused_in_a_sentence(order: dict, words: tuple[str, ...]) -> None:
+def test_a_plan_outside_its_range_is_refused_in_a_sentence(values: dict, words: tuple[str, ...]) -> None:
     with pytest.raises(PlanError) as refusal:
-        Plan(**order)
+        Plan(**values)
     text = str(refusal.value)
     assert isinstance(refusal.value, ReageError)
     assert text.endswith(".")
@@ -138,13 +101,13 @@ def test_a_plan_cannot_be_changed_nor_its_zones() -> None:
 # Face
 
 
-def test_a_face_tells_where_it_is(face: Face) -> None:
+def test_a_face_describes_its_place(face: Face) -> None:
     assert face.height_px == pytest.approx(90, abs=12)
     assert face.image_px_per_crop_px == pytest.approx(180 / 512, rel=0.05)
-    story = json.loads(json.dumps(face.to_json()))
-    assert story["box"] == pytest.approx(face.box, abs=0.05)
-    np.testing.assert_allclose(story["landmarks"], face.landmarks, atol=0.051)
-    assert story["score"] == pytest.approx(face.score, abs=0.001)
+    values = json.loads(json.dumps(face.to_json()))
+    assert values["box"] == pytest.approx(face.box, abs=0.05)
+    np.testing.assert_allclose(values["landmarks"], face.landmarks, atol=0.051)
+    assert values["score"] == pytest.approx(face.score, abs=0.001)
 
 
 def test_points_go_to_the_crop_as_the_matrix_says(face: Face) -> None:
@@ -175,3 +138,19 @@ def test_plans_travel_between_processes_and_serve_as_keys() -> None:
     assert again == plan
     assert {plan: "same"}[again] == "same"
     assert hash(plan) != hash(Plan(age=71))
+
+
+def test_a_complete_plan_needs_both_ages() -> None:
+    plan = CompletePlan(age=70, age_from=30, zones={"forehead": 0.5})
+    assert CompletePlan(**json.loads(json.dumps(plan.to_json()))) == plan == pickle.loads(pickle.dumps(plan))
+    with pytest.raises(TypeError, match="age_from"):
+        CompletePlan(age=70)  # type: ignore[call-arg]
+
+
+def test_a_face_in_its_crop_frame_has_the_crop_as_picture(face: Face) -> None:
+    moved = face.in_crop_frame()
+    np.testing.assert_array_equal(moved.to_crop(moved.landmarks), moved.landmarks)
+    np.testing.assert_allclose(moved.landmarks, face.to_crop(face.landmarks))
+    np.testing.assert_allclose(moved.dense_landmarks, face.to_crop(face.dense_landmarks))
+    np.testing.assert_allclose(moved.box, np.array([0.25, 0.31, 0.75, 0.81]) * 512)
+    np.testing.assert_array_equal(moved.crop, face.crop)

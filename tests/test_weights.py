@@ -1,3 +1,5 @@
+"""Weights files: saved, loaded, found, refused."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -29,17 +31,17 @@ def test_what_is_saved_is_loaded(saved: Path) -> None:
 
 def test_torch_tensors_go_in_and_come_out(tmp_path: Path) -> None:
     net = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
-    weights.save_weights(tmp_path / "w.safetensors", net.state_dict(), CONFIG, half=False)
+    weights.save_weights(tmp_path / "w.safetensors", net.state_dict(), CONFIG, fp16=False)
     tensors, config = weights.load_torch_weights(tmp_path / "w.safetensors")
     assert config == CONFIG
     assert all(torch.equal(tensors[name], value) for name, value in net.state_dict().items())
 
 
-def test_floats_are_stored_in_half_unless_told(tmp_path: Path) -> None:
+def test_floats_are_stored_in_16_bits_by_default(tmp_path: Path) -> None:
     tensors = {"w": np.ones(5000, np.float32)}
-    weights.save_weights(tmp_path / "half", tensors, {})
-    weights.save_weights(tmp_path / "full", tensors, {}, half=False)
-    assert (tmp_path / "full").stat().st_size - (tmp_path / "half").stat().st_size == 10_000
+    weights.save_weights(tmp_path / "fp16", tensors, {})
+    weights.save_weights(tmp_path / "full", tensors, {}, fp16=False)
+    assert (tmp_path / "full").stat().st_size - (tmp_path / "fp16").stat().st_size == 10_000
 
 
 def test_saving_replaces_the_file_and_leaves_nothing_else(saved: Path) -> None:
@@ -49,7 +51,7 @@ def test_saving_replaces_the_file_and_leaves_nothing_else(saved: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\x10" + b"\x00" * 40])
-def test_a_damaged_file_is_told_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w.safetensors").write_bytes(content)
     with pytest.raises(WeightsError, match="damaged"):
         weights.load_weights(tmp_path / "w.safetensors")

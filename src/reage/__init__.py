@@ -1,6 +1,7 @@
 """reage changes the apparent age of the faces in a photo, and leaves everything else alone.
 
 import reage
+
 reage.reage("me.jpg", age=70).save("me-70.png")
 """
 
@@ -9,16 +10,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
+    "AgeEstimator": "measure.age",
     "AgedFace": "pipeline",
+    "CompletePlan": "types",
     "Engine": "engines.base",
     "EngineError": "errors",
     "Face": "types",
+    "FaceFinder": "faces.finder",
     "FaceNotFound": "errors",
-    "FaceFinder": "find",
     "Image": "images",
     "ImageError": "errors",
-    "AgeEstimator": "measure",
     "Plan": "types",
     "PlanError": "errors",
     "ReageError": "errors",
@@ -29,14 +31,14 @@ _HOMES = {
     "load_image": "images",
     "reage": "pipeline",
 }
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are first used, so that `import reage` is instant and loads no torch."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'reage' has no attribute '{name}'")
-    return getattr(import_module(f"reage.{_HOMES[name]}"), name)
+    return getattr(import_module(f"reage.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,10 +1,10 @@
-"""The errors a person can cause, each told in one sentence: what was given, what is allowed, what to do.
+"""The errors that a user can correct; each text is one sentence: what was given, what is allowed, what to do.
 
     ReageError
     ├── ImageError       a file that is no usable picture, or a place it cannot be written to
     ├── FaceNotFound     no face in the picture, or not the face that was asked for
     ├── PlanError        an age, zone, strength or seed outside its range
-    ├── EngineError      an unknown engine, or an order it cannot carry out
+    ├── EngineError      an unknown engine, or a plan or setting that it does not support
     └── WeightsError     weights that are missing, damaged or made for something else
 
 A bug in reage itself is an `AssertionError`, never one of these.
@@ -12,11 +12,11 @@ A bug in reage itself is an `AssertionError`, never one of these.
 
 
 class ReageError(Exception):
-    """Anything that the caller can put right; its text is one sentence fit for a person."""
+    """The base of all errors that the caller can correct; the text is one sentence for the user."""
 
 
 class ImageError(ReageError):
-    """The file is no usable picture, or cannot be written where it was asked to go."""
+    """The file is no usable picture, or a picture cannot be written to that place."""
 
 
 class FaceNotFound(ReageError):
@@ -24,11 +24,11 @@ class FaceNotFound(ReageError):
 
 
 class PlanError(ReageError):
-    """An order outside its range: age, zone, score, strength or seed."""
+    """An age, zone, score, strength or seed outside its range."""
 
 
 class EngineError(ReageError):
-    """No engine of that name, or it cannot do what the plan asks."""
+    """There is no engine of that name, or it does not support the plan or a setting."""
 
 
 class WeightsError(ReageError):

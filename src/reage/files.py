@@ -1,10 +1,11 @@
-"""Writing a file whole or not at all, whatever it holds."""
+"""Writes files atomically: complete or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,16 +14,16 @@ from reage.errors import ReageError
 
 @contextmanager
 def replace_file(path: str | Path, error: type[ReageError] = ReageError) -> Iterator[Path]:
-    """Gives a name to write to in the folder of `path`; it becomes `path` at the end, or vanishes on any failure.
+    """A context that gives a temporary path in the same folder: renamed to `path` at the end, deleted on any failure.
 
-    The name has the suffix of `path` and starts with a dot. No one ever sees half a file.
+    The temporary name starts with a dot and has the suffix of `path`. A half-written file is never visible.
 
     Args:
-        path: of the file; another one there stays whole until the new one is complete.
-        error: what is raised when the system refuses to write or to rename.
+        path: of the file; an existing one is kept until the new one is complete.
+        error: type that is raised when the system refuses to write or to rename.
 
     Raises:
-        ReageError: or the kind given as `error`; what else goes wrong while writing goes on as it is.
+        ReageError: or the type given as `error`; exceptions other than OSError pass through.
 
     Example:
         >>> with replace_file(Path("faces.csv")) as unfinished:  # doctest: +SKIP
@@ -36,8 +37,30 @@ def replace_file(path: str | Path, error: type[ReageError] = ReageError) -> Iter
     except OSError as refusal:
         raise error(f"'{path}' could not be written ({_reason(refusal)}); choose another place.") from refusal
     finally:
-        with suppress(OSError):  # such as a file for a folder, where the refusal above is what counts
+        with suppress(OSError):  # such as a file where the folder should be: the refusal above is reported
             unfinished.unlink()
+
+
+@contextmanager
+def replace_files(paths: Sequence[Path], error: type[ReageError] = ReageError) -> Iterator[Mapping[Path, Path]]:
+    """A context that gives a temporary path for each of several files: all are renamed at the end, or none.
+
+    Args:
+        paths: of the files, all in one folder; existing ones are kept until all new ones are complete.
+        error: type that is raised when the system refuses to write or to rename.
+
+    Raises:
+        ReageError: or the type given as `error`; exceptions other than OSError pass through.
+    """
+    folder = paths[0].parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".reage-", dir=folder) as temporary:
+            unfinished = {path: Path(temporary) / path.name for path in paths}
+            yield unfinished
+            for path, written in unfinished.items():
+                os.replace(written, path)
+    except OSError as refusal:
+        raise error(f"'{folder}' cannot be written to ({refusal.strerror}); choose another folder.") from refusal
 
 
 def _reason(refusal: OSError) -> str:

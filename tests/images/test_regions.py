@@ -103,14 +103,14 @@ def test_connected_parts_are_apart_and_add_up():
     assert regions.connected_parts(np.zeros((8, 8), bool)) == []
 
 
-def test_only_parts_that_fit_by_where_they_lie_stay():
+def test_only_connected_parts_whose_box_fits_stay():
     left, right = make_disc(30, 30, 10), make_disc(90, 90, 15)
     places = geometry.pixel_grid(*left.shape)
-    np.testing.assert_array_equal(regions.parts_that(left | right, lambda box: box[:, 0] < 40, places), left)
-    wide = regions.parts_that(left | right, lambda box: box[:, 2] - box[:, 0] > 25, places)
+    np.testing.assert_array_equal(regions.keep_connected_parts(left | right, lambda box: box[:, 0] < 40, places), left)
+    wide = regions.keep_connected_parts(left | right, lambda box: box[:, 2] - box[:, 0] > 25, places)
     np.testing.assert_array_equal(wide, right)
-    assert not regions.parts_that(left | right, lambda box: box[:, 1] > 200, places).any()
-    assert not regions.parts_that(np.zeros((8, 8), bool), lambda box: box[:, 0] < 40, places[:8, :8]).any()
+    assert not regions.keep_connected_parts(left | right, lambda box: box[:, 1] > 200, places).any()
+    assert not regions.keep_connected_parts(np.zeros((8, 8), bool), lambda box: box[:, 0] < 40, places[:8, :8]).any()
 
 
 @given(arrays.arrays(np.bool_, (16, 16)), st.integers(1, 3))

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from reage.cli import app
 from reage.errors import ReageError
 from reage.images import load_image
-from reage.training.logger import CURVE, TrainingLogger, draw_curve, read_curve, log_losses
+from reage.training.logger import CURVE, TrainingLogger, draw_curve, log_losses, read_curve
 from reage.training.trainer import Trainer, TrainerConfig
 from reage.types import Pixels
 

@@ -1,7 +1,7 @@
-"""The command line: parse, call, print.
+"""The command line: it parses options, calls the library and prints.
 
-Everything heavy is imported inside the commands, so that `reage --help` is instant. Anything a person can put right
-ends as one sentence on stderr and exit code 2; results go to stdout, all else to stderr.
+Everything heavy is imported inside the commands, so that `reage --help` is instant. An error that the user can correct
+is one sentence on stderr with exit code 2. Results go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from typer.core import TyperGroup
 
 import reage
 from reage.cli.age import age
+from reage.cli.compare import compare
+from reage.cli.engines import engines
 from reage.cli.evaluate import evaluate
+from reage.cli.find import find
 from reage.cli.imagine import imagine
-from reage.cli.look import engines, find, zones
-from reage.cli.measure import compare, measure
+from reage.cli.measure import measure
 from reage.cli.personalize import personalize
 from reage.cli.training import training
+from reage.cli.zones import zones
 from reage.errors import ReageError
 
 
 class _Group(TyperGroup):
-    """Commands, and groups of commands, whose `ReageError`s become one line."""
+    """A group of commands in which a `ReageError` becomes one line on stderr and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -48,7 +51,7 @@ app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
 app.command(epilog="Example: reage measure me.jpg --to 70")(measure)
 app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
 app.command(epilog="Example: reage evaluate --engine amgan --faces shards/ -o report/")(evaluate)
-app.command(epilog="Example: reage personalize photos/ --out mia.safetensors --regularization others/")(personalize)
+app.command(epilog="Example: reage personalize photos/ --out mia.safetensors --class-images others/")(personalize)
 app.command(epilog="Example: reage imagine mia.safetensors --as elderly -n 8")(imagine)
 app.add_typer(training)
 

@@ -1,16 +1,23 @@
-"""`reage age`: one photo, a sweep over ages, or a whole folder."""
+"""`reage age`: age a photo, a photo at several ages, or a folder of photos."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reage.cli.request import AgeRequest, Diffusion, parse_faces, parse_sweep, parse_zones
+from reage.cli.console import print_json, print_table, stderr_console
+from reage.cli.options import AsJson, Device
+from reage.cli.request import AgeRequest, DiffusionOptions, parse_faces, parse_sweep, parse_zones
 from reage.engines import DEFAULT_ENGINE
-from reage.errors import PlanError
+from reage.errors import ImageError, PlanError
 from reage.types import Plan
+
+if TYPE_CHECKING:
+    from reage.batch import PhotoOutcome
+    from reage.pipeline import Reager, Result
 
 _DIFFUSION = "Latent diffusion"
 
@@ -19,33 +26,41 @@ def age(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo, or a folder of photos (needs -o).")],
     to: Annotated[float | None, typer.Option(metavar="AGE", help="Target age in years, 1 to 100.")] = None,
     age_from: Annotated[
-        float | None, typer.Option("--from", metavar="AGE", help="Age of the person; measured when it is not given.")
+        float | None, typer.Option("--from", metavar="AGE", help="Age of the person; measured by default.")
     ] = Plan.age_from,
     zones: Annotated[
         str | None,
         typer.Option(
             metavar="NAME=SCORE,...",
-            help="Zone scores from 0, smooth, to 1, marked, see `reage zones`; or older, younger, upper, lower, mixed.",
+            help="Zone scores from 0 (smooth) to 1 (marked), see `reage zones`; or a preset: older, younger, upper, "
+            "lower, mixed.",
         ),
     ] = None,
-    strength: Annotated[float, typer.Option(metavar="SHARE", help="Share of the change, 0 to 1.5.")] = Plan.strength,
-    face: Annotated[str, typer.Option(metavar="all|largest|N", help="Which faces; N is from `reage find`.")] = "all",
+    strength: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of the change that is applied, 0 to 1.5.")
+    ] = Plan.strength,
+    face: Annotated[
+        str, typer.Option(metavar="all|largest|N", help="The faces to age; N is the number that `reage find` shows.")
+    ] = "all",
     sweep: Annotated[
         str | None,
-        typer.Option(metavar="START:STOP:STEP", help="Make one picture for each of these ages, and a labelled strip."),
+        typer.Option(
+            metavar="START:STOP:STEP",
+            help="Age the photo to each of these ages, and draw a labelled strip of the faces.",
+        ),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="NAME", help="See `reage engines`.")] = DEFAULT_ENGINE,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="Engine, see `reage engines`.")] = DEFAULT_ENGINE,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="OUT",
-            help="Result file; its suffix sets the format. By default NAME-AGE.SUFFIX in the current folder. "
-            "Of a folder: the folder for the results. Of a sweep: the strip, beside which the pictures go.",
+            help="Result file; its suffix sets the format; NAME-AGE.SUFFIX in the current folder by default. "
+            "For a folder: the folder for the results. For a sweep: the strip; the photos are written beside it.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="For engines that draw random numbers.")] = Plan.seed,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of engines that draw random numbers.")] = Plan.seed,
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights of the engine; the shipped ones by default.")
     ] = None,
@@ -53,8 +68,8 @@ def age(
         str | None,
         typer.Option(
             metavar="NAME|DIR",
-            help="Of ldla: Stable Diffusion 1.x or 2.x to use as it is: a folder, a file, or its name on the hub. Of"
-            " personal: where the base of the person is now.",
+            help="For ldla: Stable Diffusion 1.x or 2.x to use without trained weights: a folder, a file, or its name"
+            " on the hub. For personal: where the base of the person is now.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
@@ -62,7 +77,7 @@ def age(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Of personal: who is in the photo, made by `reage personalize`.",
+            help="For personal: the person in the photo, a file made by `reage personalize`.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
@@ -70,71 +85,155 @@ def age(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="γ_n: how much of a zone, or of a person's face, is drawn anew, above 0 to 1.",
+            help="Noise level that denoising starts from, above 0 to 1: how far a zone or a face is regenerated (γ_n).",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="γ_inf: denoising steps.", rich_help_panel=_DIFFUSION),
+        typer.Option(metavar="N", help="Number of denoising steps (γ_inf).", rich_help_panel=_DIFFUSION),
     ] = None,
-    guidance: Annotated[
+    guidance_scale: Annotated[
         float | None,
         typer.Option(
-            metavar="TIMES",
-            help="γ_g: how strongly the score or age is followed, 0 to 20.",
+            metavar="SCALE",
+            help="Scale of classifier-free guidance, 0 to 20: how strongly the score or age is followed (γ_g).",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
-    grain: Annotated[
+    added_noise: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="How much of that noise is really added, 0 to 1; ldla does without, unless --base is given.",
+            help="Share of the starting noise that is really added, 0 to 1; ldla adds none unless --base is given.",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
     refine: Annotated[
         bool,
         typer.Option(
-            "--refine", help="Of ldla: a second pass over the face that blends its zones.", rich_help_panel=_DIFFUSION
+            "--refine",
+            help="For ldla: blend the zones by a second pass over the face.",
+            rich_help_panel=_DIFFUSION,
         ),
     ] = False,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, or a torch device such as cuda.")] = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: Device = "cpu",
+    as_json: AsJson = False,
 ) -> None:
     """Make the faces of a photo look older or younger.
 
-    The photo itself is never written over; an older result is.
+    The photo itself is never overwritten; an earlier result is.
     """
-    from reage.cli import run
-
     if sweep is not None and to is not None:
         raise PlanError("--to and --sweep exclude each other; give one of them.")
     ages = parse_sweep(sweep) if sweep is not None else ()
-    plan = Plan(age=ages[0] if ages else to, zones=parse_zones(zones), strength=strength, seed=seed, age_from=age_from)
-    order = AgeRequest(
+    request = AgeRequest(
         source=source,
         output=output,
-        plan=plan,
+        plan=Plan(
+            age=ages[0] if ages else to, zones=parse_zones(zones), strength=strength, seed=seed, age_from=age_from
+        ),
+        ages=ages,
         faces=parse_faces(face),
         engine=engine,
         device=device,
         as_json=as_json,
         weights=weights,
-        diffusion=Diffusion(
+        diffusion=DiffusionOptions(
             base=base,
             person=person,
             noise_strength=noise_strength,
-            steps=steps,
-            guidance=guidance,
-            grain=grain,
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+            added_noise=added_noise,
             refine=refine or None,
         ),
     )
     if ages:
-        run.age_sweep(order, ages)
+        _age_sweep(request)
     elif source.is_dir():
-        run.age_folder(order)
+        _age_folder(request)
     else:
-        run.age_photo(order)
+        _age_photo(request)
+
+
+def _age_photo(request: AgeRequest) -> None:
+    from reage.batch import age_photo, check_photo
+    from reage.images import load_image
+
+    photo = load_image(request.source)
+    output = check_photo(photo, request.plan, request.output)
+    reager = _load_reager(request)
+    outcome = age_photo(reager, photo, request.plan, output, faces=request.faces)
+    if request.as_json:
+        print_json(outcome.to_json())
+    elif outcome.result is not None:
+        typer.echo(f"{_describe(outcome.result, request.plan)}: {output}")
+
+
+def _age_sweep(request: AgeRequest) -> None:
+    from reage.batch import age_sweep, check_sweep
+    from reage.images import load_image
+
+    photo = load_image(request.source)
+    outputs = check_sweep(photo, request.plan, request.ages, request.output)
+    reager = _load_reager(request)
+    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=request.faces)
+    if request.as_json:
+        print_json(outcome.to_json())
+        return
+    for path in (*outputs.photos, outputs.strip):
+        typer.echo(path)
+
+
+def _age_folder(request: AgeRequest) -> None:
+    from reage.batch import age_folder, check_folder
+
+    if request.output is None:
+        raise ImageError(f"'{request.source}' is a folder; add -o FOLDER for its aged pictures.")
+    total = len(check_folder(request.source, request.output))
+    reager = _load_reager(request)
+    outcomes = age_folder(reager, request.source, request.plan, request.output, faces=request.faces)
+    done = _print_failures(outcomes, total)
+    failed = sum(bool(outcome.error) for outcome in done)
+    if request.as_json:
+        paths = {"input": str(request.source), "output": str(request.output)}
+        print_json({**paths, "failed": failed, "pictures": [outcome.to_json() for outcome in done]})
+    else:
+        num_faces = sum(len(outcome.result.faces) for outcome in done if outcome.result is not None)
+        print_table(("pictures aged", "faces aged", "pictures failed"), [(len(done) - failed, num_faces, failed)])
+        typer.echo(request.output)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _load_reager(request: AgeRequest) -> Reager:
+    """The loaded engine, after a note on stderr about target ages beyond its range."""
+    from reage.batch import describe_clipped_ages
+
+    reager = request.load_reager()
+    note = describe_clipped_ages(reager.engine, request.ages or (request.plan.age,))
+    if note:
+        typer.echo(f"Note: {note}", err=True)
+    return reager
+
+
+def _print_failures(outcomes: Iterable[PhotoOutcome], total: int) -> list[PhotoOutcome]:
+    """All outcomes, with a progress bar and a line on stderr for each photo that failed."""
+    from rich.progress import Progress
+
+    console, done = stderr_console(), []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for outcome in progress.track(outcomes, total=total, description="Aging"):
+            if outcome.error and outcome.source is not None:
+                line = f"{outcome.source.name}: {outcome.error}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            done.append(outcome)
+    return done
+
+
+def _describe(result: Result, plan: Plan) -> str:
+    count = len(result.faces)
+    ages_from = ", ".join(f"{aged.plan.age_from:.0f}" for aged in result.faces)
+    change = f"changed in {len(plan.zones)} zones" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
+    return f"{count} {'face' if count == 1 else 'faces'} {change} in {sum(result.seconds.values()):.1f} s"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+Row = TypeVar("Row")
 
-def print_json(story: Any) -> None:
-    """Plain values as one JSON object on stdout."""
-    typer.echo(json.dumps(story, indent=2))
+
+def print_json(values: Any) -> None:
+    """Prints plain values as one JSON object on stdout."""
+    typer.echo(json.dumps(values, indent=2))
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout; nothing in it is read as markup."""
+    """Prints a table on stdout; nothing in it is read as markup."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -32,7 +34,20 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def stderr_console() -> Console:
-    """Rich on stderr, for progress."""
+    """Rich's console on stderr, for progress."""
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def track(rows: Iterable[Row], description: str = "pictures", total: int | None = None) -> Iterable[Row]:
+    """The rows, with a progress bar on stderr while they are iterated over.
+
+    Args:
+        rows: of any kind.
+        description: what they are.
+        total: how many there are; their length by default.
+    """
+    from rich.progress import track as rich_track
+
+    return rich_track(rows, description, total=total, console=stderr_console())

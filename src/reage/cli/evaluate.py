@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from reage.cli.extras import require_evaluate
-from reage.cli.look import AsJson
+from reage.cli.extras import require_extra
+from reage.cli.options import AsJson
 from reage.cli.request import parse_targets
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ReageError
@@ -63,7 +63,7 @@ def evaluate(
     Of shards only the people held out from training are used. The same command resumes a run that was stopped. The
     folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving only .json and .md.
     """
-    require_evaluate()
+    require_extra("evaluate")
     if protocol == "identity-preserving":
         if pairs is None:
             raise ReageError(

@@ -1,37 +1,34 @@
-"""What only some commands need."""
+"""Optional packages: which extra of reage installs them, and the error where they are missing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
+from types import MappingProxyType
 
 from reage.errors import ReageError
 
-
-def require_pyarrow() -> None:
-    """Shards need pyarrow.
-
-    Raises:
-        ReageError: when it is not installed.
-    """
-    if find_spec("pyarrow") is None:
-        raise ReageError("Shards of portraits need pyarrow; run `pip install 'reage[train]'`.")
-
-
-def require_evaluate() -> None:
-    """Reports need pyarrow, torchmetrics, Jinja and matplotlib.
-
-    Raises:
-        ReageError: when one of them is not installed.
-    """
-    if any(find_spec(name) is None for name in ("pyarrow", "torchmetrics", "jinja2", "matplotlib")):
-        raise ReageError("Evaluations need more packages; run `pip install 'reage[evaluate]'`.")
+EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "diffusion": ("diffusers", "peft", "transformers"),
+        "evaluate": ("jinja2", "matplotlib", "pyarrow", "torchmetrics"),
+        "train": ("accelerate", "pyarrow"),
+    }
+)
+"""Extra -> the packages without which its commands cannot run."""
 
 
-def require_personal() -> None:
-    """Learning a person needs what diffusion and training need.
+def require_extra(*names: str) -> None:
+    """Checks that the packages of extras are installed, without importing them.
+
+    Args:
+        names: keys of `EXTRAS` that a command needs.
 
     Raises:
-        ReageError: when one of them is not installed.
+        ReageError: when a package is missing; the sentence names it and the extras to install.
     """
-    if any(find_spec(name) is None for name in ("accelerate", "diffusers", "peft", "pyarrow", "transformers")):
-        raise ReageError("Learning a person needs more packages; run `pip install 'reage[train,diffusion]'`.")
+    missing = {name: [package for package in EXTRAS[name] if find_spec(package) is None] for name in names}
+    packages = sorted({package for found in missing.values() for package in found})
+    if packages:
+        extras = ",".join(name for name in names if missing[name])
+        raise ReageError(f"This command also needs {', '.join(packages)}; run `pip install 'reage[{extras}]'`.")

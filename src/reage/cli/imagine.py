@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reage.cli.console import print_json, stderr_console
-from reage.cli.look import AsJson
+from reage.cli.extras import require_extra
+from reage.cli.options import AsJson
 from reage.cli.request import check_device, parse_label
 from reage.errors import ImageError
 
@@ -57,6 +58,7 @@ def imagine(
     A picture is kept when a face is found in it, its quality is good enough, it is the person, and its apparent age is
     in the age group. The others go to the folder `rejected`, with the reason in their name.
     """
+    require_extra("diffusion")
     from rich.progress import track
 
     from reage.generate import Gate, generate

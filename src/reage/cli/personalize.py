@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from reage.cli.console import print_json, stderr_console
-from reage.cli.extras import require_personal
-from reage.cli.look import AsJson
+from reage.cli.extras import require_extra
+from reage.cli.options import AsJson
 from reage.errors import ImageError, WeightsError
 from reage.prompts import CLASS_WORD
 
@@ -71,7 +71,7 @@ def personalize(
     Only photos of yourself, or of someone who agreed. The file holds the learned weights and no photo; a sheet of
     sample pictures is written beside it. A run that was stopped resumes from its last checkpoint.
     """
-    require_personal()
+    require_extra("train", "diffusion")
     from reage.nets.diffusion import load_base
     from reage.nets.dreambooth import check_token, save_person
     from reage.training.dreambooth.person import (

@@ -1,9 +1,8 @@
-"""What `reage age` was asked to do, read from the texts of its options."""
+"""The request of one `reage age` call, and the parsers of option texts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,69 +16,79 @@ if TYPE_CHECKING:
     from reage.engines import Engine
     from reage.pipeline import Reager
 
-LARGEST_SWEEP = 100
+MAX_SWEEP_PICTURES = 100
 """Most pictures that one sweep makes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diffusion:
-    """What `reage age` was told about latent diffusion; None where it was told nothing.
+class DiffusionOptions:
+    """The options of `reage age` for latent diffusion; None where one was not given.
 
     Args:
-        base: latent diffusion model to use as it is; of a person, where it is now.
+        base: latent diffusion model to use without trained weights; of a person, where their base is now.
         person: file of the person.
-        noise_strength: γ_n.
-        steps: γ_inf.
-        guidance: γ_g.
-        grain: share of the noise that is really added.
-        refine: whether a second pass blends the zones.
+        noise_strength: see `reage.nets.sampling.SamplingConfig`.
+        num_inference_steps: see there.
+        guidance_scale: see there.
+        added_noise: see there.
+        refine: whether a second pass over the face blends its zones.
     """
 
     base: str | None = None
     person: Path | None = None
     noise_strength: float | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    grain: float | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    added_noise: float | None = None
     refine: bool | None = None
 
-    def load(self, engine: str, weights: Path | None, device: str) -> Engine | None:
-        """The `ldla` or `personal` engine with these settings; None when nothing was set for another engine.
+    def given(self) -> dict[str, Any]:
+        """The options that were given, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def load_engine(self, engine: str, weights: Path | None, device: str) -> Engine | None:
+        """The `ldla` or `personal` engine with these options; None when none was given for another engine.
 
         Raises:
-            EngineError: when another engine was asked for, or a setting is missing or out of its range.
+            EngineError: when another engine was named, or an option is missing or out of its range.
         """
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        base, person = given.pop("base", None), given.pop("person", None)
         if engine == "personal":
-            return _load_personal(person, weights, device, base, given)
-        if person:
+            return self._load_personal(weights, device)
+        if self.person is not None:
             raise EngineError(f"The engine '{engine}' knows no person; use --engine personal.")
-        if not given and base is None:
+        if not self.given():
             return None
         if engine != "ldla":
-            options = ", ".join(f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value)
-            raise EngineError(f"The engine '{engine}' has no {options}; use --engine ldla, or personal.")
+            flags = ", ".join(_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in self.given())
+            raise EngineError(f"The engine '{engine}' has no {flags}; use --engine ldla, or personal.")
+        return self._load_ldla(weights, device)
+
+    def _sampling(self) -> dict[str, Any]:
+        return {name: value for name, value in self.given().items() if name not in ("base", "person", "refine")}
+
+    def _load_ldla(self, weights: Path | None, device: str) -> Engine:
         from reage.engines.ldla import REFINER, LdlaConfig, LdlaEngine
 
-        refiner = REFINER if given.pop("refine", False) else None
-        config = LdlaConfig.for_base(base)
-        config = replace(config, zones=replace(config.zones, **given), refiner=refiner)
-        return LdlaEngine.load(weights, device, base=base, config=config)
+        config = LdlaConfig.for_base(self.base)
+        zones = replace(config.zones, **self._sampling())
+        config = replace(config, zones=zones, refiner=REFINER if self.refine else None)
+        return LdlaEngine.load(weights, device, base=self.base, config=config)
+
+    def _load_personal(self, weights: Path | None, device: str) -> Engine:
+        if self.person is None or weights is not None:
+            raise EngineError(
+                "The engine 'personal' has no weights but a person's; add --person FILE, made by `reage personalize`."
+            )
+        if self.refine is not None:
+            raise EngineError("The engine 'personal' has no --refine; use --engine ldla.")
+        from reage.engines.personal import REDRAWN, PersonalEngine
+
+        config = replace(REDRAWN, **self._sampling())
+        return PersonalEngine.load(self.person, device, base=self.base, config=config)
 
 
-def _load_personal(
-    person: Path | None, weights: Path | None, device: str, base: str | None, given: Mapping[str, Any]
-) -> Engine:
-    if person is None or weights is not None:
-        raise EngineError(
-            "The engine 'personal' has no weights but a person's; add --person FILE, made by `reage personalize`."
-        )
-    if "refine" in given:
-        raise EngineError("The engine 'personal' has no --refine; use --engine ldla.")
-    from reage.engines.personal import REDRAWN, PersonalEngine
-
-    return PersonalEngine.load(person, device, base=base, config=replace(REDRAWN, **given))
+_FLAGS = {"num_inference_steps": "--steps"}
+"""The flags that are not called like their field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,29 +96,31 @@ class AgeRequest:
     """One call of `reage age`.
 
     Args:
-        source: picture or folder.
-        output: where the result goes; None for the default name in the current folder.
-        plan: what to do with every face.
+        source: photo or folder.
+        output: file or folder of the result; None for the default name in the current folder.
+        plan: for every face.
+        ages: target ages of a sweep, the first of which is in `plan`; empty for one result.
         faces: "all", "largest" or a number from 1.
         engine: name of the engine.
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
         weights: of the engine; None for the shipped ones.
-        diffusion: settings of the `ldla` and `personal` engines.
+        diffusion: options of the `ldla` and `personal` engines.
     """
 
     source: Path
     output: Path | None
     plan: Plan
+    ages: tuple[float, ...] = ()
     faces: str | int
     engine: str
     device: str
     as_json: bool
     weights: Path | None = None
-    diffusion: Diffusion = field(default_factory=Diffusion)
+    diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
 
-    def load_artist(self) -> Reager:
-        """The loaded engine with its finder and age_estimator.
+    def load_reager(self) -> Reager:
+        """The `Reager` with the engine of the request.
 
         Raises:
             EngineError: when there is no such engine or device.
@@ -118,12 +129,12 @@ class AgeRequest:
         from reage.pipeline import Reager
 
         check_device(self.device)
-        engine = self.diffusion.load(self.engine, self.weights, self.device)
+        engine = self.diffusion.load_engine(self.engine, self.weights, self.device)
         return Reager(engine or load_engine(self.engine, weights=self.weights, device=self.device), device=self.device)
 
 
 def parse_faces(text: str) -> str | int:
-    """Which faces: "all", "largest" or a number from 1.
+    """The choice of faces: "all", "largest" or a number from 1.
 
     Raises:
         PlanError: on anything else.
@@ -136,7 +147,7 @@ def parse_faces(text: str) -> str | int:
 
 
 def parse_zones(text: str | None) -> dict[str, float]:
-    """'crows_feet=0.9,forehead=0.2', or a preset, as names and scores; `Plan` checks both.
+    """The zone scores of 'crows_feet=0.9,forehead=0.2' or of a preset; `Plan` checks them.
 
     Raises:
         PlanError: when a part is not NAME=SCORE.
@@ -155,10 +166,14 @@ def parse_zones(text: str | None) -> dict[str, float]:
 
 
 def parse_sweep(text: str, option: str = "--sweep") -> tuple[float, ...]:
-    """'20:80:10' as the ages 20, 30 ... 80, the last one included when the steps meet it; `option` asked for it.
+    """The ages of '20:80:10': 20, 30 ... 80, with the last one when the steps meet it.
+
+    Args:
+        text: START:STOP:STEP in years.
+        option: named in errors.
 
     Raises:
-        PlanError: when it is not START:STOP:STEP, runs backwards or makes more than `LARGEST_SWEEP` pictures.
+        PlanError: when it is not START:STOP:STEP, runs backwards or makes more than `MAX_SWEEP_PICTURES` pictures.
     """
     parts = text.split(":")
     allowed = "START:STOP:STEP in years, as in 20:80:10"
@@ -168,15 +183,15 @@ def parse_sweep(text: str, option: str = "--sweep") -> tuple[float, ...]:
     if step <= 0 or stop < start:
         raise PlanError(f"{option} is '{text}'; START may not be above STOP, and STEP must be above 0.")
     count = math.floor((stop - start) / step + 1e-9) + 1
-    if count > LARGEST_SWEEP:
+    if count > MAX_SWEEP_PICTURES:
         raise PlanError(
-            f"{option} is '{text}', {count} pictures; a sweep makes {LARGEST_SWEEP} at most, take larger steps."
+            f"{option} is '{text}', {count} pictures; a sweep makes {MAX_SWEEP_PICTURES} at most, take larger steps."
         )
     return tuple(round(start + index * step, 6) for index in range(count))
 
 
 def parse_targets(text: str) -> tuple[float, ...]:
-    """'20,30,75' or '20:80:10' as rising ages, 1 to 100.
+    """The rising ages, 1 to 100, of '20,30,75' or '20:80:10'.
 
     Raises:
         PlanError: when a part is not an age.
@@ -190,7 +205,7 @@ def parse_targets(text: str) -> tuple[float, ...]:
 
 
 def parse_label(text: str) -> str:
-    """'elderly', or an age in years, as one of `AGE_LABELS`.
+    """The one of `AGE_LABELS` that 'elderly', or an age in years, stands for.
 
     Raises:
         PlanError: when it is neither.
@@ -212,7 +227,7 @@ def _to_number(text: str, found: str, allowed: str) -> float:
 
 
 def check_device(device: str) -> None:
-    """Whether torch can compute there.
+    """Checks that torch can compute on a device.
 
     Raises:
         EngineError: when it cannot.

@@ -1,4 +1,4 @@
-"""The table of engines: a new one is one file and one line here."""
+"""The table of engines; a new engine is one file and one line here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENGINES = MappingProxyType(
         "none": "reage.engines.none:NoOpEngine",
     }
 )
-"""Name -> "module:class"; the modules are imported when asked for."""
+"""Name -> "module:class"; a module is imported when its engine is loaded."""
 
 DEFAULT_ENGINE = "amgan"
 
@@ -36,7 +36,12 @@ def engine_class(name: str) -> type[Engine]:
 
 
 def load_engine(name: str = DEFAULT_ENGINE, *, weights: str | Path | None = None, device: str = "cpu") -> Engine:
-    """An engine that is ready to render.
+    """An engine with its weights, ready to render.
+
+    Args:
+        name: one of `ENGINES`.
+        weights: name of shipped weights or path of a file; those of the engine by default.
+        device: "cpu" or a torch device.
 
     Raises:
         EngineError: when there is no engine of that name.

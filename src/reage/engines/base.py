@@ -1,4 +1,4 @@
-"""What an engine is: it loads its weights once, then turns a face and a complete plan into an aged crop."""
+"""The interface of engines: an engine loads its weights once, then renders a face by a complete plan."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Condition = Literal["age", "zones", "person"]
 
 
 class Engine(Protocol):
-    """The contract that `tests/test_engines.py` holds every engine to.
+    """An engine; `tests/test_engines.py` tests the contract for every one in `reage.engines.ENGINES`.
 
     Attributes:
-        name: the name it is asked for by.
-        summary: one line for people.
-        accepts: what it can be conditioned on; for "zones" it lacks, its change is masked with the zone masks.
-        dense_landmarks: whether its faces need the 68 landmarks.
-        zone_driven: whether it wants its plan completed with a score for every zone.
-        ages: youngest and oldest target it was made for, years; targets beyond are brought to the nearer one.
+        name: key in `ENGINES`.
+        summary: one line that describes it.
+        accepts: what it can be conditioned on; without "zones", `reage.pipeline.render` makes zones by masks.
+        dense_landmarks: whether it needs the 68 landmarks.
+        zone_driven: whether it needs readings with the scores of all zones.
+        ages: youngest and oldest target in years that it was trained for; targets beyond are clipped to them.
         weights_hash: 12 hex digits that change when the weights do; "" without weights.
     """
 
@@ -33,7 +33,7 @@ class Engine(Protocol):
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
-        """Reads the weights, the shipped ones by default.
+        """The engine with its weights, the shipped ones by default.
 
         Raises:
             WeightsError: when they are missing, damaged or made for something else.
@@ -41,5 +41,5 @@ class Engine(Protocol):
         ...
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
-        """The crop as the plan wants it: same size, input untouched, same seed same pixels; `plan` is complete."""
+        """The aged crop, of the same size; the input is not changed, and the same seed gives the same pixels."""
         ...

@@ -1,4 +1,4 @@
-"""The engine that changes nothing: the baseline of every measurement, and the double of an engine in tests."""
+"""The engine that changes nothing: the baseline of measurements, and a fast engine for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Aged, CompletePlan, Face
 
 
 class NoOpEngine:
-    """Returns the crop as it came, so that the picture comes back bit for bit."""
+    """Returns every crop as it is, so that the picture stays the same bit for bit."""
 
     name = "none"
     summary = "changes nothing: the baseline"
@@ -22,9 +22,9 @@ class NoOpEngine:
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
-        """There is nothing to read."""
+        """The engine; it has no weights."""
         return cls()
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
-        """The crop itself."""
+        """A copy of the crop."""
         return Aged(crop=face.crop.copy())

@@ -1,1 +1,1 @@
-"""Faces in pictures: found, divided into skin and hair, aligned, and measured zone by zone."""
+"""Face detection, alignment, segmentation, zone masks and zone scores."""

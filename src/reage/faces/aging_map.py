@@ -1,4 +1,4 @@
-"""Aging maps: how old each place of a head looks, as AMGAN (arXiv 2008.10960) steers its generator.
+"""Aging maps: pictures of the apparent age of each place of a head, the condition of AMGAN (arXiv 2008.10960).
 
 Convention: maps are float32 (S, S) in [0, 1] in the crop frame.
 """
@@ -15,30 +15,29 @@ from reage.types import Plane
 from reage.zones import ZONE_SHAPES
 
 MAP_AGES_YEARS = (18.0, 80.0)
-"""Ages that an aging map tells apart; beyond them it stays as it is at its ends."""
+"""Youngest and oldest age of an aging map; ages beyond are clipped to them."""
 _YOUNGEST_LEVEL = 0.1
-"""Level of the youngest skin in an aging map, where 0 is no face at all."""
+"""Level of the youngest skin; 0 is the background."""
 _MAP_BLUR = 0.02
-"""Sigma of the blur of an aging map, crop sides."""
+"""Standard deviation of the blur, crop sides."""
 
 
 def make_aging_map(
     side_px: int, landmarks: Plane, age_years: float, scores: Mapping[str, float], hair: Plane | None = None
 ) -> Plane:
-    """How old each place of a head looks: face and hair filled with the age, each zone drawn with its score.
+    """The aging map of a head: face and hair are filled with the age, and each zone with its score (arXiv 2008.10960).
 
-    After AMGAN (arXiv 2008.10960). Every border is soft, in proportion to the crop, so that a map looks the same at
-    any size.
+    Borders are soft in proportion to the crop, so that a map looks the same at any size.
 
     Args:
         side_px: side of the crop.
         landmarks: (5, 2) crop px.
-        age_years: apparent age; the map tells `MAP_AGES_YEARS` apart.
-        scores: zone of `reage.zones.ZONES` -> score in [0, 1]; a zone that is left out keeps the age of the face.
-        hair: (H, H) share of hair in the crop, of any size; None draws the face alone.
+        age_years: apparent age, clipped to `MAP_AGES_YEARS`.
+        scores: zone of `reage.zones.ZONES` -> score in [0, 1]; a zone that is left out gets the age of the face.
+        hair: (H, H) share of hair in the crop, of any size; None for the face alone.
 
     Returns:
-        (S, S) 0 beside the head, 0.1 for the youngest skin, 1 for the oldest; where zones overlap, the mean of theirs.
+        (S, S) 0 outside the head, 0.1 for the youngest skin, 1 for the oldest; the weighted mean where zones overlap.
     """
     grid = face_grid(side_px, landmarks)
     youngest, oldest = MAP_AGES_YEARS
@@ -52,7 +51,7 @@ def make_aging_map(
     if hair is not None:
         head = np.maximum(head, geometry.resize(hair, side_px, side_px))
     drawn = (drawn * head).astype(np.float32)
-    rim = round(4 * _MAP_BLUR * side_px)  # a long chin reaches the border of the crop
+    rim = round(4 * _MAP_BLUR * side_px)  # the chin of a long face touches the border of the crop
     blurred = geometry.blur(np.pad(drawn, rim, mode="edge"), _MAP_BLUR * side_px)
     return np.clip(blurred[rim : rim + side_px, rim : rim + side_px], 0, 1)
 
@@ -62,8 +61,8 @@ def _level(share: float) -> float:
 
 
 def make_location_gradients(side_px: int) -> Plane:
-    """(2, S, S) how far right, then how far down each place of a crop is: 0 to 1.
+    """(2, S, S) the x, then the y of each pixel of a crop, from 0 to 1.
 
-    Beside an aging map they tell a net that sees a part of a crop which part it is (AMGAN, arXiv 2008.10960).
+    Beside an aging map they give a net that sees only a part of a crop the place of that part (arXiv 2008.10960).
     """
     return np.moveaxis(geometry.pixel_grid(side_px, side_px), -1, 0) / np.float32(max(1, side_px - 1))

@@ -1,7 +1,7 @@
-"""The face detector: the protocol that any detector fulfils, and the shipped one on dlib's HOG detector.
+"""The interface of face detectors, and the shipped one, which uses dlib's HOG detector.
 
-The picture is searched in a copy of bounded size, upright and turned; each hit is checked in its own aligned crop, so
-that a pattern that only once looks like a face is dropped.
+The picture is searched in a copy of bounded size, upright and rotated. Each hit is verified in its own aligned crop,
+which removes patterns that resemble a face at one scale only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _VIEWER_ORDER = [2, 3, 1, 0, 4]
 
 @dataclass(frozen=True)
 class Detection:
-    """A face that was found.
+    """One detected face.
 
     Args:
         landmarks: (5, 2) px in the image, ordered as `reage.types.Face.landmarks`.
@@ -41,48 +41,58 @@ class Detection:
 
 
 class FaceDetector(Protocol):
-    """What a face finder needs of a detector."""
+    """A face detector with landmarks, as `reage.faces.finder.FaceFinder` uses it; any class with these methods is one.
+
+    Convention:
+        pictures RGB uint8; landmarks (x, y) px; left and right are the viewer's.
+
+    Example:
+        >>> FaceFinder(detector=MyDetector()).find(pixels)  # doctest: +SKIP
+    """
 
     def detect(self, pixels: Pixels) -> list[Detection]:
-        """(H, W, 3) RGB uint8 -> every face once, in any order."""
+        """The faces of a picture (H, W, 3), each once, in any order; an empty list when there are none."""
         ...
 
     def find_landmarks(self, crop: Pixels) -> Plane:
-        """The (5, 2) landmarks px of the face in an aligned crop (S, S, 3)."""
+        """The five landmarks (5, 2) px, ordered as `Face.landmarks`, of the face in an aligned crop (S, S, 3)."""
         ...
 
     def find_dense_landmarks(self, crop: Pixels) -> Plane:
-        """The (68, 2) landmarks px, in the order of iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
+        """The 68 landmarks (68, 2) px, ordered as in iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class DlibDetectorConfig:
-    """How faces are searched for.
+    """Settings of `DlibFaceDetector`.
 
     Args:
-        search_px: long side of the copy that is searched.
+        search_px: long side of the upright copy that is searched.
         max_enlargement: a small picture is enlarged at most by this factor for the search.
-        turned_search_px: long side of the turned copies.
-        turns_degrees: angles of the turned copies, counter-clockwise.
-        min_first_score: hits of the search below this score are not checked again.
-        min_score: mean score of search and check from which a hit is a face.
-        max_overlap: share of the smaller of two boxes from which they are one face.
+        rotated_search_px: long side of the rotated copies.
+        rotations_degrees: angles of the rotated copies, counter-clockwise.
+        min_search_score: hits of the search with a lower score are dropped before they are verified.
+        min_score: hits whose mean score of search and verification is lower are dropped.
+        max_overlap: two boxes that share at least this part of the smaller one are the same face.
     """
 
     search_px: int = 1600
     max_enlargement: float = 4.0
-    turned_search_px: int = 800
-    turns_degrees: tuple[float, ...] = (-30.0, 30.0)
-    min_first_score: float = -0.1
+    rotated_search_px: int = 800
+    rotations_degrees: tuple[float, ...] = (-30.0, 30.0)
+    min_search_score: float = -0.1
     min_score: float = 0.4
     max_overlap: float = 0.4
 
 
 class DlibFaceDetector:
-    """dlib's HOG detector with its five-point model, both free to use for any purpose.
+    """A face detector on dlib's HOG detector and five-point model, both free to use for any purpose.
 
-    The 68-point model was trained on iBUG 300-W, whose licence forbids commercial use; it is read only when asked for.
+    The 68-point model was trained on iBUG 300-W, whose licence forbids commercial use; it is read at its first use.
+
+    Args:
+        config: how the picture is searched.
 
     Raises:
         WeightsError: when dlib's models are missing.
@@ -98,19 +108,19 @@ class DlibFaceDetector:
         return dlib.shape_predictor(str(find_dlib_model("shape_predictor_68_face_landmarks.dat")))
 
     def detect(self, pixels: Pixels) -> list[Detection]:
-        """(H, W, 3) RGB uint8 -> every face once, the surest first."""
+        """The faces of a picture (H, W, 3), each once, the highest score first."""
         hits = self._search(pixels, self.config.search_px, 0.0)
-        for degrees in self.config.turns_degrees:
-            hits += self._search(pixels, self.config.turned_search_px, degrees)
-        confirmed = [checked for hit in hits if (checked := self._check(pixels, hit)) is not None]
-        return suppress_overlaps(confirmed, self.config.max_overlap)
+        for degrees in self.config.rotations_degrees:
+            hits += self._search(pixels, self.config.rotated_search_px, degrees)
+        verified = [found for hit in hits if (found := self._verify(pixels, hit)) is not None]
+        return suppress_overlaps(verified, self.config.max_overlap)
 
     def find_landmarks(self, crop: Pixels) -> Plane:
-        """The (5, 2) landmarks px of the face in an aligned crop (S, S, 3)."""
+        """The five landmarks (5, 2) px, ordered as `Face.landmarks`, of the face in an aligned crop (S, S, 3)."""
         return self._five_points(crop, _crop_box(len(crop)))
 
     def find_dense_landmarks(self, crop: Pixels) -> Plane:
-        """The (68, 2) landmarks px, in the order of iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
+        """The 68 landmarks (68, 2) px, ordered as in iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
         shape = self._sixty_eight(crop, _crop_box(len(crop)))
         return np.array([(part.x, part.y) for part in shape.parts()], np.float32)
 
@@ -120,9 +130,9 @@ class DlibFaceDetector:
         copy_from_image = np.array([[copy.shape[1] / pixels.shape[1], 0, 0], [0, copy.shape[0] / pixels.shape[0], 0]])
         copy_from_image[:, 2] = (np.diag(copy_from_image[:, :2]) - 1) / 2
         if degrees:
-            copy, turned_from_copy = geometry.rotate_about_centre(copy, degrees)
-            copy_from_image = _chain(turned_from_copy, copy_from_image)
-        boxes, scores, _ = self._detector.run(copy, 0, self.config.min_first_score)
+            copy, rotated_from_copy = geometry.rotate_about_centre(copy, degrees)
+            copy_from_image = _chain(rotated_from_copy, copy_from_image)
+        boxes, scores, _ = self._detector.run(copy, 0, self.config.min_search_score)
         image_from_copy = geometry.invert(copy_from_image)
         found = []
         for box, score in zip(boxes, scores, strict=True):
@@ -130,8 +140,8 @@ class DlibFaceDetector:
             found.append(Detection(points, face_box(points), float(score)))
         return found
 
-    def _check(self, pixels: Pixels, hit: Detection) -> Detection | None:
-        """The hit with refined landmarks and the mean score of search and check; None when it is no face."""
+    def _verify(self, pixels: Pixels, hit: Detection) -> Detection | None:
+        """The hit with refined landmarks and the mean score of search and verification; None when it is no face."""
         side = 256
         matrix = align(hit.landmarks, side)
         if not np.isfinite(matrix).all() or not 0.5 < side * geometry.scale_of(matrix) < 1e6:
@@ -161,7 +171,7 @@ class DlibFaceDetector:
 
 
 def align(landmarks: Plane, side_px: int) -> Matrix:
-    """The (2, 3) crop_from_image similarity that puts five landmarks (5, 2) px on their places in a crop."""
+    """The (2, 3) similarity crop_from_image that aligns five landmarks (5, 2) px with the mean face in a crop."""
     return geometry.fit_similarity(landmarks, template_points(FIVE_POINTS, side_px))
 
 
@@ -175,7 +185,7 @@ def face_box(landmarks: Plane) -> Box:
 
 
 def suppress_overlaps(detections: Sequence[Detection], max_overlap: float) -> list[Detection]:
-    """Non-maximum suppression: of detections that overlap by at least that share, the surest alone is kept."""
+    """Non-maximum suppression: of detections that overlap by at least that share, only the highest score is kept."""
     kept: list[Detection] = []
     for hit in sorted(detections, key=lambda hit: -hit.score):
         if all(_overlap(hit.box, other.box) < max_overlap for other in kept):
@@ -184,7 +194,7 @@ def suppress_overlaps(detections: Sequence[Detection], max_overlap: float) -> li
 
 
 def _crop_box(side_px: int) -> Any:
-    """Where dlib's detector sees the face in its own aligned crop."""
+    """The box that dlib's detector would find in an aligned crop."""
     return dlib.rectangle(*(round(side_px * part) for part in FACE_BOX_IN_CROP))
 
 

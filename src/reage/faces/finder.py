@@ -1,4 +1,4 @@
-"""Finds the faces of a picture and cuts the aligned crop that every engine works on."""
+"""Finds the faces of a picture and cuts the aligned crops that engines edit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reage.types import Face, Pixels
 
 @dataclass(frozen=True, kw_only=True)
 class FaceFinderConfig:
-    """What a finder cuts.
+    """Settings of `FaceFinder`.
 
     Args:
         crop_px: side of the aligned crop.
@@ -27,12 +27,12 @@ class FaceFinderConfig:
 
 
 class FaceFinder:
-    """Finds faces and describes them: landmarks refined at full resolution, aligned crop, skin, hair and matte.
+    """Finds faces: landmarks refined at full resolution, aligned crops, masks of skin and hair, mattes.
 
     Args:
-        config: what is cut.
-        parser: finds skin and hair; None takes the oval of the face for skin.
-        detector: finds the faces; None for dlib's.
+        config: size of the crops.
+        parser: segments skin and hair; None takes the oval of the face as skin and no hair.
+        detector: detects faces and landmarks; `DlibFaceDetector` by default.
 
     Raises:
         WeightsError: when the detector's models are missing.
@@ -65,7 +65,7 @@ class FaceFinder:
 
         Args:
             pixels: (H, W, 3) RGB uint8.
-            dense_landmarks: also find the 68 landmarks (not for commercial use, see `DlibFaceDetector`).
+            dense_landmarks: also find the 68 landmarks, not for commercial use, see `DlibFaceDetector`.
 
         Returns:
             Faces with crops of `config.crop_px`; an empty list when there are none.
@@ -77,31 +77,31 @@ class FaceFinder:
         side = self.config.crop_px
         points = hit.landmarks
         crop_from_image = align(points, side)
-        for _ in range(2):  # landmarks of the search copy are whole pixels there; the crop is sharper
+        for _ in range(2):  # dlib gives whole pixels: the crop is larger than the copy that was searched
             crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))
             points = geometry.move_points(self._detector.find_landmarks(crop), geometry.invert(crop_from_image))
             crop_from_image = align(points, side)
         crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))
         dense = self._detector.find_dense_landmarks(crop) if dense_landmarks else None
         five = geometry.move_points(points, crop_from_image)
-        parts = self._parser.parse(crop) if self._parser else guess_segmentation(side, five, dense)
-        bare = bare_skin(crop, five, parts.skin)
+        segmentation = self._parser.parse(crop) if self._parser else guess_segmentation(side, five, dense)
+        bare = bare_skin(crop, five, segmentation.skin)
         return Face(
             box=face_box(points),
             score=hit.score,
             landmarks=points,
             crop_from_image=crop_from_image,
             crop=crop,
-            matte=make_matte(bare, parts.hair, five, dense),
-            skin=parts.skin,
+            matte=make_matte(bare, segmentation.hair, five, dense),
+            skin=segmentation.skin,
             bare=bare,
-            hair=parts.hair,
+            hair=segmentation.hair,
             dense_landmarks=None if dense is None else geometry.move_points(dense, geometry.invert(crop_from_image)),
         )
 
 
 def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
-    """The faces asked for: "all", "largest", or the number (from 1) that `reage find` prints.
+    """A selection of faces, which are sorted by size: "all", "largest", or a number from 1 as `reage find` prints it.
 
     Raises:
         FaceNotFound: when there is no face, or none of that number.

@@ -17,18 +17,19 @@ from reage.types import Face, Plane
 from reage.zones import ZONE_SHAPES, ZONES, Ellipse
 
 FACE_PER_CROP = 4.2
+"""Side of a crop, face units."""
 EYES_IN_CROP = (0.5, 0.46)
-"""Midpoint of the eyes, in crop sides."""
+"""(x, y) of the midpoint of the eyes, crop sides."""
 
 FIVE_POINTS: NDArray[np.float64] = np.array(
     [[-0.694, -0.008], [-0.306, 0.008], [0.306, 0.008], [0.694, -0.008], [0.0, 0.751]]
 )
-"""Mean eye corners and nose base, face units, measured on 425 portraits."""
-
+"""Mean eye corners and nose base, ordered as `Face.landmarks`, face units; measured on 425 portraits."""
 
 FACE_SHAPE = Ellipse(0.0, 0.36, 1.16, 1.52)
-"""A face from hairline to chin, whoever it is."""
+"""The mean face from hairline to chin, face units."""
 FACE_SOFTNESS = 0.09
+"""Softness of its border, see `ellipse_mask`."""
 
 
 def template_points(points: NDArray[np.floating], side_px: int) -> Plane:
@@ -51,15 +52,19 @@ def face_grid(side_px: int, landmarks: Plane | None = None) -> Plane:
 
 
 def face_scale(side_px: int, landmarks: Plane) -> float:
-    """How many times longer than the mean face this one is from its eyes to its nose base, 0.85 to 1.15."""
+    """Height from eyes to nose base relative to the mean face, clipped to 0.85 to 1.15."""
     nose = ((landmarks[4, 1] + 0.5) / side_px - EYES_IN_CROP[1]) * FACE_PER_CROP
     return float(np.clip(nose / FIVE_POINTS[4, 1], 0.85, 1.15))
 
 
 def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35, *, whole: bool = False) -> Plane:
-    """Mask that is 1 well inside an ellipse and falls to 0 over `softness` of its radius around the border.
+    """A mask that is 1 inside an ellipse and falls to 0 around its border.
 
-    It ends in the same place, but is 1 in the `whole` of the ellipse, if that is asked for.
+    Args:
+        grid: (S, S, 2) face units, see `face_grid`.
+        shape: the ellipse.
+        softness: the mask falls from 1 to 0 between 1 - softness and 1 + softness radii.
+        whole: the mask falls from 1 to 0 between 1 and 1 + softness radii instead.
     """
     angle = float(np.deg2rad(shape.degrees))
     x, y = grid[..., 0] - shape.x, grid[..., 1] - shape.y
@@ -69,18 +74,18 @@ def ellipse_mask(grid: Plane, shape: Ellipse, softness: float = 0.35, *, whole: 
 
 
 def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:
-    """Rises smoothly from 0 to 1 between two values (either may be the larger)."""
+    """Cubic smoothstep from 0 at one value to 1 at another; either may be the larger."""
     t = np.clip((values - zero_at) / (one_at - zero_at), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
 def zone_masks(face: Face, zones: Collection[str] = ZONES, *, whole: bool = False) -> dict[str, Plane]:
-    """Soft mask of each zone in the crop; where zones overlap the masks are scaled to add up to at most 1.
+    """Soft mask (S, S) of each zone in the crop of a face; where zones overlap, the masks add up to at most 1.
 
     Args:
-        face: in whose crop they lie.
-        zones: that are wanted; others take nothing from them.
-        whole: 1 in all of a zone, not only well inside, see `ellipse_mask`.
+        face: its landmarks place the zones.
+        zones: full names; only these share skin.
+        whole: 1 in the whole zone, not only well inside, see `ellipse_mask`.
     """
     side = face.crop.shape[0]
     grid = face_grid(side, face.to_crop(face.landmarks))
@@ -90,6 +95,6 @@ def zone_masks(face: Face, zones: Collection[str] = ZONES, *, whole: bool = Fals
 
 
 def bare_masks(face: Face, zones: Collection[str] = ZONES) -> dict[str, Plane]:
-    """The skin of each `whole` zone that no hair covers, see `zone_masks`."""
+    """Mask (S, S) of the skin of each whole zone that no hair covers, see `zone_masks`."""
     skin = face.skin * (1 - face.hair)
     return {zone: mask * skin for zone, mask in zone_masks(face, zones, whole=True).items()}

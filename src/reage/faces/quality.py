@@ -1,6 +1,6 @@
-"""Whether a face shows enough to be read: three simple measurements, each with a threshold.
+"""Measures whether a face is large, sharp and frontal enough for reliable readings.
 
-Readings of a face that is too small, blurred or turned away are still given; they are less to be trusted.
+Faces that are not are still measured; the flags say which readings are less reliable.
 """
 
 from __future__ import annotations
@@ -13,37 +13,38 @@ import numpy as np
 from reage.images import geometry
 from reage.types import Face, Pixels, Plane
 
-_LOOK_PX = 256
-_FACE = np.s_[70:200, 60:196]
-"""Brows to mouth, in a crop of `_LOOK_PX`."""
-_DARKEST = 0.04
+_CROP_PX = 256
+"""Side that a crop is resized to before its sharpness is measured."""
+_BROWS_TO_MOUTH = np.s_[70:200, 60:196]
+_LOG_FLOOR = 0.04
+"""Added to levels in [0, 1] before the logarithm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QualityRules:
-    """Where each flag begins.
+    """The thresholds of the flags.
 
     Args:
-        smallest_eye_distance_px: between the eye centres in the photo; below it readings of age move by a year.
-        least_sharpness: see `measure_sharpness`. A lens blur of 2 % of the eye distance stays above it in 99 % of
+        min_eye_distance_px: between the eye centres in the photo; below it, readings of age shift by a year.
+        min_sharpness: see `measure_sharpness`. A lens blur of 2 % of the eye distance stays above it in 99 % of
             studio portraits, one of 3.3 % falls below it in 99 %.
-        most_turned: see `measure_turn`; about 25 to 30 degrees. 99 % of studio portraits stay below 0.14.
+        max_turn: see `measure_turn`; about 25 to 30 degrees. 99 % of studio portraits stay below 0.14.
     """
 
-    smallest_eye_distance_px: float = 25.0
-    least_sharpness: float = 0.25
-    most_turned: float = 0.17
+    min_eye_distance_px: float = 25.0
+    min_sharpness: float = 0.25
+    max_turn: float = 0.17
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What was measured on a face, and the flags that follow.
+    """The measured quality of a face, and the flags that follow from it.
 
     Args:
         eye_distance_px: in the photo.
-        sharpness: fine detail for each part of coarse detail, about 0.1 (very blurred) to 1.
+        sharpness: ratio of fine to coarse detail, about 0.1 (very blurred) to 1.
         turned: offset of the nose base from the middle of the face in eye distances; positive to the viewer's right.
-        rules: where each flag begins.
+        rules: the thresholds of the flags.
     """
 
     eye_distance_px: float
@@ -53,22 +54,22 @@ class Quality:
 
     @property
     def too_small(self) -> bool:
-        """Too few pixels between the eyes."""
-        return self.eye_distance_px < self.rules.smallest_eye_distance_px
+        """Whether there are too few pixels between the eyes."""
+        return self.eye_distance_px < self.rules.min_eye_distance_px
 
     @property
     def blurred(self) -> bool:
-        """Out of focus, shaken, or enlarged from a smaller picture."""
-        return self.sharpness < self.rules.least_sharpness
+        """Whether the face is out of focus, motion-blurred, or enlarged from a smaller picture."""
+        return self.sharpness < self.rules.min_sharpness
 
     @property
     def turned_away(self) -> bool:
-        """Not a front view."""
-        return abs(self.turned) > self.rules.most_turned
+        """Whether the face is not frontal."""
+        return abs(self.turned) > self.rules.max_turn
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What is wrong, in words; empty for a good face."""
+        """The flags that are raised, in words; empty for a good face."""
         wrong = {"too small": self.too_small, "blurred": self.blurred, "turned away": self.turned_away}
         return tuple(words for words, holds in wrong.items() if holds)
 
@@ -85,7 +86,7 @@ class Quality:
 
 
 def measure_quality(face: Face, rules: QualityRules = QualityRules()) -> Quality:
-    """How well the face can be read."""
+    """The quality of a face."""
     left, right = face.landmarks[:2].mean(0), face.landmarks[2:4].mean(0)
     return Quality(
         eye_distance_px=float(np.linalg.norm(right - left)),
@@ -96,10 +97,10 @@ def measure_quality(face: Face, rules: QualityRules = QualityRules()) -> Quality
 
 
 def measure_sharpness(crop: Pixels) -> float:
-    """Fine detail of an aligned crop (S, S, 3) for each part of its coarse detail, whatever the contrast and light."""
-    light = np.log(geometry.resize(crop, _LOOK_PX, _LOOK_PX).astype(np.float32).mean(-1) / 255 + _DARKEST)
+    """Ratio of fine to coarse detail of an aligned crop (S, S, 3); it does not depend on contrast and light."""
+    light = np.log(geometry.resize(crop, _CROP_PX, _CROP_PX).astype(np.float32).mean(-1) / 255 + _LOG_FLOOR)
     once, twice, thrice = (geometry.blur(light, sigma_px) for sigma_px in (1.0, 2.0, 4.0))
-    fine, coarse = (light - once)[_FACE].std(), (twice - thrice)[_FACE].std()
+    fine, coarse = (light - once)[_BROWS_TO_MOUTH].std(), (twice - thrice)[_BROWS_TO_MOUTH].std()
     return float(fine / max(coarse, 1e-6))
 
 

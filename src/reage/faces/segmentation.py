@@ -1,4 +1,4 @@
-"""What of a crop is skin, what is hair, and what may change at all.
+"""Segments a crop into skin, hair and the rest, and makes the matte: the pixels that may change.
 
 Convention: masks are float32 (S, S) in [0, 1] in the crop frame; lengths in face units (see `reage.faces.geometry`).
 """
@@ -24,27 +24,42 @@ _BORDER = 0.15
 """Share of half the crop over which the matte dies away at its border."""
 _HAIRLINE = -1.05
 """Mean height of the hairline."""
-_RIM, _PIECE, _LONG = 0.04, 0.08, 0.35
-"""How dark a rim is at least, as a difference of the logarithm of light; a piece of one; and how long that is."""
+_RIM_DEPTH, _PIECE_DEPTH = 0.04, 0.08
+"""Least drop of log luminance in the rim of glasses, and in a separate piece of it."""
+_PIECE_LENGTH = 0.35
+"""Least length of such a piece, face units."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation:
-    """Soft masks of skin (features and glasses included) and hair."""
+    """Soft masks of a crop.
+
+    Args:
+        skin: (S, S) share of skin; facial features and glasses are included.
+        hair: (S, S) share of hair.
+    """
 
     skin: Plane
     hair: Plane
 
 
 class FaceParser:
-    """Tells skin, hair and the rest apart; the borders follow the edges of the picture."""
+    """Segments a crop into skin, hair and the rest; the borders follow the edges of the picture.
+
+    Args:
+        net: in evaluation mode.
+
+    Example:
+        >>> FaceParser.load().parse(face.crop).hair.shape  # doctest: +SKIP
+        (512, 512)
+    """
 
     def __init__(self, net: SegmentationNet) -> None:
         self._net = net
 
     @classmethod
-    def load(cls, weights: str | Path = "parts") -> Self:
-        """Reads shipped weights by name, or a file.
+    def load(cls, weights: str | Path = "face-parser") -> Self:
+        """A face parser with the shipped weights, or those of a file.
 
         Raises:
             WeightsError: when they are missing, damaged or made for something else.
@@ -53,20 +68,20 @@ class FaceParser:
 
     @torch.inference_mode()
     def parse(self, crop: Pixels) -> Segmentation:
-        """(S, S, 3) RGB uint8 -> skin and hair."""
+        """The masks of skin and hair, (S, S) each, of an RGB uint8 crop (S, S, 3)."""
         side, small = crop.shape[0], self._net.config.input_px
         shares = self._net(to_net(geometry.resize(crop, small, small)))[0].softmax(0).numpy()
         guide = regions.to_lab(crop)[..., 0] / np.float32(100)
         unit = side / FACE_PER_CROP
         skin, hair = (
-            regions.follow_edges(geometry.resize(part, side, side), guide, round(0.05 * unit), 1e-3)
-            for part in shares[1:]
+            regions.follow_edges(geometry.resize(share, side, side), guide, round(0.05 * unit), 1e-3)
+            for share in shares[1:]
         )
         return Segmentation(skin=skin.astype(np.float32), hair=smoothstep(hair, 0.35, 0.85))
 
 
 def guess_segmentation(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Segmentation:
-    """Segmentation by place alone: skin is the oval of the face, hair is nowhere."""
+    """Segmentation without a net: skin is the oval of the face, and there is no hair."""
     return Segmentation(skin=face_oval(side_px, landmarks, dense), hair=np.zeros((side_px, side_px), np.float32))
 
 
@@ -95,7 +110,7 @@ def face_oval(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Pla
 
 
 def frame_mask(crop: Pixels, landmarks: Plane) -> Plane:
-    """1 on what skin around the eyes does not have: strong dark or bright structures (frames, brows, glints), rims."""
+    """1 on strong dark or bright structures around the eyes, which skin does not have: frames, brows, glints, rims."""
     side = crop.shape[0]
     unit = side / FACE_PER_CROP
     light = np.log(crop.astype(np.float32).mean(-1) / 255 + 0.04)
@@ -108,20 +123,24 @@ def frame_mask(crop: Pixels, landmarks: Plane) -> Plane:
 
 
 def _find_rims(light: Plane, grid: Plane) -> NDArray[np.bool_]:
-    """Thin dark lines that go from eye to eye over the bridge of the nose, as none of skin does, and the rest of them.
+    """Mask (S, S) of the rims of glasses: thin dark lines that join the eyes over the bridge of the nose.
 
     Args:
-        light: (S, S) its logarithm.
+        light: (S, S) log luminance.
         grid: (S, S, 2) face units.
     """
     radius_px = 0.035 * len(light) / FACE_PER_CROP
     depth = geometry.grow(geometry.grow(light, radius_px), -radius_px) - light
     x, y = np.abs(grid[..., 0]), grid[..., 1]
     near = (y > -0.55) & (y < 0.62) & ((x > 0.12) | ((y > -0.22) & (y < 0.3)))
-    rims = regions.parts_that(near & (depth > _RIM), lambda box: (box[:, 0] < -0.3) & (box[:, 2] > 0.3), grid)
+    rims = regions.keep_connected_parts(
+        near & (depth > _RIM_DEPTH), lambda box: (box[:, 0] < -0.3) & (box[:, 2] > 0.3), grid
+    )
     if not rims.any():
         return rims
-    return rims | regions.parts_that(near & (depth > _PIECE), lambda box: _length(box) > _LONG, grid)
+    return rims | regions.keep_connected_parts(
+        near & (depth > _PIECE_DEPTH), lambda box: _length(box) > _PIECE_LENGTH, grid
+    )
 
 
 def _length(box: Plane) -> Plane:
@@ -137,7 +156,7 @@ def mouth_mask(side_px: int, dense: Plane) -> Plane:
 
 
 def bare_skin(crop: Pixels, landmarks: Plane, skin: Plane) -> Plane:
-    """Skin (S, S) without what it includes but does not consist of: eyes, brows, frames of glasses and their glints.
+    """The skin mask (S, S) without eyes, brows, and frames and glints of glasses.
 
     Args:
         crop: (S, S, 3) RGB uint8.
@@ -148,7 +167,7 @@ def bare_skin(crop: Pixels, landmarks: Plane, skin: Plane) -> Plane:
 
 
 def make_matte(bare: Plane, hair: Plane, landmarks: Plane, dense: Plane | None = None) -> Plane:
-    """What of a crop may change: skin of the face and hair 1; eyes, teeth, glasses frames and everything else 0.
+    """The matte (S, S) of a crop: 1 on skin of the face and hair, 0 on eyes, teeth, glasses frames and all else.
 
     Args:
         bare: (S, S) see `bare_skin`.
@@ -161,17 +180,17 @@ def make_matte(bare: Plane, hair: Plane, landmarks: Plane, dense: Plane | None =
     if dense is not None:
         skin = skin * (1 - mouth_mask(side, dense))
     away = np.abs(geometry.pixel_grid(side, side) / ((side - 1) / 2) - 1).max(-1)
-    inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that goes on outside the crop must not end in a line
+    inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that continues outside the crop must not end in a line
     return (np.clip(np.maximum(skin, hair), 0, 1) * inside).astype(np.float32)
 
 
 def colourfulness(face: Face) -> float:
-    """0 for a black-and-white photo, which must stay one, to 1 for skin with any colour."""
+    """How much colour the skin has: 0 for a black-and-white photo, which must stay one, to 1."""
     chroma = np.ptp(face.crop.astype(np.float32), axis=-1)
     return float(np.clip((chroma * face.skin).sum() / (face.skin.sum() + 1) / 24 - 0.25, 0, 1))
 
 
 def in_colours_of(face: Face, change: Plane) -> Plane:
-    """A change of the crop (S, S, 3), its colours taken back as far as the photo has none."""
+    """A change of the crop (S, S, 3) whose colours are reduced as far as the photo has none."""
     light = change.mean(-1, keepdims=True)
     return (light + colourfulness(face) * (change - light)).astype(np.float32)

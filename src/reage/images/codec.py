@@ -1,4 +1,4 @@
-"""Pictures as PNG bytes, for shards and reports."""
+"""Pictures to and from the bytes of PNG and JPEG files, for shards and reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def decode(picture: bytes) -> Pixels:
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 88) -> bytes:
-    """(H, W, 3) RGB uint8 -> a JPEG file's bytes, for pictures that people only look at."""
+    """(H, W, 3) RGB uint8 -> a JPEG file's bytes; lossy, so only for viewing."""
     done, encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
     return encoded.tobytes()

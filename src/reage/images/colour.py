@@ -1,4 +1,4 @@
-"""From every way a file stores colour to 8 bits of grey or sRGB per channel."""
+"""Converts every colour mode that a file can have to 8 bits of grey or sRGB per channel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_eight_bit(picture: PIL.Image.Image, path: Path, *, tiff_tags: Mapping[int
     """The picture in mode L, LA, RGB or RGBA, of the same size.
 
     Args:
-        picture: in any mode that the readers give, decoded.
+        picture: decoded, in any mode of Pillow.
         path: its file, named in errors.
         tiff_tags: tag -> value of a TIFF; empty for other formats.
 
@@ -42,7 +42,7 @@ def to_eight_bit(picture: PIL.Image.Image, path: Path, *, tiff_tags: Mapping[int
 
 
 def _scale_grey(levels: NDArray[Any], path: Path, tiff_tags: Mapping[int, Any]) -> PIL.Image.Image:
-    """16-bit grey (12-bit in some TIFFs), its whole range rounded to 8 bit."""
+    """16-bit grey (12-bit in some TIFFs) scaled from its whole range to 8 bit."""
     bits = tiff_tags.get(_BITS_PER_SAMPLE, (16,))[0]
     white = 2 ** min(bits, 16) - 1
     if levels.min() < 0 or levels.max() > white:
@@ -54,7 +54,7 @@ def _scale_grey(levels: NDArray[Any], path: Path, tiff_tags: Mapping[int, Any]) 
 
 
 def _to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """CMYK or LAB through its profile; CMYK without a usable one by the plain formula."""
+    """CMYK or LAB converted by its profile; CMYK without a usable profile by Pillow's formula."""
     try:
         if picture.mode == "LAB":
             profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("LAB"))

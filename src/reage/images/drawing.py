@@ -1,8 +1,8 @@
-"""Pictures about pictures: faces and zones marked in a photo, strips, contact sheets.
+"""Draws faces and zones into a photo, and joins pictures to labelled strips and contact sheets.
 
 Convention:
     pixels RGB uint8 (H, W, 3); points (x, y) px; masks float32 (H, W) in [0, 1].
-    Every mark is drawn bright on a dark edge, so that it shows on any photo.
+    Every mark is bright with a dark edge, so that it can be seen on any photo.
 """
 
 from __future__ import annotations
@@ -146,12 +146,12 @@ def _draw_box(draw: ImageDraw, box: tuple[float, float, float, float], line: int
 
 def _draw_points(draw: ImageDraw, points: Plane, radius: float, colour: Colour) -> None:
     for x, y in points.tolist():
-        for reach, fill in ((radius + max(1, radius / 2), _EDGE), (radius, colour)):
-            draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=fill)
+        for size, fill in ((radius + max(1, radius / 2), _EDGE), (radius, colour)):
+            draw.ellipse((x - size, y - size, x + size, y + size), fill=fill)
 
 
 def _draw_tag(draw: ImageDraw, text: str, corner: tuple[float, float], size_px: float) -> None:
-    """Text on a dark plate that stands on `corner`, moved inside the picture."""
+    """Text on a dark background above `corner`, moved inside the picture."""
     font, pad = _font(size_px), size_px / 4
     width, height = font.getlength(text) + 2 * pad, size_px + 2 * pad
     room_x, room_y = draw.im.size[0] - width, draw.im.size[1] - height
@@ -178,7 +178,7 @@ def _common_size(labels: Sequence[str], widths: Sequence[int], size_px: float) -
 
 
 def _write(draw: ImageDraw, text: str, box: tuple[int, int, int, int], size_px: float) -> None:
-    """Text centred in a box, cut where it would leave it."""
+    """Text centred in a box; what does not fit is cut off."""
     x0, y0, x1, y1 = box
     font = _font(size_px)
     while font.getlength(text) > x1 - x0:
@@ -211,7 +211,7 @@ def _write_names(
 
 
 def _make_colours(count: int) -> list[Colour]:
-    """Bright colours, neighbours in the list far apart in hue."""
+    """Bright colours; consecutive ones differ strongly in hue."""
     hues = [(index * 0.381966) % 1.0 for index in range(count)]
     bright = [colorsys.hls_to_rgb(hue, 0.68, 1.0) for hue in hues]
     return [(round(red * 255), round(green * 255), round(blue * 255)) for red, green, blue in bright]
@@ -236,7 +236,7 @@ def _centre(mask: PIL.Image.Image) -> tuple[float, float]:
 
 
 def _fit(crop: Pixels, *, height_px: int, width_px: int | None = None) -> PIL.Image.Image:
-    """The picture scaled whole into the height, and into the width where one is given."""
+    """The whole picture scaled to fit the height, and the width where one is given."""
     scale = height_px / crop.shape[0]
     if width_px is not None:
         scale = min(scale, width_px / crop.shape[1])

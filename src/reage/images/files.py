@@ -1,4 +1,4 @@
-"""Picture files: what a viewer would show comes in as pixels, and goes out with its EXIF, colour profile and alpha.
+"""Reads picture files as a viewer shows them, and writes them with their EXIF, colour profile and alpha.
 
 Convention:
     pixels RGB uint8 (H, W, 3), upright; alpha uint8 (H, W), 255 is opaque; sizes (height, width).
@@ -67,7 +67,7 @@ _OPENING = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A picture with all that must survive a round trip.
+    """A picture, with the metadata that is kept when it is saved.
 
     Args:
         pixels: (H, W, 3) RGB uint8, upright.
@@ -76,7 +76,7 @@ class Image:
         icc: colour profile of the pixels, or None for sRGB.
         xmp: XMP packet, or None.
         grey: the file had one channel; it is saved with one again.
-        source: the file it came from; it is never written over.
+        source: the file it was read from, which is never overwritten.
     """
 
     pixels: Pixels
@@ -152,7 +152,7 @@ def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
 
     Args:
         image: what to write; a colour profile that does not fit the pixels written is left out.
-        path: where to; another file there is replaced, `image.source` never is.
+        path: of the file; another file there is replaced, except `image.source`.
         altered: whether to add XMP that says so: the IPTC digital source type "composite with trained algorithmic
             media", and the creator tool. False keeps the XMP as it was.
 
@@ -174,12 +174,12 @@ def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
 
 
 def check_output(path: str | Path, *, source: Image | str | Path | None = None) -> None:
-    """Returns when a picture can be written at `path`, so that minutes of work are not lost at the end.
+    """Checks that a picture can be written at `path`, before minutes of work are spent on it.
 
     Args:
-        path: where the picture is to go.
-        source: the picture that is worked on, or its path; it may not be written over. With an `Image` it is also
-            checked that the format can keep its alpha.
+        path: of the file that will be written.
+        source: the picture that is edited, or its path; it may not be overwritten. With an `Image` it is also checked
+            that the format can keep its alpha.
 
     Raises:
         ImageError: on an unknown suffix, a missing or closed folder, the path of a folder, the path of the source, a
@@ -227,7 +227,7 @@ def _open(file: IO[bytes], path: Path) -> PIL.Image.Image:
         raise ImageError(f"'{path}' is empty; give a picture file.")
     file.seek(0)
     has_heif = _register_heif()
-    with _OPENING, warnings.catch_warnings():  # the limit is one for all of Pillow, and ours is checked right after
+    with _OPENING, warnings.catch_warnings():  # Pillow has one global limit; ours is checked right after
         warnings.simplefilter("ignore")
         limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
         try:

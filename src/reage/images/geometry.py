@@ -1,4 +1,4 @@
-"""Resampling: every change of size or frame of a picture happens here, with anti-aliasing.
+"""Resampling with anti-aliasing, affine matrices, and simple operations on masks.
 
 Convention: pixel centres lie on whole numbers; a matrix is (2, 3) and named target_from_source.
 """
@@ -18,11 +18,11 @@ from reage.types import Matrix, Pixels, Plane
 AnyPixels = TypeVar("AnyPixels", NDArray[np.uint8], NDArray[np.float32])
 
 _BORDER_PX = 4
-"""Margin around a cut-out, so that the interpolation kernel never looks over its edge."""
+"""Margin around a part that is cut out, so that the interpolation kernel stays inside it."""
 
 
 def invert(matrix: Matrix) -> Matrix:
-    """The (2, 3) matrix that undoes `matrix`."""
+    """The inverse (2, 3) of an affine matrix."""
     return cv2.invertAffineTransform(np.asarray(matrix, np.float64))
 
 
@@ -51,7 +51,7 @@ def resize_by(pixels: AnyPixels, factor: float) -> AnyPixels:
 
 
 def resize_matrix(source_side_px: float, target_side_px: float) -> Matrix:
-    """Matrix of `resize` from one square to another (pixel centres kept aligned)."""
+    """The (2, 3) matrix of `resize` from one square picture to another, pixel centres aligned."""
     factor = target_side_px / source_side_px
     return np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], np.float64)
 
@@ -66,14 +66,14 @@ def corner_box(matrix: Matrix, height_px: int, width_px: int) -> tuple[float, fl
 def warp(
     pixels: AnyPixels, target_from_source: Matrix, height_px: int, width_px: int, *, edge: str = "replicate"
 ) -> AnyPixels:
-    """Resamples a picture through an affine matrix, without aliasing when it shrinks and without copying all of it.
+    """The picture transformed by an affine matrix, without aliasing when it shrinks and without a copy of all of it.
 
     Args:
         pixels: (H, W) or (H, W, C), uint8 or float32.
         target_from_source: (2, 3) affine matrix.
         height_px: height of the result.
         width_px: width of the result.
-        edge: what lies beyond the picture: "replicate" the border, or "zero".
+        edge: value beyond the picture: "replicate" the border, or "zero".
     """
     part, matrix = _cut(pixels, target_from_source, height_px, width_px)
     border = cv2.BORDER_REPLICATE if edge == "replicate" else cv2.BORDER_CONSTANT
@@ -82,9 +82,9 @@ def warp(
 
 
 def warp_bands(pixels: Plane, target_from_source: Matrix, bands: Sequence[range], width_px: int) -> Iterator[Plane]:
-    """What `warp` makes of a float picture with zeros beyond it, a band of rows at a time.
+    """The result of `warp(..., edge="zero")` for a float picture, one band of rows at a time.
 
-    A pixel does not depend on the band it is in: its place in the source is worked out from the row in the whole.
+    A pixel does not depend on the band it is in, because its source coordinate is computed from its row in the whole.
 
     Args:
         pixels: (H, W, C) float32.
@@ -96,14 +96,16 @@ def warp_bands(pixels: Plane, target_from_source: Matrix, bands: Sequence[range]
         (rows, width_px, C) float32 for each band.
     """
     part, matrix = _cut(pixels, target_from_source, bands[-1].stop, width_px)
-    find_places = _coarse_places if pixels.shape[2] == 2 else _fine_places  # as `warp` does: OpenCV treats them apart
+    find_places = (
+        _coarse_places if pixels.shape[2] == 2 else _fine_places
+    )  # as `warp` does: OpenCV rounds them differently
     for band in bands:
         x, y = (find_places(row, band, width_px) for row in invert(matrix))
         yield cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 def _cut(pixels: AnyPixels, target_from_source: Matrix, height_px: int, width_px: int) -> tuple[AnyPixels, Matrix]:
-    """The part of a picture that reaches a result of the given size, shrunk if need be, and its matrix."""
+    """The part of a picture that the result needs, shrunk against aliasing where necessary, and its matrix."""
     x0, y0, x1, y1 = corner_box(invert(target_from_source), height_px, width_px)
     left, top = max(0, math.floor(x0) - _BORDER_PX), max(0, math.floor(y0) - _BORDER_PX)
     right = max(left + 1, min(pixels.shape[1], math.ceil(x1) + _BORDER_PX))
@@ -124,14 +126,14 @@ def _cut(pixels: AnyPixels, target_from_source: Matrix, height_px: int, width_px
 
 
 def _fine_places(row: NDArray[np.float64], band: range, width_px: int) -> Plane:
-    """(rows, width_px) a source coordinate of every pixel of a band, `row @ (x, y, 1)`, rounded as a fused product."""
+    """(rows, width_px) one source coordinate of every pixel, `row @ (x, y, 1)`, rounded like a fused multiply-add."""
     a, b, c = row.astype(np.float32)
     starts = b * np.array(band, np.float32) + c
     return (starts[:, None] + np.float64(a) * np.arange(width_px)).astype(np.float32)
 
 
 def _coarse_places(row: NDArray[np.float64], band: range, width_px: int) -> Plane:
-    """The same to 1/32 px, summed of whole 1/1024 px."""
+    """(rows, width_px) one source coordinate of every pixel in steps of 1/32 px, computed in steps of 1/1024 px."""
     starts = np.rint((row[1] * np.array(band) + row[2]) * 1024)
     return (np.floor((starts[:, None] + np.rint(row[0] * np.arange(width_px) * 1024) + 16) / 32) / 32).astype(
         np.float32
@@ -162,7 +164,7 @@ def fill_polygon(points: NDArray[np.floating], height_px: int, width_px: int) ->
 
 
 def grow(mask: Plane, radius_px: float) -> Plane:
-    """Dilates a mask by a disc; a negative radius erodes it."""
+    """The mask dilated by a disc; a negative radius erodes it."""
     size = 2 * round(abs(radius_px)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return cv2.dilate(mask, disc) if radius_px > 0 else cv2.erode(mask, disc)

@@ -1,4 +1,4 @@
-"""Colours as files keep them and as people see them, and regions of one colour."""
+"""Colour spaces, colour keying, and the segmentation and cleaning of masks by colour and shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reage.types import Pixels, Plane
 
 
 def to_pixels(levels: NDArray[Any]) -> Pixels:
-    """Levels 0 to 255, rounded, those outside clipped."""
+    """Levels of any numeric type, rounded and clipped to uint8."""
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
@@ -43,16 +43,16 @@ def key_backdrop(crop: Pixels) -> Plane | None:
 def grab_cut(
     pixels: Pixels, inside: NDArray[np.bool_], likely: NDArray[np.bool_], outside: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Divides a picture in two by colour (Rother et al. 2004), from pixels that are surely or likely in either part.
+    """Segments a picture in two by colour with GrabCut (Rother et al. 2004).
 
     Args:
         pixels: (H, W, 3) RGB uint8.
-        inside: (H, W) surely in the region.
-        likely: (H, W) likely in it; the others are likely not.
-        outside: (H, W) surely not in it.
+        inside: (H, W) certain foreground.
+        likely: (H, W) probable foreground; the other pixels are probable background.
+        outside: (H, W) certain background.
 
     Returns:
-        (H, W) the region.
+        (H, W) the foreground.
     """
     cv2.setRNGSeed(0)  # its colour models start from random clusters
     mask = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -68,12 +68,14 @@ def connected_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     return [numbers == number for number in range(1, count)]
 
 
-def parts_that(mask: NDArray[np.bool_], fit: Callable[[Plane], NDArray[np.bool_]], places: Plane) -> NDArray[np.bool_]:
-    """The connected parts of a mask that fit, by where they lie.
+def keep_connected_parts(
+    mask: NDArray[np.bool_], fits: Callable[[Plane], NDArray[np.bool_]], places: Plane
+) -> NDArray[np.bool_]:
+    """The mask with only those connected parts whose bounding box fits.
 
     Args:
         mask: (H, W).
-        fit: (N, 4) least x, least y, greatest x and greatest y of each part -> (N,) whether it stays.
+        fits: bounding boxes xyxy (N, 4) of the parts -> (N,) whether each stays.
         places: (H, W, 2) x and y of each pixel, in any unit.
     """
     count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
@@ -81,18 +83,18 @@ def parts_that(mask: NDArray[np.bool_], fit: Callable[[Plane], NDArray[np.bool_]
     least, greatest = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
     np.minimum.at(least, rows, own)
     np.maximum.at(greatest, rows, own)
-    return np.concatenate([[False], fit(np.concatenate([least, greatest], 1)[1:])])[numbers]
+    return np.concatenate([[False], fits(np.concatenate([least, greatest], 1)[1:])])[numbers]
 
 
 def without_specks(mask: NDArray[np.bool_], side_px: int = 2) -> NDArray[np.bool_]:
-    """The mask without the parts into which a square of that side does not fit: a morphological opening."""
+    """The mask after a morphological opening by a square of that side."""
     kernel = np.ones((side_px, side_px), np.uint8)
-    worn = cv2.erode(mask.astype(np.uint8), kernel, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return cv2.dilate(worn, kernel, anchor=(side_px - 1, side_px - 1)) > 0
+    eroded = cv2.erode(mask.astype(np.uint8), kernel, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return cv2.dilate(eroded, kernel, anchor=(side_px - 1, side_px - 1)) > 0
 
 
 def follow_edges(mask: Plane, guide: Plane, radius_px: int, smoothness: float) -> Plane:
-    """A coarse soft mask (H, W) pulled to the edges of a guide (H, W): the guided filter of He et al. (2010)."""
+    """A coarse soft mask (H, W) aligned with the edges of a guide (H, W): the guided filter of He et al. (2010)."""
     size = (2 * radius_px + 1, 2 * radius_px + 1)
 
     def mean(plane: Plane) -> Plane:

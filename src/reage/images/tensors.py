@@ -1,4 +1,4 @@
-"""Between pixels and nets: RGB uint8 (H, W, 3) outside, float (B, 3, H, W) in [-1, 1] inside."""
+"""Converts between pixels and tensors: RGB uint8 (H, W, 3) outside, float (B, 3, H, W) in [-1, 1] inside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HALF_RANGE = 127.5
 
 
 def to_net(crops: Pixels) -> torch.Tensor:
-    """Pixels as a net takes them.
+    """The batch tensor of one crop or several.
 
     Args:
         crops: (H, W, 3) or (B, H, W, 3) RGB uint8.
@@ -28,12 +28,12 @@ def to_net(crops: Pixels) -> torch.Tensor:
 
 
 def to_levels(x: torch.Tensor) -> Plane:
-    """(B, 3, H, W) in about [-1, 1] -> (B, H, W, 3) float32 levels, not rounded, a little beyond 0 to 255."""
+    """(B, 3, H, W) in about [-1, 1] -> (B, H, W, 3) float32 levels, not rounded, clipped to -25.5 and 280.5."""
     return rearrange((x.clamp(-1.2, 1.2) + 1) * _HALF_RANGE, "b c h w -> b h w c").float().contiguous().cpu().numpy()
 
 
 def from_net(aged: torch.Tensor) -> Pixels:
-    """Pixels from what a net gives; `from_net(to_net(crops))` is `crops`, bit for bit.
+    """Pixels of a net's output; `from_net(to_net(crops))` is `crops`, bit for bit.
 
     Args:
         aged: (B, 3, H, W) float on any device; values outside [-1, 1] are clipped.

@@ -1,7 +1,7 @@
-"""The note inside a picture that says it was altered: one XMP packet, whatever the file format.
+"""The XMP packet that marks a picture as altered, the same in every file format.
 
-The DOM of the standard library is used because it keeps the prefixes of a packet as they were; some readers look for
-`Iptc4xmpExt:` by its letters.
+The DOM of the standard library is used because it keeps the namespace prefixes of a packet; some readers search for the
+letters `Iptc4xmpExt:`.
 """
 
 from __future__ import annotations

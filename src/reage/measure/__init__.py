@@ -1,4 +1,4 @@
-"""Measurements of a face: apparent age, sex, zone scores, and identity."""
+"""Measures faces: apparent age and sex, zone scores, and identity."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ __all__ = [
 
 
 def measure_face(face: Face, age_estimator: AgeEstimator, zone_scorer: ZoneScorer | None = None) -> Reading:
-    """The reading of a face: age and sex and, with a scorer, the score of every zone that shows."""
+    """The reading of a face: apparent age and sex and, with a zone scorer, the score of every visible zone.
+
+    Args:
+        face: from a `FaceFinder`.
+        age_estimator: see `AgeEstimator.load`.
+        zone_scorer: see `ZoneScorer.load`; None leaves `Reading.zones` empty.
+
+    Example:
+        >>> measure_face(face, AgeEstimator.load(), ZoneScorer.load()).age_years  # doctest: +SKIP
+        43.1
+    """
     reading = age_estimator.measure(face)
     return reading if zone_scorer is None else replace(reading, zones=zone_scorer.measure(face))

@@ -1,7 +1,7 @@
 """The estimator of apparent age and sex.
 
-A reading says what a face looks like to a net, not how old a person is. "age-b" judges evaluations, so no recipe may
-learn from it.
+It estimates how old a face looks, not how old the person is. "age-b" judges evaluations, so no recipe may train on its
+estimates.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from reage.nets.age import AgeNet, load_age_net
 from reage.types import Face, Pixels, Reading
 from reage.weights import find_weights, weights_hash
 
-_BATCH = 32
+_BATCH_SIZE = 32
 
 
 class AgeEstimator:
-    """Reads the apparent age and sex of faces.
+    """Estimates the apparent age and sex of faces.
 
     Args:
         net: in evaluation mode.
@@ -36,7 +36,7 @@ class AgeEstimator:
 
     @classmethod
     def load(cls, weights: str | Path = "age-a", device: str = "cpu") -> AgeEstimator:
-        """An estimator with shipped weights ("age-a" reads, "age-b" judges) or those of a file.
+        """An estimator with shipped weights, "age-a" for use and "age-b" for evaluation, or those of a file.
 
         Raises:
             WeightsError: when there are no such weights.
@@ -44,16 +44,16 @@ class AgeEstimator:
         return cls(load_age_net(weights, device), weights_hash(find_weights(weights)))
 
     def measure(self, face: Face) -> Reading:
-        """Apparent age and sex of a face, zones left out."""
+        """Apparent age and sex of a face; `Reading.zones` is empty, see `reage.measure.measure_face`."""
         return self.measure_crops(face.crop[None])[0]
 
     @torch.inference_mode()
     def measure_crops(self, crops: Pixels) -> list[Reading]:
-        """(N, S, S, 3) aligned as `Face.crop` -> N readings, each the mean of a crop and its mirror image."""
+        """Apparent age and sex of N crops (N, S, S, 3) aligned as `Face.crop`; means of a crop and its mirror."""
         readings: list[Reading] = []
-        for start in range(0, len(crops), _BATCH):
-            x = to_net(crops[start : start + _BATCH]).to(self.net.ages.device)
+        for start in range(0, len(crops), _BATCH_SIZE):
+            x = to_net(crops[start : start + _BATCH_SIZE]).to(self.net.ages.device)
             both = zip(self.net.predict(x), self.net.predict(x.flip(3)), strict=True)
-            means = torch.stack([(seen + mirrored) / 2 for seen, mirrored in both], 1).tolist()
+            means = torch.stack([(plain + mirrored) / 2 for plain, mirrored in both], 1).tolist()
             readings += [Reading(age_years=age, age_std_years=std, masculinity=share) for age, std, share in means]
         return readings

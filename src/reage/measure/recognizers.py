@@ -1,12 +1,12 @@
-"""Face recognizers: dlib's net, and any net of the ArcFace or AdaFace family as an ONNX file.
+"""Face recognizers: dlib's net, and any net of the ArcFace or AdaFace family in an ONNX file.
 
-No ONNX net comes with reage, since the usual ones may not be used commercially; whoever names a file minds its licence.
-dlib's net judges evaluations, so no recipe of an engine may learn from it.
+No ONNX net is shipped, because the usual ones may not be used commercially; check the licence of your file. dlib's net
+judges evaluations, so no recipe of an engine may train on its embeddings.
 
 Convention:
-    an ONNX net takes RGB (ArcFace) or BGR (AdaFace) in [-1, 1], 112 x 112 px, aligned as ArcFace's training pictures
-    were. Its identity is (D,) of length 1, the mean of a face and its mirror image; alike faces have a cosine near 1.
-    Each net has its own threshold from which two faces are one person.
+    an ONNX net takes RGB (ArcFace) or BGR (AdaFace) in [-1, 1], 112 x 112 px, aligned to ArcFace's template. Its
+    embedding (D,) has length 1 and is the mean of a face and its mirror image; the cosine of two faces of one person is
+    near 1. Each net needs its own threshold.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from reage.nets.dlib_resnet import CHIP_PX, DlibResNet, load_dlib_resnet
 from reage.types import Matrix, Pixels, Plane
 
 SAME_PERSON_DISTANCE = 0.526
-"""Two faces closer than this count as one person.
+"""Two faces with a smaller distance count as one person.
 
-One in a thousand pairs of different people of one sex is closer, on portraits; `reage training calibrate --shards
-SHARDS` remakes it. dlib's own 0.6 lets sixteen in a thousand pass.
+At this threshold 1 in 1000 pairs of different people of one sex is accepted, on portraits; `reage training calibrate`
+measures it. dlib's own threshold of 0.6 accepts 16 in 1000.
 """
 
 FACE_PX = 112
-"""Side of the aligned picture these nets were trained on."""
+"""Side of the aligned pictures that ONNX nets take."""
 
-ARCFACE_PLACES: Plane = np.array([[31.3, 53.7], [45.0, 54.2], [66.9, 54.1], [80.7, 53.5], [55.9, 80.9]], np.float32)
-"""Where the five points of `Face.landmarks` lie, px, when eye centres, nose tip and mouth corners are on ArcFace's.
+ARCFACE_POINTS: Plane = np.array([[31.3, 53.7], [45.0, 54.2], [66.9, 54.1], [80.7, 53.5], [55.9, 80.9]], np.float32)
+"""The five points of `Face.landmarks`, px, in a face aligned to ArcFace's template.
 
-The mean over 170 portraits aligned by those five (out of 68 landmarks). Aligned by these places instead, they lie
-1.0 px away in the median (2.2 px at 95 %), less than the 3.1 px by which a face differs from ArcFace's places anyway.
+That template has eye centres, nose tip and mouth corners; these are the means over 170 portraits aligned by them.
+Aligned by these points instead, template points move by 1.0 px in the median and 2.2 px at 95 %, less than the 3.1 px
+by which a face deviates from the template.
 """
 
 KINDS = ("arcface", "adaface")
 
-_BATCH = 32
-
+_BATCH_SIZE = 32
 
 _CHIP_PADDING = 0.25
 _DLIB_ORDER = [3, 2, 0, 1, 4]
@@ -53,39 +53,40 @@ _DLIB_ORDER = [3, 2, 0, 1, 4]
 
 
 class FaceRecognizer(Protocol):
-    """A net that turns a face into an identity vector.
+    """A face recognizer: it embeds faces as identity vectors and compares them; any class with these methods is one.
 
-    Attributes:
-        name: to say in reports.
+    Convention:
+        pictures RGB uint8; landmarks (x, y) px, five points ordered as `Face.landmarks`; an embedding is (D,) float32.
     """
 
     @property
     def name(self) -> str:
-        """Name in reports."""
+        """Name of the recognizer in reports."""
         ...
 
     def embed(self, pixels: Pixels, landmarks: Plane) -> Plane:
-        """(H, W, 3) RGB and its (5, 2) landmarks -> (D,) identity."""
+        """The embedding (D,) of the face with landmarks (5, 2) in a picture (H, W, 3) of any size."""
         ...
 
     def embed_crops(self, crops: Pixels, landmarks: Plane) -> Plane:
-        """(N, S, S, 3) RGB and (N, 5, 2) landmarks -> (N, D) identities."""
+        """The embeddings (N, D) of N pictures (N, S, S, 3) with landmarks (N, 5, 2)."""
         ...
 
     def similarity(self, a: Plane, b: Plane) -> NDArray[np.float32]:
-        """Identities (..., D) -> (...) scores, the higher the more alike."""
+        """Similarity (...) of embeddings (..., D), higher for more similar faces; the scale depends on the net."""
         ...
 
 
 class DlibRecognizer:
-    """dlib's face recognition net: identities of 128 numbers.
+    """dlib's face recognition net, with embeddings of 128 numbers.
 
     Args:
         net: in evaluation mode.
 
     Example:
-        >>> who = DlibRecognizer.load()  # doctest: +SKIP
-        >>> identity_distance(who.embed(crop, points), who.embed(aged, points)) < SAME_PERSON_DISTANCE  # doctest: +SKIP
+        >>> recognizer = DlibRecognizer.load()  # doctest: +SKIP
+        >>> before, after = (recognizer.embed(pixels, points) for pixels in (crop, aged))  # doctest: +SKIP
+        >>> identity_distance(before, after) < SAME_PERSON_DISTANCE  # doctest: +SKIP
         True
     """
 
@@ -104,7 +105,7 @@ class DlibRecognizer:
         return cls(load_dlib_resnet().to(device))
 
     def embed(self, pixels: Pixels, landmarks: Plane) -> Plane:
-        """Identity of one face in any picture.
+        """The embedding of one face in a picture of any size.
 
         Args:
             pixels: (H, W, 3) RGB, for example `face.crop`.
@@ -116,26 +117,26 @@ class DlibRecognizer:
         return self.embed_chips(make_chip(pixels, landmarks)[None])[0]
 
     def embed_crops(self, crops: Pixels, landmarks: Plane) -> Plane:
-        """(N, S, S, 3) pictures and (N, 5, 2) points as in `embed` -> (N, 128)."""
+        """The embeddings (N, 128) of N pictures (N, S, S, 3) with landmarks (N, 5, 2)."""
         chips = [make_chip(crop, points) for crop, points in zip(crops, landmarks, strict=True)]
         return self.embed_chips(np.stack(chips))
 
     @staticmethod
     def similarity(a: Plane, b: Plane) -> NDArray[np.float32]:
-        """Negative distance of identities (..., 128) -> (...), 0 for the same picture."""
+        """Negative Euclidean distance (...) of embeddings (..., 128); 0 for the same picture."""
         return -identity_distance(a, b)
 
     @torch.inference_mode()
     def embed_chips(self, chips: Pixels) -> Plane:
-        """(N, 150, 150, 3) dlib chips -> (N, 128)."""
+        """The embeddings (N, 128) of N chips (N, 150, 150, 3), see `make_chip`."""
         device = self.net.head.weight.device
-        batches = [to_net(chips[start : start + _BATCH]).to(device) for start in range(0, len(chips), _BATCH)]
-        identities: Plane = torch.cat([self.net(batch) for batch in batches]).cpu().numpy()
-        return identities
+        batches = [to_net(chips[start : start + _BATCH_SIZE]).to(device) for start in range(0, len(chips), _BATCH_SIZE)]
+        embeddings: Plane = torch.cat([self.net(batch) for batch in batches]).cpu().numpy()
+        return embeddings
 
 
 def make_chip(pixels: Pixels, landmarks: Plane) -> Pixels:
-    """The face as dlib's nets expect it: (150, 150, 3), cut by dlib itself from five points as in `Face.landmarks`."""
+    """The face (150, 150, 3) as dlib's net takes it, cut by dlib from five landmarks ordered as `Face.landmarks`."""
     corners = [dlib.point(round(x), round(y)) for x, y in np.asarray(landmarks, float)[_DLIB_ORDER].tolist()]
     box = dlib.rectangle(0, 0, pixels.shape[1] - 1, pixels.shape[0] - 1)
     shape: Any = dlib.full_object_detection(box, corners)
@@ -144,22 +145,22 @@ def make_chip(pixels: Pixels, landmarks: Plane) -> Pixels:
 
 
 def identity_distance(a: Plane, b: Plane) -> NDArray[np.float32]:
-    """Euclidean distance of identities (..., 128) -> (...); 0.36 is usual for one person in ten years."""
+    """Euclidean distance (...) of dlib embeddings (..., 128); 0.36 is usual for one person ten years apart."""
     return np.asarray(np.linalg.norm(a - b, axis=-1))
 
 
 class OnnxRecognizer:
-    """The face net of an ONNX file.
+    """A face recognition net from an ONNX file.
 
     Args:
-        session: an `onnxruntime.InferenceSession` that `load` has looked over.
+        session: an `onnxruntime.InferenceSession`; `load` opens one.
         kind: "arcface" (RGB) or "adaface" (BGR).
-        name: to say in reports.
+        name: of the recognizer in reports.
 
     Example:
-        >>> matcher = OnnxRecognizer.load("adaface_ir101.onnx", kind="adaface")  # doctest: +SKIP
-        >>> who = matcher.embed(face.crop, face.to_crop(face.landmarks))  # doctest: +SKIP
-        >>> matcher.similarity(who, matcher.embed(aged, face.to_crop(face.landmarks)))  # doctest: +SKIP
+        >>> recognizer = OnnxRecognizer.load("adaface_ir101.onnx", kind="adaface")  # doctest: +SKIP
+        >>> before = recognizer.embed(face.crop, face.to_crop(face.landmarks))  # doctest: +SKIP
+        >>> recognizer.similarity(before, recognizer.embed(aged, face.to_crop(face.landmarks)))  # doctest: +SKIP
         array(0.71, dtype=float32)
     """
 
@@ -169,11 +170,11 @@ class OnnxRecognizer:
         self._session = session
         self._channels_last = _has_channels_last(session, name)
         self._output = self._find_output()
-        self._batch = _BATCH if self._takes_two() else 1
+        self._batch_size = _BATCH_SIZE if self._takes_two() else 1
 
     @classmethod
     def load(cls, path: str | Path, kind: str = "arcface") -> OnnxRecognizer:
-        """A matcher with the net of a file, called by its stem.
+        """A recognizer with the net of a file, named by its stem.
 
         Raises:
             WeightsError: when the kind is unknown, the file is missing or no face net, or onnxruntime not installed.
@@ -183,7 +184,7 @@ class OnnxRecognizer:
         return cls(_open(Path(path)), kind, Path(path).stem)
 
     def embed(self, pixels: Pixels, landmarks: Plane) -> Plane:
-        """Identity of one face in any picture.
+        """The embedding of one face in a picture of any size.
 
         Args:
             pixels: (H, W, 3) RGB, for example `face.crop`.
@@ -195,28 +196,30 @@ class OnnxRecognizer:
         return self.embed_aligned(align_for_arcface(pixels, landmarks)[None])[0]
 
     def embed_crops(self, crops: Pixels, landmarks: Plane) -> Plane:
-        """(N, S, S, 3) pictures and (N, 5, 2) points as in `embed` -> (N, D)."""
+        """The embeddings (N, D) of N pictures (N, S, S, 3) with landmarks (N, 5, 2)."""
         faces = [align_for_arcface(crop, points) for crop, points in zip(crops, landmarks, strict=True)]
         return self.embed_aligned(np.array(faces, np.uint8).reshape(-1, FACE_PX, FACE_PX, 3))
 
     def embed_aligned(self, faces: Pixels) -> Plane:
-        """(N, 112, 112, 3) RGB pictures from `align_for_arcface` -> (N, D)."""
-        seen = self._run(faces) + self._run(faces[:, :, ::-1])
-        return seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), np.float32(1e-12))
+        """The embeddings (N, D) of N RGB pictures (N, 112, 112, 3) from `align_for_arcface`."""
+        total = self._run(faces) + self._run(faces[:, :, ::-1])
+        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.float32(1e-12))
 
     @staticmethod
     def similarity(a: Plane, b: Plane) -> NDArray[np.float32]:
-        """Cosine of identities (..., D) -> (...) in [-1, 1], 1 for the same picture."""
+        """Cosine (...) of embeddings (..., D), in [-1, 1]; 1 for the same picture."""
         lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
         return np.asarray(np.clip((a * b).sum(-1) / np.maximum(lengths, 1e-12), -1, 1), np.float32)
 
     def _run(self, faces: Pixels) -> Plane:
-        batches = [self._run_batch(faces[start : start + self._batch]) for start in range(0, len(faces), self._batch)]
+        batches = [
+            self._run_batch(faces[start : start + self._batch_size]) for start in range(0, len(faces), self._batch_size)
+        ]
         return np.concatenate(batches or [self._run_batch(_blank(1))[:0]])
 
     def _run_batch(self, faces: Pixels) -> Plane:
-        seen: Plane = self._run_raw(faces)[self._output].reshape(len(faces), -1)
-        return seen
+        embeddings: Plane = self._run_raw(faces)[self._output].reshape(len(faces), -1)
+        return embeddings
 
     def _run_raw(self, faces: Pixels) -> list[Plane]:
         batch = to_net(faces if self.kind == "arcface" else faces[..., ::-1])
@@ -225,7 +228,7 @@ class OnnxRecognizer:
         return outputs
 
     def _find_output(self) -> int:
-        """Which output is the identity; a single number beside it is its norm, as AdaFace gives it, and not used."""
+        """Index of the output that is the embedding; AdaFace also gives its norm, a single number, which is ignored."""
         try:
             sizes = [output.size for output in self._run_raw(_blank(1))]
         except Exception as error:  # onnxruntime's errors have no common base
@@ -240,7 +243,7 @@ class OnnxRecognizer:
         return wide[0]
 
     def _takes_two(self) -> bool:
-        """Whether faces go in together; some files are fixed to one, a few without saying so."""
+        """Whether the net takes batches; some files are fixed to one face, a few without declaring it."""
         try:
             return len(self._run_raw(_blank(2))[self._output]) == 2
         except Exception:  # onnxruntime's errors have no common base
@@ -248,12 +251,12 @@ class OnnxRecognizer:
 
 
 def arcface_from_image(landmarks: Plane) -> Matrix:
-    """The (2, 3) similarity that puts points ordered as `Face.landmarks` (5, 2) px on their places in a (112, 112)."""
-    return geometry.fit_similarity(landmarks, ARCFACE_PLACES)
+    """The (2, 3) similarity into a picture of 112 px aligned for ArcFace, from landmarks (5, 2) px."""
+    return geometry.fit_similarity(landmarks, ARCFACE_POINTS)
 
 
 def align_for_arcface(pixels: Pixels, landmarks: Plane) -> Pixels:
-    """The face as the nets expect it: (112, 112, 3) RGB, black beyond the picture, as in their training."""
+    """The face (112, 112, 3) aligned for ArcFace nets; black beyond the picture, as in their training."""
     return geometry.warp(pixels, arcface_from_image(landmarks), FACE_PX, FACE_PX, edge="zero")
 
 
@@ -266,7 +269,7 @@ def _open(path: Path) -> Any:
         raise WeightsError(f"There is no face net at {path}; give the path of an .onnx file.")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
-    options.log_severity_level = 4  # what goes wrong is told in an error, not on stderr
+    options.log_severity_level = 4  # errors are raised, not printed
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base
@@ -287,7 +290,7 @@ def _has_channels_last(session: Any, name: str) -> bool:
 
 
 def _fits(size: int | str | None, wanted: int) -> bool:
-    """A size with a name instead of a number is free."""
+    """Whether a declared size allows the wanted one; a name instead of a number allows any."""
     return not isinstance(size, int) or size == wanted
 
 

@@ -1,4 +1,4 @@
-"""What may change: skin and hair; never eyes, teeth, glasses or what is behind."""
+"""The matte holds skin and hair, but never eyes, teeth, glasses or background; the face parser; the masks it needs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def dense(face: Face) -> Plane:
 
 
 @pytest.fixture(scope="module")
-def parts(face: Face) -> Segmentation:
+def segmentation(face: Face) -> Segmentation:
     return Segmentation(skin=face.skin, hair=face.hair)
 
 
@@ -94,7 +94,7 @@ def test_what_is_behind_and_below_is_kept(face: Face) -> None:
 
 
 def test_matte_dies_away_at_the_border_of_the_crop(face: Face) -> None:
-    """Hair goes on beyond the crop: a matte that did not would leave a straight edge in the photo."""
+    """Hair continues beyond the crop: a matte that ended at its border would leave a straight edge in the photo."""
     border = np.concatenate([face.matte[0], face.matte[-1], face.matte[:, 0], face.matte[:, -1]])
     assert border.max() < 0.05
 
@@ -109,12 +109,12 @@ def test_masks_are_shares(face: Face) -> None:
 
 @pytest.mark.parametrize(("level", "darker"), [(25, 1), (250, 2)], ids=["dark frames", "bright frames on dark skin"])
 def test_frames_of_glasses_are_kept(
-    face: Face, five: Plane, dense: Plane, parts: Segmentation, level: int, darker: int
+    face: Face, five: Plane, dense: Plane, segmentation: Segmentation, level: int, darker: int
 ) -> None:
     bare = face.crop // np.uint8(darker)
     crop, frames = draw_glasses(bare, dense, level)
     without, with_frames = (
-        make_matte(bare_skin(one, five, parts.skin), parts.hair, five, dense) for one in (bare, crop)
+        make_matte(bare_skin(one, five, segmentation.skin), segmentation.hair, five, dense) for one in (bare, crop)
     )
     assert without[frames].mean() > 0.8
     assert with_frames[frames].mean() < 0.1
@@ -122,15 +122,15 @@ def test_frames_of_glasses_are_kept(
     np.testing.assert_allclose(with_frames[far], without[far], atol=0.02)
 
 
-def test_hair_may_change_wherever_it_is(five: Plane, parts: Segmentation) -> None:
-    hair = np.zeros_like(parts.hair)
+def test_hair_may_change_wherever_it_is(five: Plane, segmentation: Segmentation) -> None:
+    hair = np.zeros_like(segmentation.hair)
     hair[100:160, 20:60] = 0.7
     matte = make_matte(np.zeros_like(hair), hair, five)
     assert matte[130, 40] == pytest.approx(0.7)
     assert matte[:, 80:].max() == 0
 
 
-# Parts
+# The face parser
 
 
 def test_parser_tells_skin_hair_and_the_rest_apart(face: Face, dense: Plane) -> None:
@@ -166,7 +166,7 @@ def test_guess_needs_no_net_and_knows_no_hair(face: Face, five: Plane, dense: Pl
     assert np.concatenate([matte[0], matte[-1], matte[:, 0], matte[:, -1]]).max() == 0
 
 
-# Pieces
+# Single masks
 
 
 def test_eye_mask_covers_the_openings_and_little_more(five: Plane, dense: Plane) -> None:

@@ -1,4 +1,4 @@
-"""Squares of zones: where they are, and the way back."""
+"""Patches of zones: their places, and pasting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reage.types import Face, Pixels
 PX = 64
 
 
-def test_squares_hold_their_zone(face: Face) -> None:
+def test_patches_contain_their_zone(face: Face) -> None:
     points = face.to_crop(face.landmarks)
     side = len(face.crop)
     for zone, mask in zone_masks(face).items():
@@ -50,9 +50,9 @@ def test_a_longer_face_moves_what_is_below_the_eyes() -> None:
 @pytest.mark.parametrize("zone", ["forehead", "nasolabial.right"])
 def test_what_is_cut_comes_back_in_place(zone: str, face: Face) -> None:
     points, side = face.to_crop(face.landmarks), len(face.crop)
-    squares = cut_patches(face.crop, points, PATCHES_OF_ZONE[zone], 256).astype(np.float32)
+    patches = cut_patches(face.crop, points, PATCHES_OF_ZONE[zone], 256).astype(np.float32)
     mask = zone_masks(face)[zone]
-    pasted = paste_patches(squares, points, PATCHES_OF_ZONE[zone], {zone: mask}, side)
+    pasted = paste_patches(patches, points, PATCHES_OF_ZONE[zone], {zone: mask}, side)
     core = mask > 0.98
     assert core.sum() > 500
     assert np.abs(pasted[core] - face.crop[core]).mean() < 6
@@ -66,3 +66,13 @@ def test_changes_add_up_where_zones_overlap(cut_face: Callable[..., Face], photo
     pasted = paste_patches(ones, points, ZONE_PATCHES, masks, 256)
     assert pasted.max() <= 1.0 + 1e-5
     assert pasted[int(points[:4, 1].mean()) - 44, 128].min() > 0.9
+
+
+def test_the_patch_of_the_face_is_pasted_by_its_own_mask(cut_face: Callable[..., Face], photo: Pixels) -> None:
+    face = cut_face(photo, (220.0, 110.0), 60.0, side_px=256)
+    mask = np.zeros((256, 256), np.float32)
+    mask[96:160, 96:160] = 1
+    ones = np.ones((1, PX, PX, 3), np.float32)
+    pasted = paste_patches(ones, face.to_crop(face.landmarks), [FACE], {FACE: mask}, 256)
+    np.testing.assert_allclose(pasted[mask == 1], 1, atol=1e-5)
+    assert not pasted[mask == 0].any()

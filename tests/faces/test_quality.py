@@ -1,3 +1,5 @@
+"""The quality of faces: size, sharpness, turn, and their flags."""
+
 import numpy as np
 import pytest
 
@@ -15,9 +17,9 @@ def test_the_demo_face_is_good(face: Face) -> None:
 
 
 @pytest.mark.parametrize("sigma_px", [5.0, 8.0, 12.0])
-def test_a_blurred_face_is_told(face: Face, sigma_px: float) -> None:
+def test_a_blurred_face_is_detected(face: Face, sigma_px: float) -> None:
     blurred = np.clip(geometry.blur(face.crop.astype(np.float32), sigma_px), 0, 255).astype(np.uint8)
-    assert measure_sharpness(blurred) < QualityRules().least_sharpness < measure_sharpness(face.crop)
+    assert measure_sharpness(blurred) < QualityRules().min_sharpness < measure_sharpness(face.crop)
 
 
 def test_sharpness_does_not_depend_on_light(face: Face) -> None:
@@ -42,4 +44,4 @@ def test_each_rule_raises_its_own_flag() -> None:
     assert Quality(**{**good, "eye_distance_px": 12.0}).flags == ("too small",)
     assert Quality(**{**good, "sharpness": 0.1}).flags == ("blurred",)
     assert Quality(**{**good, "turned": -0.4}).flags == ("turned away",)
-    assert Quality(**good, rules=QualityRules(most_turned=0.0, least_sharpness=2.0)).flags == ("blurred",)
+    assert Quality(**good, rules=QualityRules(max_turn=0.0, min_sharpness=2.0)).flags == ("blurred",)

@@ -1,4 +1,4 @@
-"""Face nets out of ONNX files, shown with tiny ones that tell what they see."""
+"""dlib's recognizer, and recognizers from ONNX files, tested with tiny nets that return the mean colour."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dlib
 import numpy as np
 import onnx
 import pytest
@@ -14,16 +15,92 @@ from onnx import TensorProto, helper
 
 from reage.errors import WeightsError
 from reage.images import geometry
-from reage.measure.recognizers import ARCFACE_PLACES, OnnxRecognizer, align_for_arcface, arcface_from_image
+from reage.measure.recognizers import (
+    ARCFACE_POINTS,
+    SAME_PERSON_DISTANCE,
+    DlibRecognizer,
+    OnnxRecognizer,
+    align_for_arcface,
+    arcface_from_image,
+    identity_distance,
+    make_chip,
+)
+from reage.nets.dlib_resnet import DLIB_FILE
 from reage.types import Face, Pixels, Plane
+from reage.weights import find_dlib_model
 
 EYES_NOSE_MOUTH = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 """ArcFace's template."""
 
+BOX = (175, 76, 265, 166)
+"""Of the face in the demo photo."""
 WHOLE, LEFT = 112, 40
 MakeNet = Callable[..., Path]
+
+
+# dlib
+
+
+@pytest.fixture(scope="module")
+def dlib_shape(photo: Pixels) -> dlib.full_object_detection:
+    predictor = dlib.shape_predictor(str(find_dlib_model("shape_predictor_5_face_landmarks.dat")))
+    return predictor(photo, dlib.rectangle(*BOX))
+
+
+@pytest.fixture(scope="module")
+def landmarks(dlib_shape: dlib.full_object_detection) -> Plane:
+    points = np.array([(part.x, part.y) for part in dlib_shape.parts()], np.float32)
+    return points[[2, 3, 1, 0, 4]]
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> DlibRecognizer:
+    return DlibRecognizer.load()
+
+
+def test_the_chip_is_dlibs_own(photo: Pixels, landmarks: Plane, dlib_shape: dlib.full_object_detection) -> None:
+    np.testing.assert_array_equal(
+        make_chip(photo, landmarks), dlib.get_face_chip(photo, dlib_shape, size=150, padding=0.25)
+    )
+
+
+def test_the_identity_is_dlibs_own(
+    photo: Pixels, landmarks: Plane, dlib_shape: dlib.full_object_detection, recognizer: DlibRecognizer
+) -> None:
+    net = dlib.face_recognition_model_v1(str(find_dlib_model(DLIB_FILE)))
+    dlibs = np.array(net.compute_face_descriptor(photo, dlib_shape))
+    assert identity_distance(recognizer.embed(photo, landmarks), dlibs) < 1e-4
+
+
+def test_a_darker_copy_is_the_same_person(face: Face, recognizer: DlibRecognizer) -> None:
+    points = face.to_crop(face.landmarks)
+    dark = (face.crop * 0.6).astype(np.uint8)
+    crops = np.stack([face.crop, dark, face.crop[:, ::-1]])
+    mirrored_points = (points * (-1, 1) + (len(face.crop) - 1, 0))[[3, 2, 1, 0, 4]]
+    identities = recognizer.embed_crops(crops, np.stack([points, points, mirrored_points]))
+    distances = identity_distance(identities[:1], identities)
+    assert distances.shape == (3,)
+    assert distances[0] == 0
+    assert 0 < distances[1] < distances[2] < SAME_PERSON_DISTANCE
+
+
+def test_noise_is_nobody_the_astronaut_knows(face: Face, recognizer: DlibRecognizer) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, face.crop.shape, np.uint8)
+    points = face.to_crop(face.landmarks)
+    assert (
+        identity_distance(recognizer.embed(face.crop, points), recognizer.embed(noise, points)) > SAME_PERSON_DISTANCE
+    )
+
+
+def test_the_net_is_frozen(recognizer: DlibRecognizer) -> None:
+    assert not recognizer.net.training
+    parameters = recognizer.net.parameters()
+    assert not any(isinstance(part, torch.nn.Parameter) and part.requires_grad for part in parameters)
+
+
+# ONNX
 
 
 @pytest.fixture
@@ -51,13 +128,13 @@ def make_net(tmp_path: Path) -> MakeNet:
             helper.make_node("Slice", ["face", "start", "stop", "axis"], ["part"]),
             helper.make_node("ReduceMean", ["part"], ["mean"], axes=rows_and_columns, keepdims=0),
             helper.make_node("Pad", ["mean", "pads", "one"], ["padded"]),
-            helper.make_node("Reshape", ["padded", "sizes"], ["who"]) if flat else None,
-            None if flat else helper.make_node("Identity", ["padded"], ["who"]),
-            helper.make_node("ReduceL2", ["who"], ["norm"], axes=[1]) if norm else None,
+            helper.make_node("Reshape", ["padded", "sizes"], ["embedding"]) if flat else None,
+            None if flat else helper.make_node("Identity", ["padded"], ["embedding"]),
+            helper.make_node("ReduceL2", ["embedding"], ["norm"], axes=[1]) if norm else None,
         ]
         stored = [helper.make_tensor(name, TensorProto.INT64, [len(v)], v) for name, v in constants.items()]
         stored.append(helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]))
-        outputs = ["norm", "who"] if norm else ["who"]
+        outputs = ["norm", "embedding"] if norm else ["embedding"]
         return write(nodes, shape, outputs, stored, tmp_path / "tiny.onnx")
 
     return make
@@ -84,25 +161,27 @@ def noise(number: int) -> Pixels:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize(("kind", "order"), [("arcface", [0, 1, 2]), ("adaface", [2, 1, 0])])
-def test_each_kind_sees_its_own_colours(make_net: MakeNet, kind: str, order: list[int], channels_last: bool) -> None:
-    matcher = OnnxRecognizer.load(make_net(channels_last=channels_last), kind)
-    (who,) = matcher.embed_aligned(faces_of((255, 10, 100)))
-    expected = (np.array([255, 10, 100])[order] - 127.5) / 127.5
-    np.testing.assert_allclose(who[:3] / who[3], expected, atol=1e-3)
-    assert who.dtype == np.float32
-    assert np.linalg.norm(who) == pytest.approx(1, abs=1e-6)
-    assert (matcher.name, matcher.kind) == ("tiny", kind)
+@pytest.mark.parametrize(("kind", "channels"), [("arcface", [0, 1, 2]), ("adaface", [2, 1, 0])])
+def test_each_kind_has_its_order_of_colours(
+    make_net: MakeNet, kind: str, channels: list[int], channels_last: bool
+) -> None:
+    recognizer = OnnxRecognizer.load(make_net(channels_last=channels_last), kind)
+    (embedding,) = recognizer.embed_aligned(faces_of((255, 10, 100)))
+    expected = (np.array([255, 10, 100])[channels] - 127.5) / 127.5
+    np.testing.assert_allclose(embedding[:3] / embedding[3], expected, atol=1e-3)
+    assert embedding.dtype == np.float32
+    assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-6)
+    assert (recognizer.name, recognizer.kind) == ("tiny", kind)
 
 
 @pytest.mark.parametrize(("degrees", "size", "shift"), [(0, 1, (0, 0)), (25, 3.7, (210, -14)), (-140, 0.4, (5, 800))])
 def test_a_moved_face_gets_back_to_its_place(degrees: float, size: float, shift: tuple[float, float]) -> None:
     angle = np.deg2rad(degrees)
     turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = (ARCFACE_PLACES @ turn.T + shift).astype(np.float32)
+    points = (ARCFACE_POINTS @ turn.T + shift).astype(np.float32)
     template = EYES_NOSE_MOUTH @ turn.T + shift
     matrix = arcface_from_image(points)
-    np.testing.assert_allclose(geometry.move_points(points, matrix), ARCFACE_PLACES, atol=0.01)
+    np.testing.assert_allclose(geometry.move_points(points, matrix), ARCFACE_POINTS, atol=0.01)
     np.testing.assert_allclose(geometry.move_points(template, matrix), EYES_NOSE_MOUTH, atol=0.01)
 
 
@@ -124,14 +203,14 @@ def test_pixels_follow_the_points(photo: Pixels, face: Face) -> None:
 
 
 def test_a_mirrored_face_is_the_same(make_net: MakeNet) -> None:
-    matcher = OnnxRecognizer.load(make_net(columns=LEFT))
+    recognizer = OnnxRecognizer.load(make_net(columns=LEFT))
     faces = noise(3)
     faces[:, :, :LEFT] //= 2
     mirrored = np.ascontiguousarray(faces[:, :, ::-1])
-    np.testing.assert_allclose(matcher.embed_aligned(faces), matcher.embed_aligned(mirrored), atol=1e-6)
-    (who,) = matcher.embed_aligned(faces[:1])
+    np.testing.assert_allclose(recognizer.embed_aligned(faces), recognizer.embed_aligned(mirrored), atol=1e-6)
+    (embedding,) = recognizer.embed_aligned(faces[:1])
     sides = np.concatenate([faces[0, :, :LEFT], faces[0, :, -LEFT:]]).mean((0, 1)) / 127.5 - 1
-    np.testing.assert_allclose(who[:3] / who[3], sides, atol=1e-4)
+    np.testing.assert_allclose(embedding[:3] / embedding[3], sides, atol=1e-4)
 
 
 @pytest.mark.parametrize("net", [{"number": 1}, {"flat": True}, {"norm": True}, {"number": 1, "channels_last": True}])
@@ -143,13 +222,13 @@ def test_files_for_one_face_or_with_a_norm_give_the_same(make_net: MakeNet, net:
     np.testing.assert_allclose(given, expected, atol=1e-6)
 
 
-def test_many_crops_are_seen_as_one_by_one(make_net: MakeNet, face: Face) -> None:
-    matcher = OnnxRecognizer.load(make_net())
+def test_many_crops_give_the_same_as_one_by_one(make_net: MakeNet, face: Face) -> None:
+    recognizer = OnnxRecognizer.load(make_net())
     points = face.to_crop(face.landmarks)
     crops = np.stack([face.crop, face.crop // 2])
-    both = matcher.embed_crops(crops, np.stack([points, points]))
-    np.testing.assert_allclose(both[1], matcher.embed(face.crop // 2, points), atol=1e-6)
-    assert matcher.embed_crops(crops[:0], np.empty((0, 5, 2), np.float32)).shape == (0, 4)
+    both = recognizer.embed_crops(crops, np.stack([points, points]))
+    np.testing.assert_allclose(both[1], recognizer.embed(face.crop // 2, points), atol=1e-6)
+    assert recognizer.embed_crops(crops[:0], np.empty((0, 5, 2), np.float32)).shape == (0, 4)
 
 
 def test_similarity_is_a_cosine() -> None:
@@ -176,7 +255,9 @@ def test_no_file_no_net_no_such_kind(make_net: MakeNet, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [["N", 3, 160, 160], ["N", 1, 112, 112], [3, 112, 112], ["N", 37632]])
 def test_another_input_is_refused(tmp_path: Path, shape: list) -> None:
-    path = write([helper.make_node("Identity", ["face"], ["who"])], shape, ["who"], [], tmp_path / "other.onnx")
+    path = write(
+        [helper.make_node("Identity", ["face"], ["embedding"])], shape, ["embedding"], [], tmp_path / "other.onnx"
+    )
     with pytest.raises(WeightsError, match=r"The net of other takes .* 3x112x112"):
         OnnxRecognizer.load(path)
 
@@ -193,7 +274,7 @@ def test_a_file_for_four_faces_is_refused(make_net: MakeNet) -> None:
         OnnxRecognizer.load(make_net(4))
 
 
-def test_without_onnxruntime_the_remedy_is_told(make_net: MakeNet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_the_extra_is_named(make_net: MakeNet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(WeightsError, match=r"reage\[onnx\]"):
         OnnxRecognizer.load(make_net())

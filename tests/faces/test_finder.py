@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import dlib
 import numpy as np
 import pytest
 
 from reage.errors import FaceNotFound
-from reage.faces.finder import FaceFinder, FaceFinderConfig, align, choose_faces
+from reage.faces.detector import Detection
+from reage.faces.finder import FaceFinder, FaceFinderConfig, choose_faces
 from reage.faces.geometry import FIVE_POINTS, template_points
 from reage.images import geometry
 from reage.types import Face, Matrix, Pixels, Plane
 
-FALSE_FIND = (126, 335, 215, 425)
-"""Box in the demo photo that dlib's detector takes for a face."""
 HEAD = (96, 0, 352, 256)
 """Box of the head and its surroundings in the demo photo."""
 
@@ -55,14 +52,6 @@ def misplacement(found: Face, face: Face, matrix: Matrix) -> float:
 def test_demo_photo_has_one_face(face: Face) -> None:
     np.testing.assert_allclose(face.box, (175, 76, 265, 166), atol=8)
     assert face.score > 1
-
-
-def test_pattern_that_the_detector_takes_for_a_face_is_dropped(photo: Pixels, plain_finder: FaceFinder) -> None:
-    boxes = dlib.get_frontal_face_detector()(photo, 1)
-    corners = [(box.left(), box.top(), box.right(), box.bottom()) for box in boxes]
-    assert any(np.allclose(box, FALSE_FIND, atol=6) for box in corners), corners
-    (found,) = plain_finder.find(photo)
-    assert found.box[3] < FALSE_FIND[1]
 
 
 def test_landmarks_are_in_the_viewers_order(face: Face) -> None:
@@ -115,14 +104,10 @@ def test_crop_is_the_photo_seen_through_the_matrix(face: Face, photo: Pixels) ->
 
 
 @pytest.mark.parametrize("crop_px", [96, 384])
-def test_crop_has_the_size_that_was_ordered(head: Pixels, crop_px: int) -> None:
+def test_crop_has_the_size_of_the_config(head: Pixels, crop_px: int) -> None:
     (found,) = FaceFinder(FaceFinderConfig(crop_px=crop_px)).find(head, dense_landmarks=True)
     assert found.crop.shape == (crop_px, crop_px, 3)
     assert found.matte.shape == found.skin.shape == found.bare.shape == found.hair.shape == (crop_px, crop_px)
-
-
-def test_landmarks_at_the_template_need_no_matrix() -> None:
-    np.testing.assert_allclose(align(template_points(FIVE_POINTS, 200), 200), np.eye(2, 3), atol=1e-4)
 
 
 # Sizes, turns, colours
@@ -245,15 +230,32 @@ def test_faces_that_are_not_there_are_refused(three: list[Face], which: str | in
 
 
 @pytest.mark.parametrize("which", ["all", "largest", 1])
-def test_no_face_is_told_in_a_sentence(which: str | int) -> None:
+def test_no_face_is_refused_in_a_sentence(which: str | int) -> None:
     with pytest.raises(FaceNotFound, match=r"No face was found .*\.$"):
         choose_faces([], which)
 
 
-# FaceFinderConfig
+# Other detectors
 
 
-def test_stricter_config_drops_the_face(head: Pixels) -> None:
-    config = FaceFinderConfig(crop_px=64)
-    assert len(FaceFinder(config).find(head)) == 1
-    assert FaceFinder(replace(config, least_score=5.0)).find(head) == []
+class _FixedDetector:
+    """Finds the demo photo's face without looking."""
+
+    def __init__(self, face: Face) -> None:
+        self.face = face
+
+    def detect(self, pixels: Pixels) -> list[Detection]:
+        return [Detection(self.face.landmarks, self.face.box, 2.5)]
+
+    def find_landmarks(self, crop: Pixels) -> Plane:
+        return template_points(FIVE_POINTS, len(crop))
+
+    def find_dense_landmarks(self, crop: Pixels) -> Plane:
+        return np.full((68, 2), len(crop) / 2, np.float32)
+
+
+def test_any_detector_of_the_protocol_can_be_used(photo: Pixels, face: Face) -> None:
+    (found,) = FaceFinder(detector=_FixedDetector(face)).find(photo, dense_landmarks=True)
+    assert found.score == 2.5
+    np.testing.assert_allclose(found.to_crop(found.landmarks), template_points(FIVE_POINTS, 512), atol=0.05)
+    np.testing.assert_allclose(found.to_crop(found.dense_landmarks), np.full((68, 2), 256), atol=0.05)

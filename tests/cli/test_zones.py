@@ -1,15 +1,13 @@
-"""`reage zones --map` and `--by`: the maps and sheets it draws, what it prints with them, what it refuses."""
+"""`reage zones`: the list, the zones, maps and sheets it draws, what it prints with them, what it refuses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import skimage.data
 from typer.testing import CliRunner
 
 from reage.cli import app
@@ -26,26 +24,15 @@ def call(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def me(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Head and shoulders out of the demo photo, alone in the current folder, which nothing may change."""
-    monkeypatch.chdir(tmp_path)
-    photo = Path("me.png")
-    save_image(Image(pixels=skimage.data.astronaut()[:256, 96:352].copy()), photo, altered=False)
-    before = photo.read_bytes()
-    yield photo
-    assert photo.read_bytes() == before
-
-
 def draw(*arguments: object) -> tuple[list[dict[str, Any]], list[Pixels]]:
-    """What is told of the faces, and the pictures of the strip, each (512, 512, 3)."""
+    """What is printed of the faces, and the pictures of the strip, each (512, 512, 3)."""
     done = call("zones", *arguments, "--map", "--json")
     assert done.exit_code == 0, done.output
-    story = json.loads(done.stdout)
-    strip = load_image(story["output"]).pixels[-SIDE:]
+    values = json.loads(done.stdout)
+    strip = load_image(values["output"]).pixels[-SIDE:]
     pitch = SIDE + SIDE // 64
     assert (strip.shape[1] + SIDE // 64) % pitch == 0
-    return story["faces"], [strip[:, left : left + SIDE] for left in range(0, strip.shape[1], pitch)]
+    return values["faces"], [strip[:, left : left + SIDE] for left in range(0, strip.shape[1], pitch)]
 
 
 def level_at(picture: Pixels, x: float, y: float) -> float:
@@ -70,7 +57,7 @@ def test_the_map_shows_what_is_measured(me: Path) -> None:
     np.testing.assert_array_equal(y, x.transpose(1, 0, 2))
 
 
-def test_an_ordered_age_gets_its_map_beside(me: Path) -> None:
+def test_a_target_age_gets_its_map_beside(me: Path) -> None:
     (face,), pictures = draw(me, "--to", 75, "-o", "maps.png")
     (read,) = json.loads(call("measure", me, "--to", 75, "--json").stdout)["faces"]
     assert face["target"] == {"age_years": 75, "zones": read["zones_at"]}
@@ -80,11 +67,11 @@ def test_an_ordered_age_gets_its_map_beside(me: Path) -> None:
     assert level_at(target, 0, FACE_SHAPE.y + 1.2) == pytest.approx(0.1 + 0.9 * 57 / 62, abs=0.02)
 
 
-def test_ordered_zones_change_in_the_map_and_nothing_else(me: Path) -> None:
+def test_zone_scores_change_the_map_there_and_nowhere_else(me: Path) -> None:
     (face,), (now, target, *_) = draw(me, "--zones", "forehead=0,crows_feet=1")
     assert face["target"]["age_years"] == face["now"]["age_years"]
-    ordered = {"forehead": 0.0, "crows_feet.left": 1.0, "crows_feet.right": 1.0}
-    assert face["target"]["zones"] == face["now"]["zones"] | ordered
+    given = {"forehead": 0.0, "crows_feet.left": 1.0, "crows_feet.right": 1.0}
+    assert face["target"]["zones"] == face["now"]["zones"] | given
     change = {zone: level_at(target, s.x, s.y) - level_at(now, s.x, s.y) for zone, s in ZONE_SHAPES.items()}
     assert change["forehead"] < -0.1
     assert min(change["crows_feet.left"], change["crows_feet.right"]) > 0.1
@@ -101,7 +88,7 @@ def test_every_face_has_its_own_maps(me: Path) -> None:
     assert len(pictures) == 2 * 2 + 2
 
 
-def test_a_person_is_told_where_the_map_is(me: Path) -> None:
+def test_the_name_of_the_map_is_printed(me: Path) -> None:
     done = call("zones", me, "--map")
     assert (done.exit_code, done.stdout.strip(), done.stderr) == (0, "me-map.png", "")
     assert {path.name for path in me.absolute().parent.iterdir()} == {"me.png", "me-map.png"}
@@ -110,10 +97,10 @@ def test_a_person_is_told_where_the_map_is(me: Path) -> None:
 def test_without_map_the_zones_are_drawn_as_ever(me: Path) -> None:
     done = call("zones", me, "--json")
     assert done.exit_code == 0, done.output
-    story = json.loads(done.stdout)
-    assert set(story) == {"zones", "groups", "input", "output"}
-    assert story["zones"] == list(ZONES)
-    assert story["output"] == "me-zones.png"
+    values = json.loads(done.stdout)
+    assert set(values) == {"zones", "groups", "input", "output"}
+    assert values["zones"] == list(ZONES)
+    assert values["output"] == "me-zones.png"
 
 
 def test_a_sheet_shows_what_an_engine_makes_of_each_zone(me: Path) -> None:
@@ -161,7 +148,7 @@ def test_a_strip_shows_what_an_engine_makes_of_each_preset(me: Path) -> None:
         ("missing.png", "--map"),
     ],
 )
-def test_unusable_order_is_refused(me: Path, arguments: tuple[object, ...]) -> None:
+def test_unusable_options_are_refused(me: Path, arguments: tuple[object, ...]) -> None:
     done = call("zones", *arguments)
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
@@ -169,3 +156,14 @@ def test_unusable_order_is_refused(me: Path, arguments: tuple[object, ...]) -> N
     assert done.stderr.endswith(".\n"), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert [path.name for path in me.absolute().parent.iterdir()] == ["me.png"]
+
+
+def test_zones_are_listed_and_drawn(pair: Path) -> None:
+    assert all(zone in call("zones").stdout for zone in ZONES)
+    values = json.loads(call("zones", "--json").stdout)
+    assert values["zones"] == list(ZONES)
+    assert values["groups"]["crows_feet"] == ["crows_feet.left", "crows_feet.right"]
+    done = call("zones", pair)
+    assert done.exit_code == 0, done.output
+    drawing = load_image("pair-zones.png").pixels
+    assert drawing.shape[1] > 1.7 * drawing.shape[0]

@@ -1,40 +1,22 @@
-"""`reage measure` and `reage compare`: what they print, what they draw, what they refuse."""
+"""`reage measure`: what it prints, draws and refuses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
-import skimage.data
 from typer.testing import CliRunner
 
 from reage.cli import app
-from reage.images import Image, geometry, load_image, save_image
-from reage.measure.recognizers import SAME_PERSON_DISTANCE
+from reage.images import geometry, load_image
 from reage.types import Pixels
 from reage.zones import ZONES
 
 
 def call(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def write(pixels: Pixels, path: str) -> Path:
-    save_image(Image(pixels=pixels), Path(path), altered=False)
-    return Path(path)
-
-
-@pytest.fixture
-def me(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Head and shoulders out of the demo photo, alone in the current folder, which nothing may change."""
-    monkeypatch.chdir(tmp_path)
-    photo = write(skimage.data.astronaut()[:256, 96:352].copy(), "me.png")
-    before = photo.read_bytes()
-    yield photo
-    assert photo.read_bytes() == before
 
 
 def test_each_face_has_an_age_and_its_flags(me: Path) -> None:
@@ -80,17 +62,17 @@ def test_a_person_gets_a_table(me: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_small_blurred_face_is_told(me: Path) -> None:
+def test_a_small_blurred_face_is_flagged(me: Path, write: Callable[[Pixels, Path], Path]) -> None:
     pixels = load_image(me).pixels
     tiny = geometry.resize(pixels, 96, 96)
-    done = call("measure", write(tiny, "tiny.png"))
+    done = call("measure", write(tiny, Path("tiny.png")))
     assert done.exit_code == 0, done.output
     assert "too small" in done.stdout
     soft = np.clip(geometry.blur(geometry.resize(pixels, 768, 768).astype(np.float32), 6), 0, 255).astype(np.uint8)
-    assert "blurred" in call("measure", write(soft, "soft.png")).stdout
+    assert "blurred" in call("measure", write(soft, Path("soft.png"))).stdout
 
 
-def test_the_drawing_goes_where_it_was_asked_for(me: Path) -> None:
+def test_the_drawing_is_written_to_the_output(me: Path) -> None:
     done = call("measure", me, "-o", "drawn.png", "--json")
     assert done.exit_code == 0, done.output
     json.loads(done.stdout)
@@ -103,28 +85,8 @@ def test_the_photo_is_not_drawn_over(me: Path) -> None:
     assert done.stderr.startswith("Error: ")
 
 
-def test_one_person_is_compared_with_herself(me: Path) -> None:
-    darker = write((load_image(me).pixels * 0.7).astype(np.uint8), "dark.png")
-    done = call("compare", me, darker, "--json")
-    assert done.exit_code == 0, done.output
-    story = json.loads(done.stdout)
-    assert set(story) == {"same_person", "distance", "threshold", "age_gap_years", "age_years"}
-    assert story["same_person"] is True
-    assert 0 < story["distance"] < story["threshold"] == SAME_PERSON_DISTANCE
-    assert story["age_gap_years"] == pytest.approx(story["age_years"][1] - story["age_years"][0], abs=0.11)
-
-
-def test_a_person_reads_the_verdict(me: Path) -> None:
-    done = call("compare", me, me)
-    assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("The same person: distance 0.00")
-    assert "as old as the first" in done.stdout
-
-
-@pytest.mark.parametrize("command", ["measure", "compare"])
-def test_photo_without_a_face_is_refused(command: str, me: Path) -> None:
-    wall = write(np.full((128, 128, 3), 120, np.uint8), "wall.png")
-    done = call("measure", wall) if command == "measure" else call("compare", me, wall)
+def test_photo_without_a_face_is_refused(me: Path, write: Callable[[Pixels, Path], Path]) -> None:
+    done = call("measure", write(np.full((128, 128, 3), 120, np.uint8), Path("wall.png")))
     assert done.exit_code == 2
     assert "face" in done.stderr
     assert done.stdout == ""

@@ -1,0 +1,53 @@
+"""`reage find`: show which faces are found in a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reage.cli.console import print_json, print_table
+from reage.cli.options import AsJson, Photo
+
+if TYPE_CHECKING:
+    from reage.types import Face
+
+
+def find(
+    photo: Photo,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The drawing; NAME-faces.png in the current folder by default."
+        ),
+    ] = None,
+    dense: Annotated[
+        bool, typer.Option("--dense", help="Also find the 68 landmarks, whose model is not for commercial use.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the faces that are found in a photo, and draw their numbers, boxes and landmarks."""
+    from reage.cli.photos import read_faces, save_drawing
+    from reage.images import draw_faces
+
+    output = output or Path(f"{photo.stem}-faces.png")
+    picture, faces = read_faces(photo, output, dense_landmarks=dense, segment=False)
+    save_drawing(draw_faces(picture.pixels, faces), output)
+    if as_json:
+        found = [{"number": number, **_to_json(face)} for number, face in enumerate(faces, start=1)]
+        print_json({"input": str(photo), "output": str(output), "faces": found})
+        return
+    rows = [
+        (number, " ".join(f"{side:.0f}" for side in face.box), f"{face.score:.2f}")
+        for number, face in enumerate(faces, start=1)
+    ]
+    print_table(("face", "box x0 y0 x1 y1, px", "score"), rows)
+    typer.echo(output)
+
+
+def _to_json(face: Face) -> dict[str, Any]:
+    values = face.to_json()
+    if face.dense_landmarks is not None:
+        values["dense_landmarks"] = face.dense_landmarks.astype(float).round(1).tolist()
+    return values

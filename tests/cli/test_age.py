@@ -1,0 +1,249 @@
+"""`reage age`: photos, sweeps and folders, every refusal; nothing is left behind or overwritten."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from reage.cli import app
+from reage.engines import DEFAULT_ENGINE, load_engine
+from reage.images import load_image
+from reage.types import Pixels
+from reage.zones import ZONE_PRESETS
+
+NO_CHANGE = ("--engine", "none")
+FACE_ROWS, FACE_COLUMNS = slice(80, 160), slice(90, 165)
+"""Of the face in the photo."""
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+# age
+
+
+def test_aged_photo_goes_to_the_current_folder(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--to", 75)
+    assert done.exit_code == 0, done.output
+    assert "me-75.png" in done.stdout
+    assert done.stderr == ""
+    assert files_in(desk) == {"photos", "photos/me.png", "me-75.png"}
+    source, aged = load_image("photos/me.png"), load_image("me-75.png")
+    change = np.abs(aged.pixels.astype(int) - source.pixels).max(-1)
+    assert change[FACE_ROWS, FACE_COLUMNS].mean() > 2
+    assert change[240:].max() == 0
+    assert b"compositeWithTrainedAlgorithmicMedia" in (aged.xmp or b"")
+
+
+def test_the_engine_none_returns_the_photo(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--to", 75, *NO_CHANGE, "-o", "same.png")
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(load_image("same.png").pixels, load_image("photos/me.png").pixels)
+
+
+def test_json_is_all_there_is_on_stdout(desk: Path) -> None:
+    done = call(
+        *("age", "photos/me.png", "--to", 75, "--from", 40, "--zones", "crows_feet=0.9,forehead=0.2"),
+        *("--strength", 0.5, "--seed", 3, "-o", "out.webp", "--json"),
+    )
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    assert (values["input"], values["output"], values["engine"]) == ("photos/me.png", "out.webp", DEFAULT_ENGINE)
+    plan = values["faces"][0]["plan"]
+    assert (plan["age"], plan["age_from"], plan["strength"], plan["seed"]) == (75, 40, 0.5, 3)
+    assert plan["zones"].items() >= {"forehead": 0.2, "crows_feet.left": 0.9, "crows_feet.right": 0.9}.items()
+    assert Path("out.webp").is_file()
+
+
+@pytest.mark.parametrize("zones", ["all=0.9", *ZONE_PRESETS])
+def test_zones_alone_are_enough(zones: str, desk: Path) -> None:
+    done = call("age", "photos/me.png", "--zones", zones, *NO_CHANGE)
+    assert done.exit_code == 0, done.output
+    assert Path("me-aged.png").is_file()
+
+
+def test_older_result_is_replaced(desk: Path) -> None:
+    Path("me-75.png").write_text("an older result")
+    assert call("age", "photos/me.png", "--to", 75, *NO_CHANGE).exit_code == 0
+    assert load_image("me-75.png").pixels.shape == (256, 256, 3)
+
+
+@pytest.mark.parametrize(("which", "count"), [("all", 2), ("largest", 1), ("2", 1)])
+def test_faces_can_be_chosen(pair: Path, which: str, count: int) -> None:
+    done = call("age", pair, "--to", 75, "--face", which, "--json", *NO_CHANGE)
+    assert done.exit_code == 0, done.output
+    faces = json.loads(done.stdout)["faces"]
+    assert len(faces) == count
+    assert (faces[0]["box"][0] > 256) == (which == "2")
+
+
+def test_a_target_beyond_the_engine_is_noted(desk: Path) -> None:
+    youngest, _ = load_engine(DEFAULT_ENGINE).ages
+    assert youngest > 1
+    done = call("age", "photos/me.png", "--to", 1)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("Note: ")
+    assert f"it uses {youngest:g}" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# age --sweep
+
+
+def test_sweep_writes_pictures_and_strip(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--sweep", "30:70:20", "--json")
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    assert values["output"] == "me-30-70.png"
+    assert [picture["output"] for picture in values["pictures"]] == ["me-30.png", "me-50.png", "me-70.png"]
+    assert [picture["faces"][0]["plan"]["age"] for picture in values["pictures"]] == [30, 50, 70]
+    assert files_in(desk) == {"photos", "photos/me.png", "me-30.png", "me-50.png", "me-70.png", "me-30-70.png"}
+    strip = load_image("me-30-70.png").pixels
+    assert strip.shape[1] > 3.9 * 512
+    alone = call("age", "photos/me.png", "--to", 50, "-o", "alone.png")
+    assert alone.exit_code == 0, alone.output
+    np.testing.assert_array_equal(load_image("alone.png").pixels, load_image("me-50.png").pixels)
+
+
+def test_sweep_of_two_faces_has_two_rows(pair: Path) -> None:
+    Path("out").mkdir()
+    done = call("age", pair, "--sweep", "30:70:40", "-o", "out/strip.jpg", *NO_CHANGE)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split() == ["out/pair-30.png", "out/pair-70.png", "out/strip.jpg"]
+    strip = load_image("out/strip.jpg").pixels
+    assert strip.shape[0] > 2 * 256
+    assert strip.shape[1] > 3 * 256
+
+
+def test_interrupt_leaves_nothing(desk: Path) -> None:
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import reage.cli; reage.cli.main()"
+    arguments = ["age", "photos/me.png", "--sweep", "1:100:1", *NO_CHANGE]
+    running = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not any(path.is_file() for path in desk.glob(".reage-*/*")):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in stderr
+    assert files_in(desk) == {"photos", "photos/me.png"}
+
+
+# age FOLDER
+
+
+def test_folder_goes_on_after_a_bad_file(desk: Path, write: Callable[[Pixels, Path], Path]) -> None:
+    write(np.full((64, 64, 3), 200, np.uint8), desk / "photos" / "nobody.png")
+    (desk / "photos" / "broken.jpg").write_bytes(b"no picture")
+    (desk / "photos" / "notes.txt").write_text("left out")
+    done = call("age", "photos", "--to", 75, "-o", "aged/at-75", *NO_CHANGE)
+    assert done.exit_code == 1
+    assert files_in(desk / "aged") == {"at-75", "at-75/me.png"}
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["broken.jpg", "nobody.png"]
+    assert "pictures failed" in done.stdout
+    values = json.loads(call("age", "photos", "--to", 75, "-o", "aged/at-75", "--json", *NO_CHANGE).stdout)
+    assert values["failed"] == 2
+    assert ["error" in picture for picture in values["pictures"]] == [True, False, True]
+
+
+def test_folder_without_a_bad_file_succeeds(desk: Path) -> None:
+    done = call("age", "photos", "--to", 75, "-o", "aged", *NO_CHANGE)
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+# Refusals
+
+
+def assert_refused(desk: Path, *arguments: object) -> None:
+    before = files_in(desk)
+    done = call(*arguments)
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: "), done.stderr
+    assert done.stderr.endswith(".\n"), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert files_in(desk) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--to", 101),
+        ("--to", 0),
+        ("--to", "nan"),
+        ("--to", 70, "--from", 200),
+        ("--to", 70, "--strength", 2),
+        ("--to", 70, "--seed", -1),
+        ("--to", 70, "--face", 9),
+        ("--to", 70, "--face", 0),
+        ("--to", 70, "--face", "mine"),
+        ("--to", 70, "--engine", "magic"),
+        ("--to", 70, "--device", "warp"),
+        ("--zones", "nose=0.5"),
+        ("--zones", "forehead"),
+        ("--zones", "forehead=much"),
+        ("--zones", "forehead=1.5"),
+        ("--zones", ""),
+        ("--to", 70, "--guidance-scale", 3),
+        ("--to", 70, "--engine", "ldla", "--guidance-scale", 50),
+        ("--to", 70, "--engine", "ldla", "--base", "nowhere"),
+        ("--to", 70, "--weights", "none.safetensors"),
+        ("--sweep", "20-80"),
+        ("--sweep", "20:80:x"),
+        ("--sweep", "80:20:10"),
+        ("--sweep", "20:80:0"),
+        ("--sweep", "1:100:0.5"),
+        ("--sweep", "0:80:10"),
+        ("--sweep", "20:120:10"),
+        ("--sweep", "20:80:10", "--to", 70),
+        ("--sweep", "20:80:60", "-o", "me-80.png"),
+        ("--sweep", "20:80:60", "-o", "photos/x.png", "--face", 9),
+        ("--to", 70, "-o", "photos/me.png"),
+        ("--to", 70, "-o", "missing/me.png"),
+        ("--to", 70, "-o", "photos"),
+        ("--to", 70, "-o", "me.txt"),
+        ("--to", 70, "-o", "me"),
+    ],
+)
+def test_unusable_options_are_refused(desk: Path, options: tuple[object, ...]) -> None:
+    assert_refused(desk, "age", "photos/me.png", *options)
+
+
+def test_sampling_options_are_refused_before_a_base_is_read(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--to", 70, "--engine", "ldla", "--base", "nowhere", "--guidance-scale", 50)
+    assert done.exit_code == 2
+    assert "guidance scale is 50" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("photos", "--to", 70),
+        ("photos", "--to", 70, "-o", "photos"),
+        ("photos", "--to", 70, "-o", "photos/me.png"),
+        ("photos", "--to", 70, "-o", "photos/me.png/aged"),
+        ("photos", "--to", 70, "-o", "aged", "--engine", "magic"),
+        ("photos", "--sweep", "20:80:10", "-o", "aged"),
+        ("empty", "--to", 70, "-o", "aged"),
+    ],
+)
+def test_unusable_folder_is_refused(desk: Path, options: tuple[object, ...]) -> None:
+    (desk / "empty").mkdir()
+    assert_refused(desk, "age", *options)

@@ -1,0 +1,38 @@
+"""The texts of options, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reage.cli.request import DiffusionOptions, parse_faces, parse_sweep, parse_targets, parse_zones
+from reage.errors import EngineError
+
+
+@pytest.mark.parametrize(
+    ("text", "ages"),
+    [("20:80:30", (20, 50, 80)), ("20:79:30", (20, 50)), ("40:40:5", (40,)), ("20.5:21.5:0.5", (20.5, 21, 21.5))],
+)
+def test_sweep_ages(text: str, ages: tuple[float, ...]) -> None:
+    assert parse_sweep(text) == ages
+
+
+def test_other_texts() -> None:
+    assert parse_faces("2") == 2
+    assert parse_zones("forehead=0.2, crows_feet=0.9") == {"forehead": 0.2, "crows_feet": 0.9}
+    assert parse_targets("30,20:".rstrip(":")) == (20, 30)
+
+
+def test_engines_without_diffusion_refuse_its_options_by_their_flags() -> None:
+    options = DiffusionOptions(num_inference_steps=4, guidance_scale=0.0, added_noise=0.5)
+    with pytest.raises(EngineError, match="'amgan' has no --steps, --guidance-scale, --added-noise;"):
+        options.load_engine("amgan", None, "cpu")
+    assert DiffusionOptions().load_engine("amgan", None, "cpu") is None
+
+
+def test_only_personal_takes_a_person() -> None:
+    with pytest.raises(EngineError, match="knows no person"):
+        DiffusionOptions(person=Path("mia.safetensors")).load_engine("ldla", None, "cpu")
+    with pytest.raises(EngineError, match="add --person FILE"):
+        DiffusionOptions().load_engine("personal", None, "cpu")

@@ -1,0 +1,239 @@
+"""Photos, sweeps, lists and folders: names, checks before the work, errors that do not stop the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+
+from reage.batch import (
+    age_folder,
+    age_photo,
+    age_photos,
+    age_sweep,
+    check_folder,
+    check_photo,
+    check_sweep,
+    describe_clipped_ages,
+    name_aged,
+)
+from reage.engines import load_engine
+from reage.engines.none import NoOpEngine
+from reage.errors import FaceNotFound, ImageError, PlanError
+from reage.faces.finder import FaceFinder
+from reage.images import Image, geometry, load_image, save_image
+from reage.measure import AgeEstimator
+from reage.pipeline import Reager
+from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
+
+
+class _Recorder(NoOpEngine):
+    """Changes nothing, and records the ages it renders."""
+
+    def __init__(self) -> None:
+        self.ages_rendered: list[float] = []
+
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
+        self.ages_rendered.append(plan.age)
+        return super().render(face, reading, plan)
+
+
+@pytest.fixture(scope="module")
+def age_estimator() -> AgeEstimator:
+    return AgeEstimator.load()
+
+
+@pytest.fixture
+def reager(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
+    return Reager(_Recorder(), finder=finder, age_estimator=age_estimator)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with photos/me.png in it."""
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    write(skimage.data.astronaut()[:256, 96:352], tmp_path / "photos" / "me.png")
+    return tmp_path
+
+
+def write(pixels: Pixels, path: Path) -> None:
+    save_image(Image(pixels=np.ascontiguousarray(pixels)), path, altered=False)
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")} - {"photos", "photos/me.png"}
+
+
+# One photo
+
+
+def test_a_photo_is_aged_under_its_default_name(reager: Reager, folder: Path) -> None:
+    outcome = age_photo(reager, "photos/me.png", Plan(age=70))
+    assert (outcome.source, outcome.output, outcome.error) == (Path("photos/me.png"), Path("me-70.png"), "")
+    assert files_in(folder) == {"me-70.png"}
+    values = json.loads(json.dumps(outcome.to_json()))
+    assert (values["input"], values["output"], values["engine"]) == ("photos/me.png", "me-70.png", "none")
+    assert values["faces"][0]["plan"]["age"] == 70
+
+
+def test_pixels_without_a_file_are_aged_too(reager: Reager, folder: Path) -> None:
+    picture = Image(pixels=load_image("photos/me.png").pixels)
+    outcome = age_photo(reager, picture, Plan(zones={"all": 0.9}))
+    assert outcome.to_json()["input"] is None
+    assert files_in(folder) == {"picture-aged.png"}
+
+
+@pytest.mark.parametrize("output", ["photos/me.png", "missing/me.png", "me.txt", "photos"])
+def test_an_unusable_output_is_refused_before_the_work(reager: Reager, folder: Path, output: str) -> None:
+    for attempt in (
+        lambda: check_photo("photos/me.png", Plan(age=70), output),
+        lambda: age_photo(reager, "photos/me.png", Plan(age=70), output),
+    ):
+        with pytest.raises(ImageError):
+            attempt()
+    assert reager.engine.ages_rendered == []  # type: ignore[attr-defined]
+    assert files_in(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "plan", "name"),
+    [
+        ("a/me.jpg", Plan(age=70), "me-70.jpg"),
+        ("me.JPG", Plan(age=70.5), "me-70.5.JPG"),
+        ("me.gif", Plan(age=70), "me-70.png"),
+        ("me", Plan(zones={"all": 0.5}), "me-aged.png"),
+    ],
+)
+def test_names_of_aged_photos(source: str, plan: Plan, name: str) -> None:
+    assert name_aged(Path(source), plan) == name
+
+
+# Sweeps
+
+
+def test_a_sweep_measures_once_and_writes_all(reager: Reager, folder: Path) -> None:
+    plan = Plan(age=1, seed=3, strength=0.5)
+    outputs = check_sweep("photos/me.png", plan, (30, 50.5))
+    outcome = age_sweep(reager, "photos/me.png", plan, (30, 50.5))
+    assert (outputs.strip, outputs.photos) == (Path("me-30-50.5.png"), (Path("me-30.png"), Path("me-50.5.png")))
+    assert files_in(folder) == {"me-30-50.5.png", "me-30.png", "me-50.5.png"}
+    assert reager.engine.ages_rendered == [30, 50.5]  # type: ignore[attr-defined]
+    first, second = (photo.result for photo in outcome.photos)
+    assert first is not None
+    assert second is not None
+    assert first.faces[0].reading is second.faces[0].reading
+    assert (second.faces[0].plan.seed, second.faces[0].plan.strength) == (3, 0.5)
+    values = json.loads(json.dumps(outcome.to_json()))
+    assert (values["input"], values["output"]) == ("photos/me.png", "me-30-50.5.png")
+    assert [photo["output"] for photo in values["pictures"]] == ["me-30.png", "me-50.5.png"]
+    assert all("input" not in photo for photo in values["pictures"])
+
+
+def test_a_sweep_that_fails_writes_nothing(reager: Reager, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(face: Face, reading: Reading, plan: CompletePlan) -> Aged:
+        if plan.age > 40:
+            raise KeyboardInterrupt
+        return Aged(crop=face.crop)
+
+    monkeypatch.setattr(reager.engine, "render", fail)
+    with pytest.raises(KeyboardInterrupt):
+        age_sweep(reager, "photos/me.png", Plan(age=30), (30, 50))
+    assert files_in(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("ages", "output", "error"),
+    [
+        ((30, 70), "me-70.png", ImageError),
+        ((30, 70), "missing/strip.png", ImageError),
+        ((30, 70), ".", ImageError),
+        ((30, 101), "strip.png", PlanError),
+    ],
+)
+def test_unusable_sweeps_are_refused(folder: Path, ages: Sequence[float], output: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        check_sweep("photos/me.png", Plan(age=30), ages, output)
+
+
+def test_a_sweep_of_two_faces_draws_two_rows(reager: Reager, folder: Path) -> None:
+    person = load_image("photos/me.png").pixels
+    smaller = np.full_like(person, person[0, 0])
+    smaller[20:220, 20:220] = geometry.resize(person, 200, 200)
+    picture = Image(pixels=np.hstack([person, smaller]))
+    age_sweep(reager, picture, Plan(age=30), (30, 70), "two.png")
+    age_sweep(reager, picture, Plan(age=30), (30, 70), "one.png", faces="largest")
+    assert load_image("two.png").pixels.shape[0] > 2 * 256
+    assert load_image("one.png").pixels.shape[0] < 2 * 512
+    with pytest.raises(FaceNotFound):
+        age_sweep(reager, picture, Plan(age=30), (30, 70), "three.png", faces=3)
+    assert not Path("three.png").exists()
+
+
+# Many photos
+
+
+def test_a_folder_goes_on_after_a_failure(reager: Reager, folder: Path) -> None:
+    Path("photos/broken.jpg").write_bytes(b"no picture")
+    write(np.full((64, 64, 3), 200, np.uint8), Path("photos/nobody.png"))
+    Path("photos/notes.txt").write_text("left out")
+    outcomes = list(age_folder(reager, "photos", Plan(age=70), "aged/deep"))
+    assert [outcome.source and outcome.source.name for outcome in outcomes] == ["broken.jpg", "me.png", "nobody.png"]
+    assert [bool(outcome.error) for outcome in outcomes] == [True, False, True]
+    assert [outcome.output for outcome in outcomes] == [None, Path("aged/deep/me.png"), None]
+    assert "No face" in outcomes[2].error
+    assert outcomes[0].to_json() == {"input": "photos/broken.jpg", "error": outcomes[0].error}
+    assert [path.name for path in Path("aged/deep").iterdir()] == ["me.png"]
+
+
+def test_outcomes_come_one_by_one(reager: Reager, folder: Path) -> None:
+    write(load_image("photos/me.png").pixels, Path("photos/you.png"))
+    outcomes = age_folder(reager, "photos", Plan(age=70), "aged")
+    assert next(outcomes).output == Path("aged/me.png")
+    assert [path.name for path in Path("aged").iterdir()] == ["me.png"]
+    assert next(outcomes).output == Path("aged/you.png")
+
+
+def test_a_photo_is_never_written_over(reager: Reager, folder: Path) -> None:
+    before = Path("photos/me.png").read_bytes()
+    (outcome,) = age_photos(reager, ["photos/me.png"], Plan(age=70), "photos")
+    assert "never written over" in outcome.error
+    assert Path("photos/me.png").read_bytes() == before
+
+
+def test_photos_of_one_name_are_refused_at_once(reager: Reager, folder: Path) -> None:
+    with pytest.raises(ImageError, match=r"called 'me\.png'"):
+        age_photos(reager, ["photos/me.png", "more/me.png"], Plan(age=70), "aged")
+    assert files_in(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [("photos", "photos"), ("photos", "photos/me.png"), ("photos", "photos/me.png/aged"), ("missing", "aged")],
+)
+def test_unusable_folders_are_refused_at_once(reager: Reager, folder: Path, source: str, output: str) -> None:
+    with pytest.raises(ImageError):
+        age_folder(reager, source, Plan(age=70), output)
+    assert files_in(folder) == set()
+
+
+def test_an_empty_folder_is_refused(folder: Path) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(ImageError, match="holds no pictures"):
+        check_folder("empty", "aged")
+    assert [path.name for path in check_folder("photos", "aged")] == ["me.png"]
+
+
+# Ages that an engine clips
+
+
+def test_clipped_ages_are_described() -> None:
+    engine = load_engine("none")
+    assert describe_clipped_ages(engine, (1, 50, 100, None)) == ""
+    engine.ages = (20.0, 80.0)
+    text = describe_clipped_ages(engine, (1, 50, 95.5))
+    assert text == "the engine 'none' was made for ages 20 to 80; instead of 1, 95.5 it uses 20, 80."
