@@ -16,10 +16,10 @@ from reage.images import geometry
 from reage.measure import AgeEstimator, DlibRecognizer
 from reage.nets.diffusion import build_base, load_base, save_base, tiny
 from reage.nets.dreambooth import Person, add_token, load_person, save_person
+from reage.nets.lora import add_lora
 from reage.nets.sampling import FROM_NOISE
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import AGE_LABELS, all_prompts, label_of
-from reage.training.dreambooth.train import add_dreambooth_lora
 from reage.types import Face, Pixels, Plane
 
 QUICK = replace(FROM_NOISE, num_inference_steps=2)
@@ -33,7 +33,7 @@ def mia(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_base(folder / "ldm-tiny", build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny"))
     base = load_base(folder / "ldm-tiny")
     add_token(base, "sks")
-    add_dreambooth_lora(base, 2)
+    add_lora(base, 2, text_encoder=True)
     person = Person(token="sks", class_word="person", identity=np.zeros(128, np.float32), lora_rank=2)
     save_person(folder / "mia.safetensors", base, person)
     return folder / "mia.safetensors"

@@ -16,9 +16,9 @@ from reage.errors import PlanError
 from reage.images import load_image
 from reage.nets.diffusion import build_base, load_base, save_base, tiny
 from reage.nets.dreambooth import Person, add_token, save_person
+from reage.nets.lora import add_lora
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
-from reage.training.dreambooth.train import add_dreambooth_lora
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def mia(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_base(folder / "ldm-tiny", build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny"))
     base = load_base(folder / "ldm-tiny")
     add_token(base, "sks")
-    add_dreambooth_lora(base, 2)
+    add_lora(base, 2, text_encoder=True)
     person = Person(token="sks", class_word="person", identity=np.zeros(128, np.float32), lora_rank=2)
     save_person(folder / "mia.safetensors", base, person)
     return folder / "mia.safetensors"

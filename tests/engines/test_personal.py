@@ -19,8 +19,8 @@ from reage.faces.geometry import zone_masks
 from reage.images import Image, load_image, save_image
 from reage.nets.diffusion import load_base
 from reage.nets.dreambooth import Person, add_token, save_person
+from reage.nets.lora import add_lora
 from reage.pipeline import Reager
-from reage.training.dreambooth.train import add_dreambooth_lora
 from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, CompletePlan, Face, Pixels, Plan, Reading
 
 QUICK = replace(REDRAWN, num_inference_steps=2, guidance_scale=15.0)
@@ -37,7 +37,7 @@ def mia(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a person, with random matrices."""
     loaded = load_base(base)
     add_token(loaded, "sks")
-    add_dreambooth_lora(loaded, 2)
+    add_lora(loaded, 2, text_encoder=True)
     torch.manual_seed(1)
     for part in (loaded.unet, loaded.text_encoder):
         for name, weight in part.named_parameters():

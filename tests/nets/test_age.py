@@ -98,7 +98,7 @@ def test_a_config_survives_json() -> None:
 
 def test_a_saved_net_predicts_the_same(net: AgeNet, tmp_path: Path) -> None:
     torch.nn.init.normal_(net.head.weight, std=0.1)
-    save_weights(tmp_path / "age.safetensors", net.state_dict(), {"net": asdict(TINY)}, half=False)
+    save_weights(tmp_path / "age.safetensors", net.state_dict(), {"net": asdict(TINY)}, fp16=False)
     loaded = load_age_net(tmp_path / "age.safetensors")
     crops = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(loaded.predict(crops), net.predict(crops))

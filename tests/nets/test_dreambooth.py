@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 from reage.errors import ReageError, WeightsError
 from reage.nets.diffusion import DiffusionBase, build_base, load_base, save_base, tiny
 from reage.nets.dreambooth import Person, add_token, check_token, load_person, save_person
+from reage.nets.lora import add_lora
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import AGE_LABELS, all_prompts
-from reage.training.dreambooth.train import add_dreambooth_lora
 from reage.weights import find_weights, load_weights
 
 IDENTITY = np.linspace(-0.1, 0.1, 128, dtype=np.float32)
@@ -47,7 +47,7 @@ def learn(folder: Path, tmp_path: Path) -> Callable[[int], tuple[DiffusionBase, 
         base = load_base(folder)
         add_token(base, "sks", seed=4)
         if lora_rank:
-            add_dreambooth_lora(base, lora_rank)
+            add_lora(base, lora_rank, text_encoder=True)
         torch.manual_seed(1)
         for part in (base.unet, base.text_encoder):
             for name, weight in part.named_parameters():

@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from reage.nets.diffusion import DiffusionBase
+
+_DENOISER_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
+_TEXT_ENCODER_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
+
+
+def add_lora(base: DiffusionBase, rank: int, *, text_encoder: bool = False) -> None:
+    """Adds LoRA matrices of this rank to the attention layers of the denoiser; only they are trained then.
+
+    Args:
+        base: changed in place.
+        rank: of the matrices.
+        text_encoder: add them to the attention layers of the text encoder too.
+    """
+    from peft import LoraConfig
+
+    parts: list[tuple[Any, tuple[str, ...]]] = [(base.unet, _DENOISER_LAYERS)]
+    if text_encoder:
+        parts.append((base.text_encoder, _TEXT_ENCODER_LAYERS))
+    for part, layers in parts:
+        part.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(layers)))
 
 
 def trained_tensors(part: Any, lora_rank: int) -> dict[str, Tensor]:

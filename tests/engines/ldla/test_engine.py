@@ -16,7 +16,8 @@ from reage.errors import EngineError, WeightsError
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.nets.diffusion import DiffusionBase, load_base, save_base
-from reage.training.ldla.train import LdlaTrainingConfig, add_lora, describe, trained_tensors
+from reage.nets.lora import add_lora
+from reage.training.ldla.train import LdlaTrainingConfig, describe, trained_tensors
 from reage.types import CompletePlan, Face, Reading
 from reage.weights import save_weights
 from reage.zones import ZONES
@@ -155,7 +156,7 @@ def test_weights_go_into_the_base_they_name(rank: int, folder: Path, small_face:
         if not rank or "lora_B" in name:
             weight.data.add_(0.05 * torch.randn_like(weight))
     path = tmp_path / "mine.safetensors"
-    save_weights(path, trained_tensors(trained, config), describe(config, trained), half=False)
+    save_weights(path, trained_tensors(trained, config), describe(config, trained), fp16=False)
     loaded = LdlaEngine.load(path, config=CONFIG)
     made = loaded.render(small_face, READING, plan_for(forehead=0.9))
     wanted = LdlaEngine(trained, "", CONFIG).render(small_face, READING, plan_for(forehead=0.9))
@@ -198,7 +199,7 @@ def test_only_lora_needs_the_denoiser_that_it_was_trained_on(rank: int, base: Di
     config, trained, later = LdlaTrainingConfig(lora_rank=rank), load_base(place), load_base(place)
     if rank:
         add_lora(trained, rank)
-    save_weights(path, trained_tensors(trained, config), describe(config, trained), half=False)
+    save_weights(path, trained_tensors(trained, config), describe(config, trained), fp16=False)
     later.unet.conv_in.bias.data += 1
     save_base(place, later)
     if rank:

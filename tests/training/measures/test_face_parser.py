@@ -110,7 +110,7 @@ def test_a_run_logs_its_losses(portraits: Portraits, tmp_path: Path) -> None:
 
 def test_what_was_trained_is_loaded(portraits: Portraits, face: Face, tmp_path: Path) -> None:
     net = train_face_parser(TINY, portraits)
-    save_weights(tmp_path / "parser.safetensors", net.state_dict(), describe(TINY), half=False)
+    save_weights(tmp_path / "parser.safetensors", net.state_dict(), describe(TINY), fp16=False)
     loaded = FaceParser.load(tmp_path / "parser.safetensors").parse(face.crop)
     direct = FaceParser(net).parse(face.crop)
     np.testing.assert_array_equal(loaded.skin, direct.skin)

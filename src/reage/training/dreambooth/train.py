@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from reage.errors import ReageError
 from reage.nets.diffusion import DiffusionBase
+from reage.nets.lora import add_lora
 from reage.training.diffusion.latents import add_noise, predict_x0
 from reage.training.dreambooth.dataset import CaptionedLatents
 from reage.training.dreambooth.identity_encoder import IdentityEncoder
@@ -29,7 +30,6 @@ from reage.training.dreambooth.losses import (
     noise_mse,
     prior_preservation_loss,
 )
-from reage.training.ldla.train import LORA_LAYERS
 from reage.training.trainer import Callback, StepLoss, Trainer, TrainerConfig, local_rows, process_state
 
 IdentityLoss = Literal["none", "biometric", "contrastive", "cosine"]
@@ -40,7 +40,6 @@ LORA_LEARNING_RATE, SMALL_LORA_LEARNING_RATE = 1e-4, 1e-3
 """Learning rates of LoRA on Stable Diffusion, and on a small base, which does not learn the person at 1e-4."""
 
 _SMALL_BASE_PARAMETERS = 50_000_000
-_TEXT_LORA_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
 _TRAINER = TrainerConfig(steps=800, batch_size=8, weight_decay=0.01, ema_decay=0.0, max_grad_norm=1.0)
 
 
@@ -192,7 +191,7 @@ def train_dreambooth(
     for part in (base.unet, base.text_encoder):
         part.requires_grad_(not config.lora_rank)
     if config.lora_rank:
-        add_dreambooth_lora(base, config.lora_rank)
+        add_lora(base, config.lora_rank, text_encoder=True)
     net = DreamBooth(base, config, identity_encoder)
     datasets = [instance, prior] if prior and config.prior_loss_weight else [instance]
     num_timesteps = base.scheduler.config.num_train_timesteps
@@ -230,11 +229,3 @@ def _sample_batch(
     noise = torch.randn((len(drawn), *drawn[0].values.shape), generator=generator)
     batches = [CaptionedLatents(batch.values[rows].to(device), batch.prompts[rows]) for batch in drawn]
     return batches, timesteps[:, rows].flatten().to(device), noise[:, rows].flatten(0, 1).to(device)
-
-
-def add_dreambooth_lora(base: DiffusionBase, rank: int) -> None:
-    """Adds LoRA matrices of this rank to all attention layers of denoiser and text encoder; only they are trained."""
-    from peft import LoraConfig
-
-    for part, layers in ((base.unet, LORA_LAYERS), (base.text_encoder, _TEXT_LORA_LAYERS)):
-        part.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(layers)))

@@ -147,7 +147,7 @@ def _find_donor_wrinkles(
     if not marked:
         return []
     points = face.to_crop(face.landmarks)
-    visible = make_skin_view(face.crop, points, face.bare, face.hair).shown
+    visible = make_skin_view(face.crop, points, face.bare, face.hair).visible
     found = []
     for zone in marked:
         if visible[ZONES.index(zone)] >= config.min_donor_visible:

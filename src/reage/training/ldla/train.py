@@ -40,9 +40,6 @@ from reage.training.runner import RunContext, Weights
 from reage.training.trainer import Callback, StepLoss, Trainer, after_steps, local_batch, process_state
 from reage.weights import load_torch_weights, save_weights
 
-LORA_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
-"""Attention layers of the denoiser that LoRA matrices are added to."""
-
 
 def ldla() -> LdlaTrainingConfig:
     """The configuration of the shipped weights."""
@@ -78,7 +75,7 @@ def train_ldla(
     base.to(device)
     base.unet.requires_grad_(not config.lora_rank)
     if config.lora_rank:
-        add_lora(base, config.lora_rank)
+        lora.add_lora(base, config.lora_rank)
     if resumed:
         score_net: nn.Module = _build_score_net(config, base)
     else:
@@ -113,7 +110,7 @@ def pretrain_stages(
             seed = config.seed + number - 1
             pretrain(stage, base, pairs, seed, own_checkpoint, after_steps(steps_before, callbacks))
             if weights_path and process_state().is_main_process:
-                save_weights(weights_path, base.unet.state_dict(), describe(config, base), half=False)
+                save_weights(weights_path, base.unet.state_dict(), describe(config, base), fp16=False)
             process_state().wait_for_everyone()
         steps_before += stage.trainer.steps
     return weights_path
@@ -175,13 +172,6 @@ def _train_jointly(
 
 
 # Weights
-
-
-def add_lora(base: DiffusionBase, rank: int) -> None:
-    """Adds LoRA matrices of this rank to the denoiser's attention layers; only they are trained then."""
-    from peft import LoraConfig
-
-    base.unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(LORA_LAYERS)))
 
 
 def trained_tensors(base: DiffusionBase, config: LdlaTrainingConfig) -> dict[str, Tensor]:
