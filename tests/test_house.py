@@ -107,9 +107,9 @@ OLD_WORDS = re.compile(
 OLD_NAMES = {
     *("Meter", "Identifier", "OnnxMatcher", "Parts", "Parser", "View", "Square", "Lessons", "Deck", "Orders", "Order"),
     *("Album", "Pairs", "Shades", "Journal", "Schedule", "Base", "Others", "Drawn", "IdentityEngine", "Course"),
-    *("rate", "half", "signal", "silent", "quiet", "honest", "reach", "watch", "way", "ways", "told", "tell", "drawn"),
-    *("older", "gains", "orders", "others", "signs", "squares", "parts", "shades", "story", "stories", "crew", "coin"),
-    *("meter", "identifier", "regularization", "lines_of", "seen_losses", "maker", "makers", "find_noise", "coins"),
+    *("silent", "quiet", "honest", "watch", "way", "ways", "told", "tell", "orders", "signs", "squares", "shades"),
+    *("story", "stories", "crew", "coin", "coins", "meter", "identifier", "regularization", "find_noise", "silence"),
+    *("deck", "album", "dose", "doses", "grain", "journal", "lessons", "lesson", "likeness", "headline", "opinion"),
 }
 
 

@@ -6,7 +6,7 @@ import PIL.ExifTags
 import PIL.Image
 import PIL.ImageCms
 import pytest
-from pictures import assert_close, assert_one_sentence, make_pixels, make_profile
+from tests.images.pictures import assert_close, assert_one_sentence, make_pixels, make_profile
 
 from reage.errors import ImageError
 from reage.images import load_image

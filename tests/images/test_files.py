@@ -11,7 +11,7 @@ import PIL.ExifTags
 import PIL.Image
 import PIL.ImageCms
 import pytest
-from pictures import (
+from tests.images.pictures import (
     DATE_TAKEN,
     EXIF_IFD,
     GPS_IFD,

@@ -38,7 +38,7 @@ def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Ca
     assert face.dense_landmarks is not None
     dense = face.to_crop(face.dense_landmarks)
     grid = geometry.pixel_grid(512, 512)
-    grain = geometry.blur(np.random.default_rng(0).normal(0, 20, (512, 512)).astype(np.float32), 1.2)
+    noise = geometry.blur(np.random.default_rng(0).normal(0, 20, (512, 512)).astype(np.float32), 1.2)
 
     def spot(landmarks: list[int], radius_px: float) -> Plane:
         distance = np.linalg.norm(grid - dense[landmarks].mean(0), axis=-1)
@@ -48,7 +48,7 @@ def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Ca
     for number, age in enumerate(AGES):
         older = (age - AGES[0]) / np.ptp(AGES)
         crop = face.crop * (0.9 + 0.02 * (number * 5 % 12)) * np.exp(-0.5 * older * spot([30], 14))
-        crop = crop + grain[..., None] * older * (spot([31, 2], 16) + spot([35, 14], 16))
+        crop = crop + noise[..., None] * older * (spot([31, 2], 16) + spot([35, 14], 16))
         row = make_portrait(
             np.clip(crop, 0, 255).astype(np.uint8), person=f"P{number}", age_years=float(age), sex="MF"[number % 2]
         )

@@ -32,10 +32,10 @@ def test_every_shipped_file_has_its_recipe() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_weights_say_how_they_came_about(name: str) -> None:
     folder = SHIPPED / name
-    told = json.loads((folder / PROVENANCE).read_text()) if folder.is_dir() else load_weights(find_weights(name))[1]
-    assert told["name"] == name
-    assert len(told["commit"]) >= 7
-    assert told["version"]
+    stored = json.loads((folder / PROVENANCE).read_text()) if folder.is_dir() else load_weights(find_weights(name))[1]
+    assert stored["name"] == name
+    assert len(stored["commit"]) >= 7
+    assert stored["version"]
 
 
 @pytest.mark.parametrize("name", RECIPES)

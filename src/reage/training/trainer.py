@@ -113,7 +113,7 @@ class Trainer:
         config, is_main = self.config, process_state().is_main_process
         ema = copy.deepcopy(net).requires_grad_(False).eval()
         optimizer = torch.optim.AdamW(
-            [{"params": list(part.parameters()), "max_lr": rate} for part, rate in parameter_groups],
+            [{"params": list(part.parameters()), "max_lr": learning_rate} for part, learning_rate in parameter_groups],
             weight_decay=config.weight_decay,
         )
         parts = {"net": net, "ema": ema, "optimizer": optimizer}

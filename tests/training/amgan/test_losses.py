@@ -30,7 +30,7 @@ def test_distances_to_the_same_picture_are_zero() -> None:
     assert losses.reconstruction_loss(x, x + 0.5).item() == pytest.approx(0.25)
 
 
-def test_each_distance_sees_its_own_part_of_a_change() -> None:
+def test_each_distance_reacts_to_its_part_of_a_change() -> None:
     x = pictures()
     brighter = x + 0.2
     assert losses.low_frequency_loss(brighter, x).item() == pytest.approx(0.1, rel=1e-4)

@@ -169,7 +169,7 @@ def _flip_right(plane: Plane, zone: str) -> Plane:
 
 
 def _most_typical(wrinkles: Plane) -> Plane:
-    """Of (N, P, P) the one with the largest sum of scalar products with the directions of the others."""
+    """The one of (N, P, P) with the largest sum of scalar products with the directions of the others."""
     flat = wrinkles.reshape(len(wrinkles), -1)
     directions = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), _EPS)
     products = flat @ directions.T
