@@ -27,11 +27,11 @@ def check_two_train_as_one(tmp_path: Path) -> Callable[..., None]:
         (tmp_path / "launched.py").write_text(script)
         command = [str(tmp_path / "launched.py"), *map(str, arguments)]
         launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-        said = [
+        outputs = [
             subprocess.run([sys.executable, *how, *command], capture_output=True, text=True, check=True).stdout.split()
             for how in ([], launch)
         ]
-        one, two = ([float(word) for word in words] for words in said)
+        one, two = ([float(word) for word in words] for words in outputs)
         assert (one[0], two[0]) == (1, 2)
         np.testing.assert_allclose(two[1:], one[1:], rtol=1e-4)
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from reage.data.shards import Portrait, Portraits
+from reage.data.split import split_of
 from reage.nets.diffusion import DiffusionBase
 from reage.training.ldla.dataset import PairedLatents
 from reage.training.ldla.losses import LdlaLossWeights
 from reage.training.ldla.pretrain import LOW_NOISE, PretrainConfig
-from reage.training.ldla.train import LdlaTrainingConfig, describe, train_ldla, trained_tensors
-from reage.training.runner import save_arrays
+from reage.training.ldla.train import LdlaTrainingConfig, describe, run, train_ldla, trained_tensors
+from reage.training.runner import RunContext, save_arrays
 from reage.training.trainer import TrainerConfig
+from reage.types import Face
 
 TRAINER = TrainerConfig(steps=3, batch_size=4, weight_decay=0.0, ema_decay=0.0, warmup_steps=1, bf16=False)
 CONFIG = LdlaTrainingConfig(
@@ -62,7 +65,7 @@ def test_callbacks_count_the_steps_of_all_stages(base: DiffusionBase, pairs: Pai
 def test_a_resumed_run_equals_one_that_was_not_stopped(
     stopped: int, pairs: PairedLatents, tmp_path: Path, build_tiny_base: Callable[[], DiffusionBase]
 ) -> None:
-    def run(stop_at: int | None, checkpoint: Path | None) -> dict[str, torch.Tensor]:
+    def train(stop_at: int | None, checkpoint: Path | None) -> dict[str, torch.Tensor]:
         base = build_tiny_base()
 
         def stop(step: int, losses: object, ema: object) -> None:
@@ -79,9 +82,9 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
             train_ldla(config, base, pairs, checkpoint, [stop])
         return state_of(base.unet)
 
-    run(stopped, tmp_path / "run.checkpoint")
-    resumed = run(None, tmp_path / "run.checkpoint")
-    straight = run(None, None)
+    train(stopped, tmp_path / "run.checkpoint")
+    resumed = train(None, tmp_path / "run.checkpoint")
+    straight = train(None, None)
     assert all(torch.equal(value, straight[name]) for name, value in resumed.items())
 
 
@@ -124,3 +127,22 @@ if process_state().is_main_process:
 def test_two_processes_train_as_one(pairs: PairedLatents, tmp_path: Path, check_two_train_as_one: Callable) -> None:
     save_arrays(tmp_path / "pairs.npz", pairs)
     check_two_train_as_one(LAUNCHED, tmp_path / "pairs.npz")
+
+
+def test_a_run_makes_pairs_once_and_returns_weights(
+    face: Face,
+    make_portrait: Callable[..., Portrait],
+    to_columns: Callable[..., Portraits],
+    save_tiny_base: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    person = next(name for name in (f"P{number}" for number in range(30)) if split_of(name) == "train")
+    portraits = to_columns([make_portrait(face.crop, person=person)])
+    context = RunContext(checkpoint=tmp_path / "ldla.checkpoint", base=str(save_tiny_base()))
+    tensors, description = run(CONFIG, portraits, context)
+    assert "conv_in.weight" in tensors
+    assert description["recipe"] == asdict(CONFIG)
+    made = {path.name for path in tmp_path.iterdir() if path.suffix == ".npz"}
+    assert made == {f"ldla.{name}.npz" for name in ("crops", "shading", "20", "80", "pairs")}
+    again, _ = run(CONFIG, portraits, context)
+    assert all(torch.equal(value, again[name]) for name, value in tensors.items())

@@ -86,7 +86,7 @@ def train_denoiser(
     checkpoint: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> None:
-    """Trains `base.unet`, and `base.text_encoder` if the config says so, in place.
+    """Trains `base.unet`, and `base.text_encoder` if the config asks for it, in place.
 
     Args:
         config: of the run.

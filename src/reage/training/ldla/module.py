@@ -93,7 +93,7 @@ class LdlaBatch:
         is_paired: (B,) whether the target score is that of `paired_values`.
         timesteps: (B,) int64.
         noise: (B, c, h, w).
-        cycle_noise: (B, c, h, w) for the way back.
+        cycle_noise: (B, c, h, w) of the second pass of the cycle.
         is_uncond: (B,) whether P_full and P_zone are replaced by the empty prompt.
     """
 
@@ -221,7 +221,7 @@ class Ldla(nn.Module):
         return scores
 
     def _restore(self, aged: Tensor, batch: LdlaBatch, full: Tensor) -> Tensor:
-        """The way back: aged latents noised again and denoised in one step under P_full."""
+        """The second pass of the cycle: aged latents noised again and denoised in one step under P_full."""
         sqrt_alpha_bar = self.sqrt_alpha_bars[batch.timesteps]
         noisy = add_noise(aged, batch.cycle_noise, sqrt_alpha_bar)
         return predict_x0(noisy, self._predict_noise(noisy, batch.timesteps, full), sqrt_alpha_bar)

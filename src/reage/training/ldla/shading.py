@@ -2,7 +2,7 @@
 
 The shading of a zone is a prototype after Burt and Perrett (1995): at each place of the zone's patch the change of the
 log light with the score, by least squares over people, the same on both sides of the face. The zone's mean brightness
-is removed, because it says more about lamps than about age.
+is removed, because it depends more on lamps than on age.
 
 Shading has no wrinkles, since those of different people lie in different places, and a smooth zone has none of its own
 that could be deepened. It gets the wrinkles of one other person, the donor: the one whose wrinkles agree best with
@@ -37,8 +37,8 @@ class ShadingConfig:
     """How shading and wrinkles are learned from people and put on a face.
 
     Args:
-        shaded_zones: zones that get shading: `prototype`, which knows ages alone, does not show theirs. With a zone
-            comes its mirror image.
+        shaded_zones: zones that get shading, because `prototype`, which ages by the age alone, does not shade them by
+            their scores; each with its mirror image.
         wrinkled_zones: zones that get the wrinkles of a donor; the shaded ones are among them.
         patch_px: side of the patches.
         log_offset: levels added to the light before the logarithm is taken, because what is nearly black is noise.
