@@ -6,10 +6,10 @@ import PIL.ExifTags
 import PIL.Image
 import PIL.ImageCms
 import pytest
-from tests.images.pictures import assert_close, assert_one_sentence, make_pixels, make_profile
 
 from reage.errors import ImageError
 from reage.images import load_image
+from tests.images.pictures import assert_close, assert_one_sentence, make_pixels, make_profile
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"])

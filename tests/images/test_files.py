@@ -11,6 +11,9 @@ import PIL.ExifTags
 import PIL.Image
 import PIL.ImageCms
 import pytest
+
+from reage.errors import ImageError
+from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image
 from tests.images.pictures import (
     DATE_TAKEN,
     EXIF_IFD,
@@ -28,9 +31,6 @@ from tests.images.pictures import (
     make_profile,
     make_srgb,
 )
-
-from reage.errors import ImageError
-from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image
 
 # Round trips
 

@@ -4,10 +4,10 @@ import PIL.ExifTags
 import PIL.Image
 import PIL.ImageCms
 import pytest
-from tests.images.pictures import OLD_PACKET, WITH_METADATA, make_exif, make_pixels
 
 from reage.images import Image, load_image, save_image
 from reage.images.xmp import DIGITAL_SOURCE_TYPE, mark_altered
+from tests.images.pictures import OLD_PACKET, WITH_METADATA, make_exif, make_pixels
 
 
 def read_properties(path):
