@@ -1,25 +1,25 @@
-"""The interface of face detectors, and the shipped one, which uses dlib's HOG detector.
+"""The interface of face detectors, and the shipped one: BlazeFace finds faces, the face mesh confirms each of them.
 
-The picture is searched in a copy of bounded size, upright and rotated. Each hit is verified in its own aligned crop,
-which removes patterns that resemble a face at one scale only.
+A picture in which nothing is found is searched again rotated, and brightened where it is dark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 import dlib
 import numpy as np
 
+from reage.errors import FaceNotFound
+from reage.faces.blazeface import BlazeFaceConfig, BlazeFaceHit, Box, overlap, roll_degrees, search
 from reage.faces.geometry import FIVE_POINTS, template_points
+from reage.faces.mesh import FaceMesh, fit_mesh
 from reage.images import geometry
 from reage.types import FACE_BOX_IN_CROP, Matrix, Pixels, Plane
 from reage.weights import find_dlib_model
-
-Box = tuple[float, float, float, float]
 
 _VIEWER_ORDER = [2, 3, 1, 0, 4]
 """dlib's five points start at the eye on the right of the picture."""
@@ -32,7 +32,7 @@ class Detection:
     Args:
         landmarks: (5, 2) px in the image, ordered as `reage.types.Face.landmarks`.
         box: brow to chin, xyxy px in the image.
-        score: confidence, about 0 (doubtful) to 3 (certain).
+        score: confidence in [0, 1].
     """
 
     landmarks: Plane
@@ -64,43 +64,39 @@ class FaceDetector(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DlibDetectorConfig:
-    """Settings of `DlibFaceDetector`.
+class DetectorConfig:
+    """Settings of `BlazeFaceDetector`.
 
     Args:
-        search_px: long side of the upright copy that is searched.
-        max_enlargement: a small picture is enlarged at most by this factor for the search.
-        rotated_search_px: long side of the rotated copies.
-        rotations_degrees: angles of the rotated copies, counter-clockwise.
-        min_search_score: hits of the search with a lower score are dropped before they are verified.
-        min_score: hits whose mean score of search and verification is lower are dropped.
-        max_overlap: two boxes that share at least this part of the smaller one are the same face.
+        blazeface: where faces are searched for.
+        min_presence: presence score of the mesh, in [0, 1], below which a find is no face.
+        dark_level: mean level, 0 to 255, below which a picture is searched brightened to twice that.
+        max_brightening: largest factor of that.
+        rotations_degrees: rotations of a picture in which nothing was found, counter-clockwise, multiples of 90.
     """
 
-    search_px: int = 1600
-    max_enlargement: float = 4.0
-    rotated_search_px: int = 800
-    rotations_degrees: tuple[float, ...] = (-30.0, 30.0)
-    min_search_score: float = -0.1
-    min_score: float = 0.4
-    max_overlap: float = 0.4
+    blazeface: BlazeFaceConfig = field(default_factory=BlazeFaceConfig)
+    min_presence: float = 0.5
+    dark_level: float = 50.0
+    max_brightening: float = 16.0
+    rotations_degrees: tuple[int, ...] = (90, 270, 180)
 
 
-class DlibFaceDetector:
-    """A face detector on dlib's HOG detector and five-point model, both free to use for any purpose.
+class BlazeFaceDetector:
+    """Finds faces from 20 px up, at any tilt, by BlazeFace and the face mesh, both free to use for any purpose.
 
-    The 68-point model was trained on iBUG 300-W, whose licence forbids commercial use; it is read at its first use.
+    The five landmarks come from dlib's five-point model (CC0). The 68-point model was trained on iBUG 300-W, whose
+    licence forbids commercial use; it is read at its first use.
 
     Args:
         config: how the picture is searched.
 
     Raises:
-        WeightsError: when dlib's models are missing.
+        WeightsError: when a net is missing.
     """
 
-    def __init__(self, config: DlibDetectorConfig = DlibDetectorConfig()) -> None:
+    def __init__(self, config: DetectorConfig = DetectorConfig()) -> None:
         self.config = config
-        self._detector: Any = dlib.get_frontal_face_detector()
         self._five: Any = dlib.shape_predictor(str(find_dlib_model("shape_predictor_5_face_landmarks.dat")))
 
     @cached_property
@@ -109,65 +105,82 @@ class DlibFaceDetector:
 
     def detect(self, pixels: Pixels) -> list[Detection]:
         """The faces of a picture (H, W, 3), each once, the highest score first."""
-        hits = self._search(pixels, self.config.search_px, 0.0)
-        for degrees in self.config.rotations_degrees:
-            hits += self._search(pixels, self.config.rotated_search_px, degrees)
-        verified = [found for hit in hits if (found := self._verify(pixels, hit)) is not None]
-        return suppress_overlaps(verified, self.config.max_overlap)
+        bright = brighten(pixels, self.config.dark_level, self.config.max_brightening)
+        for rotated, image_from_rotated in _rotations(bright, (0, *self.config.rotations_degrees)):
+            hits = search(rotated, self.config.blazeface)
+            meshes = [self.fit_mesh(rotated, hit) for hit in hits]
+            found = [
+                _describe(mesh, hit, image_from_rotated)
+                for mesh, hit in zip(meshes, hits, strict=True)
+                if mesh.presence >= self.config.min_presence
+            ]
+            if found:
+                return suppress_overlaps(found, self.config.blazeface.max_overlap)
+        return []
+
+    def find_in_box(self, pixels: Pixels, box: Box) -> Detection:
+        """The face in a box (xyxy px in the image) that was drawn by hand.
+
+        Raises:
+            FaceNotFound: when the box is empty or outside the picture, or shows no face.
+        """
+        height, width = pixels.shape[:2]
+        x0, y0, x1, y1 = box
+        given = f"The box {x0:g},{y0:g},{x1:g},{y1:g}"
+        if not (x0 < x1 and y0 < y1):
+            raise FaceNotFound(f"{given} has no area; give the left, top, right and bottom of the face in px.")
+        if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+            raise FaceNotFound(f"{given} lies outside the picture, which is {width} x {height} px.")
+        centre, side_px = np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32), max(x1 - x0, y1 - y0)
+        bright = brighten(pixels, self.config.dark_level, self.config.max_brightening)
+        meshes = [fit_mesh(bright, centre, side_px, degrees) for degrees in (0.0, 90.0, 180.0, 270.0)]
+        mesh = max(meshes, key=lambda mesh: mesh.presence)
+        if mesh.presence < self.config.min_presence:
+            raise FaceNotFound(f"{given} shows no face; draw it around one, from the brows to the chin.")
+        return Detection(mesh.landmarks, face_box(mesh.landmarks), mesh.presence)
+
+    def fit_mesh(self, pixels: Pixels, hit: BlazeFaceHit) -> FaceMesh:
+        """The mesh of a find of BlazeFace."""
+        return fit_mesh(pixels, hit.centre, hit.side_px, roll_degrees(hit.points))
 
     def find_landmarks(self, crop: Pixels) -> Plane:
         """The five landmarks (5, 2) px, ordered as `Face.landmarks`, of the face in an aligned crop (S, S, 3)."""
-        return self._five_points(crop, _crop_box(len(crop)))
+        shape = self._five(crop, _crop_box(len(crop)))
+        return np.array([(shape.part(i).x, shape.part(i).y) for i in _VIEWER_ORDER], np.float32)
 
     def find_dense_landmarks(self, crop: Pixels) -> Plane:
         """The 68 landmarks (68, 2) px, ordered as in iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
         shape = self._sixty_eight(crop, _crop_box(len(crop)))
         return np.array([(part.x, part.y) for part in shape.parts()], np.float32)
 
-    def _search(self, pixels: Pixels, search_px: int, degrees: float) -> list[Detection]:
-        factor = min(self.config.max_enlargement, search_px / max(pixels.shape[:2]))
-        copy = np.ascontiguousarray(geometry.resize_by(pixels, factor))
-        copy_from_image = np.array([[copy.shape[1] / pixels.shape[1], 0, 0], [0, copy.shape[0] / pixels.shape[0], 0]])
-        copy_from_image[:, 2] = (np.diag(copy_from_image[:, :2]) - 1) / 2
-        if degrees:
-            copy, rotated_from_copy = geometry.rotate_about_centre(copy, degrees)
-            copy_from_image = _chain(rotated_from_copy, copy_from_image)
-        boxes, scores, _ = self._detector.run(copy, 0, self.config.min_search_score)
-        image_from_copy = geometry.invert(copy_from_image)
-        found = []
-        for box, score in zip(boxes, scores, strict=True):
-            points = geometry.move_points(self._five_points(copy, box), image_from_copy)
-            found.append(Detection(points, face_box(points), float(score)))
-        return found
 
-    def _verify(self, pixels: Pixels, hit: Detection) -> Detection | None:
-        """The hit with refined landmarks and the mean score of search and verification; None when it is no face."""
-        side = 256
-        matrix = align(hit.landmarks, side)
-        if not np.isfinite(matrix).all() or not 0.5 < side * geometry.scale_of(matrix) < 1e6:
-            return None
-        crop = np.ascontiguousarray(geometry.warp(pixels, matrix, side, side))
-        boxes, scores, _ = self._detector.run(crop, 0, -1.0)
-        centre, width = np.array([side / 2, 0.55 * side]), 0.5 * side
-        best = max(
-            (
-                (float(score), box)
-                for box, score in zip(boxes, scores, strict=True)
-                if abs(box.center().x - centre[0]) < 0.12 * side
-                and abs(box.center().y - centre[1]) < 0.16 * side
-                and 0.6 * width < box.width() < 1.6 * width
-            ),
-            key=lambda found: found[0],
-            default=None,
-        )
-        if best is None or (hit.score + best[0]) / 2 < self.config.min_score:
-            return None
-        points = geometry.move_points(self._five_points(crop, best[1]), geometry.invert(matrix))
-        return Detection(points, face_box(points), (hit.score + best[0]) / 2)
+def brighten(pixels: Pixels, dark_level: float, max_factor: float) -> Pixels:
+    """A dark picture (H, W, 3) made brighter; others are returned as they are."""
+    step = max(1, max(pixels.shape[:2]) // 256)
+    level = float(pixels[::step, ::step].mean())
+    if level >= dark_level:
+        return pixels
+    factor = min(2 * dark_level / max(level, 1e-3), max_factor)
+    return np.minimum(pixels.astype(np.float32) * factor, 255).astype(np.uint8)
 
-    def _five_points(self, pixels: Pixels, box: Any) -> Plane:
-        shape = self._five(pixels, box)
-        return np.array([(shape.part(i).x, shape.part(i).y) for i in _VIEWER_ORDER], np.float32)
+
+def _rotations(pixels: Pixels, degrees: tuple[int, ...]) -> Iterator[tuple[Pixels, Matrix]]:
+    """The picture rotated counter-clockwise by each angle, with its image_from_rotated matrix."""
+    height, width = pixels.shape[:2]
+    back = {
+        0: [[1, 0, 0], [0, 1, 0]],
+        90: [[0, -1, width - 1], [1, 0, 0]],
+        180: [[-1, 0, width - 1], [0, -1, height - 1]],
+        270: [[0, 1, 0], [-1, 0, height - 1]],
+    }
+    for angle in degrees:
+        rotated = np.ascontiguousarray(np.rot90(pixels, angle // 90)) if angle else pixels
+        yield rotated, np.array(back[angle], np.float64)
+
+
+def _describe(mesh: FaceMesh, hit: BlazeFaceHit, image_from_rotated: Matrix) -> Detection:
+    landmarks = geometry.move_points(mesh.landmarks, image_from_rotated)
+    return Detection(landmarks, face_box(landmarks), hit.score)
 
 
 def align(landmarks: Plane, side_px: int) -> Matrix:
@@ -185,10 +198,10 @@ def face_box(landmarks: Plane) -> Box:
 
 
 def suppress_overlaps(detections: Sequence[Detection], max_overlap: float) -> list[Detection]:
-    """Non-maximum suppression: of detections that overlap by at least that share, only the highest score is kept."""
+    """Non-maximum suppression: of detections that overlap by at least that share, the highest score is kept."""
     kept: list[Detection] = []
     for hit in sorted(detections, key=lambda hit: -hit.score):
-        if all(_overlap(hit.box, other.box) < max_overlap for other in kept):
+        if all(overlap(hit.box, other.box) < max_overlap for other in kept):
             kept.append(hit)
     return kept
 
@@ -196,17 +209,3 @@ def suppress_overlaps(detections: Sequence[Detection], max_overlap: float) -> li
 def _crop_box(side_px: int) -> Any:
     """The box that dlib's detector would find in an aligned crop."""
     return dlib.rectangle(*(round(side_px * part) for part in FACE_BOX_IN_CROP))
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """Shared area over the smaller of two boxes."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-
-
-def _chain(second: Matrix, first: Matrix) -> Matrix:
-    """The matrix that applies `first`, then `second`."""
-    return np.hstack([second[:, :2] @ first[:, :2], (second[:, :2] @ first[:, 2] + second[:, 2])[:, None]])

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from reage.errors import FaceNotFound
-from reage.faces.detector import Detection, DlibFaceDetector, FaceDetector, align, face_box
+from reage.faces.detector import BlazeFaceDetector, Detection, FaceDetector, align, face_box
 from reage.faces.segmentation import FaceParser, bare_skin, guess_segmentation, make_matte
 from reage.images import geometry
 from reage.types import Face, Pixels
@@ -32,7 +32,7 @@ class FaceFinder:
     Args:
         config: size of the crops.
         parser: segments skin and hair; None takes the oval of the face as skin and no hair.
-        detector: detects faces and landmarks; `DlibFaceDetector` by default.
+        detector: detects faces and landmarks; `BlazeFaceDetector` by default.
 
     Raises:
         WeightsError: when the detector's models are missing.
@@ -49,7 +49,7 @@ class FaceFinder:
     ) -> None:
         self.config = config
         self._parser = parser
-        self._detector = detector or DlibFaceDetector()
+        self._detector = detector or BlazeFaceDetector()
 
     @classmethod
     def load(cls, config: FaceFinderConfig = FaceFinderConfig()) -> Self:
@@ -65,7 +65,7 @@ class FaceFinder:
 
         Args:
             pixels: (H, W, 3) RGB uint8.
-            dense_landmarks: also find the 68 landmarks, not for commercial use, see `DlibFaceDetector`.
+            dense_landmarks: also find the 68 landmarks, not for commercial use, see `BlazeFaceDetector`.
 
         Returns:
             Faces with crops of `config.crop_px`; an empty list when there are none.
