@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint check bench docs
+.PHONY: demo test test-base lint check bench docs
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo-installed  ## age a real photo
@@ -15,6 +15,10 @@ demo: .venv/demo-installed  ## age a real photo
 
 test: .venv/dev-installed  ## run all tests
 	$(BIN)/pytest
+
+test-base: .venv/demo-installed .venv-base/installed  ## every command where no extra is installed
+	@$(BIN)/python examples/demo.py demo/astronaut.png
+	.venv-base/bin/python tests/base_install.py demo/astronaut.png
 
 lint: .venv/dev-installed
 	$(BIN)/ruff format --check
@@ -45,6 +49,12 @@ docs: .venv/docs-installed  ## build the documentation as a site into site/
 .venv/docs-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what builds the documentation into .venv, once ..."
 	@$(INSTALL) '.[docs]'
+	@touch $@
+
+.venv-base/installed: pyproject.toml constraints.txt $(shell find src -name '*.py')
+	@echo "Installing reage alone into .venv-base ..."
+	@test -e .venv-base/bin/python || $(PYTHON) -m venv .venv-base
+	@.venv-base/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt .
 	@touch $@
 
 $(BIN)/python:

@@ -9,15 +9,15 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files, InclusionLevel
 
-OUTSIDE = ("models/*.md", "benchmarks/*.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
-"""Pages that are not in docs/, by their place in the repository; the site shows them at the same place."""
+OUTSIDE = ("models/*.md", "benchmarks/**/*.md", "benchmarks/**/*.py", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+"""Pages and programs that are not in docs/, by their place in the repository; the site shows them at the same place."""
 
 _LINK = re.compile(r"(\]\()([^)\s:#]+)(#[^)\s]*)?(\))")
 _DOCS = "docs/"
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Adds the pages from outside; the benchmarks' tables need no entry of their own in the navigation."""
+    """Adds the files from outside; the benchmarks' tables need no entry of their own in the navigation."""
     root = Path(config.config_file_path).parent
     for pattern in OUTSIDE:
         for path in sorted(root.glob(pattern)):
