@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-EXTRAS = ("accelerate", "diffusers", "matplotlib", "onnxruntime", "peft", "pyarrow", "torchmetrics", "transformers")
+EXTRAS = ("accelerate", "diffusers", "matplotlib", "peft", "pyarrow", "tf2onnx", "torchmetrics", "transformers")
 """Packages that must not be installed."""
 
 WORKING = (
@@ -45,7 +45,7 @@ REFUSED = (
     ("evaluate --faces photos", "evaluate"),
     ("training fit prototype --shards shards", "train"),
     ("training show amgan", "train"),
-    ("compare me.png me.png --matcher x.onnx", "onnx"),
+    ("training convert nets -o nets", "convert"),
 )
 """Commands, and the extra that they need."""
 

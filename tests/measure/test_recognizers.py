@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -272,9 +271,3 @@ def test_two_identities_are_refused(tmp_path: Path) -> None:
 def test_a_file_for_four_faces_is_refused(make_net: MakeNet) -> None:
     with pytest.raises(WeightsError, match="cannot take one face"):
         OnnxRecognizer.load(make_net(4))
-
-
-def test_without_onnxruntime_the_extra_is_named(make_net: MakeNet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(WeightsError, match=r"reage\[onnx\]"):
-        OnnxRecognizer.load(make_net())

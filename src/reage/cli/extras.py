@@ -10,6 +10,7 @@ from reage.errors import ReageError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "convert": ("onnx", "tensorflow", "tf2onnx"),
         "diffusion": ("diffusers", "peft", "transformers"),
         "evaluate": ("jinja2", "matplotlib", "pyarrow", "torchmetrics"),
         "train": ("accelerate", "pyarrow"),

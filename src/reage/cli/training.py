@@ -141,6 +141,22 @@ def class_images(
     typer.echo(f"{', '.join(f'{len(rows)} {label}' for label, rows in chosen.items())}: {output}")
 
 
+@training.command(epilog="Example: reage training convert mediapipe/ -o nets/")
+def convert(
+    folder: Annotated[Path, typer.Argument(help="Folder of MediaPipe's .tflite files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the .onnx files.")],
+) -> None:
+    """Convert MediaPipe's face detector and face mesh to the ONNX files that come with reage.
+
+    The folder holds face_detection_full_range.tflite and face_landmarks_detector.tflite.
+    """
+    require_extra("convert")
+    from reage.training.convert import convert as convert_nets
+
+    for path in convert_nets(folder, output):
+        typer.echo(path)
+
+
 @training.command(epilog="Example: reage training calibrate --shards shards/ -o reference.json")
 def calibrate(
     shards: Shards,

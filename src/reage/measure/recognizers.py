@@ -12,7 +12,7 @@ Convention:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dlib
 import numpy as np
@@ -23,7 +23,11 @@ from reage.errors import WeightsError
 from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.nets.dlib_resnet import CHIP_PX, DlibResNet, load_dlib_resnet
+from reage.nets.runtime import open_session
 from reage.types import Matrix, Pixels, Plane
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 SAME_PERSON_DISTANCE = 0.526
 """Two faces with a smaller distance count as one person.
@@ -153,7 +157,7 @@ class OnnxRecognizer:
     """A face recognition net from an ONNX file.
 
     Args:
-        session: an `onnxruntime.InferenceSession`; `load` opens one.
+        session: of the net; `load` opens one.
         kind: "arcface" (RGB) or "adaface" (BGR).
         name: of the recognizer in reports.
 
@@ -164,7 +168,7 @@ class OnnxRecognizer:
         array(0.71, dtype=float32)
     """
 
-    def __init__(self, session: Any, kind: str = "arcface", name: str = "") -> None:
+    def __init__(self, session: InferenceSession, kind: str = "arcface", name: str = "") -> None:
         self.kind = kind
         self.name = name
         self._session = session
@@ -177,7 +181,7 @@ class OnnxRecognizer:
         """A recognizer with the net of a file, named by its stem.
 
         Raises:
-            WeightsError: when the kind is unknown, the file is missing or no face net, or onnxruntime not installed.
+            WeightsError: when the kind is unknown, the file is missing or no face net.
         """
         if kind not in KINDS:
             raise WeightsError(f"There is no kind of face net '{kind}'; use {' or '.join(KINDS)}.")
@@ -260,23 +264,13 @@ def align_for_arcface(pixels: Pixels, landmarks: Plane) -> Pixels:
     return geometry.warp(pixels, arcface_from_image(landmarks), FACE_PX, FACE_PX, edge="zero")
 
 
-def _open(path: Path) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise WeightsError("A face net in an ONNX file needs onnxruntime; run `pip install 'reage[onnx]'`.") from error
+def _open(path: Path) -> InferenceSession:
     if not path.is_file():
         raise WeightsError(f"There is no face net at {path}; give the path of an .onnx file.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
-    options.log_severity_level = 4  # errors are raised, not printed
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common base
-        raise WeightsError(f"{path} is not an ONNX file that onnxruntime can read; export the net again.") from error
+    return open_session(path)
 
 
-def _has_channels_last(session: Any, name: str) -> bool:
+def _has_channels_last(session: InferenceSession, name: str) -> bool:
     inputs = session.get_inputs()
     shape = inputs[0].shape if len(inputs) == 1 and inputs[0].type == "tensor(float)" else []
     for channels_last, wanted in ((False, (3, FACE_PX, FACE_PX)), (True, (FACE_PX, FACE_PX, 3))):

@@ -18,22 +18,38 @@ if TYPE_CHECKING:
 
 
 @cache
-def load_session(name: str | Path) -> InferenceSession:
-    """The session of a shipped net by its name, or of a file by its path; all faces and threads share it.
+def load_session(name: str) -> InferenceSession:
+    """The session of a shipped net by its name; all faces and threads share it.
 
     Raises:
-        WeightsError: when there is no such file, or ONNX Runtime cannot read it.
+        WeightsError: when there is no such net, or ONNX Runtime cannot read it.
+    """
+    path = SHIPPED / f"{name}.onnx"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.onnx"))) or "none"
+        raise WeightsError(f"There is no net '{name}'; use a shipped one ({names}) or install reage again.")
+    return open_session(path)
+
+
+def open_session(path: str | Path) -> InferenceSession:
+    """A new session of the net in an ONNX file, on the CPU.
+
+    Raises:
+        WeightsError: when ONNX Runtime cannot read the file.
     """
     import onnxruntime
 
-    path = next((path for path in (SHIPPED / f"{name}.onnx", Path(name)) if path.is_file()), None)
-    if path is None:
-        raise WeightsError(f"There is no net '{name}'; install reage again, or give the path of an .onnx file.")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # 0: one for each core
+    options.intra_op_num_threads = _find_num_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised, not printed
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base
         raise WeightsError(f"{path} is not an ONNX file that onnxruntime can read; export the net again.") from error
+
+
+def _find_num_threads() -> int:
+    """The first number in OMP_NUM_THREADS; without one 0, which is a thread for each core."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdigit() else 0

@@ -1,0 +1,167 @@
+"""Converts MediaPipe's face detector and face mesh from TensorFlow Lite to the ONNX files that come with reage.
+
+tf2onnx does it, in a process of its own. The weights do not change; where a net comes from is stored inside its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import reage
+from reage.errors import WeightsError
+from reage.files import replace_file
+from reage.training.runner import find_commit
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_OPSET = 17
+_TFLITE_MARK = b"TFL3"
+"""Bytes 4 to 8 of every TensorFlow Lite file."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A net of MediaPipe that reage ships.
+
+    Args:
+        name: of the net in reage, see `reage.nets.runtime.load_session`.
+        file: name of MediaPipe's TensorFlow Lite file.
+        any_size: whether the net takes pictures of any height and width.
+    """
+
+    name: str
+    file: str
+    any_size: bool = False
+
+
+SOURCES = (
+    Source("face-detector", "face_detection_full_range.tflite", any_size=True),
+    Source("face-mesh", "face_landmarks_detector.tflite"),
+)
+
+
+def convert(folder: str | Path, output: str | Path) -> list[Path]:
+    """The ONNX files of all `SOURCES`, written only when all are converted.
+
+    Args:
+        folder: with MediaPipe's files.
+        output: folder for the ONNX files; it is made.
+
+    Raises:
+        WeightsError: when a file is missing, damaged or cannot be converted, or the folder cannot be written to.
+    """
+    contents = {source: _read_tflite(Path(folder) / source.file) for source in SOURCES}
+    models = {source: _convert(source, content) for source, content in contents.items()}
+    return [_save(model, Path(output) / f"{source.name}.onnx") for source, model in models.items()]
+
+
+def free_size(model: ModelProto) -> None:
+    """Lets a fully convolutional net take any height and width: its input is (1, height, width, 3) afterwards.
+
+    Its outputs must be (1, anchors, D); every size that was inferred for 192 px or the like is dropped.
+    """
+    del model.graph.value_info[:]
+    height, width = model.graph.input[0].type.tensor_type.shape.dim[1:3]
+    height.dim_param, width.dim_param = "height", "width"
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[1].dim_param = "anchors"
+
+
+def describe(source: Source, content: bytes) -> dict[str, str]:
+    """What is stored inside the ONNX file of a net, given the bytes of its TensorFlow Lite file."""
+    return {
+        "name": source.name,
+        "source": source.file,
+        "source_sha256": hashlib.sha256(content).hexdigest(),
+        "licence": "Apache-2.0",
+        "author": "The MediaPipe Authors",
+        "recipe": "reage training convert",
+        "version": reage.__version__,
+        "commit": find_commit(),
+    }
+
+
+def store_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
+    """Puts names and values into the model, instead of any it had and of the places that tf2onnx leaves there."""
+    from onnx import helper
+
+    model.doc_string = model.graph.doc_string = ""
+    helper.set_model_props(model, dict(metadata))
+
+
+def number_constants(model: ModelProto) -> None:
+    """Names and orders the constants of a model by their first use, so that every conversion gives the same file.
+
+    tf2onnx numbers them by chance. The first size of inputs and outputs, which it also numbers, is called batch.
+    """
+    graph = model.graph
+    constants = {constant.name: constant for constant in graph.initializer}
+    used = dict.fromkeys(name for node in graph.node for name in node.input if name in constants)
+    numbers = {name: f"constant_{number}" for number, name in enumerate(used)}
+    ordered = [constants[name] for name in used]
+    for constant in ordered:
+        constant.name = numbers[constant.name]
+    for node in graph.node:
+        node.input[:] = [numbers.get(name, name) for name in node.input]
+    del graph.initializer[:]
+    graph.initializer.extend(ordered)
+    for value in (*graph.input, *graph.output):
+        first = value.type.tensor_type.shape.dim[0]
+        if first.dim_param:
+            first.dim_param = "batch"
+
+
+def _read_tflite(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        names = " and ".join(source.file for source in SOURCES)
+        raise WeightsError(f"There is no file '{path}'; give the folder that holds MediaPipe's {names}.") from error
+    if content[4:8] != _TFLITE_MARK:
+        raise WeightsError(f"'{path}' is not a TensorFlow Lite file; fetch it from MediaPipe again.")
+    return content
+
+
+def _convert(source: Source, content: bytes) -> ModelProto:
+    model = _run_tf2onnx(source, content)
+    if source.any_size:
+        free_size(model)
+    number_constants(model)
+    store_metadata(model, describe(source, content))
+    return model
+
+
+def _run_tf2onnx(source: Source, content: bytes) -> ModelProto:
+    """The model as tf2onnx converts it.
+
+    Raises:
+        WeightsError: when tf2onnx fails; the last line that it printed is part of the sentence.
+    """
+    import onnx
+
+    with tempfile.TemporaryDirectory(prefix="reage-") as folder:
+        (Path(folder) / source.file).write_bytes(content)
+        command = [sys.executable, "-m", "tf2onnx.convert", "--tflite", source.file]
+        command += ["--output", "net.onnx", "--opset", str(_OPSET)]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return onnx.load(Path(folder) / "net.onnx")
+    reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
+    raise WeightsError(f"tf2onnx could not convert {source.file} ({reason}); fetch the file from MediaPipe again.")
+
+
+def _save(model: ModelProto, path: Path) -> Path:
+    with replace_file(path, WeightsError) as unfinished:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(model.SerializeToString(deterministic=True))
+    return path
