@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_tiles_overlap_by_the_width_of_the_faces_they_are_for() -> None:
     pixels = np.zeros((3000, 4000, 3), np.uint8)
     factor = CONFIG.fine_search_px / 4000
     lefts = sorted({left for _, left, _ in cut_tiles(pixels, factor, CONFIG)})
-    overlaps = [(left + CONFIG.tile_px / factor - following) * factor for left, following in zip(lefts, lefts[1:])]
+    overlaps = [(left + CONFIG.tile_px / factor - following) * factor for left, following in pairwise(lefts)]
     assert len(overlaps) == 2
     assert all(one == pytest.approx(CONFIG.overlap_px, abs=2) for one in overlaps)
     assert CONFIG.overlap_px >= 2 * CONFIG.small_face_px

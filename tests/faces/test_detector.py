@@ -111,7 +111,7 @@ def test_a_lit_face_in_the_dark_is_found(head: Pixels, face: Face, detector: Bla
     night = np.pad(head[60:190, 60:190], ((rim_px, rim_px), (rim_px, rim_px), (0, 0)))
     assert night.mean() < DetectorConfig.dark_level
     (found,) = detector.detect(night)
-    assert misplacement(found.landmarks - rim_px + (96 + 60, 60), face) < 0.06
+    assert misplacement(found.landmarks - rim_px + np.array([96 + 60, 60]), face) < 0.06
 
 
 @pytest.mark.parametrize("share", [0.15, 0.06, 0.03])
@@ -131,7 +131,15 @@ def test_landmarks_of_a_dark_crop_are_those_of_the_bright_one(
 
 @pytest.mark.parametrize(
     ("grown", "shift"),
-    [(1.0, (0, 0)), (1.5, (0, 0)), (2.0, (0, 0)), (0.8, (0, 0)), (1.3, (0.2, 0.2)), (1.3, (-0.2, 0.1)), (1.6, (0, 0.25))],
+    [
+        (1.0, (0, 0)),
+        (1.5, (0, 0)),
+        (2.0, (0, 0)),
+        (0.8, (0, 0)),
+        (1.3, (0.2, 0.2)),
+        (1.3, (-0.2, 0.1)),
+        (1.6, (0, 0.25)),
+    ],
 )
 def test_a_box_by_hand_need_not_be_exact(
     photo: Pixels, face: Face, detector: BlazeFaceDetector, grown: float, shift: tuple[float, float]
@@ -172,7 +180,7 @@ def test_a_box_by_hand_finds_a_dark_face_beside_a_lamp(
 
 def test_a_box_by_hand_may_reach_beyond_the_picture(photo: Pixels, face: Face, detector: BlazeFaceDetector) -> None:
     found = detector.find_in_box(np.ascontiguousarray(photo[90:, 190:]), (-40, -30, 80, 80))
-    assert misplacement(found.landmarks + (190, 90), face) < 0.1
+    assert misplacement(found.landmarks + np.array([190, 90]), face) < 0.1
 
 
 @pytest.mark.parametrize(

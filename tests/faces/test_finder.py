@@ -44,6 +44,11 @@ def scaled(factor: float, x0: float = 0, y0: float = 0) -> Matrix:
     return np.array([[factor, 0, shift - factor * x0], [0, factor, shift - factor * y0]])
 
 
+def moved_by(matrix: Matrix, x: float, y: float) -> Matrix:
+    """The matrix with a shift after it."""
+    return matrix + np.array([[0, 0, x], [0, 0, y]])
+
+
 def misplacement(found: Face, face: Face, matrix: Matrix) -> float:
     """Largest distance of a landmark from where the demo photo's moved to, in eye distances."""
     expected = geometry.move_points(face.landmarks, matrix)
@@ -124,9 +129,7 @@ def test_landmarks_agree_at_every_size(photo: Pixels, face: Face, plain_finder: 
     assert found.height_px == pytest.approx(factor * face.height_px, rel=0.03)
 
 
-@pytest.mark.parametrize(
-    "degrees", [-135, -90, -75, -60, -50, -30, -15, 15, 30, 50, 60, 75, 90, 135, 180]
-)
+@pytest.mark.parametrize("degrees", [-135, -90, -75, -60, -50, -30, -15, 15, 30, 50, 60, 75, 90, 135, 180])
 def test_tilted_heads_are_found_and_stand_upright_in_their_crop(
     head: Pixels, face: Face, plain_finder: FaceFinder, degrees: float
 ) -> None:
@@ -154,7 +157,7 @@ def test_face_of_20_px_on_a_picture_of_400(photo: Pixels, face: Face, plain_find
     picture[150 : 150 + len(small), 140 : 140 + len(small)] = small
     (found,) = plain_finder.find(picture)
     assert found.height_px == pytest.approx(20, abs=1)
-    assert misplacement(found, face, scaled(factor) + [[0, 0, 140], [0, 0, 150]]) < 0.06
+    assert misplacement(found, face, moved_by(scaled(factor), 140, 150)) < 0.06
 
 
 def test_face_of_40_px_on_a_picture_of_200(photo: Pixels, face: Face, plain_finder: FaceFinder) -> None:
@@ -210,19 +213,19 @@ def test_faces_are_sorted_by_size(head: Pixels, plain_finder: FaceFinder) -> Non
     assert [one.height_px for one in found] == sorted((one.height_px for one in found), reverse=True)
 
 
-def test_18_faces_of_60_px_on_a_picture_of_12_megapixels(
-    head: Pixels, face: Face, plain_finder: FaceFinder
-) -> None:
+def test_18_faces_of_60_px_on_a_picture_of_12_megapixels(head: Pixels, face: Face, plain_finder: FaceFinder) -> None:
     factor = 60 / face.height_px
     small = geometry.resize_by(head, factor)
     picture = np.full((3000, 4000, 3), head[0, 0], np.uint8)
-    corners = [(100 + column * 640 + row * 41, 200 + row * 950 + column * 37) for row in range(3) for column in range(6)]
+    corners = [
+        (100 + column * 640 + row * 41, 200 + row * 950 + column * 37) for row in range(3) for column in range(6)
+    ]
     for left, top in corners:
         picture[top : top + len(small), left : left + small.shape[1]] = small
     found = plain_finder.find(picture)
     assert len(found) == len(corners)
     for left, top in corners:
-        matrix = scaled(factor, HEAD[0], HEAD[1]) + [[0, 0, left], [0, 0, top]]
+        matrix = moved_by(scaled(factor, HEAD[0], HEAD[1]), left, top)
         assert min(misplacement(one, face, matrix) for one in found) < 0.05
     assert all(one.height_px == pytest.approx(60, rel=0.05) for one in found)
 
@@ -253,29 +256,31 @@ def test_rest_of_the_demo_photo_has_no_face(photo: Pixels, plain_finder: FaceFin
 
 
 def _pictures_without_faces() -> dict[str, Callable[[np.random.Generator], np.ndarray]]:
-    """Thirty makers of pictures, (H, W) or (H, W, 3) in 0 to 255."""
+    """What draws each of thirty pictures, (H, W) or (H, W, 3) in 0 to 255."""
     rows, columns = np.indices((384, 512))
-    makers: dict[str, Callable[[np.random.Generator], np.ndarray]] = {}
+    drawings: dict[str, Callable[[np.random.Generator], np.ndarray]] = {}
     for scale in (1, 2, 4, 8, 16, 32):
 
         def noise(rng: np.random.Generator, scale: int = scale) -> np.ndarray:
             coarse = rng.integers(0, 256, (384 // scale, 512 // scale, 3)).astype(np.float32)
             return geometry.resize(coarse, 384, 512)
 
-        makers[f"noise of {scale} px"] = noise
+        drawings[f"noise of {scale} px"] = noise
     for period in (6, 14, 40, 90):
-        makers[f"stripes of {period} px"] = lambda rng, period=period: 127 + 127 * np.sin(columns * 6.283 / period)
-        makers[f"waves of {period} px"] = lambda rng, period=period: (
+        drawings[f"stripes of {period} px"] = lambda rng, period=period: 127 + 127 * np.sin(columns * 6.283 / period)
+        drawings[f"waves of {period} px"] = lambda rng, period=period: (
             127 + 60 * np.sin(columns * 6.283 / period) + 60 * np.sin((rows + columns / 2) * 6.283 / period)
         )
-        makers[f"checkerboard of {period} px"] = lambda rng, period=period: (rows // period + columns // period) % 2 * 255
+        drawings[f"checkerboard of {period} px"] = lambda rng, period=period: (
+            (rows // period + columns // period) % 2 * 255
+        )
     for name, plane in {
         "gradient across": columns / 2,
         "gradient down": rows / 1.5,
         "rings": 127 + 127 * np.sin(np.hypot(rows - 192, columns - 256) / 5),
         "disc": 255 * (np.hypot(rows - 192, columns - 256) < 120),
     }.items():
-        makers[name] = lambda rng, plane=plane: plane
+        drawings[name] = lambda rng, plane=plane: plane
     for sigma in (4.0, 10.0, 25.0):
 
         def blobs(rng: np.random.Generator, sigma: float = sigma) -> np.ndarray:
@@ -283,10 +288,10 @@ def _pictures_without_faces() -> dict[str, Callable[[np.random.Generator], np.nd
             soft = geometry.blur(dots, sigma)
             return 255 * soft / soft.max()
 
-        makers[f"blobs of {sigma:g} px"] = blobs
+        drawings[f"blobs of {sigma:g} px"] = blobs
     for size in (12, 24, 48, 110, 200):
-        makers[f"text of {size} px"] = lambda rng, size=size: _write(size, rng)
-    return makers
+        drawings[f"text of {size} px"] = lambda rng, size=size: _write(size, rng)
+    return drawings
 
 
 def _write(size: int, rng: np.random.Generator) -> Pixels:

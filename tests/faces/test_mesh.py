@@ -124,7 +124,7 @@ def test_yaw_is_positive_to_the_right_and_pitch_upwards(yaw: float, pitch: float
 def test_roll_follows_the_picture(photo: Pixels, face: Face, mesh: FaceMesh, degrees: float) -> None:
     turned, turned_from_image = geometry.rotate_about_centre(photo, degrees)  # counter-clockwise
     rolled = fit(turned, geometry.move_points(face.landmarks, turned_from_image))
-    yaw, _, roll = rolled.pose_degrees
+    _, _, roll = rolled.pose_degrees
     difference = (roll - mesh.pose_degrees[2] + degrees + 180) % 360 - 180
     assert abs(difference) < 2
     expected = geometry.move_points(mesh.landmarks, turned_from_image)

@@ -97,7 +97,9 @@ def _check_options(
     if photo is None and output is not None:
         raise ImageError(f"There is nothing to draw on '{output}'; name a photo too, as in reage zones me.jpg.")
     if photo is None and box is not None:
-        raise ImageError("--box is a place in a photo; name the photo too, as in reage zones me.jpg --box 120,80,260,240.")
+        raise ImageError(
+            "--box is a place in a photo; name the photo too, as in reage zones me.jpg --box 120,80,260,240."
+        )
 
 
 def _draw_zones(photo: Path, output: Path, box: Box | None) -> None:

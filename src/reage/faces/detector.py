@@ -111,7 +111,9 @@ class BlazeFaceDetector:
     def detect(self, pixels: Pixels) -> list[Detection]:
         """The faces of a picture (H, W, 3), each once, the highest score first."""
         bright = self._brighten(pixels, pixels)
-        versions = [pixels] if bright is pixels else [pixels, bright]  # a lit face in the dark is too bright in `bright`
+        versions = (
+            [pixels] if bright is pixels else [pixels, bright]
+        )  # a lit face in the dark is too bright in `bright`
         for degrees in (0, *self.config.rotations_degrees):
             found = [face for version in versions for face in self._detect_rotated(version, degrees)]
             if found:
@@ -165,7 +167,7 @@ class BlazeFaceDetector:
         return np.array([(part.x, part.y) for part in shape.parts()], np.float32)
 
     def _fit_shape(self, predictor: Any, crop: Pixels) -> Any:
-        """dlib's shape of the face in a crop, in the box that dlib's detector would find."""
+        """The shape that a predictor of dlib finds in a crop, in the box that dlib's detector would give it."""
         left, top, right, bottom = (round(len(crop) * part) for part in FACE_BOX_IN_CROP)
         bright = self._brighten(crop, crop[top:bottom, left:right])
         return predictor(bright, dlib.rectangle(left, top, right, bottom))
