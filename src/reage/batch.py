@@ -19,7 +19,7 @@ from reage.faces.finder import choose_faces
 from reage.files import replace_files
 from reage.images import SUFFIXES, Image, check_output, draw_sheet, draw_strip, geometry, list_images, save_image
 from reage.pipeline import AgedFace, Reager, Result, as_image
-from reage.types import Pixels, Plan
+from reage.types import Face, Pixels, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def age_photo(
     plan: Plan,
     output: str | Path | None = None,
     *,
-    faces: str | int = "all",
+    faces: str | int | Sequence[Face] = "all",
 ) -> PhotoOutcome:
     """Ages one photo and writes it; for the arguments see `check_photo` and `Reager.__call__`.
 
@@ -156,7 +156,7 @@ def age_sweep(
     ages: Sequence[float],
     output: str | Path | None = None,
     *,
-    faces: str | int = "all",
+    faces: str | int | Sequence[Face] = "all",
 ) -> SweepOutcome:
     """Ages one photo to several ages; writes a photo for each, and a strip of the faces.
 
@@ -167,7 +167,7 @@ def age_sweep(
     """
     picture = as_image(source)
     outputs = check_sweep(picture, plan, ages, output)
-    chosen = choose_faces(reager.find(picture), faces)
+    chosen = choose_faces(reager.find(picture), faces) if isinstance(faces, str | int) else list(faces)
     readings = None
     photos: list[PhotoOutcome] = []
     columns = [[face.crop for face in chosen]]

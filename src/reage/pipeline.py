@@ -15,6 +15,7 @@ import numpy as np
 from reage.composite import blend, composite
 from reage.engines import DEFAULT_ENGINE, Engine, load_engine
 from reage.errors import ImageError
+from reage.faces.blazeface import Box
 from reage.faces.finder import FaceFinder, choose_faces
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
@@ -119,6 +120,10 @@ class Reager:
         """The faces of a picture, the largest first, with the landmarks that the engine needs."""
         return self.finder.find(as_image(image).pixels, dense_landmarks=self.engine.dense_landmarks)
 
+    def find_in_box(self, image: str | Path | Pixels | Image, box: Box) -> Face:
+        """The face in a box that a person drew around it; see `FaceFinder.find_in_box`."""
+        return self.finder.find_in_box(as_image(image).pixels, box, dense_landmarks=self.engine.dense_landmarks)
+
     def measure(self, face: Face) -> Reading:
         """The reading of a face, with zone scores when the engine is zone-driven."""
         return measure_face(face, self.age_estimator, self.zone_scorer if self.engine.zone_driven else None)
@@ -136,7 +141,8 @@ class Reager:
         Args:
             image: a file, (H, W, 3) RGB uint8 pixels, or an `Image`.
             plan: for every face.
-            faces: "all", "largest", a number from 1 (the largest), or faces that `find` returned for this picture.
+            faces: "all", "largest", a number from 1 (the largest), or faces that `find` or `find_in_box`
+                returned for this picture.
             readings: of these faces, to measure them once and age them several times; measured by default.
 
         Raises:

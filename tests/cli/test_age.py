@@ -91,6 +91,21 @@ def test_faces_can_be_chosen(pair: Path, which: str, count: int) -> None:
     assert (faces[0]["box"][0] > 256) == (which == "2")
 
 
+def test_a_face_can_be_given_by_hand(pair: Path) -> None:
+    done = call("age", pair, "--to", 75, "--box", "310,60,430,180", "--json")
+    assert done.exit_code == 0, done.output
+    (face,) = json.loads(done.stdout)["faces"]
+    assert face["box"][0] > 256
+    source, aged = load_image(pair), load_image("pair-75.png")
+    change = np.abs(aged.pixels.astype(int) - source.pixels).max(-1)
+    assert change[:, :256].max() == 0
+    assert change[:, 256:].max() > 10
+    by_number = call("age", pair, "--to", 75, "--face", 2, "-o", "second.png")
+    assert by_number.exit_code == 0, by_number.output
+    difference = np.abs(load_image("second.png").pixels.astype(int) - aged.pixels)
+    assert difference.mean() < 0.1 * change.mean()
+
+
 def test_a_target_beyond_the_engine_is_noted(desk: Path) -> None:
     youngest, _ = load_engine(DEFAULT_ENGINE).ages
     assert youngest > 1
@@ -127,6 +142,16 @@ def test_sweep_of_two_faces_has_two_rows(pair: Path) -> None:
     strip = load_image("out/strip.jpg").pixels
     assert strip.shape[0] > 2 * 256
     assert strip.shape[1] > 3 * 256
+
+
+def test_sweep_of_a_face_by_hand_has_one_row(pair: Path) -> None:
+    done = call("age", pair, "--sweep", "30:70:40", "-o", "strip.png", "--box", "310,60,430,180", *NO_CHANGE, "--json")
+    assert done.exit_code == 0, done.output
+    for picture in json.loads(done.stdout)["pictures"]:
+        (face,) = picture["faces"]
+        assert face["box"][0] > 256
+    strip = load_image("strip.png").pixels
+    assert strip.shape[0] < 1.2 * 512
 
 
 def test_interrupt_leaves_nothing(desk: Path) -> None:
@@ -194,6 +219,15 @@ def assert_refused(desk: Path, *arguments: object) -> None:
         ("--to", 70, "--face", 9),
         ("--to", 70, "--face", 0),
         ("--to", 70, "--face", "mine"),
+        ("--to", 70, "--face", ""),
+        ("--to", 70, "--box", "10,20,30"),
+        ("--to", 70, "--box", "10,20,30,much"),
+        ("--to", 70, "--box", "10,20,30,inf"),
+        ("--to", 70, "--box", "180,60,70,180"),
+        ("--to", 70, "--box", "300,60,400,180"),
+        ("--to", 70, "--box", "0,180,70,250"),
+        ("--to", 70, "--box", "70,60,180,180", "--face", "all"),
+        ("--sweep", "20:80:60", "--box", "0,180,70,250"),
         ("--to", 70, "--engine", "magic"),
         ("--to", 70, "--device", "warp"),
         ("--zones", "nose=0.5"),
@@ -241,6 +275,7 @@ def test_sampling_options_are_refused_before_a_base_is_read(desk: Path) -> None:
         ("photos", "--to", 70, "-o", "photos/me.png/aged"),
         ("photos", "--to", 70, "-o", "aged", "--engine", "magic"),
         ("photos", "--sweep", "20:80:10", "-o", "aged"),
+        ("photos", "--to", 70, "-o", "aged", "--box", "70,60,180,180"),
         ("empty", "--to", 70, "-o", "aged"),
     ],
 )

@@ -85,6 +85,15 @@ def test_the_photo_is_not_drawn_over(me: Path) -> None:
     assert done.stderr.startswith("Error: ")
 
 
+def test_a_face_by_hand_is_measured(me: Path) -> None:
+    (found,) = json.loads(call("measure", me, "--json").stdout)["faces"]
+    done = call("measure", me, "--box", "70,60,180,180", "--json")
+    assert done.exit_code == 0, done.output
+    (by_hand,) = json.loads(done.stdout)["faces"]
+    np.testing.assert_allclose(by_hand["box"], found["box"], atol=1)
+    assert abs(by_hand["age_years"] - found["age_years"]) < 2
+
+
 def test_photo_without_a_face_is_refused(me: Path, write: Callable[[Pixels, Path], Path]) -> None:
     done = call("measure", write(np.full((128, 128, 3), 120, np.uint8), Path("wall.png")))
     assert done.exit_code == 2

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reage.cli.request import DiffusionOptions, parse_faces, parse_sweep, parse_targets, parse_zones
-from reage.errors import EngineError
+from reage.cli.request import DiffusionOptions, parse_box, parse_faces, parse_sweep, parse_targets, parse_zones
+from reage.errors import EngineError, PlanError
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,18 @@ def test_other_texts() -> None:
     assert parse_faces("2") == 2
     assert parse_zones("forehead=0.2, crows_feet=0.9") == {"forehead": 0.2, "crows_feet": 0.9}
     assert parse_targets("30,20:".rstrip(":")) == (20, 30)
+
+
+def test_a_box_is_four_numbers() -> None:
+    assert parse_box("120,80.5, 260,240") == (120, 80.5, 260, 240)
+    assert parse_box("-5,-5,90,1e2") == (-5, -5, 90, 100)
+    assert parse_box(None) is None
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,3,nan", "1,2,inf,4", "1 2 3 4", "1,,3,4"])
+def test_anything_else_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(PlanError, match=r"^--box is '.*'; give the left, top, right and bottom .*\d\.$"):
+        parse_box(text)
 
 
 def test_engines_without_diffusion_refuse_its_options_by_their_flags() -> None:

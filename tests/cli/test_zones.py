@@ -88,6 +88,17 @@ def test_every_face_has_its_own_maps(me: Path) -> None:
     assert len(pictures) == 2 * 2 + 2
 
 
+def test_a_face_by_hand_is_drawn_alone(pair: Path) -> None:
+    faces, pictures = draw(pair, "--box", "320,60,430,170")
+    assert len(faces) == 1
+    assert faces[0]["box"][0] > 256
+    assert len(pictures) == 1 + 2
+    assert call("zones", pair, "--box", "320,60,430,170", "-o", "one.png").exit_code == 0
+    drawing = load_image("one.png").pixels
+    assert drawing.shape[1] < 1.2 * drawing.shape[0]
+    assert call("zones", pair, "--by", "amgan", "--presets", "--box", "320,60,430,170").exit_code == 0
+
+
 def test_the_name_of_the_map_is_printed(me: Path) -> None:
     done = call("zones", me, "--map")
     assert (done.exit_code, done.stdout.strip(), done.stderr) == (0, "me-map.png", "")
@@ -136,6 +147,12 @@ def test_a_strip_shows_what_an_engine_makes_of_each_preset(me: Path) -> None:
         ("--map",),
         ("--map", "--to", 70),
         ("--map", "-o", "map.png"),
+        ("--box", "70,60,180,180"),
+        ("me.png", "--box", "70,60"),
+        ("me.png", "--box", "180,60,70,180"),
+        ("me.png", "--box", "300,60,400,180"),
+        ("me.png", "--map", "--box", "0,180,70,250"),
+        ("me.png", "--by", "amgan", "--box", "0,180,70,250"),
         ("me.png", "--to", 70),
         ("me.png", "--zones", "forehead=0.5"),
         ("--to", 70),

@@ -172,7 +172,7 @@ def test_guess_needs_no_net_and_knows_no_hair(face: Face, five: Plane, dense: Pl
 def test_eye_mask_covers_the_openings_and_little_more(five: Plane, dense: Plane) -> None:
     mask = eye_mask(512, five)
     for first, last in EYES:
-        opening = mask[inside(dense[first:last], 512, 1)]
+        opening = mask[inside(dense[first:last], 512, 2)]
         assert opening.min() > 0.6
         assert opening.mean() > 0.97
     unit = 512 / FACE_PER_CROP

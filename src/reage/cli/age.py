@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reage.cli.console import print_json, print_table, stderr_console
-from reage.cli.options import AsJson, Device
-from reage.cli.request import AgeRequest, DiffusionOptions, parse_faces, parse_sweep, parse_zones
+from reage.cli.options import AsJson, Device, FaceBox
+from reage.cli.request import AgeRequest, DiffusionOptions, parse_box, parse_faces, parse_sweep, parse_zones
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
 from reage.types import Plan
 
 if TYPE_CHECKING:
     from reage.batch import PhotoOutcome
+    from reage.images import Image
     from reage.pipeline import Reager, Result
+    from reage.types import Face
 
 _DIFFUSION = "Latent diffusion"
 
@@ -40,8 +42,13 @@ def age(
         float, typer.Option(metavar="SHARE", help="Share of the change that is applied, 0 to 1.5.")
     ] = Plan.strength,
     face: Annotated[
-        str, typer.Option(metavar="all|largest|N", help="The faces to age; N is the number that `reage find` shows.")
-    ] = "all",
+        str | None,
+        typer.Option(
+            metavar="all|largest|N",
+            help=f"The faces to age, {AgeRequest.faces} by default; N is the number that `reage find` shows.",
+        ),
+    ] = None,
+    box: FaceBox = None,
     sweep: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +133,10 @@ def age(
     """
     if sweep is not None and to is not None:
         raise PlanError("--to and --sweep exclude each other; give one of them.")
+    if box is not None and face is not None:
+        raise PlanError("--face and --box exclude each other; give one of them.")
+    if box is not None and source.is_dir():
+        raise PlanError(f"--box is a place in one photo, and '{source}' is a folder; give one photo, or leave it out.")
     ages = parse_sweep(sweep) if sweep is not None else ()
     request = AgeRequest(
         source=source,
@@ -134,7 +145,8 @@ def age(
             age=ages[0] if ages else to, zones=parse_zones(zones), strength=strength, seed=seed, age_from=age_from
         ),
         ages=ages,
-        faces=parse_faces(face),
+        faces=AgeRequest.faces if face is None else parse_faces(face),
+        box=parse_box(box),
         engine=engine,
         device=device,
         as_json=as_json,
@@ -164,7 +176,8 @@ def _age_photo(request: AgeRequest) -> None:
     photo = load_image(request.source)
     output = check_photo(photo, request.plan, request.output)
     reager = _load_reager(request)
-    outcome = age_photo(reager, photo, request.plan, output, faces=request.faces)
+    faces = _choose_faces(request, reager, photo)
+    outcome = age_photo(reager, photo, request.plan, output, faces=faces)
     if request.as_json:
         print_json(outcome.to_json())
     elif outcome.result is not None:
@@ -178,7 +191,8 @@ def _age_sweep(request: AgeRequest) -> None:
     photo = load_image(request.source)
     outputs = check_sweep(photo, request.plan, request.ages, request.output)
     reager = _load_reager(request)
-    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=request.faces)
+    faces = _choose_faces(request, reager, photo)
+    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=faces)
     if request.as_json:
         print_json(outcome.to_json())
         return
@@ -216,6 +230,11 @@ def _load_reager(request: AgeRequest) -> Reager:
     if note:
         typer.echo(f"Note: {note}", err=True)
     return reager
+
+
+def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | int | list[Face]:
+    """The faces by name or number, or the one that was given by hand."""
+    return request.faces if request.box is None else [reager.find_in_box(photo, request.box)]
 
 
 def _print_failures(outcomes: Iterable[PhotoOutcome], total: int) -> list[PhotoOutcome]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reage.cli.console import print_json, print_table
-from reage.cli.options import AsJson, Photo
+from reage.cli.options import AsJson, FaceBox, Photo
+from reage.cli.request import parse_box
 
 if TYPE_CHECKING:
     from reage.types import Face
@@ -25,14 +26,19 @@ def find(
     dense: Annotated[
         bool, typer.Option("--dense", help="Also find the 68 landmarks, whose model is not for commercial use.")
     ] = False,
+    box: FaceBox = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the faces that are found in a photo, and draw their numbers, boxes and landmarks."""
+    """List the faces that are found in a photo, and draw their numbers, boxes and landmarks.
+
+    Faces are found from 20 px up, at any tilt, in dark photos too; those turned away by more than about 60 degrees are
+    not. Give --box where a face is missed.
+    """
     from reage.cli.photos import read_faces, save_drawing
     from reage.images import draw_faces
 
     output = output or Path(f"{photo.stem}-faces.png")
-    picture, faces = read_faces(photo, output, dense_landmarks=dense, segment=False)
+    picture, faces = read_faces(photo, output, box=parse_box(box), dense_landmarks=dense, segment=False)
     save_drawing(draw_faces(picture.pixels, faces), output)
     if as_json:
         found = [{"number": number, **_to_json(face)} for number, face in enumerate(faces, start=1)]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reage.cli.console import print_json, print_table
-from reage.cli.options import AsJson, Photo
+from reage.cli.options import AsJson, FaceBox, Photo
+from reage.cli.request import parse_box
 from reage.types import Plan
 from reage.zones import ZONES
 
@@ -58,6 +59,7 @@ def measure(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="Also draw what was measured.")
     ] = None,
+    box: FaceBox = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the age and the zone scores of each face, and whether it is too small, blurred or turned away.
@@ -68,7 +70,7 @@ def measure(
     from reage.cli.photos import read_faces, save_drawing
 
     plan = None if to is None else Plan(age=to)
-    _, faces = read_faces(photo, output)
+    _, faces = read_faces(photo, output, box=parse_box(box))
     measured = _measure(faces, plan)
     if output is not None:
         save_drawing(_draw(measured), output)

@@ -6,24 +6,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reage.faces.blazeface import Box
     from reage.images import Image
     from reage.types import Face, Pixels
 
 
 def read_faces(
-    photo: Path, output: Path | None = None, *, dense_landmarks: bool = False, segment: bool = True
+    photo: Path,
+    output: Path | None = None,
+    *,
+    box: Box | None = None,
+    dense_landmarks: bool = False,
+    segment: bool = True,
 ) -> tuple[Image, list[Face]]:
     """A photo and its faces, one or more, the largest first.
 
     Args:
         photo: its file.
         output: file that will be drawn, which is checked first; None for none.
+        box: of the one face to read, drawn by hand; None to find the faces.
         dense_landmarks: also find the 68 landmarks.
         segment: segment skin and hair; False is faster.
 
     Raises:
         ImageError: when the photo cannot be read or the output not be written.
-        FaceNotFound: when there is no face.
+        FaceNotFound: when there is no face, or none in the box.
     """
     from reage.faces.finder import FaceFinder, choose_faces
     from reage.images import check_output, load_image
@@ -32,6 +39,8 @@ def read_faces(
     if output is not None:
         check_output(output, source=photo)
     finder = FaceFinder.load() if segment else FaceFinder()
+    if box is not None:
+        return picture, [finder.find_in_box(picture.pixels, box, dense_landmarks=dense_landmarks)]
     return picture, choose_faces(finder.find(picture.pixels, dense_landmarks=dense_landmarks), "all")
 
 

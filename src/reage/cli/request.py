@@ -14,6 +14,7 @@ from reage.zones import ZONE_PRESETS
 
 if TYPE_CHECKING:
     from reage.engines import Engine
+    from reage.faces.blazeface import Box
     from reage.pipeline import Reager
 
 MAX_SWEEP_PICTURES = 100
@@ -101,6 +102,7 @@ class AgeRequest:
         plan: for every face.
         ages: target ages of a sweep, the first of which is in `plan`; empty for one result.
         faces: "all", "largest" or a number from 1.
+        box: of the one face to age, drawn by hand, instead of `faces`; None to find the faces.
         engine: name of the engine.
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
@@ -112,7 +114,8 @@ class AgeRequest:
     output: Path | None
     plan: Plan
     ages: tuple[float, ...] = ()
-    faces: str | int
+    faces: str | int = "all"
+    box: Box | None = None
     engine: str
     device: str
     as_json: bool
@@ -144,6 +147,22 @@ def parse_faces(text: str) -> str | int:
     if text.isdecimal() and int(text) >= 1:
         return int(text)
     raise PlanError(f"--face is '{text}'; give all, largest, or the number, from 1, that `reage find` shows.")
+
+
+def parse_box(text: str | None) -> Box | None:
+    """The box of a face in px, as in '120,80,260,240': left, top, right, bottom; None for None.
+
+    Raises:
+        PlanError: when it is not four numbers.
+    """
+    if text is None:
+        return None
+    allowed = "the left, top, right and bottom of the face in px, as in 120,80,260,240"
+    parts = text.split(",")
+    if len(parts) != 4:
+        raise PlanError(f"--box is '{text}'; give {allowed}.")
+    x0, y0, x1, y1 = (_to_number(part, f"--box is '{text}'", allowed) for part in parts)
+    return x0, y0, x1, y1
 
 
 def parse_zones(text: str | None) -> dict[str, float]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reage.cli.console import print_json, print_table
-from reage.cli.options import AsJson
-from reage.cli.request import parse_zones
+from reage.cli.options import AsJson, FaceBox
+from reage.cli.request import parse_box, parse_zones
 from reage.errors import ImageError, PlanError
 from reage.types import Plan
 from reage.zones import ZONE_GROUPS, ZONES
+
+if TYPE_CHECKING:
+    from reage.faces.blazeface import Box
 
 
 def zones(
@@ -43,11 +46,13 @@ def zones(
             help="The drawing; NAME-zones.png, NAME-map.png or NAME-ENGINE.png in the current folder by default.",
         ),
     ] = None,
+    box: FaceBox = None,
     as_json: AsJson = False,
 ) -> None:
     """List the zones of a face and the names for several of them; with a photo, draw them."""
     plan = _parse_map_plan(photo, as_maps, to, scores)
-    _check_options(photo, as_maps, by, presets, output)
+    face_box = parse_box(box)
+    _check_options(photo, as_maps, by, presets, output, face_box)
     values: dict[str, Any] = {
         "zones": list(ZONES),
         "groups": {name: list(members) for name, members in ZONE_GROUPS.items()},
@@ -57,11 +62,11 @@ def zones(
         output = output or Path(f"{photo.stem}-{kind}.png")
         values |= {"input": str(photo), "output": str(output)}
         if by is not None:
-            _draw_engine(photo, output, by, presets)
+            _draw_engine(photo, output, face_box, by, presets)
         elif as_maps:
-            values["faces"] = _draw_maps(photo, output, plan)
+            values["faces"] = _draw_maps(photo, output, face_box, plan)
         else:
-            _draw_zones(photo, output)
+            _draw_zones(photo, output, face_box)
     if as_json:
         print_json(values)
     elif output is not None:
@@ -82,40 +87,46 @@ def _parse_map_plan(photo: Path | None, as_maps: bool, to: float | None, scores:
     return Plan(age=to, zones=parse_zones(scores))
 
 
-def _check_options(photo: Path | None, as_maps: bool, by: str | None, presets: bool, output: Path | None) -> None:
+def _check_options(
+    photo: Path | None, as_maps: bool, by: str | None, presets: bool, output: Path | None, box: Box | None
+) -> None:
     if by is not None and (photo is None or as_maps):
         raise PlanError(f"--by draws what {by} makes of one photo; write reage zones me.jpg --by {by}, without --map.")
     if presets and by is None:
         raise PlanError("--presets draws what an engine makes of them; write reage zones me.jpg --by ldla --presets.")
     if photo is None and output is not None:
         raise ImageError(f"There is nothing to draw on '{output}'; name a photo too, as in reage zones me.jpg.")
+    if photo is None and box is not None:
+        raise ImageError(
+            "--box is a place in a photo; name the photo too, as in reage zones me.jpg --box 120,80,260,240."
+        )
 
 
-def _draw_zones(photo: Path, output: Path) -> None:
+def _draw_zones(photo: Path, output: Path, box: Box | None) -> None:
     from reage.cli.photos import read_faces, save_drawing
     from reage.cli.zone_drawings import draw_zone_masks
 
-    _, faces = read_faces(photo, output, segment=False)
+    _, faces = read_faces(photo, output, box=box, segment=False)
     save_drawing(draw_zone_masks(faces), output)
 
 
-def _draw_maps(photo: Path, output: Path, plan: Plan | None) -> list[dict[str, Any]]:
+def _draw_maps(photo: Path, output: Path, box: Box | None, plan: Plan | None) -> list[dict[str, Any]]:
     """The box and the levels of each face, as plain values, after drawing their maps."""
     from reage.cli.photos import read_faces, save_drawing
     from reage.cli.zone_drawings import draw_aging_maps, measure_map_plans, plans_to_json
 
-    _, faces = read_faces(photo, output)
+    _, faces = read_faces(photo, output, box=box)
     plans = measure_map_plans(faces, plan)
     save_drawing(draw_aging_maps(faces, plans), output)
     return [plans_to_json(*own) for own in zip(faces, plans, strict=True)]
 
 
-def _draw_engine(photo: Path, output: Path, by: str, presets: bool) -> None:
+def _draw_engine(photo: Path, output: Path, box: Box | None, by: str, presets: bool) -> None:
     from reage.cli.photos import read_faces, save_drawing
     from reage.cli.zone_drawings import draw_engine_presets, draw_engine_zones
     from reage.engines import load_engine
 
     engine = load_engine(by)
-    _, faces = read_faces(photo, output, dense_landmarks=engine.dense_landmarks)
+    _, faces = read_faces(photo, output, box=box, dense_landmarks=engine.dense_landmarks)
     draw = draw_engine_presets if presets else draw_engine_zones
     save_drawing(draw(faces[0], engine), output)

@@ -33,9 +33,9 @@ class BlazeFaceConfig:
     """Where faces are searched for.
 
     Args:
-        padded_px: long side of a small copy with a margin around it, on which faces that fill the picture are found.
-        margin: of that copy, as a share of the picture's long side.
-        search_px: long side of the copy that is always searched; it shows faces from 1/70 of the long side.
+        padded_copies: side of small copies with a margin around them, and the margin as a share of the picture's long
+            side. They show faces from 1/6 of the long side up to the whole of it, the first one those from 1/14.
+        search_px: long side of the copy that is always searched; it shows faces of 1/70 to 1/11 of the long side.
         fine_search_px: long side of the finer copy that is searched where the others show no face, or a small one:
             beside it there may be smaller ones.
         small_face_px: height on the searched copy up to which a face is small.
@@ -43,11 +43,11 @@ class BlazeFaceConfig:
         tile_px: larger copies are searched in tiles of this side, so that memory stays flat.
         overlap_px: by which neighbouring tiles overlap.
         min_score: in [0, 1], from which a place is a face.
+        min_face_px: side of the box in the picture below which a place is no face: so few pixels show patterns too.
         max_overlap: intersection over the smaller of two boxes from which they are one face.
     """
 
-    padded_px: int = 256
-    margin: float = 0.3
+    padded_copies: tuple[tuple[int, float], ...] = ((256, 0.3), (192, 0.8))
     search_px: int = 1152
     fine_search_px: int = 3456
     small_face_px: float = 48.0
@@ -55,6 +55,7 @@ class BlazeFaceConfig:
     tile_px: int = 1216
     overlap_px: int = 96
     min_score: float = 0.6
+    min_face_px: float = 16.0
     max_overlap: float = 0.4
 
 
@@ -91,11 +92,12 @@ class BlazeFaceHit:
 def search(pixels: Pixels, config: BlazeFaceConfig = BlazeFaceConfig()) -> list[BlazeFaceHit]:
     """Every face of a picture (H, W, 3) RGB uint8 that is tilted by less than 45 degrees, once, the surest first."""
     long_side = max(pixels.shape[:2])
-    hits = _search_padded(pixels, config) + _search_copy(pixels, config.search_px, config)
+    hits = [hit for side_px, margin in config.padded_copies for hit in _search_padded(pixels, side_px, margin, config)]
+    hits += _search_copy(pixels, config.search_px, config)
     smallest_px = min((hit.side_px for hit in hits), default=0.0) * config.search_px / long_side
     if smallest_px <= config.small_face_px and long_side * config.max_enlargement > config.search_px:
         hits += _search_copy(pixels, config.fine_search_px, config)
-    return suppress_overlaps(hits, config.max_overlap)
+    return suppress_overlaps([hit for hit in hits if hit.side_px >= config.min_face_px], config.max_overlap)
 
 
 def suppress_overlaps(hits: Sequence[BlazeFaceHit], max_overlap: float) -> list[BlazeFaceHit]:
@@ -133,12 +135,11 @@ def detect_once(copy: Pixels, min_score: float) -> list[BlazeFaceHit]:
     ]
 
 
-def _search_padded(pixels: Pixels, config: BlazeFaceConfig) -> list[BlazeFaceHit]:
+def _search_padded(pixels: Pixels, side_px: int, margin: float, config: BlazeFaceConfig) -> list[BlazeFaceHit]:
     long_side = max(pixels.shape[:2])
-    factor = config.padded_px / ((1 + 2 * config.margin) * long_side)
-    copy = geometry.resize_by(pixels, factor)
+    copy = geometry.resize_by(pixels, side_px / ((1 + 2 * margin) * long_side))
     factor = max(copy.shape[:2]) / long_side
-    margin_px = round(config.margin * max(copy.shape[:2]))
+    margin_px = round(margin * max(copy.shape[:2]))
     padded = np.pad(copy, ((margin_px, margin_px), (margin_px, margin_px), (0, 0)))
     hits = suppress_overlaps(detect_once(padded, config.min_score), config.max_overlap)
     return [hit.moved(1 / factor, (-margin_px / factor,) * 2) for hit in hits]
@@ -148,16 +149,16 @@ def _search_copy(pixels: Pixels, search_px: int, config: BlazeFaceConfig) -> lis
     long_side = max(pixels.shape[:2])
     factor = min(search_px / long_side, config.max_enlargement)
     hits: list[BlazeFaceHit] = []
-    for top, left, tile in _cut_tiles(pixels, factor, config):
+    for top, left, tile in cut_tiles(pixels, factor, config):
         hits += [hit.moved(1 / factor, (left, top)) for hit in detect_once(tile, config.min_score)]
     return suppress_overlaps(hits, config.max_overlap)
 
 
-def _cut_tiles(pixels: Pixels, factor: float, config: BlazeFaceConfig) -> Iterator[tuple[int, int, Pixels]]:
+def cut_tiles(pixels: Pixels, factor: float, config: BlazeFaceConfig) -> Iterator[tuple[int, int, Pixels]]:
     """Overlapping tiles of the resized picture with their top left corner in px of the picture."""
     side, step = config.tile_px / factor, (config.tile_px - config.overlap_px) / factor
     starts = [
-        [round(index * step) for index in range(max(1, math.ceil((length - side) / step) + 1))]
+        [round(index * step) for index in range(max(1, math.ceil((length - side) / step - 1e-6) + 1))]
         for length in pixels.shape[:2]
     ]
     for top in starts[0]:

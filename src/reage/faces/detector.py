@@ -1,11 +1,12 @@
 """The interface of face detectors, and the shipped one: BlazeFace finds faces, the face mesh confirms each of them.
 
-A picture in which nothing is found is searched again rotated, and brightened where it is dark.
+A dark picture is searched brightened too, and a picture in which nothing is found, rotated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -54,6 +55,10 @@ class FaceDetector(Protocol):
         """The faces of a picture (H, W, 3), each once, in any order; an empty list when there are none."""
         ...
 
+    def find_in_box(self, pixels: Pixels, box: Box) -> Detection:
+        """The face in a box (xyxy px in the image) that a person drew; a `FaceNotFound` when there is none."""
+        ...
+
     def find_landmarks(self, crop: Pixels) -> Plane:
         """The five landmarks (5, 2) px, ordered as `Face.landmarks`, of the face in an aligned crop (S, S, 3)."""
         ...
@@ -70,7 +75,7 @@ class DetectorConfig:
     Args:
         blazeface: where faces are searched for.
         min_presence: presence score of the mesh, in [0, 1], below which a find is no face.
-        dark_level: mean level, 0 to 255, below which a picture is searched brightened to twice that.
+        dark_level: mean level, 0 to 255, below which a picture, or a face, is dark and brightened to twice that.
         max_brightening: largest factor of that.
         rotations_degrees: rotations of a picture in which nothing was found, counter-clockwise, multiples of 90.
     """
@@ -105,18 +110,25 @@ class BlazeFaceDetector:
 
     def detect(self, pixels: Pixels) -> list[Detection]:
         """The faces of a picture (H, W, 3), each once, the highest score first."""
-        bright = brighten(pixels, self.config.dark_level, self.config.max_brightening)
-        for rotated, image_from_rotated in _rotations(bright, (0, *self.config.rotations_degrees)):
-            hits = search(rotated, self.config.blazeface)
-            meshes = [self.fit_mesh(rotated, hit) for hit in hits]
-            found = [
-                _describe(mesh, hit, image_from_rotated)
-                for mesh, hit in zip(meshes, hits, strict=True)
-                if mesh.presence >= self.config.min_presence
-            ]
+        bright = self._brighten(pixels, pixels)
+        versions = (
+            [pixels] if bright is pixels else [pixels, bright]
+        )  # a lit face in the dark is too bright in `bright`
+        for degrees in (0, *self.config.rotations_degrees):
+            found = [face for version in versions for face in self._detect_rotated(version, degrees)]
             if found:
                 return suppress_overlaps(found, self.config.blazeface.max_overlap)
         return []
+
+    def _detect_rotated(self, pixels: Pixels, degrees: int) -> list[Detection]:
+        rotated, image_from_rotated = _rotate(pixels, degrees)
+        hits = search(rotated, self.config.blazeface)
+        meshes = [(self.fit_mesh(rotated, hit), hit) for hit in hits]
+        return [
+            _describe(mesh, hit, image_from_rotated)
+            for mesh, hit in meshes
+            if mesh.presence >= self.config.min_presence
+        ]
 
     def find_in_box(self, pixels: Pixels, box: Box) -> Detection:
         """The face in a box (xyxy px in the image) that was drawn by hand.
@@ -132,7 +144,8 @@ class BlazeFaceDetector:
         if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
             raise FaceNotFound(f"{given} lies outside the picture, which is {width} x {height} px.")
         centre, side_px = np.array([(x0 + x1) / 2, (y0 + y1) / 2], np.float32), max(x1 - x0, y1 - y0)
-        bright = brighten(pixels, self.config.dark_level, self.config.max_brightening)
+        shown = pixels[max(0, math.floor(y0)) : math.ceil(y1), max(0, math.floor(x0)) : math.ceil(x1)]
+        bright = self._brighten(pixels, shown)
         meshes = [fit_mesh(bright, centre, side_px, degrees) for degrees in (0.0, 90.0, 180.0, 270.0)]
         mesh = max(meshes, key=lambda mesh: mesh.presence)
         if mesh.presence < self.config.min_presence:
@@ -145,37 +158,46 @@ class BlazeFaceDetector:
 
     def find_landmarks(self, crop: Pixels) -> Plane:
         """The five landmarks (5, 2) px, ordered as `Face.landmarks`, of the face in an aligned crop (S, S, 3)."""
-        shape = self._five(crop, _crop_box(len(crop)))
+        shape = self._fit_shape(self._five, crop)
         return np.array([(shape.part(i).x, shape.part(i).y) for i in _VIEWER_ORDER], np.float32)
 
     def find_dense_landmarks(self, crop: Pixels) -> Plane:
         """The 68 landmarks (68, 2) px, ordered as in iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
-        shape = self._sixty_eight(crop, _crop_box(len(crop)))
+        shape = self._fit_shape(self._sixty_eight, crop)
         return np.array([(part.x, part.y) for part in shape.parts()], np.float32)
 
+    def _fit_shape(self, predictor: Any, crop: Pixels) -> Any:
+        """The shape that a predictor of dlib finds in a crop, in the box that dlib's detector would give it."""
+        left, top, right, bottom = (round(len(crop) * part) for part in FACE_BOX_IN_CROP)
+        bright = self._brighten(crop, crop[top:bottom, left:right])
+        return predictor(bright, dlib.rectangle(left, top, right, bottom))
 
-def brighten(pixels: Pixels, dark_level: float, max_factor: float) -> Pixels:
-    """A dark picture (H, W, 3) made brighter; others are returned as they are."""
-    step = max(1, max(pixels.shape[:2]) // 256)
-    level = float(pixels[::step, ::step].mean())
+    def _brighten(self, pixels: Pixels, shown: Pixels) -> Pixels:
+        """The picture, made brighter when the shown part of it is dark."""
+        return brighten(pixels, shown, self.config.dark_level, self.config.max_brightening)
+
+
+def brighten(pixels: Pixels, shown: Pixels, dark_level: float, max_factor: float) -> Pixels:
+    """A picture (H, W, 3) so bright that a dark part of it (h, w, 3) has twice the dark level; or as it is."""
+    step = max(1, max(shown.shape[:2]) // 256)
+    level = float(shown[::step, ::step].mean())
     if level >= dark_level:
         return pixels
     factor = min(2 * dark_level / max(level, 1e-3), max_factor)
-    return np.minimum(pixels.astype(np.float32) * factor, 255).astype(np.uint8)
+    levels = np.minimum(np.arange(256) * factor, 255).astype(np.uint8)
+    return levels[pixels]
 
 
-def _rotations(pixels: Pixels, degrees: tuple[int, ...]) -> Iterator[tuple[Pixels, Matrix]]:
-    """The picture rotated counter-clockwise by each angle, with its image_from_rotated matrix."""
+def _rotate(pixels: Pixels, degrees: int) -> tuple[Pixels, Matrix]:
+    """The picture rotated counter-clockwise, with its image_from_rotated matrix."""
     height, width = pixels.shape[:2]
-    back = {
+    image_from_rotated = {
         0: [[1, 0, 0], [0, 1, 0]],
         90: [[0, -1, width - 1], [1, 0, 0]],
         180: [[-1, 0, width - 1], [0, -1, height - 1]],
         270: [[0, 1, 0], [-1, 0, height - 1]],
-    }
-    for angle in degrees:
-        rotated = np.ascontiguousarray(np.rot90(pixels, angle // 90)) if angle else pixels
-        yield rotated, np.array(back[angle], np.float64)
+    }[degrees]
+    return np.ascontiguousarray(np.rot90(pixels, degrees // 90)), np.array(image_from_rotated, np.float64)
 
 
 def _describe(mesh: FaceMesh, hit: BlazeFaceHit, image_from_rotated: Matrix) -> Detection:
@@ -204,8 +226,3 @@ def suppress_overlaps(detections: Sequence[Detection], max_overlap: float) -> li
         if all(overlap(hit.box, other.box) < max_overlap for other in kept):
             kept.append(hit)
     return kept
-
-
-def _crop_box(side_px: int) -> Any:
-    """The box that dlib's detector would find in an aligned crop."""
-    return dlib.rectangle(*(round(side_px * part) for part in FACE_BOX_IN_CROP))

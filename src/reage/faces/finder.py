@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from reage.errors import FaceNotFound
+from reage.faces.blazeface import Box
 from reage.faces.detector import BlazeFaceDetector, Detection, FaceDetector, align, face_box
 from reage.faces.segmentation import FaceParser, bare_skin, guess_segmentation, make_matte
 from reage.images import geometry
@@ -73,6 +74,19 @@ class FaceFinder:
         detections = sorted(self._detector.detect(pixels), key=lambda hit: hit.box[1] - hit.box[3])
         return [self._cut(pixels, hit, dense_landmarks) for hit in detections]
 
+    def find_in_box(self, pixels: Pixels, box: Box, *, dense_landmarks: bool = False) -> Face:
+        """The face in a box that a person drew around it, where `find` misses it.
+
+        Args:
+            pixels: (H, W, 3) RGB uint8.
+            box: brow to chin, xyxy px in the image; it need not be exact.
+            dense_landmarks: see `find`.
+
+        Raises:
+            FaceNotFound: when the box is empty or outside the picture, or shows no face.
+        """
+        return self._cut(pixels, self._detector.find_in_box(pixels, box), dense_landmarks)
+
     def _cut(self, pixels: Pixels, hit: Detection, dense_landmarks: bool) -> Face:
         side = self.config.crop_px
         points = hit.landmarks
@@ -107,7 +121,10 @@ def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
         FaceNotFound: when there is no face, or none of that number.
     """
     if not faces:
-        raise FaceNotFound("No face was found in the picture; use one in which a face looks towards the camera.")
+        raise FaceNotFound(
+            "No face was found in the picture, upright, rotated or brightened; use one in which a face looks towards "
+            "the camera, or give the face by hand with --box X0,Y0,X1,Y1."
+        )
     if which == "all":
         return list(faces)
     number = 1 if which == "largest" else which
