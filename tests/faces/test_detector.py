@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import skimage.data
 
 from reage.errors import FaceNotFound
 from reage.faces.blazeface import BlazeFaceConfig, search
@@ -52,7 +53,7 @@ def box_around(face: Face, grown: float = 1.0, shift: tuple[float, float] = (0, 
 
 def test_place_that_the_mesh_does_not_confirm_is_dropped(photo: Pixels, detector: BlazeFaceDetector) -> None:
     suit = np.ascontiguousarray(photo[300:])
-    unsure = BlazeFaceConfig(min_score=0.3)
+    unsure = BlazeFaceConfig(min_score=0.3, min_small_score=0.3)
     assert len(search(suit, unsure)) > 1
     assert BlazeFaceDetector(DetectorConfig(blazeface=unsure)).detect(suit) == []
     (found,) = detector.detect(photo)
@@ -89,6 +90,12 @@ def test_rotated_pictures_are_searched_rotated(head: Pixels, turns: int) -> None
 
 
 # Dark pictures
+
+
+@pytest.mark.parametrize("name", ["rocket", "coins", "chelsea"])
+def test_pictures_without_people_show_no_face(name: str, detector: BlazeFaceDetector) -> None:
+    pixels = getattr(skimage.data, name)()
+    assert not detector.detect(np.ascontiguousarray(pixels if pixels.ndim == 3 else np.stack([pixels] * 3, -1)))
 
 
 def test_only_dark_pictures_are_brightened(photo: Pixels) -> None:

@@ -43,6 +43,7 @@ class BlazeFaceConfig:
         tile_px: larger copies are searched in tiles of this side, so that memory stays flat.
         overlap_px: by which neighbouring tiles overlap.
         min_score: in [0, 1], from which a place is a face.
+        min_small_score: that of faces of less than an eighth of the long side, which far more places look like.
         min_face_px: side of the box in the picture below which a place is no face: so few pixels show patterns too.
         max_overlap: intersection over the smaller of two boxes from which they are one face.
     """
@@ -55,6 +56,7 @@ class BlazeFaceConfig:
     tile_px: int = 1216
     overlap_px: int = 96
     min_score: float = 0.6
+    min_small_score: float = 0.7
     min_face_px: float = 16.0
     max_overlap: float = 0.4
 
@@ -94,10 +96,17 @@ def search(pixels: Pixels, config: BlazeFaceConfig = BlazeFaceConfig()) -> list[
     long_side = max(pixels.shape[:2])
     hits = [hit for side_px, margin in config.padded_copies for hit in _search_padded(pixels, side_px, margin, config)]
     hits += _search_copy(pixels, config.search_px, config)
+    hits = [hit for hit in hits if _is_sure(hit, long_side, config)]
     smallest_px = min((hit.side_px for hit in hits), default=0.0) * config.search_px / long_side
     if smallest_px <= config.small_face_px and long_side * config.max_enlargement > config.search_px:
-        hits += _search_copy(pixels, config.fine_search_px, config)
-    return suppress_overlaps([hit for hit in hits if hit.side_px >= config.min_face_px], config.max_overlap)
+        finer = _search_copy(pixels, config.fine_search_px, config)
+        hits += [hit for hit in finer if _is_sure(hit, long_side, config)]
+    return suppress_overlaps(hits, config.max_overlap)
+
+
+def _is_sure(hit: BlazeFaceHit, long_side: int, config: BlazeFaceConfig) -> bool:
+    min_score = config.min_score if hit.side_px >= long_side / 8 else config.min_small_score
+    return hit.side_px >= config.min_face_px and hit.score >= min_score
 
 
 def suppress_overlaps(hits: Sequence[BlazeFaceHit], max_overlap: float) -> list[BlazeFaceHit]:
