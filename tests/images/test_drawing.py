@@ -60,6 +60,11 @@ def test_lines_grow_with_the_picture():
     assert (large[900] != 128).any(axis=1).sum() > 4 * (small[90] != 128).any(axis=1).sum() / 2
 
 
+def test_marks_do_not_hide_a_small_face_of_a_large_picture():
+    drawn = draw_faces(make_plain(3000, 4000), [make_face(600, 500, 60)])
+    assert (drawn[500:560, 600:660] == 128).all(-1).mean() > 0.6
+
+
 def test_a_strip_scales_every_picture_to_one_height():
     strip = draw_strip([make_plain(50, 50, 10), make_plain(100, 200, 200)], ["before", "after"], height_px=100)
     assert strip.shape[0] > 100

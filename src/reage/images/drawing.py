@@ -37,10 +37,11 @@ def draw_faces(pixels: Pixels, faces: Sequence[Face]) -> Pixels:
     draw = Draw(picture)
     line = max(1, round(max(picture.size) / 500))
     for face in faces:
-        _draw_box(draw, face.box, line)
+        thin = int(np.clip(face.height_px / 40, 1, line))  # marks do not hide a small face
+        _draw_box(draw, face.box, thin)
         if face.dense_landmarks is not None:
-            _draw_points(draw, face.dense_landmarks, line, _DENSE_COLOUR)
-        _draw_points(draw, face.landmarks, 2 * line, _POINT_COLOUR)
+            _draw_points(draw, face.dense_landmarks, thin, _DENSE_COLOUR)
+        _draw_points(draw, face.landmarks, 2 * thin, _POINT_COLOUR)
     for number, face in enumerate(faces, start=1):  # above all boxes
         size_px = float(np.clip(face.height_px / 6, 10 * line, 16 * line))
         _draw_tag(draw, f"{number}  {face.score:.2f}", (face.box[0], face.box[1]), max(12, size_px))
