@@ -18,7 +18,9 @@ from reage.faces.detector import align
 from reage.faces.finder import FaceFinder
 from reage.faces.geometry import FIVE_POINTS
 from reage.images import geometry
-from reage.nets.diffusion import build_base, save_base, tiny
+from reage.nets.diffusion import build_base, load_base, save_base, tiny
+from reage.nets.dreambooth import Person, add_token, save_person
+from reage.nets.lora import add_lora
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
 from reage.types import Face, Pixels, Plane, Reading
@@ -162,3 +164,15 @@ def save_tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
         return path
 
     return save
+
+
+@pytest.fixture(scope="session")
+def mia(save_tiny_base: Callable[..., Path]) -> Path:
+    """The file of a person on a tiny untrained base."""
+    path = save_tiny_base()
+    base = load_base(path)
+    add_token(base, "sks")
+    add_lora(base, 2, text_encoder=True)
+    person = Person(token="sks", class_word="person", identity=np.zeros(128, np.float32), lora_rank=2)
+    save_person(path.with_name("mia.safetensors"), base, person)
+    return path.with_name("mia.safetensors")

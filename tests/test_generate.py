@@ -8,35 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from reage.faces.finder import FaceFinder
 from reage.generate import Gate, Sample, Verdict, draw_samples, generate, rank_samples
 from reage.images import geometry
 from reage.measure import AgeEstimator, DlibRecognizer
-from reage.nets.diffusion import build_base, load_base, save_base, tiny
-from reage.nets.dreambooth import Person, add_token, load_person, save_person
-from reage.nets.lora import add_lora
+from reage.nets.dreambooth import load_person
 from reage.nets.sampling import FROM_NOISE
-from reage.nets.tokens import build_tokenizer
-from reage.prompts import AGE_LABELS, all_prompts, label_of
+from reage.prompts import AGE_LABELS, label_of
 from reage.types import Face, Pixels, Plane
 
 QUICK = replace(FROM_NOISE, num_inference_steps=2)
-
-
-@pytest.fixture(scope="module")
-def mia(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a person on a tiny untrained base."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("persons")
-    save_base(folder / "ldm-tiny", build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny"))
-    base = load_base(folder / "ldm-tiny")
-    add_token(base, "sks")
-    add_lora(base, 2, text_encoder=True)
-    person = Person(token="sks", class_word="person", identity=np.zeros(128, np.float32), lora_rank=2)
-    save_person(folder / "mia.safetensors", base, person)
-    return folder / "mia.safetensors"
 
 
 @pytest.fixture(scope="module")

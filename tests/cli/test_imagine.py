@@ -5,34 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from reage.cli import app
 from reage.cli.request import parse_label
 from reage.errors import PlanError
 from reage.images import load_image
-from reage.nets.diffusion import build_base, load_base, save_base, tiny
-from reage.nets.dreambooth import Person, add_token, save_person
-from reage.nets.lora import add_lora
-from reage.nets.tokens import build_tokenizer
-from reage.prompts import all_prompts
-
-
-@pytest.fixture(scope="module")
-def mia(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a person on a tiny untrained base."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("persons")
-    save_base(folder / "ldm-tiny", build_base(tiny(), build_tokenizer(all_prompts()), "ldm-tiny"))
-    base = load_base(folder / "ldm-tiny")
-    add_token(base, "sks")
-    add_lora(base, 2, text_encoder=True)
-    person = Person(token="sks", class_word="person", identity=np.zeros(128, np.float32), lora_rank=2)
-    save_person(folder / "mia.safetensors", base, person)
-    return folder / "mia.safetensors"
 
 
 def call(*arguments: object):

@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 
 from reage.errors import FaceNotFound
-from reage.faces.blazeface import BlazeFaceConfig, search
+from reage.faces.blazeface import BlazeFaceConfig, search, suppress_overlaps
 from reage.faces.detector import (
     BlazeFaceDetector,
     Detection,
@@ -15,7 +15,6 @@ from reage.faces.detector import (
     align,
     brighten,
     face_box,
-    suppress_overlaps,
 )
 from reage.faces.geometry import FIVE_POINTS, template_points
 from reage.images import geometry

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,12 +110,29 @@ def _is_sure(hit: BlazeFaceHit, long_side: int, config: BlazeFaceConfig) -> bool
     return hit.side_px >= config.min_face_px and hit.score >= min_score
 
 
-def suppress_overlaps(hits: Sequence[BlazeFaceHit], max_overlap: float) -> list[BlazeFaceHit]:
-    """Non-maximum suppression: of hits that overlap by at least that share, the surest alone is kept."""
-    kept: list[BlazeFaceHit] = []
-    for hit in sorted(hits, key=lambda hit: -hit.score):
-        if all(overlap(hit.box, other.box) < max_overlap for other in kept):
-            kept.append(hit)
+class Scored(Protocol):
+    """What non-maximum suppression reads of a find."""
+
+    @property
+    def box(self) -> Box:
+        """Xyxy, px."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """In [0, 1]."""
+        ...
+
+
+Find = TypeVar("Find", bound=Scored)
+
+
+def suppress_overlaps(finds: Sequence[Find], max_overlap: float) -> list[Find]:
+    """Non-maximum suppression: of finds that overlap by at least that share, the surest alone is kept."""
+    kept: list[Find] = []
+    for find in sorted(finds, key=lambda find: -find.score):
+        if all(overlap(find.box, other.box) < max_overlap for other in kept):
+            kept.append(find)
     return kept
 
 

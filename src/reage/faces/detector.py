@@ -6,7 +6,6 @@ A dark picture is searched brightened too, and a picture in which nothing is fou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -15,7 +14,7 @@ import dlib
 import numpy as np
 
 from reage.errors import FaceNotFound
-from reage.faces.blazeface import BlazeFaceConfig, BlazeFaceHit, Box, overlap, roll_degrees, search
+from reage.faces.blazeface import BlazeFaceConfig, BlazeFaceHit, Box, roll_degrees, search, suppress_overlaps
 from reage.faces.geometry import FIVE_POINTS, template_points
 from reage.faces.mesh import FaceMesh, fit_mesh
 from reage.images import geometry
@@ -217,12 +216,3 @@ def face_box(landmarks: Plane) -> Box:
     centre = geometry.move_points(corners, image_from_crop).mean(0)
     half = 1000 * (FACE_BOX_IN_CROP[2] - FACE_BOX_IN_CROP[0]) / 2 * geometry.scale_of(image_from_crop)
     return (float(centre[0] - half), float(centre[1] - half), float(centre[0] + half), float(centre[1] + half))
-
-
-def suppress_overlaps(detections: Sequence[Detection], max_overlap: float) -> list[Detection]:
-    """Non-maximum suppression: of detections that overlap by at least that share, the highest score is kept."""
-    kept: list[Detection] = []
-    for hit in sorted(detections, key=lambda hit: -hit.score):
-        if all(overlap(hit.box, other.box) < max_overlap for other in kept):
-            kept.append(hit)
-    return kept
