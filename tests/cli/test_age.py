@@ -12,25 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.engines import DEFAULT_ENGINE, load_engine
 from reage.images import load_image
 from reage.types import Pixels
 from reage.zones import ZONE_PRESETS
+from tests.cli.commands import assert_refused, call, files_in
 
 NO_CHANGE = ("--engine", "none")
 FACE_ROWS, FACE_COLUMNS = slice(80, 160), slice(90, 165)
 """Of the face in the photo."""
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def files_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 # age
@@ -193,17 +184,6 @@ def test_folder_without_a_bad_file_succeeds(desk: Path) -> None:
 
 
 # Refusals
-
-
-def assert_refused(desk: Path, *arguments: object) -> None:
-    before = files_in(desk)
-    done = call(*arguments)
-    assert done.exit_code == 2, done.output
-    assert done.stdout == ""
-    assert done.stderr.startswith("Error: "), done.stderr
-    assert done.stderr.endswith(".\n"), done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert files_in(desk) == before
 
 
 @pytest.mark.parametrize(

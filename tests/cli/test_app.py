@@ -11,19 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.types import Pixels
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def files_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
+from tests.cli.commands import assert_refused, call
 
 # help
 
@@ -51,17 +41,6 @@ def png_of_size(width: int, height: int) -> bytes:
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def assert_refused(desk: Path, *arguments: object) -> None:
-    before = files_in(desk)
-    done = call(*arguments)
-    assert done.exit_code == 2, done.output
-    assert done.stdout == ""
-    assert done.stderr.startswith("Error: "), done.stderr
-    assert done.stderr.endswith(".\n"), done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert files_in(desk) == before
 
 
 @pytest.mark.parametrize("command", [("age", "--to", 70), ("age", "--sweep", "30:70:20"), ("find",), ("zones",)])

@@ -10,16 +10,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.images import load_image
 from reage.measure import SAME_PERSON_DISTANCE
 from reage.types import Pixels
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.cli.commands import call
 
 
 def test_one_person_is_compared_with_herself(me: Path, write: Callable[[Pixels, Path], Path]) -> None:

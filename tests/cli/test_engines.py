@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import json
 
-from typer.testing import CliRunner
-
-from reage.cli import app
 from reage.engines import DEFAULT_ENGINE, ENGINES
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.cli.commands import call
 
 
 def test_engines_are_listed() -> None:

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.images import Image, load_image, save_image
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.cli.commands import call
 
 
 def test_find_draws_and_lists(pair: Path) -> None:

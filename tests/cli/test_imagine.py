@@ -6,16 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.cli.request import parse_label
 from reage.errors import PlanError
 from reage.images import load_image
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.cli.commands import call
 
 
 def test_rejected_pictures_are_kept_aside(mia: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

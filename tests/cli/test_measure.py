@@ -7,16 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.images import geometry, load_image
 from reage.types import Pixels
 from reage.zones import ZONES
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.cli.commands import call
 
 
 def test_each_face_has_an_age_and_its_flags(me: Path) -> None:

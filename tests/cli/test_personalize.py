@@ -9,16 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.images import Image, load_image, save_image
 from reage.nets.dreambooth import load_person
 from reage.prompts import AGE_LABELS
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.cli.commands import call
 
 
 @pytest.fixture(scope="module")

@@ -8,20 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.faces.geometry import FACE_SHAPE, template_points
 from reage.images import Image, geometry, load_image, save_image
 from reage.types import Pixels
 from reage.zones import ZONE_PRESETS, ZONE_SHAPES, ZONES
+from tests.cli.commands import call
 
 SIDE = 512
 """Of the maps in the strip."""
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def draw(*arguments: object) -> tuple[list[dict[str, Any]], list[Pixels]]:

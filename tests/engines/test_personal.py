@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from reage.cli import app
 from reage.engines.personal import REDRAWN, PersonalEngine
 from reage.errors import WeightsError
 from reage.faces.geometry import zone_masks
@@ -22,6 +20,7 @@ from reage.nets.dreambooth import Person, add_token, save_person
 from reage.nets.lora import add_lora
 from reage.pipeline import Reager
 from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, CompletePlan, Face, Pixels, Plan, Reading
+from tests.cli.commands import call
 
 QUICK = replace(REDRAWN, num_inference_steps=2, guidance_scale=15.0)
 READING = Reading(age_years=40.0, age_std_years=4.0, masculinity=0.5)
@@ -150,10 +149,6 @@ def test_a_whole_photo_keeps_its_background(engine: PersonalEngine, photo: Pixel
     assert changed[90:160, 190:260].mean() > 0.1
     assert not changed[:, :90].any()
     assert not changed[300:].any()
-
-
-def call(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_reage_age_takes_a_person(mia: Path, photo: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
