@@ -67,6 +67,7 @@ def _make_face(pixels: Any) -> tuple[Any, Any]:
 
     from reage.faces.geometry import FIVE_POINTS, template_points
     from reage.images import geometry
+    from reage.mesh_points import LANDMARK_POINTS, NUM_POINTS
     from reage.types import Aged, Face
 
     side = len(pixels)
@@ -77,10 +78,12 @@ def _make_face(pixels: Any) -> tuple[Any, Any]:
     shift = (SHIFT_PX * np.sin(grid[..., ::-1] / 40) * matte[..., None]).astype(np.float32)
     change = CHANGE_LEVELS * np.sin(grid.sum(-1) / 60)[..., None]
     aged = Aged(crop=np.clip(geometry.sample(crop, grid + shift) + change, 0, 255).astype(np.uint8), shift=shift)
+    mesh = np.zeros((NUM_POINTS, 3), np.float32)
+    mesh[list(LANDMARK_POINTS), :2] = template_points(FIVE_POINTS, side)
     face = Face(
         box=(0.0, 0.0, float(side), float(side)),
         score=1.0,
-        landmarks=template_points(FIVE_POINTS, side),
+        mesh=mesh,
         crop_from_image=crop_from_image,
         crop=crop,
         matte=matte,

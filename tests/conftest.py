@@ -17,7 +17,9 @@ from reage.data.split import split_of
 from reage.faces.detector import align
 from reage.faces.finder import FaceFinder
 from reage.faces.geometry import FIVE_POINTS
+from reage.faces.mesh import to_ibug
 from reage.images import geometry
+from reage.mesh_points import LANDMARK_POINTS
 from reage.nets.diffusion import build_base, load_base, save_base, tiny
 from reage.nets.dreambooth import Person, add_token, save_person
 from reage.nets.lora import add_lora
@@ -47,9 +49,21 @@ def finder() -> FaceFinder:
 
 @pytest.fixture(scope="session")
 def face(finder: FaceFinder, photo: Pixels) -> Face:
-    """The face of the demo photo, with its 68 landmarks and a crop of 512 px."""
-    (found,) = finder.find(photo, dense_landmarks=True)
+    """The face of the demo photo, with a crop of 512 px."""
+    (found,) = finder.find(photo)
     return found
+
+
+@pytest.fixture(scope="session")
+def mesh(face: Face) -> Plane:
+    """(478, 3) its mesh, crop px."""
+    return face.to_crop(face.mesh)
+
+
+@pytest.fixture(scope="session")
+def ibug(mesh: Plane) -> Plane:
+    """(68, 2) the points of it in the order of iBUG 300-W, crop px."""
+    return to_ibug(mesh)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +73,7 @@ def reading() -> Reading:
 
 
 @pytest.fixture(scope="session")
-def cut_face() -> Callable[..., Face]:
+def cut_face(face: Face) -> Callable[..., Face]:
     """Cuts a face of a mean shape out of any picture, without looking for one.
 
     The eyes' midpoint lies at `eyes` (x, y) px, `eye_distance_px` apart, the head turned by `degrees`; the whole
@@ -72,6 +86,8 @@ def cut_face() -> Callable[..., Face]:
         angle = np.deg2rad(degrees)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         points = (FIVE_POINTS @ turn.T * eye_distance_px + np.array(eyes)).astype(np.float32)
+        mesh = geometry.move_points(face.mesh, geometry.fit_similarity(face.landmarks, points))
+        mesh[list(LANDMARK_POINTS), :2] = points
         matrix = align(points, side_px)
         crop = np.ascontiguousarray(geometry.warp(pixels, matrix, side_px, side_px))
         matte = np.zeros((side_px, side_px), np.float32)
@@ -82,7 +98,7 @@ def cut_face() -> Callable[..., Face]:
         return Face(
             box=(eyes[0] - half, eyes[1] - half / 2, eyes[0] + half, eyes[1] + 1.5 * half),
             score=1.0,
-            landmarks=points,
+            mesh=mesh,
             crop_from_image=matrix,
             crop=crop,
             matte=matte.astype(np.float32),
@@ -113,7 +129,6 @@ def make_portrait(face: Face) -> Callable[..., Portrait]:
     def make(
         crop: Pixels, *, person: str = "P0", age_years: float = 38.0, sex: str = "F", side_px: int = 256
     ) -> Portrait:
-        assert face.dense_landmarks is not None
         matrix = geometry.resize_matrix(len(crop), side_px) @ np.vstack([face.crop_from_image, [0, 0, 1]])
         small = geometry.resize(np.ascontiguousarray(crop), side_px, side_px)
         return Portrait(
@@ -126,7 +141,7 @@ def make_portrait(face: Face) -> Callable[..., Portrait]:
             grey=bool(np.ptp(small.astype(int), axis=-1).max() == 0),
             crop=small,
             landmarks=geometry.move_points(face.landmarks, matrix),
-            dense_landmarks=geometry.move_points(face.dense_landmarks, matrix),
+            mesh=geometry.move_points(face.mesh, matrix),
             image_px_per_crop_px=1.0,
             score=face.score,
             box=face.box,

@@ -54,7 +54,6 @@ def test_attributes_describe_the_engine(engine: Engine) -> None:
     assert "\n" not in engine.summary
     assert engine.accepts <= {"age", "zones", "person"}
     assert "age" in engine.accepts or "zones" in engine.accepts
-    assert isinstance(engine.dense_landmarks, bool)
     assert isinstance(engine.zone_driven, bool)
     assert "zones" in engine.accepts or not engine.zone_driven
     youngest, oldest = engine.ages
@@ -63,7 +62,7 @@ def test_attributes_describe_the_engine(engine: Engine) -> None:
 
 def test_class_has_the_attributes_without_the_weights(engine: Engine) -> None:
     described = engine_class(engine.name)
-    for attribute in ("name", "summary", "accepts", "dense_landmarks", "zone_driven", "ages"):
+    for attribute in ("name", "summary", "accepts", "zone_driven", "ages"):
         assert getattr(described, attribute) == getattr(engine, attribute)
 
 
@@ -91,7 +90,7 @@ def test_aged_crop_has_the_size_and_kind_of_the_crop(engine: Engine, face: Face,
 
 def test_face_is_untouched(engine: Engine, face: Face, reading: Reading) -> None:
     arrays = [one.name for one in fields(face) if isinstance(getattr(face, one.name), np.ndarray)]
-    assert len(arrays) == 8
+    assert len(arrays) == 7
     before = {name: getattr(face, name).copy() for name in arrays}
     aged = engine.render(face, reading, OLDER)
     aged.crop[:] = 0

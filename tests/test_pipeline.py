@@ -268,19 +268,12 @@ def test_a_face_that_is_not_there_is_refused(no_change: Reager, pair: Pixels, ph
 def test_a_face_by_hand_is_aged(reager: Reager, no_change: Reager, pair: Pixels, pair_faces: list[Face]) -> None:
     by_hand = reager.find_in_box(pair, pair_faces[1].box)
     np.testing.assert_allclose(by_hand.landmarks, pair_faces[1].landmarks, atol=1)
-    assert by_hand.dense_landmarks is not None
-    assert no_change.find_in_box(Image(pixels=pair), by_hand.box).dense_landmarks is None
+    np.testing.assert_array_equal(no_change.find_in_box(Image(pixels=pair), pair_faces[1].box).mesh, by_hand.mesh)
     result = reager(pair, Plan(age=75), faces=[by_hand])
     assert not changed(result.image.pixels, pair)[:, :256].any()
     assert changed(result.image.pixels, pair)[:, 256:].any()
     with pytest.raises(FaceNotFound, match="shows no face"):
         reager.find_in_box(pair, (0, 180, 70, 250))
-
-
-def test_engines_get_the_landmarks_they_need(reager: Reager, no_change: Reager, pair_faces: list[Face]) -> None:
-    assert reager.engine.dense_landmarks
-    assert not no_change.engine.dense_landmarks
-    assert all(face.dense_landmarks is not None for face in pair_faces)
 
 
 # Readings

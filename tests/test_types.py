@@ -108,6 +108,7 @@ def test_a_face_describes_its_place(face: Face) -> None:
     assert values["box"] == pytest.approx(face.box, abs=0.05)
     np.testing.assert_allclose(values["landmarks"], face.landmarks, atol=0.051)
     assert values["score"] == pytest.approx(face.score, abs=0.001)
+    assert list(values["pose_degrees"].values()) == pytest.approx(face.pose_degrees, abs=0.051)
 
 
 def test_points_go_to_the_crop_as_the_matrix_says(face: Face) -> None:
@@ -122,9 +123,8 @@ def test_points_go_to_the_crop_as_the_matrix_says(face: Face) -> None:
         {"crop": np.zeros((512, 512, 3), np.float32)},
         {"matte": np.zeros((8, 8), np.float32)},
         {"hair": np.zeros((512, 512, 1), np.float32)},
-        {"landmarks": np.zeros((68, 2), np.float32)},
+        {"mesh": np.zeros((478, 2), np.float32)},
         {"crop_from_image": np.eye(3)},
-        {"dense_landmarks": np.zeros((5, 2), np.float32)},
     ],
 )
 def test_a_face_of_other_shapes_is_a_bug(face: Face, broken: dict) -> None:
@@ -151,6 +151,8 @@ def test_a_face_in_its_crop_frame_has_the_crop_as_picture(face: Face) -> None:
     moved = face.in_crop_frame()
     np.testing.assert_array_equal(moved.to_crop(moved.landmarks), moved.landmarks)
     np.testing.assert_allclose(moved.landmarks, face.to_crop(face.landmarks))
-    np.testing.assert_allclose(moved.dense_landmarks, face.to_crop(face.dense_landmarks))
+    np.testing.assert_allclose(moved.mesh[:, 2] * face.image_px_per_crop_px, face.mesh[:, 2], rtol=1e-4)
+    np.testing.assert_allclose(moved.eye_openness, face.eye_openness, rtol=1e-3)
+    assert moved.mouth_openness == pytest.approx(face.mouth_openness, rel=1e-3)
     np.testing.assert_allclose(moved.box, np.array([0.25, 0.31, 0.75, 0.81]) * 512)
     np.testing.assert_array_equal(moved.crop, face.crop)

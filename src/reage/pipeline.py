@@ -117,12 +117,12 @@ class Reager:
         return ZoneScorer.load()
 
     def find(self, image: str | Path | Pixels | Image) -> list[Face]:
-        """The faces of a picture, the largest first, with the landmarks that the engine needs."""
-        return self.finder.find(as_image(image).pixels, dense_landmarks=self.engine.dense_landmarks)
+        """The faces of a picture, the largest first."""
+        return self.finder.find(as_image(image).pixels)
 
     def find_in_box(self, image: str | Path | Pixels | Image, box: Box) -> Face:
         """The face in a box that a person drew around it; see `FaceFinder.find_in_box`."""
-        return self.finder.find_in_box(as_image(image).pixels, box, dense_landmarks=self.engine.dense_landmarks)
+        return self.finder.find_in_box(as_image(image).pixels, box)
 
     def measure(self, face: Face) -> Reading:
         """The reading of a face, with zone scores when the engine is zone-driven."""

@@ -20,6 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.errors import PlanError
+from reage.mesh_points import (
+    LANDMARK_POINTS,
+    NUM_POINTS,
+    measure_eye_openness,
+    measure_mouth_openness,
+    measure_pose,
+)
 from reage.zones import check_range, expand_zones
 
 Pixels = NDArray[np.uint8]
@@ -114,27 +121,25 @@ class Face:
     Args:
         box: of the face, brow to chin, px in the image.
         score: confidence of the detector, about 0 (doubtful) to 3 (certain).
-        landmarks: (5, 2) px in the image: outer and inner corner of the left eye, inner and outer corner of the
-            right eye, base of the nose.
+        mesh: (478, 3) the points of the face mesh, see `reage.mesh_points`: x and y px in the image, z of the same
+            scale, smaller nearer to the camera.
         crop_from_image: (2, 3) similarity matrix.
         crop: (S, S, 3) RGB uint8, upright, from some hair to below the chin.
         matte: (S, S) how far each crop pixel may change: skin and hair 1; eyes, teeth, glasses and background 0.
         skin: (S, S) share of skin, with eyes, lips and glasses.
         bare: (S, S) share of skin without eyes, brows and frames of glasses; also under hair.
         hair: (S, S) share of hair.
-        dense_landmarks: (68, 2) px in the image, in the order of iBUG 300-W; None where they were not searched for.
     """
 
     box: tuple[float, float, float, float]
     score: float
-    landmarks: Plane
+    mesh: Plane
     crop_from_image: Matrix
     crop: Pixels
     matte: Plane
     skin: Plane
     bare: Plane
     hair: Plane
-    dense_landmarks: Plane | None = None
 
     def __post_init__(self) -> None:
         side = self.crop.shape[0]
@@ -142,9 +147,28 @@ class Face:
         assert self.crop.dtype == np.uint8, self.crop.dtype
         for mask in (self.matte, self.skin, self.bare, self.hair):
             assert mask.shape == (side, side), mask.shape
-        assert self.landmarks.shape == (5, 2), self.landmarks.shape
+        assert self.mesh.shape == (NUM_POINTS, 3), self.mesh.shape
         assert self.crop_from_image.shape == (2, 3), self.crop_from_image.shape
-        assert self.dense_landmarks is None or self.dense_landmarks.shape == (68, 2)
+
+    @property
+    def landmarks(self) -> Plane:
+        """(5, 2) px in the image: corners of the left eye, outer first, of the right eye, inner first, nose base."""
+        return self.mesh[list(LANDMARK_POINTS), :2]
+
+    @property
+    def pose_degrees(self) -> tuple[float, float, float]:
+        """Yaw, positive to the right of the picture, pitch, positive upwards, and roll, clockwise."""
+        return measure_pose(self.mesh)
+
+    @property
+    def eye_openness(self) -> tuple[float, float]:
+        """Distance of the lids by the length of the eye, of the left and the right eye: about 0.1 (shut) to 0.4."""
+        return measure_eye_openness(self.mesh)
+
+    @property
+    def mouth_openness(self) -> float:
+        """Distance of the inner lips by the width of the mouth: 0 when it is shut."""
+        return measure_mouth_openness(self.mesh)
 
     @property
     def height_px(self) -> float:
@@ -157,27 +181,28 @@ class Face:
         return 1.0 / math.sqrt(abs(float(np.linalg.det(self.crop_from_image[:, :2]))))
 
     def to_crop(self, points: Plane) -> Plane:
-        """(N, 2) px in the image -> (N, 2) px in the crop."""
-        return (points @ self.crop_from_image[:, :2].T + self.crop_from_image[:, 2]).astype(np.float32)
+        """(N, 2) or (N, 3) px in the image -> the same px in the crop; z is scaled."""
+        xy = points[:, :2] @ self.crop_from_image[:, :2].T + self.crop_from_image[:, 2]
+        return np.hstack([xy, points[:, 2:] / self.image_px_per_crop_px]).astype(np.float32)
 
     def in_crop_frame(self) -> Face:
-        """The face with its crop as the picture: box and landmarks in crop px, the identity as matrix."""
+        """The face with its crop as the picture: box and mesh in crop px, the identity as matrix."""
         side = len(self.crop)
         x0, y0, x1, y1 = FACE_BOX_IN_CROP
         return replace(
             self,
             box=(x0 * side, y0 * side, x1 * side, y1 * side),
-            landmarks=self.to_crop(self.landmarks),
+            mesh=self.to_crop(self.mesh),
             crop_from_image=np.eye(2, 3),
-            dense_landmarks=None if self.dense_landmarks is None else self.to_crop(self.dense_landmarks),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Box, score and points as plain values, px in the image."""
+        """Box, score, landmarks and pose as plain values, px in the image and degrees."""
         return {
             "box": [round(float(value), 1) for value in self.box],
             "score": round(float(self.score), 3),
             "landmarks": np.round(self.landmarks.astype(float), 1).tolist(),
+            "pose_degrees": dict(zip(("yaw", "pitch", "roll"), np.round(self.pose_degrees, 1).tolist(), strict=True)),
         }
 
 

@@ -20,15 +20,16 @@ def test_find_draws_and_lists(pair: Path) -> None:
     assert load_image("pair-faces.png").pixels.shape == load_image(pair).pixels.shape
 
 
-def test_find_json_has_the_68_landmarks_on_request(desk: Path) -> None:
-    done = call("find", "photos/me.png", "--dense", "--json", "-o", "boxes.png")
+def test_find_json_has_the_mesh_on_request(desk: Path) -> None:
+    done = call("find", "photos/me.png", "--mesh", "--json", "-o", "boxes.png")
     assert done.exit_code == 0, done.output
     values = json.loads(done.stdout)
     (face,) = values["faces"]
     assert values["output"] == "boxes.png"
     assert face["number"] == 1
     assert np.shape(face["landmarks"]) == (5, 2)
-    assert np.shape(face["dense_landmarks"]) == (68, 2)
+    assert np.shape(face["mesh"]) == (478, 3)
+    assert set(face["pose_degrees"]) == {"yaw", "pitch", "roll"}
 
 
 def test_a_face_by_hand_is_the_only_one_listed(pair: Path) -> None:

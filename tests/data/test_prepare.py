@@ -14,6 +14,7 @@ from reage.data.shards import Portraits, read_shards
 from reage.data.split import split_of
 from reage.errors import ImageError
 from reage.images import Image, geometry, save_image
+from reage.mesh_points import LANDMARK_POINTS
 from reage.types import Pixels
 
 CROP_PX = 96
@@ -77,8 +78,7 @@ def test_crops_and_points_are_those_of_a_finder(prepared: tuple[int, list[str], 
     assert portraits.crops.shape == (2, CROP_PX, CROP_PX, 3)
     eyes = portraits.landmarks[:, :4].mean(1)
     np.testing.assert_allclose(eyes, np.tile([0.5 * CROP_PX, 0.46 * CROP_PX], (2, 1)), atol=2.5)
-    corners = portraits.dense_landmarks[:, [36, 39, 42, 45]]
-    assert np.linalg.norm(corners - portraits.landmarks[:, :4], axis=-1).max() < 4
+    np.testing.assert_array_equal(portraits.mesh[:, list(LANDMARK_POINTS), :2], portraits.landmarks)
     assert portraits.image_px_per_crop_px[1] == pytest.approx(2 * portraits.image_px_per_crop_px[0], rel=0.05)
     assert portraits.image_px_per_crop_px[0] == pytest.approx(180 / CROP_PX, rel=0.05)
     assert (portraits.score > 0.4).all()
@@ -121,14 +121,41 @@ def test_empty_table_is_refused(tmp_path: Path) -> None:
             read_table(tmp_path / "t.csv")
 
 
-def test_missing_columns_are_named(tmp_path: Path) -> None:
-    path = write_table(tmp_path / "t.csv", [make_row("a.jpg")], ["file", "person", "year"])
-    with pytest.raises(ImageError, match="lacks age_years, gender;"):
+def test_a_table_without_files_is_refused(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.csv", [make_row("a.jpg")], ["person", "year"])
+    with pytest.raises(ImageError, match="has no column file"):
+        read_table(path)
+    write_table(path, [make_row("a.jpg"), make_row("")])
+    with pytest.raises(ImageError, match=r"Line 3 .* names no file"):
         read_table(path)
 
 
+def test_only_the_file_must_be_known(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.csv", [{"file": "people/a.b.jpg"}], ["file"])
+    (row,) = read_table(path)
+    assert row == {**dict.fromkeys(COLUMNS, ""), "file": "people/a.b.jpg", "person": "people/a.b"}
+    write_table(path, [make_row("a.jpg", age_years="", gender="", year="")])
+    (row,) = read_table(path)
+    assert (row["person"], row["age_years"], row["gender"], row["year"]) == ("P1", "", "", "")
+
+
+def test_pictures_of_unknown_people_become_portraits(photo: Pixels, tmp_path: Path) -> None:
+    write_photo(photo[:220, 110:330], tmp_path / "tiles" / "a.png")
+    row = {"file": "tiles/a.png", "model": "SDXL", "query": "a pilot", "age_prompted_years": "40"}
+    write_table(tmp_path / "tiles.csv", [row], list(row))
+    count, missed = prepare(
+        tmp_path, tmp_path / "shards", table="tiles.csv", crop_px=CROP_PX, predict_age=lambda face: 33.5
+    )
+    assert (count, missed) == (1, [])
+    portraits = read_shards(tmp_path / "shards")
+    assert (portraits.person[0], portraits.query[0], portraits.sex[0]) == ("tiles/a", "a pilot", "")
+    assert (portraits.year[0], portraits.age_prompted_years[0], portraits.age_predicted_years[0]) == (0, 40, 33.5)
+    assert np.isnan(portraits.age_years[0])
+
+
 @pytest.mark.parametrize(
-    ("column", "value"), [("age_years", "old"), ("age_years", ""), ("year", "MCMXC"), ("gender", "x")]
+    ("column", "value"),
+    [("age_years", "old"), ("age_years", "nan"), ("age_prompted_years", "?"), ("year", "MCMXC"), ("gender", "x")],
 )
 def test_value_that_cannot_be_used_is_refused_before_any_photo_is_read(tmp_path: Path, column: str, value: str) -> None:
     write_table(tmp_path / "portraits.csv", [make_row("never-read.png", **{column: value})])

@@ -1,4 +1,5 @@
-from dataclasses import fields
+import math
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from reage.data.shards import Portrait, read_shards, write_shards
 from reage.data.split import split_of
 from reage.errors import ImageError
+from reage.mesh_points import NUM_POINTS
 
 SIDE = 16
 
@@ -24,7 +26,7 @@ def make_portrait(number: int, side: int = SIDE) -> Portrait:
         grey=number % 3 == 0,
         crop=rng.integers(0, 256, (side, side, 3), np.uint8),
         landmarks=rng.random((5, 2), np.float32) * side,
-        dense_landmarks=rng.random((68, 2), np.float32) * side,
+        mesh=rng.random((NUM_POINTS, 3), np.float32) * side,
         image_px_per_crop_px=0.75,
         score=1.25,
         box=(1.0, 2.0, 11.0, 12.0),
@@ -50,8 +52,23 @@ def test_rows_are_picked_by_mask_and_by_number(tmp_path: Path) -> None:
     read = read_shards(tmp_path)
     women = read.pick(read.sex == "F")
     assert women.file.tolist() == ["2011/0001.jpg", "2011/0003.jpg"]
-    assert women.dense_landmarks.shape == (2, 68, 2)
+    assert women.mesh.shape == (2, NUM_POINTS, 3)
     assert read.pick(np.array([4, 0])).age_years.tolist() == [34.5, 30.5]
+
+
+def test_what_is_not_known_comes_back_as_unknown(tmp_path: Path) -> None:
+    known = make_portrait(0)
+    unknown = replace(make_portrait(1), age_years=math.nan, sex="", year=0)
+    generated = replace(unknown, age_prompted_years=22, age_predicted_years=30.5, query="earrings", sex="F")
+    write_shards([known, unknown, generated], tmp_path)
+    read = read_shards(tmp_path)
+    assert np.isnan(read.age_years).tolist() == [False, True, True]
+    assert read.age_prompted_years[2] == 22
+    assert read.age_predicted_years[2] == 30.5
+    assert read.query.tolist() == ["", "", "earrings"]
+    assert read.with_known_age().file.tolist() == [known.file]
+    with pytest.raises(ImageError, match="are known; use photos of known age"):
+        read.pick(np.array([1, 2])).with_known_age()
 
 
 def test_writing_again_leaves_no_old_shards(tmp_path: Path) -> None:

@@ -44,17 +44,11 @@ def mean() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def dense(face: Face) -> Plane:
-    assert face.dense_landmarks is not None
-    return face.to_crop(face.dense_landmarks)
-
-
-@pytest.fixture(scope="module")
-def bare_skin(dense: Plane) -> np.ndarray:
+def bare_skin(ibug: Plane) -> np.ndarray:
     """(512, 512) cheeks, chin and the root of the nose: no feature moves into them."""
     mask = np.zeros((512, 512), bool)
     for landmarks in ([31, 2], [35, 14], [8, 57], [27]):
-        x, y = np.rint(dense[landmarks].mean(0)).astype(int)
+        x, y = np.rint(ibug[landmarks].mean(0)).astype(int)
         mask[y - 20 : y + 20, x - 20 : x + 20] = True
     return mask
 
@@ -110,7 +104,7 @@ def test_jaw_and_brows_move_a_little(aged: dict[float, Aged]) -> None:
 @pytest.mark.parametrize(("first", "last"), [(36, 42), (42, 48), (60, 68)], ids=["left eye", "right eye", "teeth"])
 @pytest.mark.parametrize("age", [20.0, 75.0])
 def test_eyes_and_teeth_may_move_but_keep_their_colours(
-    aged: dict[float, Aged], face: Face, dense: Plane, first: int, last: int, age: float
+    aged: dict[float, Aged], face: Face, ibug: Plane, first: int, last: int, age: float
 ) -> None:
     shift = aged[age].shift
     assert shift is not None
@@ -118,7 +112,7 @@ def test_eyes_and_teeth_may_move_but_keep_their_colours(
     places = (geometry.pixel_grid(512, 512) + shift).astype(np.float32)
     shape_only = composite(face.crop, large, Aged(crop=geometry.sample(face.crop, places), shift=shift))
     whole = composite(face.crop, large, aged[age])
-    opening = geometry.grow(geometry.fill_polygon(dense[first:last], 512, 512), -2)
+    opening = geometry.grow(geometry.fill_polygon(ibug[first:last], 512, 512), -2)
     moved = geometry.sample(opening, places) > 0.5
     assert moved.sum() > 200
     assert np.abs(whole.astype(int) - shape_only)[moved].mean() < 1
@@ -220,18 +214,18 @@ def test_units_and_pixels_agree() -> None:
     np.testing.assert_allclose(frame_grid(128), geometry.resize(grid, 128, 128), atol=1e-3)
 
 
-def test_maps_into_the_mean_frame_and_back_are_inverse(face: Face, dense: Plane, mean: np.ndarray) -> None:
-    units = to_face_units(dense, 512)
+def test_maps_into_the_mean_frame_and_back_are_inverse(face: Face, ibug: Plane, mean: np.ndarray) -> None:
+    units = to_face_units(ibug, 512)
     there, back = crop_places(units, mean, 512), frame_places(units, mean, 512)
     again = geometry.sample(back, there)
     inside = geometry.fill_polygon(to_frame_px(mean[:27]), 256, 256) > 0
     assert np.linalg.norm(again - geometry.pixel_grid(256, 256), axis=-1)[inside].max() < 2.5
     eyes = geometry.sample(there, to_frame_px(mean[36:48])[None])[0]
-    assert np.linalg.norm(eyes - dense[36:48], axis=1).max() < 0.05 * 512 / FACE_PER_CROP
+    assert np.linalg.norm(eyes - ibug[36:48], axis=1).max() < 0.05 * 512 / FACE_PER_CROP
 
 
-def test_the_shift_moves_the_landmarks_as_given(dense: Plane) -> None:
-    units = to_face_units(dense, 512)
+def test_the_shift_moves_the_landmarks_as_given(ibug: Plane) -> None:
+    units = to_face_units(ibug, 512)
     moves = np.zeros((68, 2))
     moves[4:13] = (0.0, 0.1)
     shift = shape_shift(units, moves, 512)

@@ -47,14 +47,13 @@ def test_portraits_have_names_and_ages(portraits: Portraits) -> None:
 def test_a_crop_stands_for_its_photo(face: Face) -> None:
     own = face.in_crop_frame()
     np.testing.assert_allclose(own.to_crop(own.landmarks), face.to_crop(face.landmarks), atol=1e-3)
-    assert own.dense_landmarks is not None
-    assert 0 < own.dense_landmarks.min() < own.dense_landmarks.max() < 512
+    assert 0 < own.mesh[:, :2].min() < own.mesh[:, :2].max() < 512
 
 
 def test_photos_without_a_face_are_no_subjects(photo: Pixels, finder: FaceFinder, tmp_path: Path) -> None:
     save(photo, tmp_path / "who" / "a.png")
     save(np.full((64, 64, 3), 128, np.uint8), tmp_path / "who" / "b.png")
-    subjects = PhotoSubjects([tmp_path / "who" / name for name in ("a.png", "b.png")], finder, dense_landmarks=False)
+    subjects = PhotoSubjects([tmp_path / "who" / name for name in ("a.png", "b.png")], finder)
     subject = subjects[0]
     assert subject is not None
     assert (subject.person, subject.sex, np.isnan(subject.age_years)) == ("a", "", True)

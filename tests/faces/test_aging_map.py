@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reage.faces.aging_map import MAP_AGES_YEARS, make_aging_map, make_location_gradients
-from reage.faces.geometry import FACE_SHAPE, FIVE_POINTS, face_grid, template_points
-from reage.faces.segmentation import face_oval
+from reage.faces.geometry import FACE_SHAPE, FACE_SOFTNESS, FIVE_POINTS, ellipse_mask, face_grid, template_points
 from reage.images import geometry
 from reage.types import Plane
 from reage.zones import ZONE_SHAPES, ZONES, mirrored_zone
@@ -56,9 +55,9 @@ def test_fill_is_the_age_within_its_ends(age: float, level: float) -> None:
     assert drawn[0].max() == drawn[:, 0].max() == 0
 
 
-def test_fill_ends_where_the_oval_of_the_face_does() -> None:
-    points = template_points(FIVE_POINTS, 256)
-    np.testing.assert_array_equal(draw_map(80, {}, 256) > 0.5, geometry.blur(face_oval(256, points), 0.02 * 256) > 0.5)
+def test_fill_ends_where_the_mean_face_does() -> None:
+    oval = ellipse_mask(face_grid(256, template_points(FIVE_POINTS, 256)), FACE_SHAPE, FACE_SOFTNESS)
+    np.testing.assert_array_equal(draw_map(80, {}, 256) > 0.5, geometry.blur(oval, 0.02 * 256) > 0.5)
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -18,6 +18,7 @@ from reage.faces.detector import (
 )
 from reage.faces.geometry import FIVE_POINTS, template_points
 from reage.images import geometry
+from reage.mesh_points import NUM_POINTS
 from reage.types import FACE_BOX_IN_CROP, Face, Pixels, Plane
 
 Box = tuple[float, float, float, float]
@@ -121,15 +122,13 @@ def test_a_lit_face_in_the_dark_is_found(head: Pixels, face: Face, detector: Bla
 
 
 @pytest.mark.parametrize("share", [0.15, 0.06, 0.03])
-def test_landmarks_of_a_dark_crop_are_those_of_the_bright_one(
-    face: Face, detector: BlazeFaceDetector, share: float
+def test_the_mesh_of_a_dark_picture_is_that_of_the_bright_one(
+    photo: Pixels, face: Face, detector: BlazeFaceDetector, share: float
 ) -> None:
-    dark = (face.crop * share).astype(np.uint8)
-    eye_distance_px = 512 / 4.2
-    five = np.linalg.norm(detector.find_landmarks(dark) - detector.find_landmarks(face.crop), axis=1)
-    assert five.max() < 0.04 * eye_distance_px
-    dense = np.linalg.norm(detector.find_dense_landmarks(dark) - detector.find_dense_landmarks(face.crop), axis=1)
-    assert dense.mean() < 0.04 * eye_distance_px
+    (found,) = detector.detect((photo * share).astype(np.uint8))
+    assert misplacement(found.landmarks, face) < 0.04
+    eye_distance_px = face.height_px / 2.1
+    assert np.linalg.norm(found.mesh - face.mesh, axis=1).mean() < 0.04 * eye_distance_px
 
 
 # A face given by hand
@@ -225,8 +224,8 @@ def test_the_box_of_the_mean_face_is_that_of_a_crop() -> None:
 
 
 def test_of_overlapping_detections_the_highest_score_is_kept() -> None:
-    points = template_points(FIVE_POINTS, 100)
+    mesh = np.zeros((NUM_POINTS, 3), np.float32)
     boxes = [(0.0, 0.0, 100.0, 100.0), (10.0, 10.0, 90.0, 90.0), (95.0, 0.0, 195.0, 100.0)]
-    hits = [Detection(points, box, score) for box, score in zip(boxes, (0.7, 0.9, 0.6), strict=True)]
+    hits = [Detection(mesh, box, score) for box, score in zip(boxes, (0.7, 0.9, 0.6), strict=True)]
     assert [hit.score for hit in suppress_overlaps(hits, 0.4)] == [0.9, 0.6]
     assert len(suppress_overlaps(hits, 1.1)) == 3

@@ -21,7 +21,7 @@ from reage.faces.geometry import (
     template_points,
     zone_masks,
 )
-from reage.types import Face, Pixels
+from reage.types import Face, Pixels, Plane
 from reage.zones import ZONE_SHAPES, ZONES, Ellipse, mirrored_zone
 
 # Masks
@@ -76,12 +76,12 @@ def test_left_is_the_viewers_left(face: Face) -> None:
         assert masks[f"{zone}.right"][:, :half].max() < 0.05
 
 
-def test_zones_sit_where_their_names_say(face: Face) -> None:
-    masks, dense = zone_masks(face), face.to_crop(face.dense_landmarks)
+def test_zones_sit_where_their_names_say(face: Face, ibug: Plane) -> None:
+    masks = zone_masks(face)
 
     def near(zone: str, landmarks: list[int], right: float = 0.0, down: float = 0.0) -> float:
         """The mask beside the mean of some landmarks, by parts of the distance between the eyes."""
-        moved = dense[landmarks].mean(0) + np.array([right, down]) * face.crop.shape[0] / FACE_PER_CROP
+        moved = ibug[landmarks].mean(0) + np.array([right, down]) * face.crop.shape[0] / FACE_PER_CROP
         x, y = np.rint(moved).astype(int)
         return float(masks[zone][y, x])
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reage.faces.mesh import NUM_POINTS, FaceMesh, fit_mesh
+from reage.faces.mesh import FaceMesh, fit_mesh
 from reage.images import geometry
+from reage.mesh_points import NUM_POINTS, measure_eye_openness, measure_mouth_openness, measure_pose
 from reage.types import Face, Pixels, Plane
 
 
@@ -38,7 +39,7 @@ def mirrored(photo: Pixels, face: Face) -> FaceMesh:
 # Points
 
 
-def test_five_landmarks_lie_where_dlib_puts_them(mesh: FaceMesh, face: Face) -> None:
+def test_the_mesh_of_a_rough_box_is_that_of_the_finder(mesh: FaceMesh, face: Face) -> None:
     assert mesh.points.shape == (NUM_POINTS, 3)
     apart = np.linalg.norm(mesh.landmarks - face.landmarks, axis=1) / eye_distance(face.landmarks)
     assert apart.max() < 0.04
@@ -88,20 +89,20 @@ def test_presence_is_high_on_a_face_and_low_elsewhere(photo: Pixels, mesh: FaceM
 
 
 def test_the_demo_face_looks_ahead(mesh: FaceMesh) -> None:
-    yaw, pitch, roll = mesh.pose_degrees
+    yaw, pitch, roll = measure_pose(mesh.points)
     assert abs(yaw) < 6
     assert -20 < pitch < 10
     assert abs(roll) < 6
 
 
 def test_a_mirrored_face_turns_and_tilts_the_other_way(mesh: FaceMesh, mirrored: FaceMesh) -> None:
-    (yaw, pitch, roll), (other_yaw, other_pitch, other_roll) = mesh.pose_degrees, mirrored.pose_degrees
+    (yaw, pitch, roll), (other_yaw, other_pitch, other_roll) = (measure_pose(one.points) for one in (mesh, mirrored))
     assert other_yaw == pytest.approx(-yaw, abs=3)
     assert other_pitch == pytest.approx(pitch, abs=3)
     assert other_roll == pytest.approx(-roll, abs=2)
 
 
-def make_head(yaw: float, pitch: float) -> FaceMesh:
+def make_head(yaw: float, pitch: float) -> Plane:
     """The four points that the pose is read from, on a head that is turned in space."""
     points = np.zeros((NUM_POINTS, 3), np.float32)
     points[33], points[263], points[10], points[152] = (-40, 0, 0), (40, 0, 0), (0, -60, 0), (0, 60, 0)
@@ -110,12 +111,12 @@ def make_head(yaw: float, pitch: float) -> FaceMesh:
     up = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
     assert (to_right @ up @ [0, 0, -1])[0] * yaw >= 0  # the nose points to the right of the picture
     assert (up @ [0, 0, -1])[1] * pitch <= 0  # and to its top
-    return FaceMesh((points @ (to_right @ up).T).astype(np.float32), 1.0)
+    return (points @ (to_right @ up).T).astype(np.float32)
 
 
 @pytest.mark.parametrize(("yaw", "pitch"), [(0, 0), (30, 0), (-50, 0), (0, 25), (0, -25), (30, 20)])
 def test_yaw_is_positive_to_the_right_and_pitch_upwards(yaw: float, pitch: float) -> None:
-    found_yaw, found_pitch, _ = make_head(yaw, pitch).pose_degrees
+    found_yaw, found_pitch, _ = measure_pose(make_head(yaw, pitch))
     assert found_yaw == pytest.approx(yaw, abs=1)
     assert found_pitch == pytest.approx(pitch, abs=1)
 
@@ -124,23 +125,22 @@ def test_yaw_is_positive_to_the_right_and_pitch_upwards(yaw: float, pitch: float
 def test_roll_follows_the_picture(photo: Pixels, face: Face, mesh: FaceMesh, degrees: float) -> None:
     turned, turned_from_image = geometry.rotate_about_centre(photo, degrees)  # counter-clockwise
     rolled = fit(turned, geometry.move_points(face.landmarks, turned_from_image))
-    _, _, roll = rolled.pose_degrees
-    difference = (roll - mesh.pose_degrees[2] + degrees + 180) % 360 - 180
+    _, _, roll = measure_pose(rolled.points)
+    difference = (roll - measure_pose(mesh.points)[2] + degrees + 180) % 360 - 180
     assert abs(difference) < 2
     expected = geometry.move_points(mesh.landmarks, turned_from_image)
     assert np.linalg.norm(rolled.landmarks - expected, axis=1).max() < 0.05 * eye_distance(expected)
 
 
 def test_the_demo_face_smiles_with_open_eyes(mesh: FaceMesh) -> None:
-    left, right = mesh.eye_openness
+    left, right = measure_eye_openness(mesh.points)
     assert 0.2 < left < 0.5
     assert 0.2 < right < 0.5
-    assert 0.1 < mesh.mouth_openness < 0.4
+    assert 0.1 < measure_mouth_openness(mesh.points) < 0.4
 
 
 def test_eyes_and_mouth_are_shut_when_their_points_meet(mesh: FaceMesh) -> None:
     points = mesh.points.copy()
     points[145], points[374], points[14] = points[159], points[386], points[13]
-    shut = FaceMesh(points, 1.0)
-    assert shut.eye_openness == (0, 0)
-    assert shut.mouth_openness == 0
+    assert measure_eye_openness(points) == (0, 0)
+    assert measure_mouth_openness(points) == 0

@@ -13,6 +13,7 @@ import torch
 from reage.errors import WeightsError
 from reage.faces.zone_scorer import TONES, ZoneScorer, share_below, tone_of
 from reage.images import geometry
+from reage.mesh_points import LANDMARK_POINTS
 from reage.types import Face
 from reage.weights import find_weights, load_weights, save_weights, weights_hash
 from reage.zones import MIRRORED_ZONES, ZONES
@@ -41,9 +42,11 @@ def test_smooth_skin_is_younger(weights: str, face: Face) -> None:
 
 def mirror(face: Face) -> Face:
     flip = np.array([[-1.0, 0, len(face.crop) - 1], [0, 1, 0]])
+    mesh = face.mesh.copy()
+    mesh[list(LANDMARK_POINTS)] = mesh[[LANDMARK_POINTS[number] for number in (3, 2, 1, 0, 4)]]
     return replace(
         face,
-        landmarks=face.landmarks[[3, 2, 1, 0, 4]],
+        mesh=mesh,
         crop_from_image=flip @ np.vstack([face.crop_from_image, [0, 0, 1]]),
         **{
             name: np.ascontiguousarray(getattr(face, name)[:, ::-1])

@@ -2,23 +2,24 @@ import numpy as np
 import pytest
 
 from reage.images import draw_faces, draw_sheet, draw_strip, draw_zones
+from reage.mesh_points import LANDMARK_POINTS, NUM_POINTS
 from reage.types import Face
 
 
-def make_face(x=60, y=50, side=80, dense=False):
+def make_face(x=60, y=50, side=80):
     corners = np.array([[0.2, 0.4], [0.4, 0.4], [0.6, 0.4], [0.8, 0.4], [0.5, 0.65]])
-    spread = np.random.default_rng(0).uniform(0.1, 0.9, (68, 2))
+    mesh = np.random.default_rng(0).uniform(0.1, 0.9, (NUM_POINTS, 3))
+    mesh[list(LANDMARK_POINTS), :2] = corners
     return Face(
         box=(x, y, x + side, y + side),
         score=1.25,
-        landmarks=(corners * side + (x, y)).astype(np.float32),
+        mesh=(mesh * side + (x, y, 0)).astype(np.float32),
         crop_from_image=np.array([[1.0, 0, -x], [0, 1.0, -y]]),
         crop=np.zeros((side, side, 3), np.uint8),
         matte=np.ones((side, side), np.float32),
         skin=np.ones((side, side), np.float32),
         bare=np.ones((side, side), np.float32),
         hair=np.zeros((side, side), np.float32),
-        dense_landmarks=(spread * side + (x, y)).astype(np.float32) if dense else None,
     )
 
 
@@ -29,7 +30,7 @@ def make_plain(height=200, width=240, level=128):
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_faces_are_marked_on_dark_and_light_and_the_photo_is_untouched(level):
     pixels = make_plain(level=level)
-    drawn = draw_faces(pixels, [make_face(dense=True)])
+    drawn = draw_faces(pixels, [make_face()], mesh=True)
     assert drawn.shape == pixels.shape
     assert drawn.dtype == np.uint8
     assert (pixels == level).all()
@@ -44,9 +45,9 @@ def test_no_faces_draw_nothing():
     assert np.array_equal(draw_faces(pixels, []), pixels)
 
 
-def test_dense_landmarks_add_marks():
+def test_the_mesh_adds_marks():
     pixels = make_plain()
-    assert not np.array_equal(draw_faces(pixels, [make_face()]), draw_faces(pixels, [make_face(dense=True)]))
+    assert not np.array_equal(draw_faces(pixels, [make_face()]), draw_faces(pixels, [make_face()], mesh=True))
 
 
 def test_the_number_of_a_face_at_the_edge_stays_in_the_picture():

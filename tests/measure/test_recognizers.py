@@ -13,6 +13,7 @@ import torch
 from onnx import TensorProto, helper
 
 from reage.errors import WeightsError
+from reage.faces.mesh import to_ibug
 from reage.images import geometry
 from reage.measure.recognizers import (
     ARCFACE_POINTS,
@@ -185,9 +186,8 @@ def test_a_moved_face_gets_back_to_its_place(degrees: float, size: float, shift:
 
 
 def test_a_real_face_lies_as_its_eyes_nose_and_mouth_would_put_it(face: Face) -> None:
-    dense = face.dense_landmarks
-    assert dense is not None
-    own = np.stack([dense[36:42].mean(0), dense[42:48].mean(0), dense[30], dense[48], dense[54]])
+    points = to_ibug(face.mesh)
+    own = np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
     by_arcface = geometry.move_points(own, geometry.fit_similarity(own, EYES_NOSE_MOUTH))
     ours = geometry.move_points(own, arcface_from_image(face.landmarks))
     assert np.linalg.norm(ours - by_arcface, axis=1).max() < 3

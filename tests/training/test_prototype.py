@@ -16,6 +16,7 @@ from reage.engines import load_engine
 from reage.engines.prototype.frame import to_frame_px
 from reage.errors import ReageError
 from reage.faces.geometry import FACE_PER_CROP
+from reage.faces.mesh import IBUG_POINTS
 from reage.images import geometry
 from reage.training.prototype import MIRRORED, fit_prototype, prototype, robust_fit
 from reage.types import CompletePlan, Face, Pixels, Plane, Reading
@@ -33,15 +34,15 @@ def all_skin(crop: Pixels) -> Plane:
 
 
 @pytest.fixture(scope="module")
-def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]) -> Portraits:
+def portraits(
+    face: Face, ibug: Plane, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
+) -> Portraits:
     """Twelve variants of the demo photo: with age noses darken, cheeks grow coarse, jaws drop and widen."""
-    assert face.dense_landmarks is not None
-    dense = face.to_crop(face.dense_landmarks)
     grid = geometry.pixel_grid(512, 512)
     noise = geometry.blur(np.random.default_rng(0).normal(0, 20, (512, 512)).astype(np.float32), 1.2)
 
     def spot(landmarks: list[int], radius_px: float) -> Plane:
-        distance = np.linalg.norm(grid - dense[landmarks].mean(0), axis=-1)
+        distance = np.linalg.norm(grid - ibug[landmarks].mean(0), axis=-1)
         return np.exp(-0.5 * (distance / radius_px) ** 2)[..., None]
 
     rows = []
@@ -52,11 +53,11 @@ def portraits(face: Face, make_portrait: Callable[..., Portrait], to_columns: Ca
         row = make_portrait(
             np.clip(crop, 0, 255).astype(np.uint8), person=f"P{number}", age_years=float(age), sex="MF"[number % 2]
         )
-        moved = row.dense_landmarks.copy()
-        moved[6:11, 1] += older * JAW_DROP * SIDE / FACE_PER_CROP
-        moved[2, 0] -= older * JAW_DROP * SIDE / FACE_PER_CROP
-        moved[14, 0] += older * JAW_DROP * SIDE / FACE_PER_CROP
-        rows.append(replace(row, dense_landmarks=moved))
+        moved, drop_px = row.mesh.copy(), older * JAW_DROP * SIDE / FACE_PER_CROP
+        moved[list(IBUG_POINTS[6:11]), 1] += drop_px
+        moved[IBUG_POINTS[2], 0] -= drop_px
+        moved[IBUG_POINTS[14], 0] += drop_px
+        rows.append(replace(row, mesh=moved))
     return to_columns(rows)
 
 
@@ -173,7 +174,7 @@ def test_donors_are_the_oldest_first(fitted: tuple[dict[str, Any], dict[str, Any
 
 
 def test_what_was_fitted_is_an_engine(
-    fitted: tuple[dict[str, Any], dict[str, Any]], face: Face, reading: Reading, tmp_path: Path
+    fitted: tuple[dict[str, Any], dict[str, Any]], face: Face, ibug: Plane, reading: Reading, tmp_path: Path
 ) -> None:
     tensors, config = fitted
     assert config["num_portraits"] == len(AGES)
@@ -181,10 +182,9 @@ def test_what_was_fitted_is_an_engine(
     save_weights(path, tensors, config)
     engine = load_engine("prototype", weights=path)
     aged = engine.render(face, reading, CompletePlan(age=75, age_from=38)).crop
-    dense = face.to_crop(face.dense_landmarks)
 
     def light(crop: Pixels, landmark: int) -> float:
-        x, y = np.rint(dense[landmark]).astype(int)
+        x, y = np.rint(ibug[landmark]).astype(int)
         return float(crop[y - 6 : y + 7, x - 6 : x + 7].mean())
 
     assert light(aged, 30) < light(face.crop, 30) - 4

@@ -23,9 +23,7 @@ def find(
             "--output", "-o", metavar="OUT", help="The drawing; NAME-faces.png in the current folder by default."
         ),
     ] = None,
-    dense: Annotated[
-        bool, typer.Option("--dense", help="Also find the 68 landmarks, whose model is not for commercial use.")
-    ] = False,
+    mesh: Annotated[bool, typer.Option("--mesh", help="Also draw and list the 478 points of the face mesh.")] = False,
     box: FaceBox = None,
     as_json: AsJson = False,
 ) -> None:
@@ -38,10 +36,10 @@ def find(
     from reage.images import draw_faces
 
     output = output or Path(f"{photo.stem}-faces.png")
-    picture, faces = read_faces(photo, output, box=parse_box(box), dense_landmarks=dense, segment=False)
-    save_drawing(draw_faces(picture.pixels, faces), output)
+    picture, faces = read_faces(photo, output, box=parse_box(box), segment=False)
+    save_drawing(draw_faces(picture.pixels, faces, mesh=mesh), output)
     if as_json:
-        found = [{"number": number, **_to_json(face)} for number, face in enumerate(faces, start=1)]
+        found = [{"number": number, **_to_json(face, mesh)} for number, face in enumerate(faces, start=1)]
         print_json({"input": str(photo), "output": str(output), "faces": found})
         return
     rows = [
@@ -52,8 +50,5 @@ def find(
     typer.echo(output)
 
 
-def _to_json(face: Face) -> dict[str, Any]:
-    values = face.to_json()
-    if face.dense_landmarks is not None:
-        values["dense_landmarks"] = face.dense_landmarks.astype(float).round(1).tolist()
-    return values
+def _to_json(face: Face, mesh: bool) -> dict[str, Any]:
+    return {**face.to_json(), **({"mesh": face.mesh.astype(float).round(1).tolist()} if mesh else {})}

@@ -16,7 +16,6 @@ def read_faces(
     output: Path | None = None,
     *,
     box: Box | None = None,
-    dense_landmarks: bool = False,
     segment: bool = True,
 ) -> tuple[Image, list[Face]]:
     """A photo and its faces, one or more, the largest first.
@@ -25,7 +24,6 @@ def read_faces(
         photo: its file.
         output: file that will be drawn, which is checked first; None for none.
         box: of the one face to read, drawn by hand; None to find the faces.
-        dense_landmarks: also find the 68 landmarks.
         segment: segment skin and hair; False is faster.
 
     Raises:
@@ -40,8 +38,8 @@ def read_faces(
         check_output(output, source=photo)
     finder = FaceFinder.load() if segment else FaceFinder()
     if box is not None:
-        return picture, [finder.find_in_box(picture.pixels, box, dense_landmarks=dense_landmarks)]
-    return picture, choose_faces(finder.find(picture.pixels, dense_landmarks=dense_landmarks), "all")
+        return picture, [finder.find_in_box(picture.pixels, box)]
+    return picture, choose_faces(finder.find(picture.pixels), "all")
 
 
 def save_drawing(pixels: Pixels, output: Path) -> None:

@@ -127,6 +127,6 @@ def _draw_engine(photo: Path, output: Path, box: Box | None, by: str, presets: b
     from reage.engines import load_engine
 
     engine = load_engine(by)
-    _, faces = read_faces(photo, output, box=box, dense_landmarks=engine.dense_landmarks)
+    _, faces = read_faces(photo, output, box=box)
     draw = draw_engine_presets if presets else draw_engine_zones
     save_drawing(draw(faces[0], engine), output)

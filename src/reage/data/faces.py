@@ -17,19 +17,18 @@ def portrait_to_face(portraits: Portraits, row: int, parser: FaceParser) -> Face
         row: number of the row.
         parser: finds skin and hair in the crop.
     """
-    crop, landmarks, dense = portraits.crops[row], portraits.landmarks[row], portraits.dense_landmarks[row]
+    crop, landmarks, mesh = portraits.crops[row], portraits.landmarks[row], portraits.mesh[row]
     segmentation = parser.parse(crop)
     side, (x0, y0, x1, y1) = len(crop), FACE_BOX_IN_CROP
     bare = bare_skin(crop, landmarks, segmentation.skin)
     return Face(
         box=(x0 * side, y0 * side, x1 * side, y1 * side),
         score=float(portraits.score[row]),
-        landmarks=landmarks,
+        mesh=mesh,
         crop_from_image=np.eye(2, 3),
         crop=crop,
-        matte=make_matte(bare, segmentation.hair, landmarks, dense),
+        matte=make_matte(bare, segmentation.hair, landmarks, mesh),
         skin=segmentation.skin,
         bare=bare,
         hair=segmentation.hair,
-        dense_landmarks=dense,
     )

@@ -1,11 +1,13 @@
 """Shards of portraits: Parquet files with one row for each aligned crop, its landmarks and its labels.
 
 Convention:
-    crops RGB uint8 (N, S, S, 3), stored as PNG; points (x, y) in crop px; boxes xyxy in px of the photo.
+    crops RGB uint8 (N, S, S, 3), stored as PNG; points (x, y) in crop px; boxes xyxy in px of the photo. What is not
+    known is NaN, an empty text, or the year 0.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from reage.errors import ImageError
 from reage.files import replace_file
 from reage.images.codec import decode, encode_png
+from reage.mesh_points import NUM_POINTS
 from reage.types import Pixels, Plane
 
 ROWS_PER_SHARD = 512
@@ -33,13 +36,16 @@ SCHEMA = pa.schema(
         "file": pa.string(),
         "person": pa.string(),
         "age_years": pa.float32(),
+        "age_prompted_years": pa.float32(),
+        "age_predicted_years": pa.float32(),
         "sex": pa.string(),
         "year": pa.int32(),
+        "query": pa.string(),
         "split": pa.string(),
         "grey": pa.bool_(),
         "crop_png": pa.binary(),
         "landmarks": _floats(10),
-        "dense_landmarks": _floats(136),
+        "mesh": _floats(3 * NUM_POINTS),
         "image_px_per_crop_px": pa.float32(),
         "score": pa.float32(),
         "box": _floats(4),
@@ -54,14 +60,17 @@ class Portrait:
     Args:
         file: name of the photo in its collection.
         person: id of the person; all pictures of a person share it.
-        age_years: age of the person in the photo.
-        sex: "M" or "F".
-        year: in which the photo was taken.
+        age_years: true age of the person in the photo; NaN when it is not known.
+        age_prompted_years: age that a generated picture was asked for; NaN for a photo.
+        age_predicted_years: what an age predictor reads; NaN without one.
+        sex: "M", "F", or "" when it is not known.
+        year: in which the photo was taken; 0 when it is not known.
+        query: text that a generated picture was asked for; "" for a photo.
         split: "train" or "val", from `split_of(person)`.
         grey: the photo has no colour.
         crop: (S, S, 3) aligned as `Face.crop`.
         landmarks: (5, 2) crop px, in the order of `Face.landmarks`.
-        dense_landmarks: (68, 2) crop px, in the order of iBUG 300-W.
+        mesh: (478, 3) crop px, see `Face.mesh`.
         image_px_per_crop_px: px of the photo that one crop px covers; below 1 the crop is finer than the photo.
         score: confidence of the face detector.
         box: xyxy of the face, px in the photo.
@@ -69,14 +78,17 @@ class Portrait:
 
     file: str
     person: str
-    age_years: float
-    sex: str
-    year: int
+    age_years: float = math.nan
+    age_prompted_years: float = math.nan
+    age_predicted_years: float = math.nan
+    sex: str = ""
+    year: int = 0
+    query: str = ""
     split: str
     grey: bool
     crop: Pixels
     landmarks: Plane
-    dense_landmarks: Plane
+    mesh: Plane
     image_px_per_crop_px: float
     score: float
     box: tuple[float, float, float, float]
@@ -90,13 +102,16 @@ class Portraits:
         file: (N,) str.
         person: (N,) str.
         age_years: (N,) float32.
+        age_prompted_years: (N,) float32.
+        age_predicted_years: (N,) float32.
         sex: (N,) str.
         year: (N,) int32.
+        query: (N,) str.
         split: (N,) str.
         grey: (N,) bool.
         crops: (N, S, S, 3) uint8.
         landmarks: (N, 5, 2) float32.
-        dense_landmarks: (N, 68, 2) float32.
+        mesh: (N, 478, 3) float32.
         image_px_per_crop_px: (N,) float32.
         score: (N,) float32.
         box: (N, 4) float32.
@@ -105,13 +120,16 @@ class Portraits:
     file: NDArray[np.str_]
     person: NDArray[np.str_]
     age_years: Plane
+    age_prompted_years: Plane
+    age_predicted_years: Plane
     sex: NDArray[np.str_]
     year: NDArray[np.int32]
+    query: NDArray[np.str_]
     split: NDArray[np.str_]
     grey: NDArray[np.bool_]
     crops: Pixels
     landmarks: Plane
-    dense_landmarks: Plane
+    mesh: Plane
     image_px_per_crop_px: Plane
     score: Plane
     box: Plane
@@ -122,6 +140,17 @@ class Portraits:
     def pick(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Portraits:
         """The portraits of a mask (N,) or of an array of row numbers."""
         return Portraits(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+
+    def with_known_age(self) -> Portraits:
+        """The portraits whose true age and sex are known.
+
+        Raises:
+            ImageError: when there are none.
+        """
+        known = ~np.isnan(self.age_years) & (self.sex != "")
+        if not known.any():
+            raise ImageError("The age and sex of nobody in these portraits are known; use photos of known age.")
+        return self if known.all() else self.pick(known)
 
 
 def write_shards(portraits: Iterable[Portrait], folder: str | Path, rows_per_shard: int = ROWS_PER_SHARD) -> list[Path]:
@@ -195,7 +224,7 @@ def _write_shard(rows: list[dict[str, object]], folder: Path, number: int) -> Pa
 
 def _to_row(portrait: Portrait) -> dict[str, object]:
     row = {field.name: getattr(portrait, field.name) for field in fields(portrait) if field.name != "crop"}
-    points = {name: np.ravel(row[name]).tolist() for name in ("landmarks", "dense_landmarks", "box")}
+    points = {name: np.ravel(row[name]).tolist() for name in ("landmarks", "mesh", "box")}
     return {**row, **points, "crop_png": encode_png(portrait.crop)}
 
 
@@ -203,12 +232,12 @@ def _to_columns(table: pa.Table, crops: Pixels) -> Portraits:
     column = {name: table[name].combine_chunks() for name in table.column_names if name != "crop_png"}
     plain = {name: values.to_numpy(zero_copy_only=False) for name, values in column.items() if not _is_list(values)}
     lists = {name: np.array(values.flatten()) for name, values in column.items() if _is_list(values)}
-    text = {name: plain[name].astype(str) for name in ("file", "person", "sex", "split")}
+    text = {name: plain[name].astype(str) for name in ("file", "person", "sex", "query", "split")}
     return Portraits(
         **{**plain, **text},
         crops=crops,
         landmarks=lists["landmarks"].reshape(-1, 5, 2),
-        dense_landmarks=lists["dense_landmarks"].reshape(-1, 68, 2),
+        mesh=lists["mesh"].reshape(-1, NUM_POINTS, 3),
         box=lists["box"].reshape(-1, 4),
     )
 

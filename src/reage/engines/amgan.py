@@ -37,7 +37,6 @@ class AmganEngine:
     name = "amgan"
     summary = "aging map and patch GAN: one pass, every zone at its own score"
     accepts: frozenset[Condition] = frozenset({"age", "zones"})
-    dense_landmarks = False
     zone_driven = True
     ages = (20.0, 85.0)
 

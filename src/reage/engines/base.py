@@ -17,7 +17,6 @@ class Engine(Protocol):
         name: key in `ENGINES`.
         summary: one line that describes it.
         accepts: what it can be conditioned on; without "zones", `reage.pipeline.render` makes zones by masks.
-        dense_landmarks: whether it needs the 68 landmarks.
         zone_driven: whether it needs readings with the scores of all zones.
         ages: youngest and oldest target in years that it was trained for; targets beyond are clipped to them.
         weights_hash: 12 hex digits that change when the weights do; "" without weights.
@@ -26,7 +25,6 @@ class Engine(Protocol):
     name: str
     summary: str
     accepts: frozenset[Condition]
-    dense_landmarks: bool
     zone_driven: bool
     ages: tuple[float, float]
     weights_hash: str

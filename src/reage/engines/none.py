@@ -15,7 +15,6 @@ class NoOpEngine:
     name = "none"
     summary = "changes nothing: the baseline"
     accepts: frozenset[Condition] = frozenset({"age", "zones"})
-    dense_landmarks = False
     zone_driven = False
     ages = (float(YOUNGEST_TARGET), float(OLDEST_TARGET))
     weights_hash = ""

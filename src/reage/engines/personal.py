@@ -58,7 +58,6 @@ class PersonalEngine:
     name = "personal"
     summary = "latent diffusion that has learned one person: the whole face, by age"
     accepts: frozenset[Condition] = frozenset({"age", "zones", "person"})
-    dense_landmarks = False
     zone_driven = False
     ages = (_MIDDLES[0], _MIDDLES[-1])
 

@@ -141,7 +141,7 @@ def _load_second_recognizer(config: EvaluationConfig) -> OnnxRecognizer | None:
 
 def _load_engine(config: EvaluationConfig, judges: Judges) -> tuple[Subjects, PictureGenerator]:
     engine = load_engine(config.engine, weights=config.weights)
-    subjects = _load_subjects(config, dense_landmarks=engine.dense_landmarks)
+    subjects = _load_subjects(config)
     generator = EngineGenerator(
         engine=engine,
         age_estimator=judges.second_age_estimator,
@@ -153,7 +153,7 @@ def _load_engine(config: EvaluationConfig, judges: Judges) -> tuple[Subjects, Pi
     return subjects, generator
 
 
-def _load_subjects(config: EvaluationConfig, *, dense_landmarks: bool) -> Subjects:
+def _load_subjects(config: EvaluationConfig) -> Subjects:
     if has_shards(config.faces):
         portraits = read_shards(config.faces, split="val")
         rows = _evenly_spaced(len(portraits), config.num_subjects)
@@ -162,7 +162,7 @@ def _load_subjects(config: EvaluationConfig, *, dense_landmarks: bool) -> Subjec
     if not photos:
         raise ReageError(f"There are no photos and no portraits-*.parquet files in {config.faces}; give one of both.")
     chosen = [photos[index] for index in _evenly_spaced(len(photos), config.num_subjects)]
-    return PhotoSubjects(chosen, FaceFinder.load(), dense_landmarks=dense_landmarks)
+    return PhotoSubjects(chosen, FaceFinder.load())
 
 
 def _evenly_spaced(num: int, num_wanted: int) -> NDArray[np.int64]:
@@ -176,7 +176,7 @@ def _load_pairs(config: EvaluationConfig) -> tuple[Subjects, PictureGenerator]:
     finder = FaceFinder.load()
     (target,) = config.targets
     generator = PairGenerator(name=config.engine, after=pairs, target=target, finder=finder)
-    return PhotoSubjects(list(pairs), finder, dense_landmarks=False), generator
+    return PhotoSubjects(list(pairs), finder), generator
 
 
 def measure_second_recognizer(config: EvaluationConfig) -> IdentityReference | None:

@@ -76,8 +76,8 @@ class PortraitSubjects:
 class PhotoSubjects:
     """The largest face of each photo of a folder; nothing else is known of the people."""
 
-    def __init__(self, photos: Sequence[Path], finder: FaceFinder, *, dense_landmarks: bool) -> None:
-        self.photos, self._finder, self._dense_landmarks = list(photos), finder, dense_landmarks
+    def __init__(self, photos: Sequence[Path], finder: FaceFinder) -> None:
+        self.photos, self._finder = list(photos), finder
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -85,7 +85,7 @@ class PhotoSubjects:
     def __getitem__(self, index: int) -> Subject | None:
         """The subject at an index; None when no face was found in its photo."""
         photo = self.photos[index]
-        faces = self._finder.find(load_image(photo).pixels, dense_landmarks=self._dense_landmarks)
+        faces = self._finder.find(load_image(photo).pixels)
         if not faces:
             return None
         return Subject(

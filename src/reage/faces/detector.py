@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
-import dlib
 import numpy as np
 
 from reage.errors import FaceNotFound
@@ -18,11 +16,8 @@ from reage.faces.blazeface import BlazeFaceConfig, BlazeFaceHit, Box, roll_degre
 from reage.faces.geometry import FIVE_POINTS, template_points
 from reage.faces.mesh import FaceMesh, fit_mesh
 from reage.images import geometry
+from reage.mesh_points import LANDMARK_POINTS
 from reage.types import FACE_BOX_IN_CROP, Matrix, Pixels, Plane
-from reage.weights import find_dlib_model
-
-_VIEWER_ORDER = [2, 3, 1, 0, 4]
-"""dlib's five points start at the eye on the right of the picture."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +25,26 @@ class Detection:
     """One detected face.
 
     Args:
-        landmarks: (5, 2) px in the image, ordered as `reage.types.Face.landmarks`.
+        mesh: (478, 3) px in the image, see `reage.types.Face.mesh`.
         box: brow to chin, xyxy px in the image.
         score: confidence in [0, 1].
     """
 
-    landmarks: Plane
+    mesh: Plane
     box: Box
     score: float
 
+    @property
+    def landmarks(self) -> Plane:
+        """The five landmarks (5, 2) px in the image, ordered as `reage.types.Face.landmarks`."""
+        return self.mesh[list(LANDMARK_POINTS), :2]
+
 
 class FaceDetector(Protocol):
-    """A face detector with landmarks, as `reage.faces.finder.FaceFinder` uses it; any class with these methods is one.
+    """A face detector that fits meshes, for `reage.faces.finder.FaceFinder`; any class with these methods is one.
 
     Convention:
-        pictures RGB uint8; landmarks (x, y) px; left and right are the viewer's.
+        pictures RGB uint8; points (x, y) px; left and right are the viewer's.
 
     Example:
         >>> FaceFinder(detector=MyDetector()).find(pixels)  # doctest: +SKIP
@@ -56,14 +56,6 @@ class FaceDetector(Protocol):
 
     def find_in_box(self, pixels: Pixels, box: Box) -> Detection:
         """The face in a box (xyxy px in the image) that a person drew; a `FaceNotFound` when there is none."""
-        ...
-
-    def find_landmarks(self, crop: Pixels) -> Plane:
-        """The five landmarks (5, 2) px, ordered as `Face.landmarks`, of the face in an aligned crop (S, S, 3)."""
-        ...
-
-    def find_dense_landmarks(self, crop: Pixels) -> Plane:
-        """The 68 landmarks (68, 2) px, ordered as in iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
         ...
 
 
@@ -89,9 +81,6 @@ class DetectorConfig:
 class BlazeFaceDetector:
     """Finds faces from 20 px up, at any tilt, by BlazeFace and the face mesh, both free to use for any purpose.
 
-    The five landmarks come from dlib's five-point model (CC0). The 68-point model was trained on iBUG 300-W, whose
-    licence forbids commercial use; it is read at its first use.
-
     Args:
         config: how the picture is searched.
 
@@ -101,11 +90,6 @@ class BlazeFaceDetector:
 
     def __init__(self, config: DetectorConfig = DetectorConfig()) -> None:
         self.config = config
-        self._five: Any = dlib.shape_predictor(str(find_dlib_model("shape_predictor_5_face_landmarks.dat")))
-
-    @cached_property
-    def _sixty_eight(self) -> Any:
-        return dlib.shape_predictor(str(find_dlib_model("shape_predictor_68_face_landmarks.dat")))
 
     def detect(self, pixels: Pixels) -> list[Detection]:
         """The faces of a picture (H, W, 3), each once, the highest score first."""
@@ -149,27 +133,11 @@ class BlazeFaceDetector:
         mesh = max(meshes, key=lambda mesh: mesh.presence)
         if mesh.presence < self.config.min_presence:
             raise FaceNotFound(f"{given} shows no face; draw it around one, from the brows to the chin.")
-        return Detection(mesh.landmarks, face_box(mesh.landmarks), mesh.presence)
+        return Detection(mesh.points, face_box(mesh.landmarks), mesh.presence)
 
     def fit_mesh(self, pixels: Pixels, hit: BlazeFaceHit) -> FaceMesh:
         """The mesh of a find of BlazeFace."""
         return fit_mesh(pixels, hit.centre, hit.side_px, roll_degrees(hit.points))
-
-    def find_landmarks(self, crop: Pixels) -> Plane:
-        """The five landmarks (5, 2) px, ordered as `Face.landmarks`, of the face in an aligned crop (S, S, 3)."""
-        shape = self._fit_shape(self._five, crop)
-        return np.array([(shape.part(i).x, shape.part(i).y) for i in _VIEWER_ORDER], np.float32)
-
-    def find_dense_landmarks(self, crop: Pixels) -> Plane:
-        """The 68 landmarks (68, 2) px, ordered as in iBUG 300-W, of the face in an aligned crop (S, S, 3)."""
-        shape = self._fit_shape(self._sixty_eight, crop)
-        return np.array([(part.x, part.y) for part in shape.parts()], np.float32)
-
-    def _fit_shape(self, predictor: Any, crop: Pixels) -> Any:
-        """The shape that a predictor of dlib finds in a crop, in the box that dlib's detector would give it."""
-        left, top, right, bottom = (round(len(crop) * part) for part in FACE_BOX_IN_CROP)
-        bright = self._brighten(crop, crop[top:bottom, left:right])
-        return predictor(bright, dlib.rectangle(left, top, right, bottom))
 
     def _brighten(self, pixels: Pixels, shown: Pixels) -> Pixels:
         """The picture, made brighter when the shown part of it is dark."""
@@ -200,8 +168,8 @@ def _rotate(pixels: Pixels, degrees: int) -> tuple[Pixels, Matrix]:
 
 
 def _describe(mesh: FaceMesh, hit: BlazeFaceHit, image_from_rotated: Matrix) -> Detection:
-    landmarks = geometry.move_points(mesh.landmarks, image_from_rotated)
-    return Detection(landmarks, face_box(landmarks), hit.score)
+    points = geometry.move_points(mesh.points, image_from_rotated)
+    return Detection(points, face_box(points[list(LANDMARK_POINTS), :2]), hit.score)
 
 
 def align(landmarks: Plane, side_px: int) -> Matrix:

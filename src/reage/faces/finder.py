@@ -28,12 +28,12 @@ class FaceFinderConfig:
 
 
 class FaceFinder:
-    """Finds faces: landmarks refined at full resolution, aligned crops, masks of skin and hair, mattes.
+    """Finds faces: meshes, aligned crops, masks of skin and hair, mattes.
 
     Args:
         config: size of the crops.
         parser: segments skin and hair; None takes the oval of the face as skin and no hair.
-        detector: detects faces and landmarks; `BlazeFaceDetector` by default.
+        detector: detects faces and fits meshes; `BlazeFaceDetector` by default.
 
     Raises:
         WeightsError: when the detector's models are missing.
@@ -61,56 +61,48 @@ class FaceFinder:
         """
         return cls(config, FaceParser.load())
 
-    def find(self, pixels: Pixels, *, dense_landmarks: bool = False) -> list[Face]:
+    def find(self, pixels: Pixels) -> list[Face]:
         """Every face of a picture, the largest first.
 
         Args:
             pixels: (H, W, 3) RGB uint8.
-            dense_landmarks: also find the 68 landmarks, not for commercial use, see `BlazeFaceDetector`.
 
         Returns:
             Faces with crops of `config.crop_px`; an empty list when there are none.
         """
         detections = sorted(self._detector.detect(pixels), key=lambda hit: hit.box[1] - hit.box[3])
-        return [self._cut(pixels, hit, dense_landmarks) for hit in detections]
+        return [self._cut(pixels, hit) for hit in detections]
 
-    def find_in_box(self, pixels: Pixels, box: Box, *, dense_landmarks: bool = False) -> Face:
+    def find_in_box(self, pixels: Pixels, box: Box) -> Face:
         """The face in a box that a person drew around it, where `find` misses it.
 
         Args:
             pixels: (H, W, 3) RGB uint8.
             box: brow to chin, xyxy px in the image; it need not be exact.
-            dense_landmarks: see `find`.
 
         Raises:
             FaceNotFound: when the box is empty or outside the picture, or shows no face.
         """
-        return self._cut(pixels, self._detector.find_in_box(pixels, box), dense_landmarks)
+        return self._cut(pixels, self._detector.find_in_box(pixels, box))
 
-    def _cut(self, pixels: Pixels, hit: Detection, dense_landmarks: bool) -> Face:
+    def _cut(self, pixels: Pixels, hit: Detection) -> Face:
         side = self.config.crop_px
-        points = hit.landmarks
-        crop_from_image = align(points, side)
-        for _ in range(2):  # dlib gives whole pixels: the crop is larger than the copy that was searched
-            crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))
-            points = geometry.move_points(self._detector.find_landmarks(crop), geometry.invert(crop_from_image))
-            crop_from_image = align(points, side)
+        crop_from_image = align(hit.landmarks, side)
         crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))
-        dense = self._detector.find_dense_landmarks(crop) if dense_landmarks else None
-        five = geometry.move_points(points, crop_from_image)
-        segmentation = self._parser.parse(crop) if self._parser else guess_segmentation(side, five, dense)
+        mesh = geometry.move_points(hit.mesh, crop_from_image)
+        five = geometry.move_points(hit.landmarks, crop_from_image)
+        segmentation = self._parser.parse(crop) if self._parser else guess_segmentation(side, five, mesh)
         bare = bare_skin(crop, five, segmentation.skin)
         return Face(
-            box=face_box(points),
+            box=face_box(hit.landmarks),
             score=hit.score,
-            landmarks=points,
+            mesh=hit.mesh,
             crop_from_image=crop_from_image,
             crop=crop,
-            matte=make_matte(bare, segmentation.hair, five, dense),
+            matte=make_matte(bare, segmentation.hair, five, mesh),
             skin=segmentation.skin,
             bare=bare,
             hair=segmentation.hair,
-            dense_landmarks=None if dense is None else geometry.move_points(dense, geometry.invert(crop_from_image)),
         )
 
 

@@ -1,11 +1,8 @@
-"""The face mesh: 478 points on the face with depth, and what they say of pose and openness.
+"""The face mesh: 478 points on the face with depth.
 
 The net is MediaPipe's face landmark model (arXiv 1907.06724, arXiv 2006.10962; Apache-2.0), see models/mediapipe.md.
 
-Convention:
-    points are numbered as in MediaPipe's canonical face; (x, y) px, z px of the same scale, smaller nearer to the
-    camera. Angles in degrees: yaw is positive when the face turns to the right of the picture, pitch when it looks
-    up, roll clockwise.
+Convention: points as in `reage.mesh_points`.
 """
 
 from __future__ import annotations
@@ -16,20 +13,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from reage.images import geometry
+from reage.mesh_points import LANDMARK_POINTS, NUM_POINTS
 from reage.nets.runtime import load_session
 from reage.types import Matrix, Pixels, Plane
 
-NUM_POINTS = 478
-FIVE_POINTS = (33, 133, 362, 263, 2)
-"""Outer and inner corner of the left eye, inner and outer corner of the right eye, base of the nose."""
+# fmt: off
+IBUG_POINTS = (
+    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,  # jaw
+    71, 63, 105, 66, 107, 336, 296, 334, 293, 301,  # brows
+    168, 197, 5, 4, 75, 97, 2, 326, 305,  # nose
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # eyes
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,  # outer lips
+    78, 82, 13, 312, 308, 317, 14, 87,  # inner lips
+)
+# fmt: on
+"""The points of the mesh nearest to the 68 landmarks of iBUG 300-W, in their order."""
 
 _INPUT_PX = 256
 _ENLARGED = 1.5
 """The square that the net sees is so many times the box of the face."""
-_EYES = ((33, 133, 159, 145), (362, 263, 386, 374))
-"""Two corners, upper and lower lid of each eye."""
-_LIPS = (78, 308, 13, 14)
-"""Two inner corners, upper and lower inner lip."""
+_MAX_PASSES = 6
+_SETTLED_DEGREES = 10.0
+"""A square that turned by less than this is in its place."""
 
 
 @dataclass(frozen=True)
@@ -47,49 +52,38 @@ class FaceMesh:
     @property
     def landmarks(self) -> Plane:
         """The five landmarks (5, 2) px, ordered as `reage.types.Face.landmarks`."""
-        return self.points[list(FIVE_POINTS), :2]
-
-    @property
-    def eye_openness(self) -> tuple[float, float]:
-        """Distance of the lids by the length of the eye, of the left and the right eye: about 0.1 (shut) to 0.4."""
-        left, right = (_openness(self.points, eye) for eye in _EYES)
-        return left, right
-
-    @property
-    def mouth_openness(self) -> float:
-        """Distance of the inner lips by the width of the mouth: 0 when it is shut."""
-        return _openness(self.points, _LIPS)
-
-    @property
-    def pose_degrees(self) -> tuple[float, float, float]:
-        """Yaw, pitch and roll."""
-        right = self.points[263] - self.points[33]
-        down = self.points[152] - self.points[10]
-        right, down = right / np.linalg.norm(right), down / np.linalg.norm(down)
-        forward = np.cross(right, down)
-        forward /= np.linalg.norm(forward)
-        yaw = math.degrees(math.atan2(-float(forward[0]), float(forward[2])))
-        pitch = math.degrees(math.asin(float(np.clip(forward[1], -1, 1))))
-        return yaw, pitch, math.degrees(math.atan2(float(right[1]), float(right[0])))
+        return self.points[list(LANDMARK_POINTS), :2]
 
 
-def fit_mesh(pixels: Pixels, centre: Plane, side_px: float, roll_degrees: float, passes: int = 2) -> FaceMesh:
+def to_ibug(mesh: Plane) -> Plane:
+    """The points (68, 2) of a mesh (478, 3) that stand for the 68 landmarks of iBUG 300-W, in their order."""
+    return mesh[list(IBUG_POINTS), :2]
+
+
+def fit_mesh(
+    pixels: Pixels, centre: Plane, side_px: float, roll_degrees: float, max_passes: int = _MAX_PASSES
+) -> FaceMesh:
     """The mesh of a face of a picture (H, W, 3) RGB uint8.
+
+    The square of each pass after the first is placed by the mesh of the one before; passes after the second follow only
+    while that turns the square a lot.
 
     Args:
         pixels: the picture.
         centre: (2,) px of the face.
         side_px: of the box around brow to chin.
         roll_degrees: tilt of the face, clockwise.
-        passes: the square of a later pass is placed by the mesh of the one before.
+        max_passes: largest number of passes.
     """
     mesh = _run(pixels, centre, _ENLARGED * side_px, roll_degrees)
-    for _ in range(passes - 1):
-        points = mesh.points[:, :2]
+    for _ in range(max_passes - 1):
+        points, before = mesh.points[:, :2], roll_degrees
         across = points[263] - points[33]
         low, high = points.min(0), points.max(0)
         roll_degrees = math.degrees(math.atan2(float(across[1]), float(across[0])))
         mesh = _run(pixels, (low + high) / 2, _ENLARGED * float((high - low).max()), roll_degrees)
+        if abs((roll_degrees - before + 180) % 360 - 180) < _SETTLED_DEGREES:
+            break
     return mesh
 
 
@@ -109,8 +103,3 @@ def _square_from_image(centre: Plane, side_px: float, roll_degrees: float) -> Ma
     angle, scale = math.radians(-roll_degrees), _INPUT_PX / side_px
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return np.hstack([turn, ((_INPUT_PX - 1) / 2 - turn @ np.asarray(centre, np.float64))[:, None]])
-
-
-def _openness(points: Plane, corners: tuple[int, int, int, int]) -> float:
-    left, right, upper, lower = points[list(corners)]
-    return float(np.linalg.norm(lower - upper) / max(float(np.linalg.norm(right - left)), 1e-6))

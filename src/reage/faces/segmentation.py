@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reage.faces.geometry import FACE_PER_CROP, FACE_SHAPE, FACE_SOFTNESS, ellipse_mask, face_grid, smoothstep
+from reage.faces.geometry import FACE_PER_CROP, ellipse_mask, face_grid, smoothstep
+from reage.faces.mesh import to_ibug
 from reage.images import geometry, regions
 from reage.images.tensors import to_net
 from reage.nets.segmentation import SegmentationNet, load_segmentation_net
@@ -80,9 +81,9 @@ class FaceParser:
         return Segmentation(skin=skin.astype(np.float32), hair=smoothstep(hair, 0.35, 0.85))
 
 
-def guess_segmentation(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Segmentation:
+def guess_segmentation(side_px: int, landmarks: Plane, mesh: Plane) -> Segmentation:
     """Segmentation without a net: skin is the oval of the face, and there is no hair."""
-    return Segmentation(skin=face_oval(side_px, landmarks, dense), hair=np.zeros((side_px, side_px), np.float32))
+    return Segmentation(skin=face_oval(side_px, landmarks, mesh), hair=np.zeros((side_px, side_px), np.float32))
 
 
 def eye_mask(side_px: int, landmarks: Plane) -> Plane:
@@ -97,13 +98,12 @@ def eye_mask(side_px: int, landmarks: Plane) -> Plane:
     return mask
 
 
-def face_oval(side_px: int, landmarks: Plane, dense: Plane | None = None) -> Plane:
-    """1 on the face from hairline to jaw, soft at the border; `dense` (68, 2) crop px follows the person's own jaw."""
+def face_oval(side_px: int, landmarks: Plane, mesh: Plane) -> Plane:
+    """1 on the face from hairline to jaw, soft at the border, from landmarks (5, 2) and mesh (478, 3) crop px."""
     grid = face_grid(side_px, landmarks)
-    if dense is None:
-        return ellipse_mask(grid, FACE_SHAPE, FACE_SOFTNESS)
     unit = side_px / FACE_PER_CROP
-    jaw = geometry.fill_polygon(np.vstack([dense[:17], dense[[26, 17]] - [0, 1.2 * unit]]), side_px, side_px)
+    points = to_ibug(mesh)
+    jaw = geometry.fill_polygon(np.vstack([points[:17], points[[26, 17]] - [0, 1.2 * unit]]), side_px, side_px)
     jaw = geometry.blur(geometry.grow(jaw, -0.03 * unit), 0.035 * unit)
     top = smoothstep(grid[..., 1], _HAIRLINE - 0.12, _HAIRLINE + 0.2)
     return jaw * (ellipse_mask(grid, Ellipse(0.0, 0.4, 1.25, 1.62), 0.08) * top)
@@ -147,11 +147,12 @@ def _length(box: Plane) -> Plane:
     return np.max(box[:, 2:] - box[:, :2], 1)
 
 
-def mouth_mask(side_px: int, dense: Plane) -> Plane:
-    """1 between the lips (teeth, tongue), from the 68 landmarks (68, 2) crop px."""
+def mouth_mask(side_px: int, mesh: Plane) -> Plane:
+    """1 between the lips (teeth, tongue), from the mesh (478, 3) crop px."""
     unit = side_px / FACE_PER_CROP
-    open_mouth = geometry.grow(geometry.fill_polygon(dense[60:68], side_px, side_px), 0.015 * unit)
-    gap = float(np.linalg.norm(dense[66] - dense[62]))
+    points = to_ibug(mesh)
+    open_mouth = geometry.grow(geometry.fill_polygon(points[60:68], side_px, side_px), 0.015 * unit)
+    gap = float(np.linalg.norm(points[66] - points[62]))
     return geometry.blur(open_mouth, 0.015 * unit) * float(np.clip(gap / (0.04 * unit), 0, 1))
 
 
@@ -166,19 +167,17 @@ def bare_skin(crop: Pixels, landmarks: Plane, skin: Plane) -> Plane:
     return (skin * (1 - eye_mask(len(crop), landmarks)) * (1 - frame_mask(crop, landmarks))).astype(np.float32)
 
 
-def make_matte(bare: Plane, hair: Plane, landmarks: Plane, dense: Plane | None = None) -> Plane:
+def make_matte(bare: Plane, hair: Plane, landmarks: Plane, mesh: Plane) -> Plane:
     """The matte (S, S) of a crop: 1 on skin of the face and hair, 0 on eyes, teeth, glasses frames and all else.
 
     Args:
         bare: (S, S) see `bare_skin`.
         hair: (S, S) see `Segmentation`.
         landmarks: (5, 2) crop px.
-        dense: (68, 2) crop px, or None.
+        mesh: (478, 3) crop px.
     """
     side = len(bare)
-    skin = bare * face_oval(side, landmarks, dense)
-    if dense is not None:
-        skin = skin * (1 - mouth_mask(side, dense))
+    skin = bare * face_oval(side, landmarks, mesh) * (1 - mouth_mask(side, mesh))
     away = np.abs(geometry.pixel_grid(side, side) / ((side - 1) / 2) - 1).max(-1)
     inside = smoothstep(away, 1.0, 1 - _BORDER)  # hair that continues outside the crop must not end in a line
     return (np.clip(np.maximum(skin, hair), 0, 1) * inside).astype(np.float32)

@@ -22,7 +22,7 @@ Colour = tuple[int, int, int]
 
 _BOX_COLOUR: Colour = (255, 214, 10)
 _POINT_COLOUR: Colour = (64, 224, 255)
-_DENSE_COLOUR: Colour = (120, 255, 120)
+_MESH_COLOUR: Colour = (120, 255, 120)
 _PAPER: Colour = (255, 255, 255)
 _INK: Colour = (20, 20, 20)
 _EDGE: Colour = (0, 0, 0)
@@ -31,16 +31,16 @@ _TINT = 0.4
 _READABLE_SIDE_PX = 768
 
 
-def draw_faces(pixels: Pixels, faces: Sequence[Face]) -> Pixels:
-    """The photo with each face's box, five points, dense landmarks where it has them, number from 1, and score."""
+def draw_faces(pixels: Pixels, faces: Sequence[Face], *, mesh: bool = False) -> Pixels:
+    """The photo with each face's box, five points, mesh where it is asked for, number from 1, and score."""
     picture = PIL.Image.fromarray(pixels)
     draw = Draw(picture)
     line = max(1, round(max(picture.size) / 500))
     for face in faces:
         thin = int(np.clip(face.height_px / 40, 1, line))  # marks do not hide a small face
         _draw_box(draw, face.box, thin)
-        if face.dense_landmarks is not None:
-            _draw_points(draw, face.dense_landmarks, thin, _DENSE_COLOUR)
+        if mesh:
+            _draw_points(draw, face.mesh[:, :2], thin, _MESH_COLOUR)
         _draw_points(draw, face.landmarks, 2 * thin, _POINT_COLOUR)
     for number, face in enumerate(faces, start=1):  # above all boxes
         size_px = float(np.clip(face.height_px / 6, 10 * line, 16 * line))

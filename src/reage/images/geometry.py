@@ -27,8 +27,9 @@ def invert(matrix: Matrix) -> Matrix:
 
 
 def move_points(points: NDArray[np.floating], matrix: Matrix) -> Plane:
-    """(N, 2) points in the source frame -> (N, 2) in the target frame of `matrix`."""
-    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    """(N, 2) or (N, 3) points in the source frame -> the same in the target frame of `matrix`; z is scaled."""
+    xy = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    return np.hstack([xy, points[:, 2:] * scale_of(matrix)]).astype(np.float32)
 
 
 def scale_of(matrix: Matrix) -> float:

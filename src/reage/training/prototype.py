@@ -23,6 +23,7 @@ from reage.engines.prototype.texture import (
 )
 from reage.engines.prototype.wrinkles import DETAIL_SIGMA_PX, DETAIL_STEP, traits
 from reage.errors import ReageError
+from reage.faces.mesh import to_ibug
 from reage.faces.segmentation import FaceParser
 from reage.images import geometry
 from reage.training.runner import RunContext, Weights
@@ -41,7 +42,7 @@ _MIRRORED_MOUTH = ((54, 48), (59, 55), (64, 60), (67, 65))
 MIRRORED = np.concatenate(
     [np.arange(numbers[0], numbers[-1] - 1, -1) for numbers in (*_MIRRORED_FACE, *_MIRRORED_MOUTH)]
 )
-"""Index of the landmark that each landmark becomes in a mirrored face."""
+"""Index of the point, see `to_ibug`, that each point becomes in a mirrored face."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class _Faces:
     """Training faces in the mean frame, each followed by its mirror image."""
 
     pixels: Pixels
-    dense: NDArray[np.float64]
+    points: NDArray[np.float64]
     age_years: Plane
     masculinity: Plane
     skin: Plane
@@ -144,24 +145,24 @@ def _fit_maps(
 
 def _mean_shape(portraits: Portraits) -> NDArray[np.float64]:
     side = portraits.crops.shape[1]
-    mean = np.mean([to_face_units(dense, side) for dense in portraits.dense_landmarks], axis=0)
+    mean = np.mean([to_face_units(to_ibug(mesh), side) for mesh in portraits.mesh], axis=0)
     return (mean + mean[MIRRORED] * [-1, 1]) / 2
 
 
 def _to_mean_frame(portraits: Portraits, mean: NDArray[np.float64], find_skin: Callable[[Pixels], Plane]) -> _Faces:
     side = portraits.crops.shape[1]
-    pixels, dense, is_skin = [], [], []
-    for crop, points in zip(portraits.crops, portraits.dense_landmarks, strict=True):
-        units = to_face_units(points, side)
+    pixels, points, is_skin = [], [], []
+    for crop, mesh in zip(portraits.crops, portraits.mesh, strict=True):
+        units = to_face_units(to_ibug(mesh), side)
         places = crop_places(units, mean, side)
         straight = geometry.sample(crop, places)
         skin = geometry.resize(geometry.sample(find_skin(crop), places), MODEL_PX, MODEL_PX)
         is_skin += [skin, skin[:, ::-1]]
         pixels += [straight, np.ascontiguousarray(straight[:, ::-1])]
-        dense += [units, units[MIRRORED] * [-1, 1]]
+        points += [units, units[MIRRORED] * [-1, 1]]
     return _Faces(
         pixels=np.stack(pixels),
-        dense=np.stack(dense),
+        points=np.stack(points),
         age_years=np.repeat(portraits.age_years, 2),
         masculinity=np.repeat((portraits.sex == "M").astype(np.float32), 2),
         skin=np.stack([skin_colour(face) for face in pixels]),
@@ -266,7 +267,7 @@ def _fit_shape(faces: _Faces, mean: NDArray[np.float64]) -> NDArray[np.float32]:
     Expression and rotation of the head are further covariates, so that they do not become part of the change with age.
     """
     design = _design(faces)
-    points = faces.dense
+    points = faces.points
     pose = np.stack(
         [
             (points[:, 66, 1] - points[:, 62, 1]) / 0.08,
@@ -302,7 +303,7 @@ def _donors(faces: _Faces, beard: NDArray[np.float32], config: PrototypeFitConfi
         skin = geometry.blur(geometry.grow(faces.is_skin[row], -3), 1.5)
         fine = np.clip(fine, -0.45, 0.35) * geometry.resize(skin, *fine.shape)
         layers.append(np.clip(np.rint(fine / DETAIL_STEP), -127, 127).astype(np.int8))
-        donor_traits.append(traits(faces.dense[row], float(faces.masculinity[row]), faces.skin[row]))
+        donor_traits.append(traits(faces.points[row], float(faces.masculinity[row]), faces.skin[row]))
     return {
         "donor_layers": np.stack(layers),
         "donor_traits": np.stack(donor_traits).astype(np.float32),

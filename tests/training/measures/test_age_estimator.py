@@ -10,6 +10,7 @@ import torch
 from reage.data.shards import Portrait, Portraits, read_shards, write_shards
 from reage.data.split import fold_of, split_of
 from reage.errors import WeightsError
+from reage.mesh_points import NUM_POINTS
 from reage.nets.age import AgeNet, AgeNetConfig, build_age_net, load_age_net
 from reage.nets.dlib_resnet import TrunkConfig
 from reage.training.logger import read_curve
@@ -65,7 +66,7 @@ def make_portrait(number: int) -> Portrait:
         grey=True,
         crop=crop,
         landmarks=np.zeros((5, 2), np.float32),
-        dense_landmarks=np.zeros((68, 2), np.float32),
+        mesh=np.zeros((NUM_POINTS, 3), np.float32),
         image_px_per_crop_px=1.0,
         score=1.0,
         box=(0.0, 0.0, 63.0, 63.0),

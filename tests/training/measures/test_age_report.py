@@ -14,6 +14,7 @@ from reage.cli import app
 from reage.data.shards import Portrait, Portraits, write_shards
 from reage.faces.segmentation import guess_segmentation
 from reage.measure.age import AgeEstimator
+from reage.mesh_points import NUM_POINTS
 from reage.nets.age import AgeNetConfig, build_age_net
 from reage.nets.dlib_resnet import TrunkConfig
 from reage.training.measures.age_report import (
@@ -53,7 +54,7 @@ def make_portrait(number: int, **other: object) -> Portrait:
         "grey": number % 2 == 0,
         "crop": rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8),
         "landmarks": np.zeros((5, 2), np.float32),
-        "dense_landmarks": np.zeros((68, 2), np.float32),
+        "mesh": np.zeros((NUM_POINTS, 3), np.float32),
         "image_px_per_crop_px": 1.0,
         "score": 1.0,
         "box": (0.0, 0.0, 63.0, 63.0),

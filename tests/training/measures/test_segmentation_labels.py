@@ -14,14 +14,8 @@ OTHER, SKIN, HAIR = (CLASSES.index(name) for name in ("other", "skin", "hair"))
 
 
 @pytest.fixture(scope="module")
-def dense(face: Face) -> Plane:
-    assert face.dense_landmarks is not None
-    return face.to_crop(face.dense_landmarks)
-
-
-@pytest.fixture(scope="module")
-def labelled(before_blue: tuple[Pixels, Plane], dense: Plane) -> tuple[Pixels, Plane, np.ndarray]:
-    found = label_crop(before_blue[0], dense)
+def labelled(before_blue: tuple[Pixels, Plane], mesh: Plane) -> tuple[Pixels, Plane, np.ndarray]:
+    found = label_crop(before_blue[0], mesh)
     assert found is not None
     return found
 
@@ -60,32 +54,32 @@ def test_skin_and_hair_are_where_they_are(labelled: tuple[Pixels, Plane, np.ndar
     assert overlap(labels == HAIR, small(face.hair)) > 0.8
 
 
-def test_features_count_as_skin(labelled: tuple[Pixels, Plane, np.ndarray], dense: Plane) -> None:
+def test_features_count_as_skin(labelled: tuple[Pixels, Plane, np.ndarray], ibug: Plane) -> None:
     _, _, labels = labelled
-    for landmarks in (dense[36:42], dense[42:48], dense[48:60], dense[17:22], dense[31:36]):
+    for landmarks in (ibug[36:42], ibug[42:48], ibug[48:60], ibug[17:22], ibug[31:36]):
         x, y = np.rint(landmarks.mean(0) * LABEL_PX / 512).astype(int)
         assert labels[y, x] == SKIN
 
 
-def test_a_bald_head_has_no_hair(dense: Plane) -> None:
+def test_a_bald_head_has_no_hair(mesh: Plane) -> None:
     rows, columns = np.mgrid[0:512, 0:512]
     head = ((columns - 255) / 150) ** 2 + ((rows - 260) / 200) ** 2 < 1
     light = 1 + 0.1 * np.sin(columns / 60)[..., None]
     crop = np.where(head[..., None], np.array([200, 150, 125]) * light, (40, 75, 160)).astype(np.uint8)
-    found = label_crop(crop, dense)
+    found = label_crop(crop, mesh)
     assert found is not None
     labels = found[2]
     assert (labels == HAIR).mean() < 0.01
     assert overlap(labels == SKIN, small(head.astype(np.float32))) > 0.9
 
 
-def test_portrait_without_a_coloured_backdrop_has_no_labels(face: Face, dense: Plane) -> None:
-    assert label_crop(face.crop, dense) is None
+def test_portrait_without_a_coloured_backdrop_has_no_labels(face: Face, mesh: Plane) -> None:
+    assert label_crop(face.crop, mesh) is None
 
 
 def test_labels_do_not_depend_on_the_size_of_the_crop(
-    labelled: tuple[Pixels, Plane, np.ndarray], before_blue: tuple[Pixels, Plane], dense: Plane
+    labelled: tuple[Pixels, Plane, np.ndarray], before_blue: tuple[Pixels, Plane], mesh: Plane
 ) -> None:
-    half = label_crop(geometry.resize(before_blue[0], 256, 256), (dense + 0.5) / 2 - 0.5)
+    half = label_crop(geometry.resize(before_blue[0], 256, 256), (mesh + 0.5) / 2 - 0.5)
     assert half is not None
     assert (half[2] == labelled[2]).mean() > 0.95

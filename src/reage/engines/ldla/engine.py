@@ -92,7 +92,6 @@ class LdlaEngine:
     name = "ldla"
     summary = "latent diffusion: the skin of each zone by a prompt that names its score"
     accepts: frozenset[Condition] = frozenset({"zones"})
-    dense_landmarks = False
     zone_driven = True
     ages = (20.0, 85.0)
 

@@ -24,6 +24,7 @@ from reage.engines.prototype.wrinkles import (
     traits,
 )
 from reage.faces.geometry import FACE_PER_CROP, ellipse_mask
+from reage.faces.mesh import to_ibug
 from reage.faces.segmentation import colourfulness, face_oval
 from reage.images import geometry
 from reage.types import Aged, CompletePlan, Face, Plane, Reading
@@ -67,8 +68,6 @@ class PrototypeStrengths:
 class PrototypeEngine:
     """Mean shape, colour and detail at each age, after Tiddeman et al. (2001), and wrinkles copied from older faces.
 
-    It needs the 68 landmarks, whose model must not be used commercially.
-
     Args:
         tensors: of the weights file, see `reage.training.prototype.fit_prototype`.
         digest: 12 hexadecimal digits that name the weights.
@@ -78,7 +77,6 @@ class PrototypeEngine:
     name = "prototype"
     summary = "learned classical engine: shape, colour and wrinkles of each age"
     accepts: frozenset[Condition] = frozenset({"age"})
-    dense_landmarks = True
     zone_driven = False
     ages = (20.0, 85.0)
 
@@ -108,40 +106,42 @@ class PrototypeEngine:
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The crop with the change between `plan.age_from` and `plan.age`, times `plan.strength`."""
-        assert face.dense_landmarks is not None
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
         if new == old or plan.strength == 0:
             return Aged(crop=face.crop.copy())
         side = face.crop.shape[0]
-        dense = to_face_units(face.to_crop(face.dense_landmarks), side)
-        skin = skin_colour(geometry.sample(face.crop, crop_places(dense, self._mean, side)))
+        mesh = face.to_crop(face.mesh)
+        points = to_face_units(to_ibug(mesh), side)
+        skin = skin_colour(geometry.sample(face.crop, crop_places(points, self._mean, side)))
         change = covariates(new, reading.masculinity, skin) - covariates(old, reading.masculinity, skin)
         change = change * (self.strengths.younger if new < old else 1.0)
-        oval = face_oval(side, face.to_crop(face.landmarks), face.to_crop(face.dense_landmarks))
+        oval = face_oval(side, face.to_crop(face.landmarks), mesh)
         before = to_log(face.crop)
-        places = frame_places(dense, self._mean, side)
-        added = self._skin_change(before, places, change, self._wrinkles(dense, reading, skin, old, new))
+        places = frame_places(points, self._mean, side)
+        added = self._skin_change(before, places, change, self._wrinkles(points, reading, skin, old, new))
         added = added * np.minimum(oval, face.skin)[..., None]
         added = added + hair_change(np.exp(before) - np.float32(LOG_FLOOR), face.hair, old, new) * self.strengths.hair
         shading = (added @ LUMINANCE)[..., None]
         added = (shading + (added - shading) * colourfulness(face)).astype(np.float32)
         aged = from_log(before + np.float32(plan.strength) * added)
-        shift = self._shape_shift(dense, change, oval, plan.strength)
+        shift = self._shape_shift(points, change, oval, plan.strength)
         return Aged(crop=geometry.sample(aged, geometry.pixel_grid(side, side) + shift), shift=shift)
 
-    def _shape_shift(self, dense: NDArray[np.float64], change: NDArray[np.float64], oval: Plane, share: float) -> Plane:
+    def _shape_shift(
+        self, points: NDArray[np.float64], change: NDArray[np.float64], oval: Plane, share: float
+    ) -> Plane:
         """(S, S, 2) crop px, the shift of `Aged` by the change of shape; it fades out at the border of the face."""
         side = len(oval)
         moves = np.tensordot(change[[1, 2, 4]], self._shape, 1) * (self.strengths.shape * share)
-        return shape_shift(dense, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
+        return shape_shift(points, moves, side) * geometry.blur(oval, 0.05 * side / FACE_PER_CROP)[..., None]
 
     def _wrinkles(
-        self, dense: NDArray[np.float64], reading: Reading, skin: NDArray[np.float32], old: float, new: float
+        self, points: NDArray[np.float64], reading: Reading, skin: NDArray[np.float32], old: float, new: float
     ) -> Plane | None:
         """(FRAME_PX, FRAME_PX) log-luminance detail to add, in the mean frame; None when the face grows younger."""
         if new <= old:
             return None
-        chosen = choose_donors(self._donors, traits(dense, reading.masculinity, skin))
+        chosen = choose_donors(self._donors, traits(points, reading.masculinity, skin))
         donor_age = float(self._donors.age_years[chosen].mean())
         share = min(1.0, (new - old) / max(12.0, donor_age - old))
         return compose_detail(self._donors, chosen, self._regions) * self._skin * (share * self.strengths.wrinkles)

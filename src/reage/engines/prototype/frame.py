@@ -80,27 +80,27 @@ def thin_plate(sources: NDArray[np.floating], moves: NDArray[np.floating], place
     return geometry.sample(field.reshape(_COARSE, _COARSE, 2).astype(np.float32), knots.astype(np.float32))
 
 
-def crop_places(dense: NDArray[np.float64], mean: NDArray[np.float64], side_px: int) -> Plane:
+def crop_places(points: NDArray[np.float64], mean: NDArray[np.float64], side_px: int) -> Plane:
     """(FRAME_PX, FRAME_PX, 2) crop px at which each pixel of the mean frame is sampled.
 
     Args:
-        dense: (68, 2) landmarks of the person, face units.
-        mean: (68, 2) average landmarks, face units.
+        points: (68, 2) of the person, face units, see `reage.faces.mesh.to_ibug`.
+        mean: (68, 2) their average, face units.
         side_px: side of the crop.
     """
     grid = frame_grid()
-    units = grid + thin_plate(mean[_USED], (dense - mean)[_USED], grid)
+    units = grid + thin_plate(mean[_USED], (points - mean)[_USED], grid)
     return ((units / FACE_PER_CROP + np.array(EYES_IN_CROP)) * side_px - 0.5).astype(np.float32)
 
 
-def frame_places(dense: NDArray[np.float64], mean: NDArray[np.float64], side_px: int) -> Plane:
+def frame_places(points: NDArray[np.float64], mean: NDArray[np.float64], side_px: int) -> Plane:
     """(S, S, 2) px of the mean frame at which each crop pixel lies."""
     grid = face_grid(side_px)
-    return to_frame_px(grid + thin_plate(dense[_USED], (mean - dense)[_USED], grid))
+    return to_frame_px(grid + thin_plate(points[_USED], (mean - points)[_USED], grid))
 
 
-def shape_shift(dense: NDArray[np.float64], moves: NDArray[np.float64], side_px: int) -> Plane:
-    """(S, S, 2) crop px, the shift of `Aged` that moves the landmarks (68, 2) by `moves` (68, 2), face units."""
+def shape_shift(points: NDArray[np.float64], moves: NDArray[np.float64], side_px: int) -> Plane:
+    """(S, S, 2) crop px, the shift of `Aged` that moves the points (68, 2) by `moves` (68, 2), face units."""
     grid = face_grid(side_px)
-    field = thin_plate((dense + moves)[_USED], -moves[_USED], grid)
+    field = thin_plate((points + moves)[_USED], -moves[_USED], grid)
     return (field * (side_px / FACE_PER_CROP)).astype(np.float32)

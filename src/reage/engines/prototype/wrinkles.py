@@ -48,11 +48,11 @@ class Donors:
     age_years: Plane
 
 
-def traits(dense: NDArray[np.float64], masculinity: float, skin: NDArray[np.float32]) -> NDArray[np.float32]:
+def traits(points: NDArray[np.float64], masculinity: float, skin: NDArray[np.float32]) -> NDArray[np.float32]:
     """(7,) traits that a donor should share: sex, skin colour (3), open mouth, smile, rotation of the head."""
-    opening = (dense[66, 1] - dense[62, 1]) / 0.08
-    smile = (dense[54, 0] - dense[48, 0]) / 0.12
-    rotation = ((dense[0, 0] + dense[16, 0]) / 2 - dense[27, 0]) / 0.06
+    opening = (points[66, 1] - points[62, 1]) / 0.08
+    smile = (points[54, 0] - points[48, 0]) / 0.12
+    rotation = ((points[0, 0] + points[16, 0]) / 2 - points[27, 0]) / 0.06
     return np.array([3 * masculinity, *(skin / 0.10), opening, smile, rotation], np.float32)
 
 

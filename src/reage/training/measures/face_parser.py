@@ -94,7 +94,7 @@ def label_portraits(portraits: Portraits) -> LabelledCrops:
         ReageError: when there is none.
     """
     rows = np.flatnonzero(~portraits.grey)
-    labelled = [label_crop(portraits.crops[row], portraits.dense_landmarks[row]) for row in rows]
+    labelled = [label_crop(portraits.crops[row], portraits.mesh[row]) for row in rows]
     found = [one for one in labelled if one is not None]
     if not found:
         raise ReageError("No portrait stands before a blue backdrop, so none can label itself; add such portraits.")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.faces.geometry import FACE_PER_CROP, face_grid
+from reage.faces.mesh import to_ibug
 from reage.images import geometry, regions
 from reage.nets.segmentation import CLASSES
 from reage.types import Pixels, Plane
@@ -22,15 +23,15 @@ _MAX_SKIN_DISTANCE, _MIN_HAIR_DISTANCE = 3.0, 4.0
 _NECK_HEIGHT, _LOWEST_SKIN = 1.35, 2.05
 """Face units below the eyes: hair further down needs the colour of the hair above; skin ends there."""
 _FEATURES = ((17, 22), (22, 27), (36, 42), (42, 48), (48, 60))
-"""Ranges of landmarks: brows, eyes and mouth."""
+"""Ranges of points, see `to_ibug`: brows, eyes and mouth."""
 
 
-def label_crop(crop: Pixels, dense: Plane) -> tuple[Pixels, Plane, NDArray[np.int64]] | None:
+def label_crop(crop: Pixels, mesh: Plane) -> tuple[Pixels, Plane, NDArray[np.int64]] | None:
     """A small crop with its labels.
 
     Args:
         crop: (S, S, 3) RGB uint8.
-        dense: (68, 2) crop px.
+        mesh: (478, 3) crop px.
 
     Returns:
         Crop (LABEL_PX, LABEL_PX, 3), share of the person, and labels, indices into `reage.nets.segmentation.CLASSES`;
@@ -41,7 +42,7 @@ def label_crop(crop: Pixels, dense: Plane) -> tuple[Pixels, Plane, NDArray[np.in
         return None
     small = geometry.resize(crop, LABEL_PX, LABEL_PX)
     person = geometry.resize(person, LABEL_PX, LABEL_PX).astype(np.float32)
-    points = (dense + 0.5) * (LABEL_PX / crop.shape[0]) - 0.5
+    points = (to_ibug(mesh) + 0.5) * (LABEL_PX / crop.shape[0]) - 0.5
     height = face_grid(LABEL_PX)[..., 1]
     head = (person > 0.5) & (height < 2.0)
     skin = _find_skin(small, _texture(crop), points, head, person, height)

@@ -1,0 +1,54 @@
+"""The points of the face mesh that are used by number, and what the points say of pose and openness.
+
+Convention:
+    points (478, 3) are numbered as in MediaPipe's canonical face; (x, y) px, z px of the same scale, smaller nearer to
+    the camera. Angles in degrees: yaw is positive when the face turns to the right of the picture, pitch when it looks
+    up, roll clockwise.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUM_POINTS = 478
+LANDMARK_POINTS = (33, 133, 362, 263, 2)
+"""Outer and inner corner of the left eye, inner and outer corner of the right eye, base of the nose."""
+
+_EYES = ((33, 133, 159, 145), (362, 263, 386, 374))
+"""Two corners, upper and lower lid of each eye."""
+_LIPS = (78, 308, 13, 14)
+"""Two inner corners, upper and lower inner lip."""
+_FOREHEAD, _CHIN = 10, 152
+
+Points = NDArray[np.float32]
+
+
+def measure_pose(points: Points) -> tuple[float, float, float]:
+    """Yaw, pitch and roll in degrees."""
+    right = points[LANDMARK_POINTS[3]] - points[LANDMARK_POINTS[0]]
+    down = points[_CHIN] - points[_FOREHEAD]
+    right, down = right / np.linalg.norm(right), down / np.linalg.norm(down)
+    forward = np.cross(right, down)
+    forward /= np.linalg.norm(forward)
+    yaw = math.degrees(math.atan2(-float(forward[0]), float(forward[2])))
+    pitch = math.degrees(math.asin(float(np.clip(forward[1], -1, 1))))
+    return yaw, pitch, math.degrees(math.atan2(float(right[1]), float(right[0])))
+
+
+def measure_eye_openness(points: Points) -> tuple[float, float]:
+    """Distance of the lids by the length of the eye, of the left and the right eye: about 0.1 (shut) to 0.4."""
+    left, right = (_openness(points, eye) for eye in _EYES)
+    return left, right
+
+
+def measure_mouth_openness(points: Points) -> float:
+    """Distance of the inner lips by the width of the mouth: 0 when it is shut."""
+    return _openness(points, _LIPS)
+
+
+def _openness(points: Points, corners: tuple[int, int, int, int]) -> float:
+    left, right, upper, lower = points[list(corners)]
+    return float(np.linalg.norm(lower - upper) / max(float(np.linalg.norm(right - left)), 1e-6))
