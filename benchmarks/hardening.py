@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=RecognizerTrainingConfig().learning_rate)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    portraits = read_shards(given.shards)
+    portraits = read_shards(given.shards).with_known_age()
     dataset = open_dataset(portraits, given.engine, given.folder)
     half = np.array([fold_of(person, len(HALVES), "recogniser") for person in portraits.person.tolist()])
     config = RecognizerTrainingConfig(learning_rate=given.learning_rate)

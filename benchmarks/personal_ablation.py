@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=4, help="pictures of a person in an age group")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    portraits = read_shards(given.shards, "val")
+    portraits = read_shards(given.shards, "val").with_known_age()
     pairs = pairs_of(portraits)
     write_photos(portraits, pairs, given.folder / "photos")
     pairs = [pairs[place] for place in np.linspace(0, len(pairs) - 1, given.people).astype(int)]

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("shards", type=Path)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     arguments = parser.parse_args()
-    portraits, face_parser = read_shards(arguments.shards, "train"), FaceParser.load()
+    portraits, face_parser = read_shards(arguments.shards, "train").with_known_age(), FaceParser.load()
     scorers = [ZoneScorer.load(name) for name in ("zones-a", "zones-b")]
     for scorer in scorers:
         scorer.config = replace(scorer.config, min_visible=0.0)

@@ -36,7 +36,7 @@ COLUMNS = (
 
 def read_faces(shards: Path, split: str, num: int) -> list[Face]:
     """So many portraits of a split, evenly spaced over all of it."""
-    portraits, parser = read_shards(shards, split), FaceParser.load()
+    portraits, parser = read_shards(shards, split).with_known_age(), FaceParser.load()
     rows = np.linspace(0, len(portraits) - 1, num).astype(int)
     return [portrait_to_face(portraits, row, parser).in_crop_frame() for row in rows]
 

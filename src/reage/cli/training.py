@@ -18,17 +18,25 @@ training = typer.Typer(name="training", no_args_is_help=True, help="Train engine
 
 @training.command(epilog="Example: reage training prepare photos/ -o shards/")
 def prepare(
-    folder: Annotated[Path, typer.Argument(help="Folder of photos with a table portraits.csv.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of pictures with a table of them.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the shards.")],
+    table: Annotated[str, typer.Option(metavar="NAME", help="Name of the table in the folder.")] = "portraits.csv",
+    age_predictor: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="dlib's age predictor, an ONNX file, whose readings are stored too."),
+    ] = None,
 ) -> None:
-    """Find the face in every photo and store the aligned crops as Parquet shards.
+    """Find the face in every picture and store the aligned crops as Parquet shards.
 
-    The table has the columns file, person, age_years, gender (M or F) and year.
+    The table has the column file, and any of person, age_years, age_prompted_years, gender (M or F), year and query; an
+    empty cell is not known. Recipes that need true ages leave out pictures without age_years or gender.
     """
     require_extra("train")
+    from reage.data.age_predictor import AgePredictor
     from reage.data.prepare import prepare as prepare_portraits
 
-    written, missed = prepare_portraits(folder, output)
+    predict_age = AgePredictor.load(age_predictor).predict if age_predictor else None
+    written, missed = prepare_portraits(folder, output, table=table, predict_age=predict_age)
     typer.echo(f"{written} portraits: {output}")
     for file in missed:
         typer.echo(f"No face was found in {file}.", err=True)
@@ -135,7 +143,7 @@ def class_images(
     from reage.data.shards import read_shards
     from reage.training.dreambooth.class_images import choose_rows, write_class_images
 
-    portraits = read_shards(shards, "train")
+    portraits = read_shards(shards, "train").with_known_age()
     chosen = choose_rows(portraits, count, set(without.split(",")), seed)
     write_class_images(portraits, chosen, output, side, track)
     typer.echo(f"{', '.join(f'{len(rows)} {label}' for label, rows in chosen.items())}: {output}")
@@ -170,7 +178,7 @@ def calibrate(
     from reage.evaluation.judges import Judges
     from reage.faces.segmentation import FaceParser
 
-    reference = measure_reference(read_shards(shards), Judges.load(), FaceParser.load())
+    reference = measure_reference(read_shards(shards).with_known_age(), Judges.load(), FaceParser.load())
     if output:
         reference.save(output)
     if as_json:
@@ -198,7 +206,8 @@ def real_aging(
 
     loaded = load_engine(engine) if engine else None
     with Progress(console=stderr_console()) as progress:
-        years = measure_years(read_shards(shards, "val"), Judges.load(), FaceParser.load(), loaded, progress.track)
+        portraits = read_shards(shards, "val").with_known_age()
+        years = measure_years(portraits, Judges.load(), FaceParser.load(), loaded, progress.track)
     for table in describe_years(years, load_reference(), engine):
         typer.echo(table.to_markdown())
 
@@ -240,7 +249,7 @@ def judge_zones(
     names = ("zones-a", "zones-b")
     scorers = (ZoneScorer.load(names[0]), ZoneScorer.load(names[1]))
     with Progress(console=stderr_console()) as progress:
-        reports = judge(read_shards(shards), scorers, FaceParser.load().parse, progress.track)
+        reports = judge(read_shards(shards).with_known_age(), scorers, FaceParser.load().parse, progress.track)
     for name, rows in zip(names, reports, strict=True):
         typer.echo(name)
         print_table(
@@ -276,7 +285,7 @@ def judge_ages(
 
     age_estimators = {name: AgeEstimator.load(name) for name in ("age-a", "age-b")}
     with Progress(console=stderr_console()) as progress:
-        figures = judge(read_shards(shards), age_estimators, FaceParser.load().parse, progress.track)
+        figures = judge(read_shards(shards).with_known_age(), age_estimators, FaceParser.load().parse, progress.track)
     if as_json:
         print_json({name: [figure.to_json() for figure in rows] for name, rows in figures.items()})
         return

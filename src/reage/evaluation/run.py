@@ -155,7 +155,7 @@ def _load_engine(config: EvaluationConfig, judges: Judges) -> tuple[Subjects, Pi
 
 def _load_subjects(config: EvaluationConfig) -> Subjects:
     if has_shards(config.faces):
-        portraits = read_shards(config.faces, split="val")
+        portraits = read_shards(config.faces, split="val").with_known_age()
         rows = _evenly_spaced(len(portraits), config.num_subjects)
         return PortraitSubjects(portraits.pick(rows), FaceParser.load())
     photos = list_images(config.faces)
@@ -184,7 +184,7 @@ def measure_second_recognizer(config: EvaluationConfig) -> IdentityReference | N
     recognizer = _load_second_recognizer(config)
     if not recognizer or config.after or not has_shards(config.faces):
         return None
-    portraits = read_shards(config.faces)
+    portraits = read_shards(config.faces).with_known_age()
     identities = recognizer.embed_crops(portraits.crops, portraits.landmarks)
     return measure_identity(portraits, identities, recognizer.name, distance=False)
 

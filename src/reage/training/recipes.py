@@ -29,12 +29,14 @@ class Recipe:
         config: name of the function that returns the configuration.
         run: name of the function (config, portraits, context) that returns tensors and config, or a diffusion base.
         summary: what comes out, how long that takes, and the weights that it needs.
+        needs_ages: whether portraits of unknown age or sex are left out.
     """
 
     module: str
     config: str
     run: str
     summary: str
+    needs_ages: bool = True
 
     def load_config(self) -> Any:
         """The configuration."""
@@ -72,6 +74,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "face_parser",
             "run",
             "the parser of skin and hair; about 5 minutes on one core",
+            needs_ages=False,
         ),
         "ldla": Recipe(
             "reage.training.ldla.train",
@@ -143,6 +146,8 @@ def train(
         checkpoint=path.with_suffix(".checkpoint"), log_dir=Path(log_dir) if log_dir else None, base=base
     )
     portraits = read_shards(shards)
+    if recipe.needs_ages:
+        portraits = portraits.with_known_age()
     if context.log_dir:
         make_folder(context.log_dir)
     origin = {"name": name, "commit": find_commit(), "version": reage.__version__}
