@@ -31,11 +31,13 @@ from reage.evaluation.metrics.verification import threshold_at
 from reage.evaluation.report.measured_faces import figure, median
 from reage.images.tensors import from_net, to_net
 from reage.measure.recognizers import DlibRecognizer
+from reage.nets.dlib_resnet import load_dlib_resnet
 from reage.training.distillation import Teacher
 from reage.training.measures.recognizer import (
     TARGET_AGES,
     RecognizerDataset,
     RecognizerTrainingConfig,
+    TorchRecognizer,
     make_recognizer_dataset,
     train_recognizer,
 )
@@ -115,16 +117,17 @@ class CrossValidation:
 
     def load(self, name: str, half: int) -> DlibRecognizer:
         """The recognizer that was not fine-tuned on one half of the people."""
-        recognizer, weights = DlibRecognizer.load(), self.folder / f"{name}, {half}.pt"
         if name == BEFORE:
-            return recognizer
+            return DlibRecognizer.load()
+        weights = self.folder / f"{name}, {half}.pt"
         if not weights.exists():
             others = self.dataset.pick(self.half != half)
             dataset = others if FINE_TUNED[name] else others.photos
             net = train_recognizer(self.config, dataset, weights.with_suffix(".checkpoint"))
             torch.save(net.state_dict(), weights)
-        recognizer.net.load_state_dict(torch.load(weights))
-        return recognizer
+        net = load_dlib_resnet()
+        net.load_state_dict(torch.load(weights))
+        return TorchRecognizer(net)
 
 
 def open_dataset(portraits: Portraits, engine: str, folder: Path) -> RecognizerDataset:

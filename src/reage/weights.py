@@ -7,7 +7,6 @@ at. Numpy is enough to read one; torch is imported only by `load_torch_weights`.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -120,23 +119,6 @@ def find_weights(name: str | Path) -> Path:
 def weights_hash(path: str | Path) -> str:
     """The first 12 hexadecimal digits of the file's SHA-256, which identify the weights that made a picture."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
-
-
-def find_dlib_model(file_name: str) -> Path:
-    """The path of a dlib model inside the installed `face_recognition_models` package.
-
-    The package is located, never imported: its own code needs pkg_resources, which new setuptools no longer have.
-
-    Raises:
-        WeightsError: when the package or the file is not there.
-    """
-    package = importlib.util.find_spec("face_recognition_models")
-    folders = package.submodule_search_locations if package else None
-    for folder in folders or ():
-        path = Path(folder) / "models" / file_name
-        if path.is_file():
-            return path
-    raise WeightsError(f"dlib's model {file_name} is not installed; run `pip install face_recognition_models`.")
 
 
 def _to_stored(tensor: NDArray[Any] | torch.Tensor, fp16: bool) -> NDArray[Any]:

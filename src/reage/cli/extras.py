@@ -13,7 +13,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "convert": ("onnx", "tensorflow", "tf2onnx"),
         "diffusion": ("diffusers", "peft", "transformers"),
         "evaluate": ("jinja2", "matplotlib", "pyarrow", "torchmetrics"),
-        "train": ("accelerate", "pyarrow"),
+        "train": ("accelerate", "onnx", "pyarrow"),
     }
 )
 """Extra -> the packages without which its commands cannot run."""

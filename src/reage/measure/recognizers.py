@@ -12,18 +12,14 @@ Convention:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import dlib
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from reage.errors import WeightsError
 from reage.images import geometry
-from reage.images.tensors import to_net
-from reage.nets.dlib_resnet import CHIP_PX, DlibResNet, load_dlib_resnet
-from reage.nets.runtime import open_session
+from reage.nets.runtime import load_session, open_session
 from reage.types import Matrix, Pixels, Plane
 
 if TYPE_CHECKING:
@@ -51,9 +47,19 @@ KINDS = ("arcface", "adaface")
 
 _BATCH_SIZE = 32
 
+CHIP_PX = 150
+"""Side of the aligned face that dlib's recognizer takes."""
 _CHIP_PADDING = 0.25
-_DLIB_ORDER = [3, 2, 0, 1, 4]
-"""dlib's five points start at the eye on the right of the picture, outer corner first."""
+_CHIP_POINTS = np.array(
+    [
+        [0.1205750620789, 0.2137274526848],
+        [0.3340850613712, 0.2290642403242],
+        [0.6460604764104, 0.2289674387677],
+        [0.8595674595992, 0.2134981538014],
+        [0.4901123135679, 0.6277975316475],
+    ]
+)
+"""dlib's template of the five points of `Face.landmarks`, in shares of a chip without padding."""
 
 
 class FaceRecognizer(Protocol):
@@ -85,7 +91,7 @@ class DlibRecognizer:
     """dlib's face recognition net, with embeddings of 128 numbers.
 
     Args:
-        net: in evaluation mode.
+        session: of the net; `load` opens the shipped one.
 
     Example:
         >>> recognizer = DlibRecognizer.load()  # doctest: +SKIP
@@ -96,17 +102,17 @@ class DlibRecognizer:
 
     name = "dlib"
 
-    def __init__(self, net: DlibResNet) -> None:
-        self.net = net
+    def __init__(self, session: InferenceSession) -> None:
+        self._session = session
 
     @classmethod
-    def load(cls, device: str = "cpu") -> DlibRecognizer:
+    def load(cls) -> DlibRecognizer:
         """The recognizer with dlib's own weights.
 
         Raises:
-            WeightsError: when `face_recognition_models` is not installed.
+            WeightsError: when the net is missing.
         """
-        return cls(load_dlib_resnet().to(device))
+        return cls(load_session("face-recognizer"))
 
     def embed(self, pixels: Pixels, landmarks: Plane) -> Plane:
         """The embedding of one face in a picture of any size.
@@ -130,22 +136,29 @@ class DlibRecognizer:
         """Negative Euclidean distance (...) of embeddings (..., 128); 0 for the same picture."""
         return -identity_distance(a, b)
 
-    @torch.inference_mode()
     def embed_chips(self, chips: Pixels) -> Plane:
         """The embeddings (N, 128) of N chips (N, 150, 150, 3), see `make_chip`."""
-        device = self.net.head.weight.device
-        batches = [to_net(chips[start : start + _BATCH_SIZE]).to(device) for start in range(0, len(chips), _BATCH_SIZE)]
-        embeddings: Plane = torch.cat([self.net(batch) for batch in batches]).cpu().numpy()
-        return embeddings
+        starts = range(0, len(chips), _BATCH_SIZE)
+        return np.concatenate([self._embed_batch(_to_batch(chips[start : start + _BATCH_SIZE])) for start in starts])
+
+    def _embed_batch(self, batch: Plane) -> Plane:
+        """The embeddings (B, 128) of a batch (B, 3, 150, 150) in [-1, 1]."""
+        (embeddings,) = self._session.run(None, {"chips": batch})
+        return np.asarray(embeddings)
 
 
-def make_chip(pixels: Pixels, landmarks: Plane) -> Pixels:
-    """The face (150, 150, 3) as dlib's net takes it, cut by dlib from five landmarks ordered as `Face.landmarks`."""
-    corners = [dlib.point(round(x), round(y)) for x, y in np.asarray(landmarks, float)[_DLIB_ORDER].tolist()]
-    box = dlib.rectangle(0, 0, pixels.shape[1] - 1, pixels.shape[0] - 1)
-    shape: Any = dlib.full_object_detection(box, corners)
-    chip: Pixels = dlib.get_face_chip(np.ascontiguousarray(pixels), shape, size=CHIP_PX, padding=_CHIP_PADDING)
-    return chip
+def make_chip(pixels: Pixels, landmarks: Plane, side_px: int = CHIP_PX, padding: float = _CHIP_PADDING) -> Pixels:
+    """The face (side_px, side_px, 3) as nets of dlib take it, aligned to dlib's template; black beyond the picture.
+
+    Args:
+        pixels: (H, W, 3) RGB.
+        landmarks: (5, 2) px in `pixels`, ordered as `Face.landmarks`.
+        side_px: of the chip.
+        padding: around the template on each side, in shares of it.
+    """
+    template = (padding + _CHIP_POINTS) / (2 * padding + 1) * side_px - 0.5
+    chip_from_image = geometry.fit_similarity(landmarks, template.astype(np.float32))
+    return geometry.warp(pixels, chip_from_image, side_px, side_px, edge="zero")
 
 
 def identity_distance(a: Plane, b: Plane) -> NDArray[np.float32]:
@@ -226,8 +239,8 @@ class OnnxRecognizer:
         return embeddings
 
     def _run_raw(self, faces: Pixels) -> list[Plane]:
-        batch = to_net(faces if self.kind == "arcface" else faces[..., ::-1])
-        x = np.ascontiguousarray(batch.permute(0, 2, 3, 1) if self._channels_last else batch)
+        batch = _to_batch(faces if self.kind == "arcface" else faces[..., ::-1])
+        x = np.ascontiguousarray(batch.transpose(0, 2, 3, 1)) if self._channels_last else batch
         outputs: list[Plane] = self._session.run(None, {self._session.get_inputs()[0].name: x})
         return outputs
 
@@ -290,3 +303,8 @@ def _fits(size: int | str | None, wanted: int) -> bool:
 
 def _blank(number: int) -> Pixels:
     return np.zeros((number, FACE_PX, FACE_PX, 3), np.uint8)
+
+
+def _to_batch(pictures: Pixels) -> Plane:
+    """(B, S, S, 3) uint8 -> (B, 3, S, S) in [-1, 1]."""
+    return np.ascontiguousarray((pictures.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))

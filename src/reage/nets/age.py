@@ -134,7 +134,7 @@ def build_age_net(config: AgeNetConfig, *, from_dlib: bool = False) -> AgeNet:
         from_dlib: initialise the trunk with dlib's face recognition net; the trunk may lack dlib's last stages.
 
     Raises:
-        WeightsError: when dlib's net is not installed, or the trunk is of another size.
+        WeightsError: when dlib's net is missing, or the trunk is of another size.
     """
     net = AgeNet(config)
     if from_dlib:

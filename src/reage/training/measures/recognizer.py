@@ -26,7 +26,7 @@ from reage.nets.dlib_resnet import DlibResNet, load_dlib_resnet
 from reage.training.distillation import Teacher
 from reage.training.measures.losses import anchor_loss, two_view_contrastive_loss
 from reage.training.trainer import Callback, Trainer, TrainerConfig, scale_learning_rates
-from reage.types import Pixels
+from reage.types import Pixels, Plane
 
 TARGET_AGES = (25.0, 55.0, 80.0)
 """Ages in years of the aged versions of each photo."""
@@ -55,6 +55,22 @@ class RecognizerTrainingConfig:
     augment: AugmentConfig = field(
         default_factory=lambda: AugmentConfig(max_rotation_degrees=4.0, max_scale=0.05, max_shift=0.02, jpeg_prob=0.0)
     )
+
+
+class TorchRecognizer(DlibRecognizer):
+    """A recognizer with a net in torch, such as `train_recognizer` returns.
+
+    Args:
+        net: in evaluation mode.
+    """
+
+    def __init__(self, net: DlibResNet) -> None:
+        self.net = net
+
+    @torch.inference_mode()
+    def _embed_batch(self, batch: Plane) -> Plane:
+        embeddings: Plane = self.net(torch.from_numpy(batch)).numpy()
+        return embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +136,7 @@ def train_recognizer(
         callbacks: called after each step.
 
     Raises:
-        WeightsError: when `face_recognition_models` is not installed.
+        WeightsError: when dlib's net is missing.
     """
     torch.manual_seed(config.seed)
     anchors = torch.from_numpy(DlibRecognizer.load().embed_chips(dataset.pixels[:, 0]))
