@@ -1,21 +1,21 @@
-"""The face parsing net: a small U-Net that segments an aligned crop into skin, hair and everything else.
+"""The face parsing net: a small U-Net that gives each pixel around an aligned face one of ten classes.
 
-Convention: crops (B, 3, S, S) in [-1, 1], aligned as `Face.crop`; classes are numbered as in `CLASSES`.
+Convention: pictures (B, 3, S, S) RGB in [-1, 1], aligned as `Face.crop` or a wider square around it; classes are
+numbered as in `CLASSES`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reage.weights import find_weights, load_torch_weights, made_for
-
-CLASSES = ("other", "skin", "hair")
-"""Names of the classes. Eyes, brows, lips and glasses count as skin, hats as hair."""
+CLASSES = ("background", "skin", "hair", "facial_hair", "eyes", "mouth", "glasses", "hat", "clothes", "other")
+"""Names of the classes: lips, ears and neck are skin; beard, moustache and brows are facial hair; mouth is the inside
+of an open one with teeth and tongue; glasses are frames, and lenses that hide the eyes; hat is anything worn on the
+head; other is whatever is in front of the person: hands, masks, microphones, headphones, other people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,41 +23,44 @@ class SegmentationNetConfig:
     """Size of the net.
 
     Args:
-        input_px: side of the input; a multiple of 16.
-        width: channels of the first stage; the four stages have 1, 2, 3 and 4 times as many.
+        input_px: side of the input; a multiple of 32.
+        widths: channels of the stages, each at half the resolution of the one before.
     """
 
-    input_px: int = 128
-    width: int = 24
+    input_px: int = 256
+    widths: tuple[int, ...] = (16, 40, 72, 96, 112)
 
 
 def _block(channels_in: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels, 3, padding=1),
-        nn.GroupNorm(8, channels),
-        nn.SiLU(),
-        nn.Conv2d(channels, channels, 3, padding=1),
-        nn.GroupNorm(8, channels),
-        nn.SiLU(),
+        nn.Conv2d(channels_in, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
     )
 
 
 class SegmentationNet(nn.Module):
-    """U-Net of four stages at half the input resolution; the pixel coordinates are input channels."""
+    """U-Net at half the input resolution; the coordinates of each pixel in the face are input channels."""
 
     def __init__(self, config: SegmentationNetConfig) -> None:
         super().__init__()
         self.config = config
-        widths = [config.width * factor for factor in (1, 2, 3, 4)]
+        widths = config.widths
         self.down = nn.ModuleList(_block(a, b) for a, b in zip([14, *widths[:-1]], widths, strict=True))
         self.up = nn.ModuleList(_block(widths[i + 1] + widths[i], widths[i]) for i in reversed(range(len(widths) - 1)))
         self.head = nn.Conv2d(widths[0], len(CLASSES), 1)
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """(B, 3, input_px, input_px) -> logits of the classes (B, 3, input_px, input_px)."""
-        axis = torch.linspace(-1, 1, crops.shape[-1] // 2, device=crops.device)
-        position = torch.stack(torch.meshgrid(axis, axis, indexing="xy")).expand(len(crops), -1, -1, -1)
-        x = torch.cat([F.pixel_unshuffle(crops, 2), position], 1).contiguous(memory_format=torch.channels_last)
+    def forward(self, pictures: Tensor, face_grid: Tensor) -> Tensor:
+        """Logits of the classes (B, 10, S, S).
+
+        Args:
+            pictures: (B, 3, S, S).
+            face_grid: (B, 2, S / 2, S / 2) x and y of each pair of pixels in the crop, -1 to 1 inside `Face.crop`.
+        """
+        x = torch.cat([F.pixel_unshuffle(pictures, 2), face_grid], 1).contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for stage, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if stage else x)
@@ -73,17 +76,3 @@ def build_segmentation_net(config: SegmentationNetConfig) -> SegmentationNet:
     net = SegmentationNet(config)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
-
-
-def load_segmentation_net(name: str | Path = "face-parser") -> SegmentationNet:
-    """A trained net by the name of shipped weights or the path of a file, in evaluation mode, frozen.
-
-    Raises:
-        WeightsError: when there are no such weights, or they are not of a face parser.
-    """
-    path = find_weights(name)
-    tensors, config = load_torch_weights(path)
-    with made_for(path, "a parser of skin and hair"):
-        net = build_segmentation_net(SegmentationNetConfig(**config["net"]))
-        net.load_state_dict(tensors)
-    return net.eval().requires_grad_(False)

@@ -232,6 +232,8 @@ def _average(net: nn.Module, loss: Tensor) -> Tensor:
 def _update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
     for kept, new in zip(ema.parameters(), net.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
+    for kept, new in zip(ema.buffers(), net.buffers(), strict=True):  # running statistics are averages already
+        kept.copy_(new)
 
 
 def _resume(parts: dict[str, Any], checkpoint: Path | None) -> int:

@@ -1,4 +1,4 @@
-"""Trains the face parser on automatically labelled portraits in front of random backgrounds."""
+"""Trains the face parser on automatically and hand-labelled photos, with things put in front of and behind the faces."""
 
 from __future__ import annotations
 
@@ -6,25 +6,55 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from reage.data.augment import AugmentConfig, augment, move
-from reage.data.shards import Portraits
-from reage.errors import ReageError
+from reage.data.augment import AugmentConfig, augment
+from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.nets.segmentation import CLASSES, SegmentationNet, SegmentationNetConfig, build_segmentation_net
-from reage.training.logger import log_losses
+from reage.training.measures import occlusions
 from reage.training.measures.losses import UNLABELLED, segmentation_loss
-from reage.training.measures.segmentation_labels import label_crop
-from reage.training.runner import RunContext, Weights
+from reage.training.measures.occlusions import Scene
+from reage.training.measures.segmentation_labels import WIDE
 from reage.training.trainer import Callback, Trainer, TrainerConfig
+from reage.types import Matrix, Pixels
 
-_MIN_LABEL_SHARE = 0.75
-"""Pixels that after augmentation belong to no class by this share are unlabelled."""
+
+@dataclass(frozen=True, kw_only=True)
+class SceneConfig:
+    """How a labelled photo becomes a training picture; probabilities per picture.
+
+    Args:
+        hand_labelled_share: share of pictures that show a photo labelled by hand.
+        neighbour_prob: that the background is another photo, with its person as a neighbour.
+        hat_prob: that the person gets the hat of another photo.
+        thing_prob: that a thing in front of another person is put in front of this one.
+        mask_prob: that a cloth or surgical mask is put on.
+        shape_prob: that a microphone or a thing of random shape is put in front.
+        glasses_prob: that glasses are drawn.
+        hair_dye_prob: that the hair gets another colour.
+        min_scale: least side of the crop in the picture, by the side of the picture: 0.5 shows the whole wide crop.
+        max_scale: its largest.
+        max_rotation_degrees: largest rotation to either side.
+        max_shift: largest shift, sides of the picture.
+    """
+
+    hand_labelled_share: float = 0.3
+    neighbour_prob: float = 0.5
+    hat_prob: float = 0.15
+    thing_prob: float = 0.1
+    mask_prob: float = 0.06
+    shape_prob: float = 0.12
+    glasses_prob: float = 0.15
+    hair_dye_prob: float = 0.3
+    min_scale: float = 0.48
+    max_scale: float = 1.1
+    max_rotation_degrees: float = 12.0
+    max_shift: float = 0.06
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,96 +66,67 @@ class FaceParserTrainingConfig:
         net: architecture.
         trainer: length and optimisation.
         learning_rate: highest learning rate.
-        geometric_augment: random flip, rotation, scale and shift of crops and labels.
-        photometric_augment: random light, colour and camera, after the background was replaced.
-        hair_dye_prob: probability that the hair gets another colour.
-        keep_background_prob: probability that the background is kept.
+        scene: how a labelled photo becomes a training picture.
+        class_weights: weight of each class in the loss.
+        photometric_augment: random light, colour and camera.
     """
 
     seed: int = 0
     net: SegmentationNetConfig = SegmentationNetConfig()
-    trainer: TrainerConfig = TrainerConfig(steps=2200, batch_size=16, ema_decay=0.99, weight_decay=0.01)
+    trainer: TrainerConfig = TrainerConfig(steps=3000, batch_size=16, ema_decay=0.995, weight_decay=0.01)
     learning_rate: float = 3e-3
-    geometric_augment: AugmentConfig = AugmentConfig(max_rotation_degrees=12.0, max_scale=0.12, max_shift=0.05)
+    scene: SceneConfig = SceneConfig()
+    class_weights: tuple[float, ...] = (1.0, 1.0, 1.5, 2.5, 3.0, 3.0, 3.0, 2.0, 1.0, 2.0)
     photometric_augment: AugmentConfig = AugmentConfig(
         flip_prob=0.0,
         max_rotation_degrees=0.0,
         max_scale=0.0,
         max_shift=0.0,
-        grey_prob=0.3,
-        max_blur_px=1.2,
-        max_downscale=2.0,
+        grey_prob=0.2,
+        max_blur_px=1.5,
+        max_downscale=2.5,
         max_jpeg_factor=2.0,
     )
-    hair_dye_prob: float = 0.5
-    keep_background_prob: float = 0.15
-
-
-def face_parser() -> FaceParserTrainingConfig:
-    """The shipped parser of skin and hair."""
-    return FaceParserTrainingConfig()
-
-
-def run(config: FaceParserTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
-    """Trains the parser of a recipe; returns its tensors by name and the config of the weights file."""
-    net = train_face_parser(config, portraits, context.checkpoint, log_losses(context.log_dir))
-    return net.state_dict(), describe(config)
 
 
 @dataclass(frozen=True)
-class LabelledCrops:
-    """Crops of the net's input size with their labels.
+class LabelledScenes:
+    """Labelled photos.
 
     Args:
-        crops: (N, S, S, 3) uint8.
-        person: (N, S, S) share of the person, without the background.
-        labels: (N, S, S) int64, indices into `CLASSES`.
+        scenes: of the training people.
+        by_hand: (N,) whether a scene was labelled by hand.
+        collection: (N,) name of the collection that each is from; these are drawn equally often.
+        has_glasses: (N,) whether the person is known to wear glasses.
     """
 
-    crops: NDArray[np.uint8]
-    person: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-
-def label_portraits(portraits: Portraits) -> LabelledCrops:
-    """The colour portraits whose background could be keyed out, in order.
-
-    Raises:
-        ReageError: when there is none.
-    """
-    rows = np.flatnonzero(~portraits.grey)
-    labelled = [label_crop(portraits.crops[row], portraits.mesh[row]) for row in rows]
-    found = [one for one in labelled if one is not None]
-    if not found:
-        raise ReageError("No portrait stands before a blue backdrop, so none can label itself; add such portraits.")
-    crops, person, labels = zip(*found, strict=True)
-    return LabelledCrops(np.stack(crops), np.stack(person), np.stack(labels))
+    scenes: Sequence[Scene]
+    by_hand: NDArray[np.bool_]
+    collection: NDArray[np.str_]
+    has_glasses: NDArray[np.bool_]
 
 
 def train_face_parser(
     config: FaceParserTrainingConfig,
-    portraits: Portraits,
+    labelled: LabelledScenes,
     checkpoint: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> SegmentationNet:
-    """The face parser, trained on the people of the "train" split.
+    """The face parser.
 
     Args:
         config: of the run.
-        portraits: all portraits; those of the "val" split are not used.
+        labelled: photos of the training people.
         checkpoint: file that a stopped run is resumed from.
         callbacks: called after each step.
-
-    Raises:
-        ReageError: when no portrait can be labelled.
     """
-    labelled = label_portraits(portraits.pick(portraits.split == "train"))
     torch.manual_seed(config.seed)
     net = build_segmentation_net(config.net)
+    weights = torch.tensor(config.class_weights)
 
     def loss_fn(generator: Generator) -> Tensor:
-        crops, labels = draw_batch(config, labelled, generator)
-        return segmentation_loss(net(crops), labels)
+        pictures, grids, labels = draw_batch(config, labelled, generator)
+        return segmentation_loss(net(pictures, grids), labels, weights)
 
     trainer = Trainer(config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks)
     ema = trainer.fit(net, loss_fn, [(net, config.learning_rate)])
@@ -134,81 +135,110 @@ def train_face_parser(
 
 
 def draw_batch(
-    config: FaceParserTrainingConfig, labelled: LabelledCrops, generator: Generator
-) -> tuple[Tensor, Tensor]:
-    """A random batch: augmented crops (B, 3, S, S) in [-1, 1] and labels (B, S, S), some of them `UNLABELLED`."""
-    rows = torch.randint(len(labelled.crops), (config.trainer.batch_size,), generator=generator).numpy()
-    person = torch.from_numpy(labelled.person[rows])[:, None]
-    classes = F.one_hot(torch.from_numpy(labelled.labels[rows]), len(CLASSES)).permute(0, 3, 1, 2).float()
-    moved = move(torch.cat([to_net(labelled.crops[rows]), person, classes], 1), config.geometric_augment, generator)
-    crops, person, classes = moved[:, :3], moved[:, 3:4], moved[:, 4:]
-    dyed = dye_hair(crops, classes[:, CLASSES.index("hair")][:, None], config.hair_dye_prob, generator)
-    backgrounds = make_backgrounds(crops, generator)
-    replaced = replace_background(dyed, person, backgrounds, config.keep_background_prob, generator)
-    largest = classes.max(1)
-    labels = torch.where(largest.values > _MIN_LABEL_SHARE, largest.indices, UNLABELLED)
-    return augment(replaced, config.photometric_augment, generator), labels
+    config: FaceParserTrainingConfig, labelled: LabelledScenes, generator: Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A random batch: pictures (B, 3, S, S), face grids (B, 2, S / 2, S / 2), labels (B, S, S)."""
+    random = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+    drawn = [draw_picture(config, labelled, random) for _ in range(config.trainer.batch_size)]
+    pictures, grids, labels = (np.stack(column) for column in zip(*drawn, strict=True))
+    augmented = augment(to_net(pictures), config.photometric_augment, generator)
+    return augmented, torch.from_numpy(grids), torch.from_numpy(labels.astype(np.int64))
 
 
-def replace_background(
-    crops: Tensor, person: Tensor, backgrounds: Tensor, keep_prob: float, generator: Generator
-) -> Tensor:
-    """Crops (B, 3, S, S) with the person (B, 1, S, S) alpha-blended onto backgrounds (B, 3, S, S).
-
-    A crop keeps its own background with probability `keep_prob`.
-    """
-    keep = torch.rand(len(crops), 1, 1, 1, generator=generator) < keep_prob
-    return torch.where(keep, crops, crops * person + backgrounds * (1 - person))
-
-
-def dye_hair(crops: Tensor, hair: Tensor, prob: float, generator: Generator) -> Tensor:
-    """Crops whose hair (B, 1, S, S) has another colour, black to white, with probability `prob`.
-
-    It makes up for the few blond and red-haired people of the training set.
-    """
-    num = len(crops)
-    brightness = torch.rand(num, 1, 1, 1, generator=generator) * 2.4 - 0.8
-    hue = 0.2 * torch.randn(num, 3, 1, 1, generator=generator)
-    dyed = ((crops + 1) * (brightness + hue).exp() - 1).clamp(-1, 1)
-    chosen = (torch.rand(num, 1, 1, 1, generator=generator) < prob).float()
-    return crops + (dyed - crops) * hair * chosen
+def draw_picture(
+    config: FaceParserTrainingConfig, labelled: LabelledScenes, random: np.random.Generator
+) -> tuple[Pixels, NDArray[np.float32], NDArray[np.int8]]:
+    """A picture (S, S, 3), its face grid (2, S / 2, S / 2) and its labels (S, S)."""
+    scene = draw_scene(config.scene, labelled, random)
+    side, px = len(scene.pixels), config.net.input_px
+    picture_from_wide = draw_matrix(config.scene, side, px, random)
+    size = (px, px)
+    pixels = geometry.warp(scene.pixels, picture_from_wide, px, px)
+    labels = cv2.warpAffine(scene.labels, picture_from_wide, size, flags=cv2.INTER_NEAREST, borderValue=UNLABELLED)
+    return pixels, face_grid_of(crop_from_wide(side) @ _squared(geometry.invert(picture_from_wide)), px), labels
 
 
-def make_backgrounds(crops: Tensor, generator: Generator) -> Tensor:
-    """(B, 3, S, S) random backgrounds: plain colours, coloured noise at several scales, flipped halves of the crops."""
-    num, _, side, _ = crops.shape
-    colour, other = _draw_colours(crops, generator), _draw_colours(crops, generator)
-    cells = int(torch.randint(2, 24, (1,), generator=generator))
-    coarse = torch.randn(num, 1, cells, cells, generator=generator).repeat(1, 3, 1, 1)
-    coarse = coarse + 0.5 * torch.randn(num, 3, cells, cells, generator=generator)
-    blend = F.interpolate(coarse, (side, side), mode="bicubic", align_corners=False)
-    noise = 0.3 * torch.rand(num, 1, 1, 1, generator=generator) * torch.randn(num, 1, side, side, generator=generator)
-    texture = colour + (other - colour) * torch.sigmoid(3 * blend) + noise
-    flipped = crops[torch.randperm(num, generator=generator)].flip(2)
-    pieces = F.interpolate(flipped[..., : side // 2, :], (side, side), mode="bilinear", align_corners=False)
-    kind = torch.rand(num, 1, 1, 1, generator=generator)
-    return torch.where(kind < 0.25, colour.expand_as(texture), torch.where(kind < 0.7, texture, pieces)).clamp(-1, 1)
+def draw_scene(config: SceneConfig, labelled: LabelledScenes, random: np.random.Generator) -> Scene:
+    """A labelled photo with things behind, in front and on the person."""
+
+    def happens(probability: float) -> bool:
+        return bool(random.random() < probability)
+
+    row = _draw_row(labelled, config.hand_labelled_share, random)
+    scene = labelled.scenes[row]
+    if happens(config.hair_dye_prob):
+        scene = dye_hair(scene, random)
+    if happens(config.neighbour_prob):
+        scene = occlusions.put_behind(scene, _any(labelled, random), random)
+    if not labelled.has_glasses[row] and happens(config.glasses_prob):
+        scene = occlusions.put_on_glasses(scene, random)
+    for name, probability in (("hat", config.hat_prob), ("other", config.thing_prob)):
+        if happens(probability) and (other := _with_class(labelled, name, random)) is not None:
+            scene = occlusions.put_on_thing(scene, other, name, random)
+    if happens(config.mask_prob):
+        scene = occlusions.put_on_mask(scene, random)
+    if happens(config.shape_prob):
+        scene = occlusions.put_on_shape(scene, _any(labelled, random).pixels, random)
+    return scene
 
 
-def _draw_colours(crops: Tensor, generator: Generator) -> Tensor:
-    """(B, 3, 1, 1) random colours, half of them near a colour of the crop itself, which is harder to segment."""
-    num = len(crops)
-    row, column = torch.randint(crops.shape[-1], (2, num), generator=generator)
-    own = crops[torch.arange(num), :, row, column] + 0.15 * torch.randn(num, 3, generator=generator)
-    free = torch.rand(num, 3, generator=generator) * 2 - 1
-    return torch.where(torch.rand(num, 1, generator=generator) < 0.5, own, free)[:, :, None, None]
+def dye_hair(scene: Scene, random: np.random.Generator) -> Scene:
+    """The scene with hair of another colour, black to white."""
+    share = occlusions.soften(scene.labels == CLASSES.index("hair"), 1.5)[..., None]
+    factor = np.exp(random.uniform(-0.8, 1.6) + 0.2 * random.standard_normal(3)).astype(np.float32)
+    dyed = np.clip(scene.pixels * factor, 0, 255)
+    pixels = (scene.pixels + (dyed - scene.pixels) * share).astype(np.uint8)
+    return Scene(pixels, scene.labels, scene.person, scene.mesh)
 
 
-@torch.no_grad()
-def measure_iou(net: SegmentationNet, labelled: LabelledCrops) -> dict[str, float]:
-    """Intersection over union of each class on labelled crops."""
-    batches = [labelled.crops[start : start + 16] for start in range(0, len(labelled.crops), 16)]
-    predicted = torch.cat([net(to_net(batch)).argmax(1) for batch in batches]).numpy()
-    return {name: _iou(predicted == index, labelled.labels == index) for index, name in enumerate(CLASSES)}
+def draw_matrix(config: SceneConfig, side_px: int, picture_px: int, random: np.random.Generator) -> Matrix:
+    """(2, 3) picture_from_wide: random scale, rotation, shift and mirror image."""
+    scale = np.exp(random.uniform(np.log(config.min_scale), np.log(config.max_scale))) * WIDE * picture_px / side_px
+    angle = random.uniform(-config.max_rotation_degrees, config.max_rotation_degrees)
+    shift = random.uniform(-config.max_shift, config.max_shift, 2) * picture_px
+    matrix = occlusions.about_centre(side_px, scale, angle, shift + (picture_px - side_px) / 2)
+    if random.random() < 0.5:
+        matrix = np.array([[-1, 0, picture_px - 1], [0, 1, 0]]) @ _squared(matrix)
+    return matrix
 
 
-def _iou(predicted: NDArray[np.bool_], labelled: NDArray[np.bool_]) -> float:
-    return float((predicted & labelled).sum() / max(1, (predicted | labelled).sum()))
+def crop_from_wide(side_px: int) -> Matrix:
+    """(2, 3) matrix from px of a wide crop to places in the crop, -1 to 1."""
+    half = side_px / (2 * WIDE)
+    centre = (side_px - 1) / 2
+    return np.array([[1 / half, 0, -centre / half], [0, 1 / half, -centre / half]])
+
+
+def face_grid_of(crop_from_picture: Matrix, picture_px: int) -> NDArray[np.float32]:
+    """(2, S / 2, S / 2) places in the crop, -1 to 1, of the pairs of pixels of a picture."""
+    axis = np.arange(picture_px // 2) * 2 + 0.5
+    x, y = np.meshgrid(axis, axis)
+    places = np.stack([x, y, np.ones_like(x)])
+    return np.einsum("ij,jhw->ihw", crop_from_picture, places).astype(np.float32)
+
+
+def _squared(matrix: Matrix) -> Matrix:
+    return np.vstack([matrix, [0, 0, 1]])
+
+
+def _draw_row(labelled: LabelledScenes, hand_share: float, random: np.random.Generator) -> int:
+    hand = np.flatnonzero(labelled.by_hand)
+    if len(hand) and random.random() < hand_share:
+        return int(random.choice(hand))
+    automatic = ~labelled.by_hand
+    name = random.choice(np.unique(labelled.collection[automatic]))
+    return int(random.choice(np.flatnonzero(automatic & (labelled.collection == name))))
+
+
+def _any(labelled: LabelledScenes, random: np.random.Generator) -> Scene:
+    return labelled.scenes[int(random.integers(len(labelled.scenes)))]
+
+
+def _with_class(labelled: LabelledScenes, name: str, random: np.random.Generator) -> Scene | None:
+    for row in random.permutation(np.flatnonzero(labelled.by_hand))[:25]:
+        if (labelled.scenes[row].labels == CLASSES.index(name)).sum() > 200:
+            return labelled.scenes[row]
+    return None
 
 
 def describe(config: FaceParserTrainingConfig) -> dict[str, object]:

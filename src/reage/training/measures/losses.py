@@ -44,9 +44,12 @@ def sex_loss(logits: Tensor, is_man: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, is_man)
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy per pixel of logits (B, C, S, S) against labels (B, S, S); `UNLABELLED` pixels are ignored."""
-    return F.cross_entropy(logits, labels, ignore_index=UNLABELLED)
+def segmentation_loss(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy per pixel of logits (B, C, S, S) against labels (B, S, S); `UNLABELLED` pixels are ignored.
+
+    Each class counts by its weight (C,), or all alike.
+    """
+    return F.cross_entropy(logits, labels, class_weights, ignore_index=UNLABELLED)
 
 
 def two_view_contrastive_loss(identities: Tensor, temperature: float) -> Tensor:

@@ -1,107 +1,235 @@
-"""Automatic labels of skin and hair, for studio portraits in front of a coloured backdrop.
+"""Automatic labels of the classes of the face parser, from the face mesh, a matte of the person and models of colour.
 
-The backdrop is keyed out by its hue. What is left of the head is divided into skin and hair by colour, with the skin
-inside the landmarks as seeds. A portrait without a coloured backdrop has no labels.
+The mesh gives eyes, brows, the open mouth and the oval of the face; the matte gives the person. Between these, each
+class has a mixture of colours, fitted to places where it is almost certain, and the costs of all classes are smoothed
+along the edges of the picture (cost-volume filtering, Rhemann et al. 2011). What stays doubtful is unlabelled.
+
+Convention:
+    a wide crop (S, S, 3) RGB uint8 shows `WIDE` crop sides around the face; mesh points (478, 2) px of the wide crop;
+    lengths in face units, see `reage.faces.geometry`.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.faces.geometry import FACE_PER_CROP, face_grid
-from reage.faces.mesh import to_ibug
+from reage.faces.geometry import FACE_PER_CROP
 from reage.images import geometry, regions
 from reage.nets.segmentation import CLASSES
+from reage.training.measures.losses import UNLABELLED
 from reage.types import Pixels, Plane
 
 Mask = NDArray[np.bool_]
+Labels = NDArray[np.int8]
 
-LABEL_PX = 128
-_MAX_SKIN_DISTANCE, _MIN_HAIR_DISTANCE = 3.0, 4.0
-"""Standardised distance from the colour of the skin, for the seeds of skin and of hair."""
-_NECK_HEIGHT, _LOWEST_SKIN = 1.35, 2.05
-"""Face units below the eyes: hair further down needs the colour of the hair above; skin ends there."""
-_FEATURES = ((17, 22), (22, 27), (36, 42), (42, 48), (48, 60))
-"""Ranges of points, see `to_ibug`: brows, eyes and mouth."""
+WIDE = 2.0
+"""Side of a wide crop, crop sides."""
+LABEL_PX = 256
+
+OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377) + (
+    (152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+)
+EYES = (
+    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
+    (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
+)
+BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276))
+OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
+INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+"""Outlines by numbers of mesh points."""
+
+_UNIT = LABEL_PX / (WIDE * FACE_PER_CROP)
+_MAX_COST = 12.0
+_MIN_SHARE = 0.8
+"""Posterior probability below which a pixel is unlabelled."""
+_MODELS = ("background", "skin", "hair", "clothes", "facial_hair")
 
 
-def label_crop(crop: Pixels, mesh: Plane) -> tuple[Pixels, Plane, NDArray[np.int64]] | None:
-    """A small crop with its labels.
+def label_wide_crop(wide: Pixels, mesh: Plane, person: Plane, visible: Mask, *, has_glasses: bool = False) -> Labels:
+    """The class of each pixel, an index into `reage.nets.segmentation.CLASSES`, or `UNLABELLED`.
 
     Args:
-        crop: (S, S, 3) RGB uint8.
-        mesh: (478, 3) crop px.
+        wide: (S, S, 3).
+        mesh: (478, 2).
+        person: (S, S) share of the person.
+        visible: (S, S) whether the pixel lies inside the photo.
+        has_glasses: what looks like a frame or a lens around the eyes is unlabelled.
 
     Returns:
-        Crop (LABEL_PX, LABEL_PX, 3), share of the person, and labels, indices into `reage.nets.segmentation.CLASSES`;
-        None when the backdrop cannot be keyed out.
+        (LABEL_PX, LABEL_PX) int8.
     """
-    person = regions.key_backdrop(crop)
-    if person is None:
-        return None
-    small = geometry.resize(crop, LABEL_PX, LABEL_PX)
-    person = geometry.resize(person, LABEL_PX, LABEL_PX).astype(np.float32)
-    points = (to_ibug(mesh) + 0.5) * (LABEL_PX / crop.shape[0]) - 0.5
-    height = face_grid(LABEL_PX)[..., 1]
-    head = (person > 0.5) & (height < 2.0)
-    skin = _find_skin(small, _texture(crop), points, head, person, height)
-    hair = _find_hair(small, head & ~skin, height)
-    classes = np.where(hair, CLASSES.index("hair"), np.where(skin, CLASSES.index("skin"), CLASSES.index("other")))
-    return small, person, classes.astype(np.int64)
+    small = geometry.resize(wide, LABEL_PX, LABEL_PX)
+    points = (mesh + 0.5) * (LABEL_PX / len(wide)) - 0.5
+    matte = geometry.resize(person, LABEL_PX, LABEL_PX).astype(np.float32)
+    shares = _segment(small, points, matte, visible_small := _shrink(visible))
+    labels = np.full((LABEL_PX, LABEL_PX), UNLABELLED, np.int8)
+    for index, name in enumerate(_MODELS):
+        labels[shares[index] > _MIN_SHARE] = CLASSES.index(name)
+    labels[~visible_small] = UNLABELLED
+    _drop_loose_hair(labels, points)
+    _draw_features(labels, small, points, has_glasses)
+    return labels
 
 
-def _texture(crop: Pixels) -> Plane:
-    """(LABEL_PX, LABEL_PX) strength of fine texture, which is higher in hair than in skin."""
-    light = regions.to_lab(crop)[..., 0]
-    texture = geometry.blur(np.abs(light - geometry.blur(light, 2.5)), 4.0)
-    return geometry.resize(texture, LABEL_PX, LABEL_PX).astype(np.float32)
+def polygon(points: Plane, indices: tuple[int, ...], grow: float = 0.0) -> Mask:
+    """(LABEL_PX, LABEL_PX) inside an outline of mesh points, grown by so many face units."""
+    filled = geometry.fill_polygon(points[list(indices)], LABEL_PX, LABEL_PX)
+    return geometry.grow(filled, grow * _UNIT) > 0.5
 
 
-def _find_skin(crop: Pixels, texture: Plane, points: Plane, head: Mask, person: Plane, height: Plane) -> Mask:
-    face = geometry.fill_polygon(points[:27], LABEL_PX, LABEL_PX)
-    core = _skin_core(face, points)
-    lab = regions.to_lab(crop)
-    centre = np.median(lab[core], 0)
-    spread = np.median(np.abs(lab[core] - centre), 0) * 1.48 + np.array([4, 2, 2])
-    distance = np.sqrt((((lab - centre) / spread) ** 2 * np.array([0.6, 1, 1])).sum(-1))
-    lab_distance = np.linalg.norm((lab - centre) * np.array([0.6, 1, 1]), axis=-1)
-    around = head & (face == 0)
-    hair = around & (height < 0.9) & (lab_distance > 22) & (distance > _MIN_HAIR_DISTANCE)
-    well_inside = geometry.grow((person > 0.9).astype(np.float32), -2) > 0
-    hair |= around & (height < -0.75) & (texture > 2.3 * np.median(texture[core])) & well_inside
-    if hair.sum() < 40:
-        skin = head & ((distance < 5) | (face > 0))
-    else:
-        painted = crop.copy()
-        painted[~head] = np.median(crop[hair], 0)
-        seeds = geometry.grow(hair.astype(np.float32), -1) > 0
-        skin = regions.grab_cut(painted, core, head & (distance < _MAX_SKIN_DISTANCE) & ~seeds, seeds | ~head) & head
-    skin |= (face > 0) & (height > -0.25) & head
-    skin &= (height < _LOWEST_SKIN) & (np.abs(face_grid(LABEL_PX)[..., 0]) < 1.75)
-    components = regions.connected_parts(regions.without_specks(skin, 3))
-    kept = [component for component in components if (component & core).any() or component.sum() > 60]
-    return np.any(kept, axis=0) if kept else skin
+def _shrink(mask: Mask) -> Mask:
+    small: Plane = geometry.resize(mask.astype(np.float32), LABEL_PX, LABEL_PX)
+    return small > 0.99
 
 
-def _skin_core(face: Plane, points: Plane) -> Mask:
-    """Pixels that are surely skin: inside the face, apart from brows, eyes and mouth."""
-    unit = LABEL_PX / FACE_PER_CROP
-    core = geometry.grow(face, -0.12 * unit) > 0
-    for first, last in _FEATURES:
-        core &= geometry.grow(geometry.fill_polygon(points[first:last], LABEL_PX, LABEL_PX), 0.06 * unit) == 0
-    return core
+def _segment(small: Pixels, points: Plane, matte: Plane, visible: Mask) -> Plane:
+    """(5, LABEL_PX, LABEL_PX) posterior of the classes of `_MODELS`."""
+    lab = regions.to_lab(small)
+    features = np.dstack([lab, 0.5 * _texture(lab[..., 0])]).astype(np.float32)
+    seeds, log_prior = _seeds(lab, points, matte, visible), _log_prior(points, matte)
+    guide = lab[..., 0] / np.float32(100)
+    for _ in range(2):
+        costs = [_cost(features, seeds[name]) for name in _MODELS]
+        total = np.stack([np.clip(cost, 0, _MAX_COST) - prior for cost, prior in zip(costs, log_prior, strict=True)])
+        total -= total.min(0)
+        smooth = np.stack([_filter(plane, guide) for plane in np.minimum(total, _MAX_COST)])
+        shares = np.exp(-(smooth - smooth.min(0)))
+        shares /= shares.sum(0)
+        seeds = {name: (shares[index] > 0.9) & visible for index, name in enumerate(_MODELS)}
+    return shares.astype(np.float32)
 
 
-def _find_hair(crop: Pixels, rest: Mask, height: Plane) -> Mask:
-    """What is left of the head; below `_NECK_HEIGHT` only in the colour of the hair above, to exclude clothes."""
-    lab = regions.to_lab(crop)
-    low = height > _NECK_HEIGHT
-    if (rest & ~low).sum() > 30:
-        colour = np.median(lab[rest & ~low], 0)
-        hair = rest & (~low | (np.linalg.norm(lab - colour, axis=-1) < 28))
-    else:
-        hair = rest & ~low
-    components = regions.connected_parts(regions.without_specks(hair))
-    kept = [component for component in components if component.sum() >= 25 and height[component].min() < 0.4]
-    return np.any(kept, axis=0) if kept else np.zeros_like(hair)
+def _filter(cost: Plane, guide: Plane) -> Plane:
+    return _MAX_COST * regions.follow_edges((cost / _MAX_COST).astype(np.float32), guide, 5, 4e-4)
+
+
+def _texture(light: Plane) -> Plane:
+    return geometry.blur(np.abs(light - geometry.blur(light, 2.0)), 3.0)
+
+
+def _seeds(lab: Plane, points: Plane, matte: Plane, visible: Mask) -> dict[str, Mask]:
+    """Places where a class is almost certain."""
+    y = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 1]
+    brow, chin = points[[105, 334], 1].mean(), points[152, 1]
+    oval = polygon(points, OVAL)
+    core = polygon(points, OVAL, -0.15) & (y > brow) & ~polygon(points, OUTER_LIPS, 0.1)
+    for outline in (*EYES, *BROWS):
+        core &= ~polygon(points, outline, 0.12)
+    cheeks = core & (y < points[2, 1]) & visible
+    centre = np.median(lab[cheeks], 0)
+    spread = 1.48 * np.median(np.abs(lab[cheeks] - centre), 0) + np.array([5, 2.5, 2.5])
+    from_skin = np.sqrt((((lab - centre) / spread) ** 2 * np.array([0.5, 1, 1])).sum(-1))
+    person = (matte > 0.8) & visible
+    crown = polygon(points, OVAL, 0.75) & ~polygon(points, OVAL, 0.12) & (y < points[2, 1])
+    return {
+        "background": (matte < 0.1) & visible,
+        "skin": core & (from_skin < 3) & visible,
+        "hair": person & crown & (from_skin > 2.5) & ~oval,
+        "facial_hair": _beard_seeds(lab, points, centre, spread) & visible,
+        "clothes": person & (y > chin + 1.1 * _UNIT) & (from_skin > 2.5),
+    }
+
+
+def _beard_region(points: Plane) -> Mask:
+    """Where a beard or moustache may grow: the lower face without the lips, and below the chin."""
+    y = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 1]
+    low = points[2, 1] + 0.12 * _UNIT
+    nose = np.array([points[98, 0], points[327, 0]])
+    x = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 0]
+    under_nose = (x > nose[0] - 0.3 * _UNIT) & (x < nose[1] + 0.3 * _UNIT)
+    face = polygon(points, OVAL, 0.1) & ((y > points[61, 1] - 0.1 * _UNIT) | ((y > low) & under_nose) | ~under_nose & (y > low))
+    return (face | polygon(points, OVAL, 0.35) & (y > points[152, 1] - 0.1 * _UNIT)) & ~polygon(points, OUTER_LIPS, 0.04)
+
+
+def _beard_seeds(lab: Plane, points: Plane, skin: Plane, spread: Plane) -> Mask:
+    """Places of the lower face that are much darker, or greyer, than the skin; none when they are few."""
+    region = polygon(points, OVAL, -0.05) & _beard_region(points)
+    away = (lab - skin) / spread
+    far = np.sqrt((away**2 * np.array([0.5, 1, 1])).sum(-1))
+    unlike = region & (far > 2.8) & (np.hypot(lab[..., 1], lab[..., 2]) < np.hypot(skin[1], skin[2]) + 2)
+    unlike = regions.without_specks(unlike, 3)
+    return unlike if unlike.sum() > 0.12 * region.sum() else np.zeros_like(unlike)
+
+
+def _drop_loose_hair(labels: Labels, points: Plane) -> None:
+    """Hair that is not joined to hair above the mouth is unlabelled: it may be clothes."""
+    y = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 1]
+    hair = labels == CLASSES.index("hair")
+    for part in regions.connected_parts(hair):
+        if y[part].min() > points[13, 1] or part.sum() < 30:
+            labels[part] = UNLABELLED
+
+
+def _log_prior(points: Plane, matte: Plane) -> list[Plane]:
+    """Log of the prior of each class by place."""
+    grid = geometry.pixel_grid(LABEL_PX, LABEL_PX)
+    y = grid[..., 1]
+    chin, brow = points[152, 1], points[[105, 334], 1].mean()
+    outside = cv2.distanceTransform((~polygon(points, OVAL)).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
+    inside = cv2.distanceTransform(polygon(points, OVAL).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
+    below = (y - chin) / _UNIT
+    person = np.clip(matte, 0.003, 0.997)
+    skin = -1.2 * np.clip(outside - 0.25, 0, 4) - 2.5 * ((outside > 0.05) & (y < points[10, 1]))
+    hair = -3.0 * np.clip(inside / 0.25, 0, 3) * (y > brow) - 0.8 * np.clip(inside / 0.25, 0, 2)
+    hair = hair - 1.5 * np.clip(below, 0, 3) - 0.6 * np.clip(outside - 0.9, 0, 3)
+    clothes = -9.0 * np.clip(-(below - 0.25) * 2, 0, 1) - 9.0 * (inside > 0)
+    beard = np.where(_beard_region(points), -0.5, -9.0)
+    background = np.log(1 - person) - 6.0 * (inside > 0.1)
+    return [background, *(np.log(person) + own for own in (skin, hair, clothes, beard))]
+
+
+def _cost(features: Plane, seeds: Mask, components: int = 4) -> Plane:
+    """Negative log-likelihood of each pixel under a mixture of Gaussians fitted to the seeds; high without seeds."""
+    found = features[seeds]
+    if len(found) < 40:
+        return np.full(features.shape[:2], 0.75 * _MAX_COST, np.float32)
+    found = found[:: max(1, len(found) // 1500)]
+    means, precisions, log_weights = _fit_mixture(found.astype(np.float64), components)
+    flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
+    logs = []
+    for mean, precision, log_weight in zip(means, precisions, log_weights, strict=True):
+        away = flat - mean
+        logs.append(log_weight - 0.5 * np.einsum("ni,ij,nj->n", away, precision, away))
+    worst = np.logaddexp.reduce(np.stack(logs), axis=0)
+    return -worst.reshape(features.shape[:2]).astype(np.float32)
+
+
+def _fit_mixture(
+    values: NDArray[np.float64], components: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Means, precisions and log weights (with their normalisation) of a mixture, by k-means and one covariance each."""
+    cv2.setRNGSeed(0)
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
+    _, numbers, _ = cv2.kmeans(values.astype(np.float32), components, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    means, precisions, weights = [], [], []
+    floor = np.diag([9.0, 4.0, 4.0, 0.5])
+    for number in range(components):
+        own = values[numbers[:, 0] == number]
+        if len(own) < 8:
+            continue
+        covariance = np.cov(own.T) + floor
+        means.append(own.mean(0))
+        precisions.append(np.linalg.inv(covariance))
+        weights.append(np.log(len(own) / len(values)) - 0.5 * np.linalg.slogdet(covariance)[1] + 4.0)
+    return np.array(means), np.array(precisions), np.array(weights)
+
+
+def _draw_features(labels: Labels, small: Pixels, points: Plane, has_glasses: bool) -> None:
+    """Draws brows, eyes and the open mouth over the labels, each with an unlabelled rim."""
+    lips = polygon(points, OUTER_LIPS)
+    labels[lips] = CLASSES.index("skin")
+    mouth = polygon(points, INNER_LIPS)
+    if np.linalg.norm(points[14] - points[13]) > 0.06 * _UNIT * 2:
+        labels[polygon(points, INNER_LIPS, 0.03)] = UNLABELLED
+        labels[mouth] = CLASSES.index("mouth")
+    for outline in BROWS:
+        labels[polygon(points, outline, 0.07)] = UNLABELLED
+        labels[polygon(points, outline, -0.02)] = CLASSES.index("facial_hair")
+    for outline in EYES:
+        labels[polygon(points, outline, 0.04)] = UNLABELLED
+        labels[polygon(points, outline)] = CLASSES.index("eyes")
+    if has_glasses:
+        for outline in EYES:
+            labels[polygon(points, outline, 0.45)] = UNLABELLED
