@@ -37,24 +37,32 @@ class AgeNetConfig:
     Args:
         trunk: size of the convolutional trunk; the default is dlib's.
         feature_stages: stages of the trunk that feed the head; 0 is the finest.
-        input_crops: central squares of the crop that the trunk sees: (side as a share of the crop's side, px that it is
+        input_crops: squares of the crop that the trunk sees: (side as a share of the crop's side, px that it is
             resampled to). Training draws one for each batch; inference averages the features of all.
+        input_centre_y: height of the middle of these squares, sides of the crop from its top.
         dropout: share of the features dropped in training.
-        label_std_years: standard deviation of the label distribution.
+        label_std_years: standard deviation of the label distribution of old people; it falls to half for babies.
         expectation_weight: loss weight of the expected age, relative to the label distribution.
         sex_weight: loss weight of the sex.
         calibration: two or more points (expected age, calibrated age), both rising. Ages between and beyond them are
             interpolated and extrapolated linearly. It undoes part of the regression to the mean of the training ages.
+        std_scale: factor on the standard deviation, by which it covers the errors as it should.
     """
 
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     feature_stages: tuple[int, ...] = (1, 2, 4)
     input_crops: tuple[tuple[float, int], ...] = ((0.8, 160),)
+    input_centre_y: float = 0.5
     dropout: float = 0.3
-    label_std_years: float = 3.0
+    label_std_years: float = 4.0
     expectation_weight: float = 1.0
     sex_weight: float = 0.3
     calibration: tuple[tuple[float, float], ...] = ((0.0, 0.0), (100.0, 100.0))
+    std_scale: float = 1.0
+
+    def label_stds(self, age_years: Tensor) -> Tensor:
+        """Standard deviations of the label distributions of ages (B,)."""
+        return self.label_std_years * (0.5 + age_years / 100).clamp(max=1.0)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> AgeNetConfig:
@@ -96,12 +104,14 @@ class AgeNet(nn.Module):
         return logits[:, :NUM_AGES], logits[:, NUM_AGES]
 
     def input_crop(self, crops: Tensor, index: int = 0) -> Tensor:
-        """(B, 3, S, S) -> (B, 3, px, px): the central square `config.input_crops[index]`, antialiased."""
+        """(B, 3, S, S) -> (B, 3, px, px): the square `config.input_crops[index]`, antialiased."""
         side_share, px = self.config.input_crops[index]
         side = crops.shape[-1]
-        margin = round(side * (1 - side_share) / 2)
-        centre = crops[..., margin : side - margin, margin : side - margin]
-        small = F.interpolate(centre, (px, px), mode="bilinear", antialias=True)
+        width = round(side * side_share)
+        left = (side - width) // 2
+        top = min(max(0, round(side * self.config.input_centre_y - width / 2)), side - width)
+        square = crops[..., top : top + width, left : left + width]
+        small = F.interpolate(square, (px, px), mode="bilinear", antialias=True)
         return small.contiguous(memory_format=torch.channels_last)
 
     def predict(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,7 +121,7 @@ class AgeNet(nn.Module):
         probabilities = logits.softmax(1)
         variance = (probabilities * (self.ages - expected[:, None]) ** 2).sum(1)
         years, slope = self.calibrate(expected)
-        return years, variance.sqrt() * slope, masculinity.sigmoid()
+        return years, self.config.std_scale * slope * variance.sqrt(), masculinity.sigmoid()
 
     def expected_age(self, logits: Tensor) -> Tensor:
         """Logits (B, 101) -> uncalibrated expected age in years (B,), which regresses to the mean."""

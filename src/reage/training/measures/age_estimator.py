@@ -1,8 +1,12 @@
-"""Trains an age estimator on dated portraits: fine-tuning of dlib's net, then calibration on held-out people."""
+"""Trains an age estimator: fine-tuning of a net of dlib on pictures of all ages, then calibration on held-out people.
+
+Not every age is true. Photos of known age teach it; pictures that were generated from a prompt with an age teach the
+mean of that age and of the reading of dlib's age predictor; all others teach its reading.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from reage.data.shards import Portraits
 from reage.data.split import fold_of
 from reage.images.geometry import resize
 from reage.images.tensors import to_net
-from reage.nets.age import AgeNet, AgeNetConfig, build_age_net
+from reage.nets.age import AGE_PREDICTOR_TRUNK, AgeNet, AgeNetConfig, WarmStart, build_age_net
 from reage.nets.dlib_resnet import TrunkConfig
 from reage.training.logger import log_losses
 from reage.training.measures.losses import expected_age_loss, label_distribution_loss, sex_loss
@@ -24,27 +28,31 @@ from reage.training.runner import RunContext, Weights
 from reage.training.trainer import Callback, Trainer, TrainerConfig, scale_learning_rates
 
 _PREDICTION_BATCH = 32
-_YOUNGEST_DECADE, _OLDEST_DECADE = 3, 7
-"""Few people are below 30 or above 79; they are counted in these decades."""
+_OLDEST_DECADE = 8
+"""People above 89 are counted in this decade."""
+_AGE_BINS = (3.0, 6.0, 12.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)
+"""Borders of the age groups that `AgeTrainingConfig.balance` evens out."""
+_TRUSTED_QUERY_AGE = 5.0
+"""A picture of a baby or toddler was asked for, and the predictor reads many of them too old."""
 _MIN_SLOPE = 0.2
 """Smallest slope of a calibration, calibrated years per expected year."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationConfig:
-    """Least-squares fit of the calibration from expected to calibrated age; each decade of age has equal weight.
+    """Fit of the calibration on held-out people: of the expected age by least squares, each decade with equal weight.
 
     Args:
         knots: expected ages between which the calibration is linear.
         bias_weight: weight of the squared mean error of a decade, relative to its mean squared error.
-        young_bias_weight: the same for people under 40, whose expected ages have the largest bias.
         bend_weight: weight of the squared second differences of the calibration, in years.
+        covered_share: share of the errors within one standard deviation, after which that is scaled.
     """
 
-    knots: tuple[float, ...] = (40.0, 50.0, 60.0, 70.0)
-    bias_weight: float = 0.3
-    young_bias_weight: float = 16.0
-    bend_weight: float = 0.1
+    knots: tuple[float, ...] = (5.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0, 75.0)
+    bias_weight: float = 0.5
+    bend_weight: float = 0.3
+    covered_share: float = 0.68
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +66,13 @@ class AgeTrainingConfig:
         crop_px: side to which the crops are resampled first.
         folds: number of folds.
         net: architecture and loss weights.
-        from_dlib: initialise the trunk with dlib's face recognition net.
+        warm_start: net that the trunk starts from, see `build_age_net`, or "" for none.
+        query_ages: ages in years of generated pictures, by the words they were asked for with.
         augment: augmentation of the crops.
         trunk_learning_rate: highest learning rate of a trunk layer, as a share of the standard deviation of its
             weights.
         head_learning_rate: highest learning rate of the head.
-        balance: 0 samples portraits uniformly, 1 samples every decade of age equally often.
+        balance: 0 samples portraits uniformly, 1 samples every age group equally often.
         calibration: fit of the calibration.
     """
 
@@ -73,8 +82,15 @@ class AgeTrainingConfig:
     crop_px: int = 200
     folds: int = 8
     net: AgeNetConfig = field(default_factory=AgeNetConfig)
-    from_dlib: bool = True
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    warm_start: WarmStart = "face-recognizer"
+    query_ages: tuple[tuple[str, float], ...] = (
+        ("10 month old baby", 0.8),
+        ("2.5 year old toddler", 2.5),
+        ("16 year old teenager", 16.0),
+        ("30 year old adult", 30.0),
+        ("wrinkly 70 year old senior", 72.0),
+    )
+    augment: AugmentConfig = AugmentConfig(max_rotation_degrees=12.0, max_scale=0.12, max_shift=0.05)
     trunk_learning_rate: float = 0.002
     head_learning_rate: float = 1e-3
     balance: float = 0.5
@@ -82,22 +98,27 @@ class AgeTrainingConfig:
 
 
 def age_a() -> AgeTrainingConfig:
-    """The estimator that engines and commands use."""
-    net = AgeNetConfig(input_crops=((0.76, 152), (0.84, 160)))
-    return AgeTrainingConfig(seed=0, left_out_fold=0, net=net, trainer=TrainerConfig(steps=2000, batch_size=16))
+    """The estimator that engines and commands use: dlib's age predictor, fine-tuned."""
+    net = AgeNetConfig(
+        trunk=AGE_PREDICTOR_TRUNK,
+        feature_stages=(1, 2),
+        input_crops=((0.63, 96), (0.67, 96)),
+        input_centre_y=0.583,
+    )
+    return AgeTrainingConfig(
+        seed=0,
+        left_out_fold=0,
+        net=net,
+        warm_start="age-predictor",
+        trainer=TrainerConfig(steps=3000, batch_size=16),
+    )
 
 
 def age_b() -> AgeTrainingConfig:
-    """The estimator that only evaluates: other feature stages, other people, another seed than `age_a`."""
+    """The estimator that only evaluates: another trunk, dlib's face recognition net, other people and another seed."""
     trunk = TrunkConfig(stages=TrunkConfig().stages[:4])
     net = AgeNetConfig(trunk=trunk, feature_stages=(0, 2, 3), input_crops=((0.8, 160), (0.84, 168)))
-    return AgeTrainingConfig(
-        seed=1,
-        left_out_fold=1,
-        net=net,
-        calibration=CalibrationConfig(bias_weight=1.0),
-        trainer=TrainerConfig(steps=2000, batch_size=16),
-    )
+    return AgeTrainingConfig(seed=1, left_out_fold=1, net=net, trainer=TrainerConfig(steps=2500, batch_size=16))
 
 
 def run(config: AgeTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
@@ -120,16 +141,17 @@ def train_age_estimator(
         checkpoint: file that a stopped run is resumed from.
         callbacks: called after each step.
     """
+    portraits = with_taught_ages(portraits, dict(config.query_ages))
     held_out = held_out_rows(config, portraits)
     training = resize_crops(portraits.pick((portraits.split == "train") & ~held_out), config.crop_px)
     torch.manual_seed(config.seed)
-    net = build_age_net(config.net, from_dlib=config.from_dlib)
+    net = build_age_net(config.net, warm_start=config.warm_start)
     weights = torch.from_numpy(sampling_weights(training.age_years, config.balance))
 
     def loss_fn(generator: Generator) -> Tensor:
         rows = torch.multinomial(weights, config.trainer.batch_size, replacement=True, generator=generator).numpy()
         crops = augment(to_net(training.crops[rows]), config.augment, generator)
-        is_man = torch.from_numpy(training.sex[rows] == "M").float()
+        is_man = torch.from_numpy(encode_sex(training.sex[rows]))
         return age_net_loss(net, crops, torch.from_numpy(training.age_years[rows]), is_man)
 
     trainer = Trainer(config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks)
@@ -145,11 +167,11 @@ def age_net_loss(net: AgeNet, crops: Tensor, age_years: Tensor, is_man: Tensor) 
         net: whose config holds the weights.
         crops: (B, 3, S, S) in [-1, 1].
         age_years: (B,) true ages.
-        is_man: (B,) 1 for men, 0 for women.
+        is_man: (B,) 1 for men, 0 for women, NaN where it is not known.
     """
     logits, masculinity = net(crops)
     return (
-        label_distribution_loss(logits, age_years, net.config.label_std_years)
+        label_distribution_loss(logits, age_years, net.config.label_stds(age_years))
         + net.config.expectation_weight * expected_age_loss(net.expected_age(logits), age_years)
         + net.config.sex_weight * sex_loss(masculinity, is_man)
     )
@@ -164,6 +186,28 @@ def parameter_groups(net: AgeNet, config: AgeTrainingConfig) -> list[tuple[nn.Mo
 # Data
 
 
+def with_taught_ages(portraits: Portraits, query_ages: Mapping[str, float]) -> Portraits:
+    """The portraits from which an age can be taught, with that age as `age_years`.
+
+    Args:
+        portraits: of true, prompted or predicted age.
+        query_ages: ages of generated pictures by their query; below `_TRUSTED_QUERY_AGE` they count alone, else
+            together with the prediction.
+    """
+    asked = np.array([query_ages.get(query, np.nan) for query in portraits.query.tolist()], np.float32)
+    prompted = np.where(np.isnan(asked), portraits.age_prompted_years, asked)
+    predicted = portraits.age_predicted_years
+    both = np.where(np.isnan(prompted), predicted, np.where(np.isnan(predicted), prompted, (prompted + predicted) / 2))
+    both = np.where(prompted < _TRUSTED_QUERY_AGE, prompted, both)
+    taught = np.where(np.isnan(portraits.age_years), both, portraits.age_years).astype(np.float32)
+    return replace(portraits, age_years=taught).pick(~np.isnan(taught))
+
+
+def encode_sex(sex: NDArray[np.str_]) -> NDArray[np.float32]:
+    """(N,) "M", "F" or "" -> 1, 0 or NaN."""
+    return np.where(sex == "", np.nan, sex == "M").astype(np.float32)
+
+
 def resize_crops(portraits: Portraits, crop_px: int) -> Portraits:
     """The portraits with crops of (crop_px, crop_px); their landmarks stay in px of the old crops."""
     return replace(portraits, crops=np.stack([resize(crop, crop_px, crop_px) for crop in portraits.crops]))
@@ -176,9 +220,9 @@ def held_out_rows(config: AgeTrainingConfig, portraits: Portraits) -> NDArray[np
 
 
 def sampling_weights(age_years: NDArray[np.float32], balance: float) -> NDArray[np.float64]:
-    """(N,) probability of sampling each portrait, raised for rare decades of age; they add up to 1."""
-    decades = (age_years // 10).astype(np.int64)
-    weights = (np.bincount(decades)[decades] + 1.0) ** -balance
+    """(N,) probability of sampling each portrait, raised for rare age groups; they add up to 1."""
+    groups = np.digitize(age_years, _AGE_BINS)
+    weights = (np.bincount(groups)[groups] + 1.0) ** -balance
     return weights / weights.sum()
 
 
@@ -186,21 +230,25 @@ def sampling_weights(age_years: NDArray[np.float32], balance: float) -> NDArray[
 
 
 @torch.no_grad()
-def predict_ages(net: AgeNet, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, S, S, 3) -> (N,) calibrated ages in years, the mean over a crop and its mirror image."""
-    ages = []
+def predict_ages(net: AgeNet, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N, S, S, 3) -> calibrated ages and standard deviations (N,) in years, the mean over a crop and its mirror."""
+    ages, stds = [], []
     for start in range(0, len(crops), _PREDICTION_BATCH):
         x = to_net(crops[start : start + _PREDICTION_BATCH])
-        ages.append((net.predict(x)[0] + net.predict(x.flip(3))[0]) / 2)
-    return torch.cat(ages).double().numpy()
+        (age, std, _), (mirrored_age, mirrored_std, _) = net.predict(x), net.predict(x.flip(3))
+        ages.append((age + mirrored_age) / 2)
+        stds.append((std + mirrored_std) / 2)
+    return torch.cat(ages).double().numpy(), torch.cat(stds).double().numpy()
 
 
 def calibrate_net(net: AgeNet, portraits: Portraits, config: CalibrationConfig) -> AgeNet:
     """Sets the calibration of `net` to one fitted on people it was not trained on, and returns it."""
-    net.config = replace(net.config, calibration=AgeNetConfig().calibration)
-    expected = predict_ages(net, portraits.crops)
-    calibration = fit_calibration(expected, portraits.age_years.astype(np.float64), config)
-    net.config = replace(net.config, calibration=calibration)
+    net.config = replace(net.config, calibration=AgeNetConfig().calibration, std_scale=1.0)
+    expected, ages = predict_ages(net, portraits.crops)[0], portraits.age_years.astype(np.float64)
+    net.config = replace(net.config, calibration=fit_calibration(expected, ages, config))
+    years, stds = predict_ages(net, portraits.crops)
+    scale = float(np.quantile(np.abs(years - ages) / np.maximum(stds, 1e-3), config.covered_share))
+    net.config = replace(net.config, std_scale=scale)
     return net
 
 
@@ -213,12 +261,12 @@ def fit_calibration(
     mean error of each decade is penalised in addition to its mean squared error.
     """
     basis = interpolation_weights(expected, np.array(config.knots))
-    decades = np.clip(age_years // 10, _YOUNGEST_DECADE, _OLDEST_DECADE)
+    decades = np.minimum(age_years // 10, _OLDEST_DECADE)
     bends = np.sqrt(config.bend_weight) * np.diff(np.eye(len(config.knots)), 2, axis=0)
     rows, targets = [bends], [np.zeros(len(bends))]
     for decade in np.unique(decades):
         own, ages = basis[decades == decade], age_years[decades == decade]
-        weight = np.sqrt(config.young_bias_weight if decade == _YOUNGEST_DECADE else config.bias_weight)
+        weight = np.sqrt(config.bias_weight)
         rows += [own / np.sqrt(len(own)), weight * own.mean(0, keepdims=True)]
         targets += [ages / np.sqrt(len(own)), weight * ages.mean(keepdims=True)]
     years = np.linalg.lstsq(np.concatenate(rows), np.concatenate(targets), rcond=None)[0]

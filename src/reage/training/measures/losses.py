@@ -18,7 +18,7 @@ UNLABELLED = -1
 """Label of pixels that the segmentation loss ignores."""
 
 
-def label_distribution_loss(logits: Tensor, age_years: Tensor, std_years: float) -> Tensor:
+def label_distribution_loss(logits: Tensor, age_years: Tensor, std_years: Tensor | float) -> Tensor:
     """Cross-entropy to a Gaussian around the true age, so that a sample also teaches the ages near its own.
 
     -sum_k q_k log softmax(logits)_k with q_k proportional to exp(-(k - age)^2 / (2 std^2)), after Gao et al. (2017),
@@ -27,10 +27,11 @@ def label_distribution_loss(logits: Tensor, age_years: Tensor, std_years: float)
     Args:
         logits: (B, K), one for each age from 0 to K - 1 years.
         age_years: (B,) true ages.
-        std_years: standard deviation of the Gaussian.
+        std_years: standard deviation of the Gaussian, one number or (B,).
     """
     ages = torch.arange(logits.shape[1], dtype=torch.float32, device=logits.device)
-    target = (-0.5 * ((ages - age_years[:, None]) / std_years) ** 2).softmax(1)
+    stds = torch.as_tensor(std_years, dtype=torch.float32, device=logits.device).reshape(-1, 1)
+    target = (-0.5 * ((ages - age_years[:, None]) / stds) ** 2).softmax(1)
     return F.cross_entropy(logits, target)
 
 
@@ -40,8 +41,13 @@ def expected_age_loss(expected_years: Tensor, age_years: Tensor) -> Tensor:
 
 
 def sex_loss(logits: Tensor, is_man: Tensor) -> Tensor:
-    """Binary cross-entropy of the logits of masculinity (B,) against `is_man` (B,), 1 for men and 0 for women."""
-    return F.binary_cross_entropy_with_logits(logits, is_man)
+    """Binary cross-entropy of the logits of masculinity (B,) against `is_man` (B,), 1 for men and 0 for women.
+
+    Where `is_man` is NaN, nobody knows; these do not count.
+    """
+    known = ~is_man.isnan()
+    losses = F.binary_cross_entropy_with_logits(logits, is_man.nan_to_num(), reduction="none")
+    return (losses * known).sum() / known.sum().clamp(min=1)
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
