@@ -274,7 +274,10 @@ def judge_ages(
     shards: Shards,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the age estimators on people held out from training: error, bias, fairness, agreement."""
+    """Measure the age estimators on people held out from training: error, bias, fairness, agreement.
+
+    Where no age is known, the age that a picture was asked for counts, or what dlib's age predictor reads.
+    """
     require_extra("train")
     from rich.progress import Progress
 
@@ -285,7 +288,7 @@ def judge_ages(
 
     age_estimators = {name: AgeEstimator.load(name) for name in ("age-a", "age-b")}
     with Progress(console=stderr_console()) as progress:
-        figures = judge(read_shards(shards).with_known_age(), age_estimators, FaceParser.load().parse, progress.track)
+        figures = judge(read_shards(shards), age_estimators, FaceParser.load().parse, progress.track)
     if as_json:
         print_json({name: [figure.to_json() for figure in rows] for name, rows in figures.items()})
         return

@@ -23,6 +23,7 @@ from reage.images.codec import decode, encode_png
 from reage.mesh_points import NUM_POINTS
 from reage.types import Pixels, Plane
 
+_SHARDS = "portraits-*.parquet"
 ROWS_PER_SHARD = 512
 """Portraits in one file, unless `write_shards` is given another number."""
 
@@ -166,7 +167,7 @@ def write_shards(portraits: Iterable[Portrait], folder: str | Path, rows_per_sha
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in _shard_files(folder):
+    for old in folder.glob(_SHARDS):
         old.unlink()
     files: list[Path] = []
     rows: list[dict[str, object]] = []
@@ -184,7 +185,7 @@ def read_shards(folder: str | Path, split: str | None = None) -> Portraits:
     """Reads the portraits of all shards of a folder into memory; a crop of 256 px takes 0.2 MB.
 
     Args:
-        folder: of the shards.
+        folder: of the shards; those in folders inside it are read too, so that collections can lie side by side.
         split: "train" or "val" reads that side alone; None reads both.
 
     Raises:
@@ -212,7 +213,7 @@ def has_shards(folder: str | Path) -> bool:
 
 
 def _shard_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("portraits-*.parquet"))
+    return sorted(folder.rglob(_SHARDS))
 
 
 def _write_shard(rows: list[dict[str, object]], folder: Path, number: int) -> Path:

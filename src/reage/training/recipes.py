@@ -55,13 +55,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             f"{_MEASURES}.age_estimator",
             "age_a",
             "run",
-            "the age estimator that engines and commands use; about 7 minutes on one core",
+            "the age estimator that engines and commands use; about 15 minutes on two cores",
+            needs_ages=False,
         ),
         "age-b": Recipe(
             f"{_MEASURES}.age_estimator",
             "age_b",
             "run",
-            "the age estimator that only judges; about 7 minutes on one core",
+            "the age estimator that only judges; about 15 minutes on two cores",
+            needs_ages=False,
         ),
         "amgan": Recipe(
             "reage.training.amgan.train",

@@ -20,8 +20,8 @@ from reage.data.shards import Portraits
 from reage.data.split import fold_of
 from reage.images.geometry import resize
 from reage.images.tensors import to_net
-from reage.nets.age import AGE_PREDICTOR_TRUNK, AgeNet, AgeNetConfig, WarmStart, build_age_net
-from reage.nets.dlib_resnet import TrunkConfig
+from reage.nets.age import AgeNet, AgeNetConfig, WarmStart, build_age_net
+from reage.nets.dlib_resnet import AGE_PREDICTOR_TRUNK, TrunkConfig
 from reage.training.logger import log_losses
 from reage.training.measures.losses import expected_age_loss, label_distribution_loss, sex_loss
 from reage.training.runner import RunContext, Weights

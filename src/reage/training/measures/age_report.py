@@ -21,6 +21,7 @@ from reage.faces.skin_features import skin_tone
 from reage.images.tensors import from_net, to_net
 from reage.measure.age import AgeEstimator
 from reage.nets.age import AgeNetConfig
+from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.measures.zone_scorer import Parse, view_portrait_skin
 from reage.types import Pixels
 
@@ -28,7 +29,9 @@ Values = NDArray[np.float64]
 
 MIN_PORTRAITS = 10
 """Fewer portraits or pairs give no figure."""
-DECADES = (30, 40, 50, 60, 70, 80)
+DECADES = (0, 10, 20, 30, 40, 50, 60, 70, 80)
+_CHILD_AGE, _READ_AS_CHILD = 3.0, 6.0
+"""Babies and toddlers are younger than this, and ought to be read as younger than that."""
 YEARS_APART = (8.0, 12.0)
 """Years between the two portraits of a pair, about ten."""
 DEGRADATION = AugmentConfig(flip_prob=0.0, max_rotation_degrees=0.0, max_scale=0.0, max_shift=0.0)
@@ -128,13 +131,19 @@ def judge_ages(
         parse: crop -> its segmentation.
         track: shows progress over a range; `iter` shows none.
     """
-    portraits = portraits.pick(portraits.split == "val")
+    portraits = with_judged_ages(portraits.pick(portraits.split == "val"))
     tones, degraded = measure_tones(portraits, parse, track), degrade(portraits.crops)
     readings = {
         name: read_portraits(age_estimator, portraits.crops, degraded) for name, age_estimator in age_estimators.items()
     }
     figures = {name: judge_readings(portraits, found, tones) for name, found in readings.items()}
     return {**figures, "both": compare_readings(portraits, *readings.values())}
+
+
+def with_judged_ages(portraits: Portraits) -> Portraits:
+    """The portraits whose age is known, was prompted or can be taught, with that age, in this order, as `age_years`."""
+    asked = np.where(np.isnan(portraits.age_years), portraits.age_prompted_years, portraits.age_years)
+    return with_taught_ages(replace(portraits, age_years=asked), dict(age_a().query_ages))
 
 
 def judge_readings(portraits: Portraits, readings: Readings, tones: Values) -> list[Figure]:
@@ -148,6 +157,9 @@ def judge_readings(portraits: Portraits, readings: Readings, tones: Values) -> l
         _measure("bias (reading less true age)", errors, people),
         _measure("correlation r with true age", both, people, statistic=_correlate),
         *_judge_groups(_decades(ages), errors, people),
+        *_judge_groups(_sources(portraits), errors, people),
+        *_judge_sources(portraits, both, np.abs(errors) <= readings.stds),
+        _measure("babies and toddlers read under 6", readings.years < _READ_AS_CHILD, people, ages < _CHILD_AGE),
         *_judge_groups(_groups(portraits, tones), errors, people),
         _measure("error on degraded copies", np.abs(readings.degraded - ages), people),
         _measure(
@@ -158,7 +170,7 @@ def judge_readings(portraits: Portraits, readings: Readings, tones: Values) -> l
         ),
         *_judge_pairs(portraits, readings.years),
         _measure("true age within the stated std (0.68 expected)", np.abs(errors) <= readings.stds, people),
-        _measure("sex right", (readings.masculinity > 0.5) == (portraits.sex == "M"), people),
+        _measure("sex right", (readings.masculinity > 0.5) == (portraits.sex == "M"), people, portraits.sex != ""),
     ]
 
 
@@ -195,6 +207,24 @@ def _judge_pairs(portraits: Portraits, years: Values) -> list[Figure]:
         ),
         _measure("one person twice: years read between", read, people),
         _measure("one person twice: the older is read as older", read > 0, people),
+    ]
+
+
+def _sources(portraits: Portraits) -> dict[str, NDArray[np.bool_]]:
+    """The portraits by where their age comes from; only photos of known age have a year."""
+    prompted = ~np.isnan(portraits.age_prompted_years)
+    known = ~prompted & (portraits.query == "")
+    return {"of known age": known, "of prompted age": prompted, "of predicted age": ~known & ~prompted}
+
+
+def _judge_sources(portraits: Portraits, both: Values, covered: NDArray[np.bool_]) -> list[Figure]:
+    people, sources = portraits.person, _sources(portraits)
+    return [
+        *(
+            _measure(f"correlation r {name}", both, people, rows, statistic=_correlate)
+            for name, rows in sources.items()
+        ),
+        *(_measure(f"within the stated std {name}", covered, people, rows) for name, rows in sources.items()),
     ]
 
 
