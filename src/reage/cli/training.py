@@ -42,6 +42,43 @@ def prepare(
         typer.echo(f"No face was found in {file}.", err=True)
 
 
+@training.command(
+    epilog="Example: reage training label faker/ -o scenes/ --person-matte selfie_segmentation.tflite",
+)
+def label(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos with a table of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the labelled photos.")],
+    person_matte: Annotated[
+        Path, typer.Option(metavar="FILE", help="MediaPipe's selfie_segmentation.tflite, which finds the person.")
+    ],
+    table: Annotated[str, typer.Option(metavar="NAME", help="Name of the table in the folder.")] = "portraits.csv",
+) -> None:
+    """Label each photo pixel by pixel for the face parser: skin, hair, eyes, glasses, hat and so on.
+
+    Photos that were labelled by hand keep these labels; of people held out from training, only those are taken.
+    """
+    require_extra("train")
+    require_extra("convert")
+    from reage.training.measures.person_matte import PersonMatte
+    from reage.training.measures.scenes import label_photos
+
+    matte = PersonMatte.load(person_matte)
+    number = label_photos(folder, output, matte.measure, table=table, track=lambda rows: track(rows, "photos"))
+    typer.echo(f"{number} labelled photos: {output}")
+
+
+@training.command(epilog="Example: reage training export face-parser.safetensors -o face-parser.onnx")
+def export(
+    weights: Annotated[Path, typer.Argument(help="Weights of a face parser.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="ONNX file to write.")],
+) -> None:
+    """Write the ONNX file of a trained face parser, which runs without torch."""
+    require_extra("train")
+    from reage.training.export import export_face_parser
+
+    typer.echo(export_face_parser(weights, output))
+
+
 @training.command(epilog="Example: reage training show amgan")
 def show(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe.")],
@@ -212,21 +249,22 @@ def real_aging(
         typer.echo(table.to_markdown())
 
 
-@training.command(name="judge-face-parser", epilog="Example: reage training judge-face-parser --shards shards/")
+@training.command(name="judge-face-parser", epilog="Example: reage training judge-face-parser --shards scenes/")
 def judge_face_parser(
     shards: Shards,
 ) -> None:
-    """Measure how well the face parser agrees with the automatic labels of people held out from training."""
+    """Measure how well the face parser agrees with the labels drawn by hand on people held out from training."""
     require_extra("train")
-    from reage.data.shards import read_shards
-    from reage.nets.segmentation import load_segmentation_net
-    from reage.training.measures.face_parser import label_portraits, measure_iou
+    from reage.faces.segmentation import FaceParser
+    from reage.training.measures.face_parser import measure_iou
+    from reage.training.measures.scenes import read_scenes
 
-    portraits = read_shards(shards)
-    labelled = label_portraits(portraits.pick(portraits.split == "val"))
-    overlaps = measure_iou(load_segmentation_net(), labelled)
-    headers = ("class", f"IoU on {len(labelled.crops)} portraits")
-    print_table(headers, [(name, f"{overlap:.3f}") for name, overlap in overlaps.items()])
+    labelled = read_scenes(shards)
+    labelled = labelled.pick((labelled.split == "val") & labelled.by_hand)
+    overlaps = measure_iou(FaceParser.load(), labelled)
+    headers = ("class", f"IoU on {len(labelled)} photos")
+    mean = sum(overlaps.values()) / len(overlaps)
+    print_table(headers, [(name, f"{overlap:.3f}") for name, overlap in [*overlaps.items(), ("mean", mean)]])
 
 
 @training.command(name="judge-zones", epilog="Example: reage training judge-zones --shards shards/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reage.data.shards import Portraits
-from reage.faces.segmentation import FaceParser, bare_skin, make_matte
+from reage.faces.segmentation import FaceParser, make_matte
 from reage.types import FACE_BOX_IN_CROP, Face
 
 
@@ -20,15 +20,14 @@ def portrait_to_face(portraits: Portraits, row: int, parser: FaceParser) -> Face
     crop, landmarks, mesh = portraits.crops[row], portraits.landmarks[row], portraits.mesh[row]
     segmentation = parser.parse(crop)
     side, (x0, y0, x1, y1) = len(crop), FACE_BOX_IN_CROP
-    bare = bare_skin(crop, landmarks, segmentation.skin)
     return Face(
         box=(x0 * side, y0 * side, x1 * side, y1 * side),
         score=float(portraits.score[row]),
         mesh=mesh,
         crop_from_image=np.eye(2, 3),
         crop=crop,
-        matte=make_matte(bare, segmentation.hair, landmarks, mesh),
+        matte=make_matte(segmentation, landmarks, mesh),
         skin=segmentation.skin,
-        bare=bare,
+        bare=segmentation.bare,
         hair=segmentation.hair,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from reage.errors import FaceNotFound
 from reage.faces.blazeface import Box
 from reage.faces.detector import BlazeFaceDetector, Detection, FaceDetector, align, face_box
-from reage.faces.segmentation import FaceParser, bare_skin, guess_segmentation, make_matte
+from reage.faces.segmentation import FaceParser, guess_segmentation, make_matte
 from reage.images import geometry
 from reage.types import Face, Pixels
 
@@ -92,16 +92,15 @@ class FaceFinder:
         mesh = geometry.move_points(hit.mesh, crop_from_image)
         five = geometry.move_points(hit.landmarks, crop_from_image)
         segmentation = self._parser.parse(crop) if self._parser else guess_segmentation(side, five, mesh)
-        bare = bare_skin(crop, five, segmentation.skin)
         return Face(
             box=face_box(hit.landmarks),
             score=hit.score,
             mesh=hit.mesh,
             crop_from_image=crop_from_image,
             crop=crop,
-            matte=make_matte(bare, segmentation.hair, five, mesh),
+            matte=make_matte(segmentation, five, mesh),
             skin=segmentation.skin,
-            bare=bare,
+            bare=segmentation.bare,
             hair=segmentation.hair,
         )
 

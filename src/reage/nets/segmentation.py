@@ -1,7 +1,7 @@
 """The face parsing net: a small U-Net that gives each pixel around an aligned face one of ten classes.
 
 Convention: pictures (B, 3, S, S) RGB in [-1, 1], aligned as `Face.crop` or a wider square around it; classes are
-numbered as in `CLASSES`.
+numbered as in `reage.face_classes.CLASSES`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CLASSES = ("background", "skin", "hair", "facial_hair", "eyes", "mouth", "glasses", "hat", "clothes", "other")
-"""Names of the classes: lips, ears and neck are skin; beard, moustache and brows are facial hair; mouth is the inside
-of an open one with teeth and tongue; glasses are frames, and lenses that hide the eyes; hat is anything worn on the
-head; other is whatever is in front of the person: hands, masks, microphones, headphones, other people."""
+from reage.face_classes import CLASSES
 
 
 @dataclass(frozen=True, kw_only=True)

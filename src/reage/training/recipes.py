@@ -27,9 +27,11 @@ class Recipe:
     Args:
         module: where both functions are.
         config: name of the function that returns the configuration.
-        run: name of the function (config, portraits, context) that returns tensors and config, or a diffusion base.
+        run: name of the function (config, portraits or scenes, context) that returns tensors and config, or a diffusion base.
         summary: what comes out, how long that takes, and the weights that it needs.
         needs_ages: whether portraits of unknown age or sex are left out.
+        learns_from_scenes: whether it is given what `reage training label` wrote, see
+            `reage.training.measures.scenes`, instead of portraits.
     """
 
     module: str
@@ -37,6 +39,7 @@ class Recipe:
     run: str
     summary: str
     needs_ages: bool = True
+    learns_from_scenes: bool = False
 
     def load_config(self) -> Any:
         """The configuration."""
@@ -75,8 +78,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             f"{_MEASURES}.face_parser",
             "face_parser",
             "run",
-            "the parser of skin and hair; about 5 minutes on one core",
-            needs_ages=False,
+            "the face parser, from labelled photos; about 25 minutes on two cores; `reage training export` then",
+            learns_from_scenes=True,
         ),
         "ldla": Recipe(
             "reage.training.ldla.train",
@@ -134,7 +137,7 @@ def train(
 
     Args:
         name: of the recipe and of the weights.
-        shards: folder of portraits made by `reage training prepare`.
+        shards: folder of portraits made by `reage training prepare`, or of scenes made by `reage training label`.
         out: weights file, of a base the folder; by default NAME.safetensors in the current folder.
         log_dir: folder for the losses, of this run alone; None keeps none.
         base: latent diffusion base of recipes that fine-tune one.
@@ -147,13 +150,11 @@ def train(
     context = RunContext(
         checkpoint=path.with_suffix(".checkpoint"), log_dir=Path(log_dir) if log_dir else None, base=base
     )
-    portraits = read_shards(shards)
-    if recipe.needs_ages:
-        portraits = portraits.with_known_age()
+    examples = _read(recipe, shards)
     if context.log_dir:
         make_folder(context.log_dir)
     origin = {"name": name, "commit": find_commit(), "version": reage.__version__}
-    made = recipe.load_run()(recipe.load_config(), portraits, context)
+    made = recipe.load_run()(recipe.load_config(), examples, context)
     if isinstance(made, tuple):
         tensors, config = made
         save_weights(path, tensors, {**config, **origin})
@@ -162,3 +163,11 @@ def train(
 
     save_base(path.with_suffix(""), made, {**made.provenance, **origin})
     return path.with_suffix("")
+
+
+def _read(recipe: Recipe, folder: str | Path) -> Any:
+    """What a recipe learns from."""
+    if recipe.learns_from_scenes:
+        return import_module(f"{_MEASURES}.scenes").read_scenes(folder)
+    portraits = read_shards(folder)
+    return portraits.with_known_age() if recipe.needs_ages else portraits

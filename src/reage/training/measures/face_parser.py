@@ -13,13 +13,18 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from reage.data.augment import AugmentConfig, augment
+from reage.face_classes import CLASSES
+from reage.faces.segmentation import FaceParser
 from reage.images import geometry
 from reage.images.tensors import to_net
-from reage.nets.segmentation import CLASSES, SegmentationNet, SegmentationNetConfig, build_segmentation_net
+from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig, build_segmentation_net
+from reage.training.logger import log_losses
 from reage.training.measures import occlusions
 from reage.training.measures.losses import UNLABELLED, segmentation_loss
 from reage.training.measures.occlusions import Scene
+from reage.training.measures.scenes import LabelledScenes
 from reage.training.measures.segmentation_labels import WIDE
+from reage.training.runner import RunContext, Weights
 from reage.training.trainer import Callback, Trainer, TrainerConfig
 from reage.types import Matrix, Pixels
 
@@ -89,21 +94,15 @@ class FaceParserTrainingConfig:
     )
 
 
-@dataclass(frozen=True)
-class LabelledScenes:
-    """Labelled photos.
+def face_parser() -> FaceParserTrainingConfig:
+    """The shipped face parser."""
+    return FaceParserTrainingConfig()
 
-    Args:
-        scenes: of the training people.
-        by_hand: (N,) whether a scene was labelled by hand.
-        collection: (N,) name of the collection that each is from; these are drawn equally often.
-        has_glasses: (N,) whether the person is known to wear glasses.
-    """
 
-    scenes: Sequence[Scene]
-    by_hand: NDArray[np.bool_]
-    collection: NDArray[np.str_]
-    has_glasses: NDArray[np.bool_]
+def run(config: FaceParserTrainingConfig, labelled: LabelledScenes, context: RunContext) -> Weights:
+    """Trains the parser of a recipe; returns its tensors by name and the config of the weights file."""
+    net = train_face_parser(config, labelled, context.checkpoint, log_losses(context.log_dir))
+    return net.state_dict(), describe(config)
 
 
 def train_face_parser(
@@ -116,10 +115,11 @@ def train_face_parser(
 
     Args:
         config: of the run.
-        labelled: photos of the training people.
+        labelled: photos; those of the "val" split are not used.
         checkpoint: file that a stopped run is resumed from.
         callbacks: called after each step.
     """
+    labelled = labelled.pick(labelled.split == "train")
     torch.manual_seed(config.seed)
     net = build_segmentation_net(config.net)
     weights = torch.tensor(config.class_weights)
@@ -239,6 +239,22 @@ def _with_class(labelled: LabelledScenes, name: str, random: np.random.Generator
         if (labelled.scenes[row].labels == CLASSES.index(name)).sum() > 200:
             return labelled.scenes[row]
     return None
+
+
+def measure_iou(parser: FaceParser, labelled: LabelledScenes) -> dict[str, float]:
+    """Intersection over union of each class in the crops of labelled photos, at the resolution of the net."""
+    common, together = np.zeros((2, len(CLASSES)))
+    for scene in labelled.scenes:
+        side = len(scene.pixels)
+        inside = slice(round(side * (1 - 1 / WIDE) / 2), round(side * (1 + 1 / WIDE) / 2))
+        found = parser.measure_shares(scene.pixels[inside, inside]).argmax(0)
+        size = (found.shape[1], found.shape[0])
+        labels = cv2.resize(scene.labels[inside, inside], size, interpolation=cv2.INTER_NEAREST)
+        known = labels != UNLABELLED
+        for index in range(len(CLASSES)):
+            common[index] += ((found == index) & (labels == index)).sum()
+            together[index] += (((found == index) | (labels == index)) & known).sum()
+    return {name: float(common[index] / max(together[index], 1)) for index, name in enumerate(CLASSES)}
 
 
 def describe(config: FaceParserTrainingConfig) -> dict[str, object]:

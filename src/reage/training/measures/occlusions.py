@@ -14,10 +14,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from reage.face_classes import CLASSES
 from reage.faces.geometry import FACE_PER_CROP
-from reage.nets.segmentation import CLASSES
+from reage.mesh_points import FACE_OUTLINE
 from reage.training.measures.losses import UNLABELLED
-from reage.training.measures.segmentation_labels import OVAL, WIDE, Labels
+from reage.training.measures.segmentation_labels import WIDE, Labels
 from reage.types import Matrix, Pixels, Plane
 
 SURGICAL_MASK = (197, 118, 117, 123, 147, 132, 58, 172, 136, 150, 149, 176, 148, 152) + (
@@ -113,7 +114,7 @@ def put_on_shape(scene: Scene, texture: Pixels, random: Generator) -> Scene:
     """The scene with a microphone, or another thing without a name, with a texture from another photo."""
     side, unit = len(scene.pixels), scene.unit_px
     mask = np.zeros((side, side), np.uint8)
-    centre = scene.mesh[list(OVAL)].mean(0) + random.normal(0, 1.1, 2) * unit
+    centre = scene.mesh[list(FACE_OUTLINE)].mean(0) + random.normal(0, 1.1, 2) * unit
     if random.random() < 0.4:  # a microphone on its stick
         centre = scene.mesh[17] + np.array([random.normal(0, 0.5), random.uniform(0.1, 0.8)]) * unit
         radius = random.uniform(0.15, 0.4) * unit

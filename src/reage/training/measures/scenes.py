@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from reage.data.prepare import read_table
 from reage.data.split import split_of
 from reage.errors import ImageError
+from reage.face_classes import CLASSES
 from reage.faces.detector import BlazeFaceDetector, align
 from reage.files import replace_file
 from reage.images import geometry, load_image
 from reage.images.codec import decode, encode_png
 from reage.mesh_points import NUM_POINTS
-from reage.nets.segmentation import CLASSES
 from reage.training.measures.losses import UNLABELLED
 from reage.training.measures.occlusions import Scene
-from reage.training.measures.segmentation_labels import LABEL_PX, WIDE, label_wide_crop
+from reage.training.measures.segmentation_labels import WIDE, label_wide_crop
 from reage.types import Matrix, Pixels, Plane
 
 WIDE_PX = 512

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.face_classes import CLASSES
 from reage.faces.geometry import FACE_PER_CROP
 from reage.images import geometry, regions
-from reage.nets.segmentation import CLASSES
+from reage.mesh_points import BROW_OUTLINES, EYE_OUTLINES, FACE_OUTLINE, LIP_OUTLINE, MOUTH_OUTLINE
 from reage.training.measures.losses import UNLABELLED
 from reage.types import Pixels, Plane
 
@@ -28,18 +29,6 @@ WIDE = 2.0
 """Side of a wide crop, crop sides."""
 LABEL_PX = 256
 
-OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377) + (
-    (152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
-)
-EYES = (
-    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
-    (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
-)
-BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276))
-OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
-INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
-"""Outlines by numbers of mesh points."""
-
 _UNIT = LABEL_PX / (WIDE * FACE_PER_CROP)
 _MAX_COST = 12.0
 _MIN_SHARE = 0.8
@@ -48,7 +37,7 @@ _MODELS = ("background", "skin", "hair", "clothes", "facial_hair")
 
 
 def label_wide_crop(wide: Pixels, mesh: Plane, person: Plane, visible: Mask, *, has_glasses: bool = False) -> Labels:
-    """The class of each pixel, an index into `reage.nets.segmentation.CLASSES`, or `UNLABELLED`.
+    """The class of each pixel, an index into `reage.face_classes.CLASSES`, or `UNLABELLED`.
 
     Args:
         wide: (S, S, 3).
@@ -113,16 +102,16 @@ def _seeds(lab: Plane, points: Plane, matte: Plane, visible: Mask) -> dict[str, 
     """Places where a class is almost certain."""
     y = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 1]
     brow, chin = points[[105, 334], 1].mean(), points[152, 1]
-    oval = polygon(points, OVAL)
-    core = polygon(points, OVAL, -0.15) & (y > brow) & ~polygon(points, OUTER_LIPS, 0.1)
-    for outline in (*EYES, *BROWS):
+    oval = polygon(points, FACE_OUTLINE)
+    core = polygon(points, FACE_OUTLINE, -0.15) & (y > brow) & ~polygon(points, LIP_OUTLINE, 0.1)
+    for outline in (*EYE_OUTLINES, *BROW_OUTLINES):
         core &= ~polygon(points, outline, 0.12)
     cheeks = core & (y < points[2, 1]) & visible
     centre = np.median(lab[cheeks], 0)
     spread = 1.48 * np.median(np.abs(lab[cheeks] - centre), 0) + np.array([5, 2.5, 2.5])
     from_skin = np.sqrt((((lab - centre) / spread) ** 2 * np.array([0.5, 1, 1])).sum(-1))
     person = (matte > 0.8) & visible
-    crown = polygon(points, OVAL, 0.75) & ~polygon(points, OVAL, 0.12) & (y < points[2, 1])
+    crown = polygon(points, FACE_OUTLINE, 0.75) & ~polygon(points, FACE_OUTLINE, 0.12) & (y < points[2, 1])
     return {
         "background": (matte < 0.1) & visible,
         "skin": core & (from_skin < 3) & visible,
@@ -139,13 +128,17 @@ def _beard_region(points: Plane) -> Mask:
     nose = np.array([points[98, 0], points[327, 0]])
     x = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 0]
     under_nose = (x > nose[0] - 0.3 * _UNIT) & (x < nose[1] + 0.3 * _UNIT)
-    face = polygon(points, OVAL, 0.1) & ((y > points[61, 1] - 0.1 * _UNIT) | ((y > low) & under_nose) | ~under_nose & (y > low))
-    return (face | polygon(points, OVAL, 0.35) & (y > points[152, 1] - 0.1 * _UNIT)) & ~polygon(points, OUTER_LIPS, 0.04)
+    face = polygon(points, FACE_OUTLINE, 0.1) & (
+        (y > points[61, 1] - 0.1 * _UNIT) | ((y > low) & under_nose) | ~under_nose & (y > low)
+    )
+    return (face | polygon(points, FACE_OUTLINE, 0.35) & (y > points[152, 1] - 0.1 * _UNIT)) & ~polygon(
+        points, LIP_OUTLINE, 0.04
+    )
 
 
 def _beard_seeds(lab: Plane, points: Plane, skin: Plane, spread: Plane) -> Mask:
     """Places of the lower face that are much darker, or greyer, than the skin; none when they are few."""
-    region = polygon(points, OVAL, -0.05) & _beard_region(points)
+    region = polygon(points, FACE_OUTLINE, -0.05) & _beard_region(points)
     away = (lab - skin) / spread
     far = np.sqrt((away**2 * np.array([0.5, 1, 1])).sum(-1))
     unlike = region & (far > 2.8) & (np.hypot(lab[..., 1], lab[..., 2]) < np.hypot(skin[1], skin[2]) + 2)
@@ -167,8 +160,8 @@ def _log_prior(points: Plane, matte: Plane) -> list[Plane]:
     grid = geometry.pixel_grid(LABEL_PX, LABEL_PX)
     y = grid[..., 1]
     chin, brow = points[152, 1], points[[105, 334], 1].mean()
-    outside = cv2.distanceTransform((~polygon(points, OVAL)).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
-    inside = cv2.distanceTransform(polygon(points, OVAL).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
+    outside = cv2.distanceTransform((~polygon(points, FACE_OUTLINE)).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
+    inside = cv2.distanceTransform(polygon(points, FACE_OUTLINE).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
     below = (y - chin) / _UNIT
     person = np.clip(matte, 0.003, 0.997)
     skin = -1.2 * np.clip(outside - 0.25, 0, 4) - 2.5 * ((outside > 0.05) & (y < points[10, 1]))
@@ -218,18 +211,18 @@ def _fit_mixture(
 
 def _draw_features(labels: Labels, small: Pixels, points: Plane, has_glasses: bool) -> None:
     """Draws brows, eyes and the open mouth over the labels, each with an unlabelled rim."""
-    lips = polygon(points, OUTER_LIPS)
+    lips = polygon(points, LIP_OUTLINE)
     labels[lips] = CLASSES.index("skin")
-    mouth = polygon(points, INNER_LIPS)
+    mouth = polygon(points, MOUTH_OUTLINE)
     if np.linalg.norm(points[14] - points[13]) > 0.06 * _UNIT * 2:
-        labels[polygon(points, INNER_LIPS, 0.03)] = UNLABELLED
+        labels[polygon(points, MOUTH_OUTLINE, 0.03)] = UNLABELLED
         labels[mouth] = CLASSES.index("mouth")
-    for outline in BROWS:
+    for outline in BROW_OUTLINES:
         labels[polygon(points, outline, 0.07)] = UNLABELLED
         labels[polygon(points, outline, -0.02)] = CLASSES.index("facial_hair")
-    for outline in EYES:
+    for outline in EYE_OUTLINES:
         labels[polygon(points, outline, 0.04)] = UNLABELLED
         labels[polygon(points, outline)] = CLASSES.index("eyes")
     if has_glasses:
-        for outline in EYES:
+        for outline in EYE_OUTLINES:
             labels[polygon(points, outline, 0.45)] = UNLABELLED

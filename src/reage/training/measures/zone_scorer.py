@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from reage.data.shards import Portraits
 from reage.data.split import fold_of
 from reage.evaluation.metrics.statistics import rank_correlation
-from reage.faces.segmentation import FaceParser, Segmentation, bare_skin
+from reage.faces.segmentation import FaceParser, Segmentation
 from reage.faces.skin_features import FAMILIES, SkinView, make_skin_view, mirror_features, skin_tone
 from reage.faces.zone_scorer import (
     TONES,
@@ -127,8 +127,8 @@ def extract_features(
 
 
 def view_portrait_skin(crop: Pixels, landmarks: Plane, segmentation: Segmentation) -> SkinView:
-    """The view of a portrait, with the bare skin found in the crop itself."""
-    return make_skin_view(crop, landmarks, bare_skin(crop, landmarks, segmentation.skin), segmentation.hair)
+    """The view of a portrait."""
+    return make_skin_view(crop, landmarks, segmentation.bare, segmentation.hair)
 
 
 def degrade(crop: Pixels, random: np.random.Generator) -> Pixels:
