@@ -129,6 +129,7 @@ class Face:
         skin: (S, S) share of skin, with eyes, lips and glasses.
         bare: (S, S) share of skin without eyes, brows and frames of glasses; also under hair.
         hair: (S, S) share of hair.
+        expression: blend shape -> score in [0, 1], see `reage.faces.expression`; empty when it was not measured.
     """
 
     box: tuple[float, float, float, float]
@@ -140,6 +141,7 @@ class Face:
     skin: Plane
     bare: Plane
     hair: Plane
+    expression: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         side = self.crop.shape[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reage.data.shards import Portraits
+from reage.faces.expression import measure_expression
 from reage.faces.segmentation import FaceParser, make_matte
 from reage.types import FACE_BOX_IN_CROP, Face
 
@@ -30,4 +31,5 @@ def portrait_to_face(portraits: Portraits, row: int, parser: FaceParser) -> Face
         skin=segmentation.skin,
         bare=segmentation.bare,
         hair=segmentation.hair,
+        expression=measure_expression(mesh),
     )

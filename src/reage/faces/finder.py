@@ -11,6 +11,7 @@ import numpy as np
 from reage.errors import FaceNotFound
 from reage.faces.blazeface import Box
 from reage.faces.detector import BlazeFaceDetector, Detection, FaceDetector, align, face_box
+from reage.faces.expression import measure_expression
 from reage.faces.segmentation import FaceParser, guess_segmentation, make_matte
 from reage.images import geometry
 from reage.types import Face, Pixels
@@ -102,6 +103,7 @@ class FaceFinder:
             skin=segmentation.skin,
             bare=segmentation.bare,
             hair=segmentation.hair,
+            expression=measure_expression(hit.mesh),
         )
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import reage
 from reage.errors import WeightsError
 from reage.files import replace_file
@@ -37,6 +39,7 @@ class Source:
         name: of the net in reage, see `reage.nets.runtime.load_session`.
         file: name of the TensorFlow Lite file of MediaPipe, or the .dat file of dlib.
         any_size: whether the net takes pictures of any height and width.
+        halve: whether weights are stored in 16 bits, see `halve_weights`.
         author: who made the net.
         licence: of the file, by its SPDX name.
     """
@@ -44,6 +47,7 @@ class Source:
     name: str
     file: str
     any_size: bool = False
+    halve: bool = False
     author: str = "The MediaPipe Authors"
     licence: str = "Apache-2.0"
 
@@ -51,7 +55,7 @@ class Source:
 SOURCES = (
     Source("face-detector", "face_detection_full_range.tflite", any_size=True),
     Source("face-mesh", "face_landmarks_detector.tflite"),
-    Source("face-expression", "face_blendshapes.tflite"),
+    Source("face-expression", "face_blendshapes.tflite", halve=True),
     Source("face-recognizer", "dlib_face_recognition_resnet_model_v1.dat", author="Davis E. King", licence="CC0-1.0"),
 )
 
@@ -81,6 +85,23 @@ def free_size(model: ModelProto) -> None:
     height.dim_param, width.dim_param = "height", "width"
     for output in model.graph.output:
         output.type.tensor_type.shape.dim[1].dim_param = "anchors"
+
+
+def halve_weights(model: ModelProto) -> None:
+    """Stores the constants that 16 bits hold exactly in 16 bits, each with a cast to 32, which a runtime does once."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for constant in model.graph.initializer:
+        values = numpy_helper.to_array(constant)
+        if values.dtype != np.float32 or not (values.astype(np.float16) == values).all():
+            continue
+        name = constant.name
+        constant.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [constant.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def describe(source: Source, content: bytes) -> dict[str, str]:
@@ -156,6 +177,8 @@ def _convert_tflite(source: Source, content: bytes) -> ModelProto:
     if source.any_size:
         free_size(model)
     number_constants(model)
+    if source.halve:
+        halve_weights(model)
     return model
 
 
@@ -171,7 +194,7 @@ def _run_tf2onnx(source: Source, content: bytes) -> ModelProto:
         (Path(folder) / source.file).write_bytes(content)
         command = [sys.executable, "-m", "tf2onnx.convert", "--tflite", source.file]
         command += ["--output", "net.onnx", "--opset", str(OPSET)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONHASHSEED": "0"}  # it orders nodes by hash
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return onnx.load(Path(folder) / "net.onnx")

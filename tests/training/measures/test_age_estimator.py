@@ -21,6 +21,7 @@ from reage.training.measures.age_estimator import (
     age_b,
     age_net_loss,
     calibrate_net,
+    encode_sex,
     fit_calibration,
     held_out_rows,
     interpolation_weights,
@@ -28,6 +29,7 @@ from reage.training.measures.age_estimator import (
     run,
     sampling_weights,
     train_age_estimator,
+    with_taught_ages,
 )
 from reage.training.recipes import RECIPES, find_recipe
 from reage.training.runner import RunContext
@@ -43,7 +45,7 @@ TINY = AgeTrainingConfig(
     left_out_fold=1,
     crop_px=SIDE,
     net=TINY_NET,
-    from_dlib=False,
+    warm_start="",
     trunk_learning_rate=0.02,
     head_learning_rate=0.02,
     trainer=TrainerConfig(steps=60, batch_size=8, bf16=False, checkpoint_seconds=0.0),
@@ -88,7 +90,7 @@ def portraits(folder: Path) -> Portraits:
 def test_training_generalises_to_held_out_people(portraits: Portraits) -> None:
     net = train_age_estimator(TINY, portraits)
     held_out = portraits.pick(portraits.split == "val")
-    assert np.corrcoef(predict_ages(net, held_out.crops), held_out.age_years)[0, 1] > 0.5
+    assert np.corrcoef(predict_ages(net, held_out.crops)[0], held_out.age_years)[0, 1] > 0.5
     assert [raw for raw, _ in net.config.calibration] == list(TINY.calibration.knots)
     assert not net.training
 
@@ -163,6 +165,32 @@ def test_held_out_people_are_of_the_training_split_and_of_one_fold(portraits: Po
     assert {fold_of(person, TINY.folds, "age") for person in portraits.person[rows].tolist()} == {1}
 
 
+def test_a_true_age_is_taught_before_a_prompted_and_a_predicted_one(portraits: Portraits) -> None:
+    few = portraits.pick(np.arange(6))
+    nan = np.nan
+    few = replace(
+        few,
+        age_years=np.array([70, nan, nan, nan, nan, nan], np.float32),
+        age_prompted_years=np.array([20, 20, nan, 50, nan, nan], np.float32),
+        age_predicted_years=np.array([30, 30, 30, nan, 9, nan], np.float32),
+        query=np.array(["", "", "hat", "", "toddler", ""]),
+        file=np.array(list("abcdef")),
+    )
+    taught = with_taught_ages(few, {"toddler": 2.5})
+    assert dict(zip(taught.file.tolist(), taught.age_years.tolist(), strict=True)) == {
+        "a": 70, "b": 25, "c": 30, "d": 50, "e": 2.5
+    }  # fmt: skip
+
+
+def test_an_unknown_sex_teaches_nothing(net: AgeNet) -> None:
+    assert np.array_equal(encode_sex(np.array(["M", "F", ""])), [1, 0, np.nan], equal_nan=True)
+    crops, ages = torch.rand(3, 3, 64, 64), torch.full((3,), 40.0)
+    torch.nn.init.normal_(net.head.weight, std=0.5)
+    losses = [age_net_loss(net, crops[:count], ages[:count], torch.tensor([1.0, 0.0, torch.nan])[:count]) for count in (2, 3)]
+    assert all(loss.isfinite() for loss in losses)
+    assert age_net_loss(net, crops[2:], ages[2:], torch.tensor([torch.nan])).isfinite()
+
+
 def test_rare_ages_are_sampled_more_often() -> None:
     ages = np.array([55.0] * 99 + [25.0], np.float32)
     weights = sampling_weights(ages, 0.5)
@@ -192,12 +220,11 @@ def test_the_calibration_undoes_a_regression_without_noise() -> None:
 
 def test_a_larger_bias_weight_lowers_the_bias() -> None:
     raw, ages = regressed(0.7, 6.0)
-    free = CalibrationConfig(bias_weight=0.0, young_bias_weight=0.0)
-    bound = replace(free, young_bias_weight=16.0)
-    assert bias_of(raw, ages, free, 30) > 2
-    assert abs(bias_of(raw, ages, bound, 30)) < 0.5
-    assert bias_of(raw, ages, free, 70) < -2
-    assert abs(bias_of(raw, ages, replace(bound, bias_weight=16.0), 70)) < 1
+    free = CalibrationConfig(bias_weight=0.0)
+    bound = replace(free, bias_weight=16.0)
+    for decade in (30, 70):
+        assert abs(bias_of(raw, ages, free, decade)) > 2
+        assert abs(bias_of(raw, ages, bound, decade)) < 1
 
 
 def test_the_calibration_always_rises() -> None:
@@ -216,11 +243,14 @@ def test_interpolation_weights_rebuild_the_values_even_outside() -> None:
 def test_the_net_predicts_with_the_fitted_calibration(portraits: Portraits) -> None:
     net = build_age_net(TINY_NET).eval()
     torch.nn.init.normal_(net.head.weight, std=0.3)
-    raw = predict_ages(net, portraits.crops)
+    raw, _ = predict_ages(net, portraits.crops)
     net = calibrate_net(net, portraits, CalibrationConfig(knots=(50.0, 60.0), bend_weight=0.0))
     knots, years = np.array(net.config.calibration).T
     expected = np.clip(interpolation_weights(raw, knots) @ years, 0, 100)
-    np.testing.assert_allclose(predict_ages(net, portraits.crops), expected, atol=0.5)
+    calibrated, stds = predict_ages(net, portraits.crops)
+    np.testing.assert_allclose(calibrated, expected, atol=0.5)
+    errors = np.abs(calibrated - portraits.age_years)
+    assert (errors <= stds).mean() == pytest.approx(0.68, abs=0.02)
     again = calibrate_net(net, portraits, CalibrationConfig(knots=(50.0, 60.0), bend_weight=0.0))
     np.testing.assert_allclose(np.array(again.config.calibration)[:, 1], years, rtol=1e-9)
 
