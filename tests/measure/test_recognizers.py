@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -56,7 +57,7 @@ def test_the_chip_is_about_dlibs_own(photo: Pixels, dlibs: dict[str, NDArray], r
     assert np.median(difference) <= 3
     assert difference.mean() < 5
     ours, theirs = recognizer.embed_chips(np.stack([chip, dlibs["chip"]]))
-    assert identity_distance(ours, theirs) < 0.06
+    assert identity_distance(ours, theirs) < 0.1
 
 
 def test_chips_of_any_size_show_the_same(photo: Pixels, dlibs: dict[str, NDArray]) -> None:
