@@ -21,7 +21,7 @@ import reage
 from reage.images import Image, load_image, save_image
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "cv2", "dlib", "PIL", "scipy", "skimage")
+HEAVY = ("torch", "cv2", "PIL", "scipy", "skimage")
 UNSAYING = {"utils", "util", "helper", "helpers", "manager", "common", "misc"}
 
 

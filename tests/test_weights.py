@@ -97,13 +97,6 @@ def test_the_hash_names_the_content(saved: Path) -> None:
     assert weights.weights_hash(saved) != first
 
 
-def test_dlib_models_are_found_without_importing_their_package() -> None:
-    assert weights.find_dlib_model("shape_predictor_5_face_landmarks.dat").is_file()
-    with pytest.raises(WeightsError, match="pip install face_recognition_models"):
-        weights.find_dlib_model("nothing.dat")
-    assert "face_recognition_models" not in sys.modules
-
-
 def test_reading_weights_needs_no_torch(saved: Path) -> None:
     read = f"import sys; from reage.weights import load_weights; load_weights({str(saved)!r})"
     code = f"{read}; print('torch' in sys.modules)"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import dlib
 import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from reage.errors import WeightsError
@@ -25,17 +25,13 @@ from reage.measure.recognizers import (
     identity_distance,
     make_chip,
 )
-from reage.nets.dlib_resnet import DLIB_FILE
 from reage.types import Face, Pixels, Plane
-from reage.weights import find_dlib_model
 
 EYES_NOSE_MOUTH = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 """ArcFace's template."""
 
-BOX = (175, 76, 265, 166)
-"""Of the face in the demo photo."""
 WHOLE, LEFT = 112, 40
 MakeNet = Callable[..., Path]
 
@@ -44,15 +40,10 @@ MakeNet = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def dlib_shape(photo: Pixels) -> dlib.full_object_detection:
-    predictor = dlib.shape_predictor(str(find_dlib_model("shape_predictor_5_face_landmarks.dat")))
-    return predictor(photo, dlib.rectangle(*BOX))
-
-
-@pytest.fixture(scope="module")
-def landmarks(dlib_shape: dlib.full_object_detection) -> Plane:
-    points = np.array([(part.x, part.y) for part in dlib_shape.parts()], np.float32)
-    return points[[2, 3, 1, 0, 4]]
+def dlibs() -> dict[str, NDArray]:
+    """Made by dlib, see data/README.md."""
+    with np.load(Path(__file__).parent / "data" / "dlib.npz") as file:
+        return dict(file)
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +51,31 @@ def recognizer() -> DlibRecognizer:
     return DlibRecognizer.load()
 
 
-def test_the_chip_is_dlibs_own(photo: Pixels, landmarks: Plane, dlib_shape: dlib.full_object_detection) -> None:
-    np.testing.assert_array_equal(
-        make_chip(photo, landmarks), dlib.get_face_chip(photo, dlib_shape, size=150, padding=0.25)
-    )
+def test_the_chip_is_about_dlibs_own(photo: Pixels, dlibs: dict[str, NDArray], recognizer: DlibRecognizer) -> None:
+    chip = make_chip(photo, dlibs["landmarks"])
+    difference = np.abs(chip.astype(int) - dlibs["chip"])
+    assert np.median(difference) <= 3
+    assert difference.mean() < 5
+    ours, theirs = recognizer.embed_chips(np.stack([chip, dlibs["chip"]]))
+    assert identity_distance(ours, theirs) < 0.1
 
 
-def test_the_identity_is_dlibs_own(
-    photo: Pixels, landmarks: Plane, dlib_shape: dlib.full_object_detection, recognizer: DlibRecognizer
-) -> None:
-    net = dlib.face_recognition_model_v1(str(find_dlib_model(DLIB_FILE)))
-    dlibs = np.array(net.compute_face_descriptor(photo, dlib_shape))
-    assert identity_distance(recognizer.embed(photo, landmarks), dlibs) < 1e-4
+def test_chips_of_any_size_show_the_same(photo: Pixels, dlibs: dict[str, NDArray]) -> None:
+    small = make_chip(photo, dlibs["landmarks"], 75)
+    assert small.shape == (75, 75, 3)
+    shrunk = geometry.resize(make_chip(photo, dlibs["landmarks"]), 75, 75)
+    assert np.abs(small.astype(int) - shrunk).mean() < 4
+
+
+def test_the_identity_is_dlibs_own(dlibs: dict[str, NDArray], recognizer: DlibRecognizer) -> None:
+    (embedding,) = recognizer.embed_chips(dlibs["chip"][None])
+    assert identity_distance(embedding, dlibs["embedding"]) < 2e-3
+
+
+def test_many_chips_are_embedded_as_one(dlibs: dict[str, NDArray], recognizer: DlibRecognizer) -> None:
+    many = recognizer.embed_chips(np.repeat(dlibs["chip"][None], 34, 0))
+    assert many.shape == (34, 128)
+    np.testing.assert_allclose(many, many[:1].repeat(34, 0), atol=1e-5)
 
 
 def test_a_darker_copy_is_the_same_person(face: Face, recognizer: DlibRecognizer) -> None:
@@ -92,12 +96,6 @@ def test_noise_is_nobody_the_astronaut_knows(face: Face, recognizer: DlibRecogni
     assert (
         identity_distance(recognizer.embed(face.crop, points), recognizer.embed(noise, points)) > SAME_PERSON_DISTANCE
     )
-
-
-def test_the_net_is_frozen(recognizer: DlibRecognizer) -> None:
-    assert not recognizer.net.training
-    parameters = recognizer.net.parameters()
-    assert not any(isinstance(part, torch.nn.Parameter) and part.requires_grad for part in parameters)
 
 
 # ONNX

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from reage.nets.diffusion import DiffusionBase, build_base, tiny
+from reage.nets.dlib_resnet import DlibResNet, TrunkConfig
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
 from reage.training.diffusion.dataset import CropDataset
@@ -68,3 +69,26 @@ def build_tiny_base() -> Callable[[], DiffusionBase]:
 def base(build_tiny_base: Callable[[], DiffusionBase]) -> DiffusionBase:
     """A tiny base with random weights."""
     return build_tiny_base()
+
+
+def to_tensor(values: np.ndarray) -> bytes:
+    """A tensor as dlib writes it: version 2, four sizes, numbers."""
+    sizes = [len(values), 1, 1, 1]
+    integers = b"".join(bytes([4]) + size.to_bytes(4, "little") for size in sizes)
+    return b"\x01\x02" + integers + values.astype("<f4").tobytes()
+
+
+@pytest.fixture(scope="session")
+def dlib_content() -> bytes:
+    """A file like dlib's, with random weights."""
+    rng, parts = np.random.default_rng(0), []
+    net = DlibResNet(TrunkConfig())
+    for convolution in net.trunk.convolutions():
+        channels, num_weights = convolution.out_channels, convolution.weight.numel()
+        scale = (2 * channels / num_weights) ** 0.5
+        values = np.concatenate([rng.normal(0, scale, num_weights), rng.normal(0, 0.1, channels)])
+        parts.append(b"\x05con_4" + to_tensor(values))
+        scales = np.concatenate([rng.uniform(0.5, 1, channels), rng.normal(0, 0.1, channels)])
+        parts.append(b"\x07affine_" + to_tensor(scales))
+    parts.append(b"\x04fc_2" + b"\x01\x80" + b"\x02\x00\x01" + to_tensor(rng.normal(0, 0.1, net.head.weight.numel())))
+    return b"".join(parts)

@@ -16,7 +16,15 @@ from typer.testing import CliRunner
 import reage
 from reage.cli import app
 from reage.errors import WeightsError
-from reage.training.convert import SOURCES, convert, describe, free_size, number_constants, store_metadata
+from reage.training.convert import (
+    SOURCES,
+    convert,
+    describe,
+    free_size,
+    halve_weights,
+    number_constants,
+    store_metadata,
+)
 
 TFLITE = b"\0\0\0\0TFL3 and no more"
 STAND_IN = """
@@ -60,12 +68,12 @@ def sizes_of(value: onnx.ValueInfoProto) -> list[int | str]:
 
 
 @pytest.fixture
-def mediapipe(tmp_path: Path) -> Path:
-    """A folder with files that start like MediaPipe's."""
+def mediapipe(tmp_path: Path, dlib_content: bytes) -> Path:
+    """A folder with files that start like MediaPipe's, and one like dlib's."""
     folder = tmp_path / "mediapipe"
     folder.mkdir()
     for source in SOURCES:
-        (folder / source.file).write_bytes(TFLITE)
+        (folder / source.file).write_bytes(dlib_content if source.file.endswith(".dat") else TFLITE)
     return folder
 
 
@@ -128,17 +136,30 @@ def test_the_order_of_constants_is_that_of_their_use() -> None:
     np.testing.assert_array_equal(run(model, 4, 4), np.full((1, 16, 3), 3))
 
 
+def test_weights_that_16_bits_hold_are_halved() -> None:
+    model = make_model()
+    model.graph.initializer[1].CopyFrom(helper.make_tensor("one", TensorProto.FLOAT, [], [1 / 3]))
+    expected = run(model, 4, 4)
+    halve_weights(model)
+    onnx.checker.check_model(model, full_check=True)
+    types = {constant.name: constant.data_type for constant in model.graph.initializer}
+    assert types == {"two_half": TensorProto.FLOAT16, "one": TensorProto.FLOAT, "sizes": TensorProto.INT64}
+    np.testing.assert_array_equal(run(model, 4, 4), expected)
+
+
 # The command
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_both_nets_are_written(mediapipe: Path, tmp_path: Path) -> None:
+def test_all_nets_are_written(mediapipe: Path, tmp_path: Path) -> None:
     nets = tmp_path / "new" / "nets"
     done = CliRunner().invoke(app, ["training", "convert", str(mediapipe), "-o", str(nets)])
     assert done.exit_code == 0, done.output
-    assert done.stdout.split() == [str(nets / "face-detector.onnx"), str(nets / "face-mesh.onnx")]
-    assert {path.name for path in nets.iterdir()} == {"face-detector.onnx", "face-mesh.onnx"}
-    detector, mesh = (onnx.load(nets / f"{name}.onnx") for name in ("face-detector", "face-mesh"))
+    assert done.stdout.split() == [str(nets / f"{source.name}.onnx") for source in SOURCES]
+    assert {path.stem for path in nets.iterdir()} == {source.name for source in SOURCES}
+    detector, mesh, expression, recognizer = (onnx.load(nets / f"{source.name}.onnx") for source in SOURCES)
+    np.testing.assert_array_equal(run(expression, 4, 4), run(mesh, 4, 4))
+    assert sizes_of(recognizer.graph.output[0]) == ["batch", 128]
     assert sizes_of(detector.graph.input[0]) == [1, "height", "width", 3]
     assert sizes_of(mesh.graph.input[0]) == [1, 4, 4, 3]
     assert {entry.key: entry.value for entry in mesh.metadata_props}["source"] == SOURCES[1].file
@@ -170,6 +191,14 @@ def test_missing_and_other_files_are_refused(mediapipe: Path, tmp_path: Path) ->
     with pytest.raises(WeightsError, match=r"landmarks_detector\.tflite' is not a TensorFlow Lite file"):
         convert(mediapipe, nets)
     assert not nets.exists()
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_another_file_than_dlibs_is_refused(mediapipe: Path, tmp_path: Path) -> None:
+    (mediapipe / SOURCES[3].file).write_bytes(b"no net")
+    with pytest.raises(WeightsError, match=r"resnet_model_v1\.dat is not dlib's net"):
+        convert(mediapipe, tmp_path / "nets")
+    assert not (tmp_path / "nets").exists()
 
 
 def test_a_file_that_tf2onnx_refuses_is_refused(stand_in: Path, mediapipe: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from reage.types import Matrix, Pixels, Plane
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-SAME_PERSON_DISTANCE = 0.526
+SAME_PERSON_DISTANCE = 0.527
 """Two faces with a smaller distance count as one person.
 
 At this threshold 1 in 1000 pairs of different people of one sex is accepted, on portraits; `reage training calibrate`

@@ -194,7 +194,7 @@ def _run_tf2onnx(source: Source, content: bytes) -> ModelProto:
         (Path(folder) / source.file).write_bytes(content)
         command = [sys.executable, "-m", "tf2onnx.convert", "--tflite", source.file]
         command += ["--output", "net.onnx", "--opset", str(OPSET)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONHASHSEED": "0"}  # it orders nodes by hash
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return onnx.load(Path(folder) / "net.onnx")

@@ -19,6 +19,7 @@ from reage.training.measures.recognizer import (
     TARGET_AGES,
     RecognizerDataset,
     RecognizerTrainingConfig,
+    TorchRecognizer,
     draw_two_views,
     make_recognizer_dataset,
     recognizer_loss,
@@ -94,7 +95,7 @@ def test_training_pulls_changed_images_of_a_person_together(face: Face) -> None:
         return recognizer_loss(places, places, torch.ones(8), config).item()
 
     before = DlibRecognizer.load()
-    after = DlibRecognizer(train_recognizer(config, dataset))
+    after = TorchRecognizer(train_recognizer(config, dataset))
     assert losses(after) < 0.8 * losses(before)
     assert not any(weight.requires_grad for weight in after.net.parameters())
     assert dataset.photos.pixels.shape[1] == 1
