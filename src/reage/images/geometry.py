@@ -82,6 +82,22 @@ def warp(
     return cv2.warpAffine(part, matrix, (width_px, height_px), flags=method, borderMode=border)
 
 
+def warp_labels(
+    labels: NDArray[np.int8], target_from_source: Matrix, height_px: int, width_px: int, outside: int
+) -> NDArray[np.int8]:
+    """Labels (H, W) transformed by an affine matrix, each taken from the nearest pixel.
+
+    Args:
+        labels: (H, W) int8.
+        target_from_source: (2, 3) affine matrix.
+        height_px: height of the result.
+        width_px: width of the result.
+        outside: label beyond the picture.
+    """
+    size = (width_px, height_px)
+    return cv2.warpAffine(labels, target_from_source, size, flags=cv2.INTER_NEAREST, borderValue=outside)
+
+
 def warp_bands(pixels: Plane, target_from_source: Matrix, bands: Sequence[range], width_px: int) -> Iterator[Plane]:
     """The result of `warp(..., edge="zero")` for a float picture, one band of rows at a time.
 
@@ -139,6 +155,15 @@ def _coarse_places(row: NDArray[np.float64], band: range, width_px: int) -> Plan
     return (np.floor((starts[:, None] + np.rint(row[0] * np.arange(width_px) * 1024) + 16) / 32) / 32).astype(
         np.float32
     )
+
+
+def similarity_about_centre(
+    side_px: float, *, scale: float = 1.0, degrees: float = 0.0, shift_px: NDArray[np.floating] | None = None
+) -> Matrix:
+    """(2, 3) similarity about the centre of a square of that side, counter-clockwise, then a shift (2,)."""
+    matrix: Matrix = cv2.getRotationMatrix2D(((side_px - 1) / 2, (side_px - 1) / 2), degrees, scale)
+    matrix[:, 2] += 0 if shift_px is None else shift_px
+    return matrix
 
 
 def sample(pixels: AnyPixels, places: Plane) -> AnyPixels:

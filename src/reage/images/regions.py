@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.types import Pixels, Plane
+
+_MIN_CLUSTER = 8
 
 
 def to_pixels(levels: NDArray[Any]) -> Pixels:
@@ -20,6 +23,23 @@ def to_pixels(levels: NDArray[Any]) -> Pixels:
 def to_lab(pixels: Pixels) -> Plane:
     """RGB uint8 (H, W, 3) -> CIE L*a*b* (H, W, 3), L* from 0 to 100."""
     return cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+
+
+def shift_hue(pixels: Pixels, degrees: float) -> Pixels:
+    """RGB uint8 (H, W, 3) with every hue rotated on the colour circle."""
+    hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0].astype(np.int64) + round(degrees / 2)) % 180
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
+def to_light(pixels: Pixels) -> Plane:
+    """RGB uint8 (H, W, 3) -> luma (H, W), 0 to 255."""
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def distance_px(mask: NDArray[np.bool_]) -> Plane:
+    """Distance of each pixel of a mask (H, W) from the nearest pixel outside it; 0 outside."""
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
 
 
 def key_backdrop(crop: Pixels) -> Plane | None:
@@ -60,6 +80,54 @@ def grab_cut(
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(np.ascontiguousarray(pixels[..., ::-1]), mask, None, *models, 4, cv2.GC_INIT_WITH_MASK)
     return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of Gaussians.
+
+    Args:
+        means: (K, D).
+        precisions: (K, D, D) inverse covariances.
+        log_weights: (K,) log of weight times normalisation, without the part that all share.
+    """
+
+    means: NDArray[np.float64]
+    precisions: NDArray[np.float64]
+    log_weights: NDArray[np.float64]
+
+    def measure_cost(self, features: Plane) -> Plane:
+        """Negative log-likelihood (H, W) of features (H, W, D), but for a constant."""
+        flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
+        logs = []
+        for mean, precision, log_weight in zip(self.means, self.precisions, self.log_weights, strict=True):
+            away = flat - mean
+            logs.append(log_weight - 0.5 * np.einsum("ni,ij,nj->n", away, precision, away))
+        cost: Plane = -np.logaddexp.reduce(np.stack(logs), axis=0).reshape(features.shape[:2])
+        return cost.astype(np.float32)
+
+
+def fit_mixture(values: NDArray[np.floating], components: int, floor: NDArray[np.floating]) -> Mixture:
+    """A mixture fitted to values (N, D): clusters by k-means, with one covariance each.
+
+    Args:
+        values: (N, D).
+        components: at most so many Gaussians; clusters of few values are left out.
+        floor: (D,) added to the variances.
+    """
+    cv2.setRNGSeed(0)  # k-means starts from random clusters
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
+    found = cv2.kmeans(values.astype(np.float32), components, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    clusters = [values[found[1][:, 0] == number] for number in range(components)]
+    clusters = [own for own in clusters if len(own) >= _MIN_CLUSTER] or [values]
+    covariances = [np.cov(own.T) + np.diag(floor) for own in clusters]
+    log_weights = [
+        np.log(len(own) / len(values)) - 0.5 * (np.linalg.slogdet(covariance)[1] - np.log(floor).sum())
+        for own, covariance in zip(clusters, covariances, strict=True)
+    ]
+    return Mixture(
+        np.array([own.mean(0) for own in clusters]), np.linalg.inv(np.array(covariances)), np.array(log_weights)
+    )
 
 
 def connected_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:

@@ -27,7 +27,8 @@ class Recipe:
     Args:
         module: where both functions are.
         config: name of the function that returns the configuration.
-        run: name of the function (config, portraits or scenes, context) that returns tensors and config, or a diffusion base.
+        run: name of the function (config, portraits or scenes, context) that returns tensors and config, or a
+            diffusion base.
         summary: what comes out, how long that takes, and the weights that it needs.
         needs_ages: whether portraits of unknown age or sex are left out.
         learns_from_scenes: whether it is given what `reage training label` wrote, see

@@ -1,4 +1,4 @@
-"""Trains the face parser on automatically and hand-labelled photos, with things put in front of and behind the faces."""
+"""Trains the face parser on labelled photos, with things put in front of and behind the faces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -152,9 +151,8 @@ def draw_picture(
     scene = draw_scene(config.scene, labelled, random)
     side, px = len(scene.pixels), config.net.input_px
     picture_from_wide = draw_matrix(config.scene, side, px, random)
-    size = (px, px)
     pixels = geometry.warp(scene.pixels, picture_from_wide, px, px)
-    labels = cv2.warpAffine(scene.labels, picture_from_wide, size, flags=cv2.INTER_NEAREST, borderValue=UNLABELLED)
+    labels = geometry.warp_labels(scene.labels, picture_from_wide, px, px, UNLABELLED)
     return pixels, face_grid_of(crop_from_wide(side) @ _squared(geometry.invert(picture_from_wide)), px), labels
 
 
@@ -196,7 +194,8 @@ def draw_matrix(config: SceneConfig, side_px: int, picture_px: int, random: np.r
     scale = np.exp(random.uniform(np.log(config.min_scale), np.log(config.max_scale))) * WIDE * picture_px / side_px
     angle = random.uniform(-config.max_rotation_degrees, config.max_rotation_degrees)
     shift = random.uniform(-config.max_shift, config.max_shift, 2) * picture_px
-    matrix = occlusions.about_centre(side_px, scale, angle, shift + (picture_px - side_px) / 2)
+    shift = shift + (picture_px - side_px) / 2
+    matrix = geometry.similarity_about_centre(side_px, scale=scale, degrees=angle, shift_px=shift)
     if random.random() < 0.5:
         matrix = np.array([[-1, 0, picture_px - 1], [0, 1, 0]]) @ _squared(matrix)
     return matrix
@@ -248,8 +247,9 @@ def measure_iou(parser: FaceParser, labelled: LabelledScenes) -> dict[str, float
         side = len(scene.pixels)
         inside = slice(round(side * (1 - 1 / WIDE) / 2), round(side * (1 + 1 / WIDE) / 2))
         found = parser.measure_shares(scene.pixels[inside, inside]).argmax(0)
-        size = (found.shape[1], found.shape[0])
-        labels = cv2.resize(scene.labels[inside, inside], size, interpolation=cv2.INTER_NEAREST)
+        labels = scene.labels[inside, inside]
+        matrix = geometry.resize_matrix(len(labels), len(found))
+        labels = geometry.warp_labels(labels, matrix, *found.shape, UNLABELLED)
         known = labels != UNLABELLED
         for index in range(len(CLASSES)):
             common[index] += ((found == index) & (labels == index)).sum()

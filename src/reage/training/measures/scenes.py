@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,12 +24,12 @@ from reage.errors import ImageError
 from reage.face_classes import CLASSES
 from reage.faces.detector import BlazeFaceDetector, align
 from reage.files import replace_file
-from reage.images import geometry, load_image
+from reage.images import geometry, load_image, shapes
 from reage.images.codec import decode, encode_png
 from reage.mesh_points import NUM_POINTS
 from reage.training.measures.losses import UNLABELLED
 from reage.training.measures.occlusions import Scene
-from reage.training.measures.segmentation_labels import WIDE, label_wide_crop
+from reage.training.measures.segmentation_labels import LABEL_PX, WIDE, label_wide_crop
 from reage.types import Matrix, Pixels, Plane
 
 WIDE_PX = 512
@@ -169,8 +168,8 @@ def draw_polygons(polygons: Sequence[Mapping[str, Any]], height: int, width: int
     """(`_ENLARGED` * height, `_ENLARGED` * width) classes of a photo, background where no polygon is."""
     labels = np.zeros((height * _ENLARGED, width * _ENLARGED), np.int8)
     for polygon in polygons:
-        outline = np.rint((np.array(polygon["points"]) + 0.5) * _ENLARGED - 0.5).astype(np.int32)
-        cv2.fillPoly(labels, [outline], CLASSES.index(polygon["class"]))
+        outline = (np.array(polygon["points"]) + 0.5) * _ENLARGED - 0.5
+        labels[shapes.fill_polygon(outline, *labels.shape) > 0] = CLASSES.index(polygon["class"])
     return labels
 
 
@@ -196,10 +195,8 @@ def _label(
         drawn = draw_polygons(hand_labels()["polygons"][key], height, width)
         offset = 0.5 / _ENLARGED - 0.5
         image_from_drawn = np.array([[1 / _ENLARGED, 0, offset], [0, 1 / _ENLARGED, offset], [0, 0, 1]])
-        size = (WIDE_PX, WIDE_PX)
-        matrix = wide_from_image @ image_from_drawn
-        labels = cv2.warpAffine(drawn, matrix, size, flags=cv2.INTER_NEAREST, borderValue=UNLABELLED)
-        person = cv2.GaussianBlur(np.where(labels > 0, 255, 0).astype(np.uint8), (0, 0), 1.5)
+        labels = geometry.warp_labels(drawn, wide_from_image @ image_from_drawn, WIDE_PX, WIDE_PX, UNLABELLED)
+        person = geometry.blur(np.where(labels > 0, 255, 0).astype(np.float32), 1.5).astype(np.uint8)
         return Scene(wide, labels, person, points)
     matte = person_matte(wide)
     visible = geometry.warp(np.full((height, width, 3), 255, np.uint8), wide_from_image, WIDE_PX, WIDE_PX, edge="zero")
@@ -207,8 +204,9 @@ def _label(
     doubtful = any(word in query for word in hand_labels()["unsure_hair_queries"])
     if doubtful or key in hand_labels()["unsure_hair_files"]:
         small[small == CLASSES.index("hair")] = UNLABELLED
-    labels = cv2.resize(small, (WIDE_PX, WIDE_PX), interpolation=cv2.INTER_NEAREST)
-    person = cv2.resize(np.rint(matte * 255).astype(np.uint8), (WIDE_PX, WIDE_PX))
+    matrix = geometry.resize_matrix(LABEL_PX, WIDE_PX)
+    labels = geometry.warp_labels(small, matrix, WIDE_PX, WIDE_PX, UNLABELLED)
+    person = np.rint(255 * geometry.resize(matte, WIDE_PX, WIDE_PX)).astype(np.uint8)
     return Scene(wide, labels, person, points)
 
 

@@ -11,7 +11,6 @@ Convention:
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +32,10 @@ _UNIT = LABEL_PX / (WIDE * FACE_PER_CROP)
 _MAX_COST = 12.0
 _MIN_SHARE = 0.8
 """Posterior probability below which a pixel is unlabelled."""
+_MIN_SEEDS, _MAX_SEEDS = 40, 1500
+_NUM_COLOURS = 4
+_COLOUR_FLOOR = np.array([9.0, 4.0, 4.0, 0.5])
+"""Variances of L*, a*, b* and texture that every colour of a class has at least."""
 _MODELS = ("background", "skin", "hair", "clothes", "facial_hair")
 
 
@@ -122,18 +125,11 @@ def _seeds(lab: Plane, points: Plane, matte: Plane, visible: Mask) -> dict[str, 
 
 
 def _beard_region(points: Plane) -> Mask:
-    """Where a beard or moustache may grow: the lower face without the lips, and below the chin."""
+    """Where a beard or moustache may grow: the face below the nose without the lips, and below the chin."""
     y = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 1]
-    low = points[2, 1] + 0.12 * _UNIT
-    nose = np.array([points[98, 0], points[327, 0]])
-    x = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 0]
-    under_nose = (x > nose[0] - 0.3 * _UNIT) & (x < nose[1] + 0.3 * _UNIT)
-    face = polygon(points, FACE_OUTLINE, 0.1) & (
-        (y > points[61, 1] - 0.1 * _UNIT) | ((y > low) & under_nose) | ~under_nose & (y > low)
-    )
-    return (face | polygon(points, FACE_OUTLINE, 0.35) & (y > points[152, 1] - 0.1 * _UNIT)) & ~polygon(
-        points, LIP_OUTLINE, 0.04
-    )
+    face = polygon(points, FACE_OUTLINE, 0.1) & (y > points[2, 1] + 0.12 * _UNIT)
+    below_chin = polygon(points, FACE_OUTLINE, 0.35) & (y > points[152, 1] - 0.1 * _UNIT)
+    return (face | below_chin) & ~polygon(points, LIP_OUTLINE, 0.04)
 
 
 def _beard_seeds(lab: Plane, points: Plane, skin: Plane, spread: Plane) -> Mask:
@@ -160,8 +156,8 @@ def _log_prior(points: Plane, matte: Plane) -> list[Plane]:
     grid = geometry.pixel_grid(LABEL_PX, LABEL_PX)
     y = grid[..., 1]
     chin, brow = points[152, 1], points[[105, 334], 1].mean()
-    outside = cv2.distanceTransform((~polygon(points, FACE_OUTLINE)).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
-    inside = cv2.distanceTransform(polygon(points, FACE_OUTLINE).astype(np.uint8), cv2.DIST_L2, 5) / _UNIT
+    outside = regions.distance_px(~polygon(points, FACE_OUTLINE)) / _UNIT
+    inside = regions.distance_px(polygon(points, FACE_OUTLINE)) / _UNIT
     below = (y - chin) / _UNIT
     person = np.clip(matte, 0.003, 0.997)
     skin = -1.2 * np.clip(outside - 0.25, 0, 4) - 2.5 * ((outside > 0.05) & (y < points[10, 1]))
@@ -173,40 +169,13 @@ def _log_prior(points: Plane, matte: Plane) -> list[Plane]:
     return [background, *(np.log(person) + own for own in (skin, hair, clothes, beard))]
 
 
-def _cost(features: Plane, seeds: Mask, components: int = 4) -> Plane:
-    """Negative log-likelihood of each pixel under a mixture of Gaussians fitted to the seeds; high without seeds."""
+def _cost(features: Plane, seeds: Mask) -> Plane:
+    """Negative log-likelihood of each pixel under a mixture of colours fitted to the seeds; high without seeds."""
     found = features[seeds]
-    if len(found) < 40:
+    if len(found) < _MIN_SEEDS:
         return np.full(features.shape[:2], 0.75 * _MAX_COST, np.float32)
-    found = found[:: max(1, len(found) // 1500)]
-    means, precisions, log_weights = _fit_mixture(found.astype(np.float64), components)
-    flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
-    logs = []
-    for mean, precision, log_weight in zip(means, precisions, log_weights, strict=True):
-        away = flat - mean
-        logs.append(log_weight - 0.5 * np.einsum("ni,ij,nj->n", away, precision, away))
-    worst = np.logaddexp.reduce(np.stack(logs), axis=0)
-    return -worst.reshape(features.shape[:2]).astype(np.float32)
-
-
-def _fit_mixture(
-    values: NDArray[np.float64], components: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Means, precisions and log weights (with their normalisation) of a mixture, by k-means and one covariance each."""
-    cv2.setRNGSeed(0)
-    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-    _, numbers, _ = cv2.kmeans(values.astype(np.float32), components, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
-    means, precisions, weights = [], [], []
-    floor = np.diag([9.0, 4.0, 4.0, 0.5])
-    for number in range(components):
-        own = values[numbers[:, 0] == number]
-        if len(own) < 8:
-            continue
-        covariance = np.cov(own.T) + floor
-        means.append(own.mean(0))
-        precisions.append(np.linalg.inv(covariance))
-        weights.append(np.log(len(own) / len(values)) - 0.5 * np.linalg.slogdet(covariance)[1] + 4.0)
-    return np.array(means), np.array(precisions), np.array(weights)
+    found = found[:: max(1, len(found) // _MAX_SEEDS)]
+    return regions.fit_mixture(found, _NUM_COLOURS, _COLOUR_FLOOR).measure_cost(features)
 
 
 def _draw_features(labels: Labels, small: Pixels, points: Plane, has_glasses: bool) -> None:
