@@ -15,10 +15,10 @@ from reage.errors import WeightsError
 from reage.face_classes import CLASSES
 from reage.faces.geometry import FACE_PER_CROP, ellipse_mask, face_grid, smoothstep
 from reage.faces.mesh import to_ibug
-from reage.images import geometry, regions
-from reage.mesh_points import EYE_OUTLINES
+from reage.images import geometry, regions, shapes
+from reage.mesh_points import BROW_OUTLINES, EYE_OUTLINES, FACE_OUTLINE, MOUTH_OUTLINE
 from reage.nets.runtime import load_session, open_session
-from reage.types import Face, Pixels, Plane
+from reage.types import Face, Matrix, Pixels, Plane
 from reage.zones import Ellipse
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class FaceParser:
     """Segments a crop into ten classes; the borders follow the edges of the picture.
 
     Args:
-        session: of the net, which takes a picture (1, 3, P, P) in [-1, 1] and the place of each pair of its pixels in
-            the crop (1, 2, P / 2, P / 2), and gives the shares of `CLASSES` (1, 10, P, P).
+        session: of the net, which takes a picture (1, 3, P, P) in [-1, 1] and its face map (1, 6, P / 2, P / 2), and
+            gives the shares of `CLASSES` (1, 10, P, P).
 
     Example:
-        >>> FaceParser.load().parse(face.crop).hair.shape  # doctest: +SKIP
+        >>> FaceParser.load().parse(face.crop, face.to_crop(face.mesh)).hair.shape  # doctest: +SKIP
         (512, 512)
     """
 
@@ -69,28 +69,58 @@ class FaceParser:
             WeightsError: when the file is missing, damaged or another net.
         """
         session = open_session(path) if path else load_session("face-parser")
-        if [value.name for value in session.get_inputs()] != ["picture", "face_grid"]:
+        if [value.name for value in session.get_inputs()] != ["picture", "face_map"]:
             raise WeightsError(f"{path} is not a face parser; export one with `reage training export`.")
         return cls(session)
 
-    def parse(self, crop: Pixels) -> Segmentation:
-        """The masks of an RGB uint8 crop (S, S, 3), aligned as `Face.crop`."""
-        shares = dict(zip(CLASSES, self.measure_shares(crop), strict=True))
+    def parse(self, crop: Pixels, mesh: Plane) -> Segmentation:
+        """The masks of an RGB uint8 crop (S, S, 3), aligned as `Face.crop`, with the mesh (478, 3) crop px."""
+        shares = dict(zip(CLASSES, self.measure_shares(crop, mesh), strict=True))
         below_eyes = (face_grid(self._input_px)[..., 1] > 0).astype(np.float32)
         bare = shares["skin"] + shares["facial_hair"] * below_eyes
         features = shares["facial_hair"] + shares["eyes"] + shares["mouth"] + shares["glasses"]
         skin, bare, hair = (_to_crop(share, crop) for share in (shares["skin"] + features, bare, shares["hair"]))
         return Segmentation(skin=skin, bare=bare, hair=smoothstep(hair, 0.25, 0.85))
 
-    def measure_shares(self, crop: Pixels) -> Plane:
-        """The shares (10, P, P) of `CLASSES` at the resolution of the net, of a crop (S, S, 3)."""
-        px = self._input_px
+    def measure_shares(self, crop: Pixels, mesh: Plane) -> Plane:
+        """The shares (10, P, P) of `CLASSES` at the resolution of the net; see `parse` for the arguments."""
+        side, px = len(crop), self._input_px
         small = geometry.resize(crop, px, px)
-        axis = ((np.arange(px // 2, dtype=np.float32) * 2 + 0.5) - (px - 1) / 2) * (2 / px)
-        grid = np.stack(np.meshgrid(axis, axis))[None].astype(np.float32)
-        picture = (small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
-        shares: Plane = self._session.run(None, {"picture": picture, "face_grid": grid})[0][0]
+        points = geometry.move_points(mesh[:, :2], geometry.resize_matrix(side, px))
+        face_map = make_face_map(points, crop_places(px), px)
+        picture = (small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
+        shares: Plane = self._session.run(None, {"picture": picture[None], "face_map": face_map[None]})[0][0]
         return shares
+
+
+def make_face_map(points: Plane, places_from_picture: Matrix, picture_px: int) -> Plane:
+    """Where the face is in a picture, as the net of the parser takes it.
+
+    Args:
+        points: (478, 2) mesh, px of the picture.
+        places_from_picture: (2, 3) matrix from px of the picture to places in the crop, -1 to 1 inside `Face.crop`.
+        picture_px: P, side of the picture.
+
+    Returns:
+        (6, P / 2, P / 2): x and y of the place; then 0 to 1 inside the face, the eyes, the brows and the open mouth.
+    """
+    half = picture_px // 2
+    axis = np.arange(half) * 2 + 0.5
+    x, y = np.meshgrid(axis, axis)
+    places = np.einsum("ij,jhw->ihw", places_from_picture, np.stack([x, y, np.ones_like(x)]))
+    outlines = ((FACE_OUTLINE,), EYE_OUTLINES, BROW_OUTLINES, (MOUTH_OUTLINE,))
+    masks = [
+        shapes.join([shapes.fill_polygon(points[list(outline)], picture_px, picture_px) for outline in group])
+        for group in outlines
+    ]
+    halved = [geometry.resize(mask, half, half).astype(np.float32) / 255 for mask in masks]
+    return np.stack([*places, *halved]).astype(np.float32)
+
+
+def crop_places(side_px: float, crops: float = 1.0) -> Matrix:
+    """(2, 3) matrix from px of a square of so many crop sides around the face to places in the crop, -1 to 1."""
+    scale, centre = 2 * crops / side_px, (side_px - 1) / 2
+    return np.array([[scale, 0, -scale * centre], [0, scale, -scale * centre]])
 
 
 def _to_crop(share: Plane, crop: Pixels) -> Plane:

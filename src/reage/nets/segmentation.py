@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from reage.face_classes import CLASSES
 
+MAP_CHANNELS = 6
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationNetConfig:
@@ -40,24 +42,24 @@ def _block(channels_in: int, channels: int) -> nn.Sequential:
 
 
 class SegmentationNet(nn.Module):
-    """U-Net at half the input resolution; the coordinates of each pixel in the face are input channels."""
+    """U-Net at half the input resolution; where the face is, and its features, are input channels."""
 
     def __init__(self, config: SegmentationNetConfig) -> None:
         super().__init__()
         self.config = config
         widths = config.widths
-        self.down = nn.ModuleList(_block(a, b) for a, b in zip([14, *widths[:-1]], widths, strict=True))
+        self.down = nn.ModuleList(_block(a, b) for a, b in zip([12 + MAP_CHANNELS, *widths[:-1]], widths, strict=True))
         self.up = nn.ModuleList(_block(widths[i + 1] + widths[i], widths[i]) for i in reversed(range(len(widths) - 1)))
         self.head = nn.Conv2d(widths[0], len(CLASSES), 1)
 
-    def forward(self, pictures: Tensor, face_grid: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor, face_maps: Tensor) -> Tensor:
         """Logits of the classes (B, 10, S, S).
 
         Args:
             pictures: (B, 3, S, S).
-            face_grid: (B, 2, S / 2, S / 2) x and y of each pair of pixels in the crop, -1 to 1 inside `Face.crop`.
+            face_maps: (B, 6, S / 2, S / 2), see `reage.faces.segmentation.make_face_map`.
         """
-        x = torch.cat([F.pixel_unshuffle(pictures, 2), face_grid], 1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([F.pixel_unshuffle(pictures, 2), face_maps], 1).contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for stage, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if stage else x)

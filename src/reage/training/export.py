@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reage.errors import WeightsError
 from reage.files import replace_file
-from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig, build_segmentation_net
+from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.convert import halve_weights, store_metadata
 from reage.weights import load_torch_weights, made_for
 
@@ -29,8 +29,8 @@ class _Shares(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, picture: Tensor, face_grid: Tensor) -> Tensor:
-        shares: Tensor = self.net(picture, face_grid).softmax(1)
+    def forward(self, picture: Tensor, face_map: Tensor) -> Tensor:
+        shares: Tensor = self.net(picture, face_map).softmax(1)
         return shares
 
 
@@ -53,12 +53,12 @@ def export_face_parser(weights: str | Path, output: str | Path) -> Path:
         )
         net.load_state_dict(tensors)
     px, buffer = net.config.input_px, io.BytesIO()
-    inputs = (torch.zeros(1, 3, px, px), torch.zeros(1, 2, px // 2, px // 2))
+    inputs = (torch.zeros(1, 3, px, px), torch.zeros(1, MAP_CHANNELS, px // 2, px // 2))
     torch.onnx.export(
         _Shares(fold_normalisation(net)).eval(),
         inputs,
         buffer,
-        input_names=["picture", "face_grid"],
+        input_names=["picture", "face_map"],
         output_names=["shares"],
         opset_version=_OPSET,
         dynamo=False,

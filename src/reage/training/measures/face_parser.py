@@ -13,13 +13,13 @@ from torch import Generator, Tensor
 
 from reage.data.augment import AugmentConfig, augment
 from reage.face_classes import CLASSES
-from reage.faces.segmentation import FaceParser
+from reage.faces.segmentation import FaceParser, crop_places, make_face_map
 from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.logger import log_losses
 from reage.training.measures import occlusions
-from reage.training.measures.losses import UNLABELLED, segmentation_loss
+from reage.training.measures.losses import UNLABELLED, dice_loss, segmentation_loss
 from reage.training.measures.occlusions import Scene
 from reage.training.measures.scenes import LabelledScenes
 from reage.training.measures.segmentation_labels import WIDE
@@ -45,9 +45,10 @@ class SceneConfig:
         max_scale: its largest.
         max_rotation_degrees: largest rotation to either side.
         max_shift: largest shift, sides of the picture.
+        mesh_jitter: standard deviation of the place of the mesh, face units.
     """
 
-    hand_labelled_share: float = 0.3
+    hand_labelled_share: float = 0.5
     neighbour_prob: float = 0.5
     hat_prob: float = 0.15
     thing_prob: float = 0.1
@@ -59,6 +60,7 @@ class SceneConfig:
     max_scale: float = 1.1
     max_rotation_degrees: float = 12.0
     max_shift: float = 0.06
+    mesh_jitter: float = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +73,18 @@ class FaceParserTrainingConfig:
         trainer: length and optimisation.
         learning_rate: highest learning rate.
         scene: how a labelled photo becomes a training picture.
-        class_weights: weight of each class in the loss.
+        class_weights: weight of each class in the cross-entropy.
+        dice_weight: weight of the Dice loss, relative to the cross-entropy.
         photometric_augment: random light, colour and camera.
     """
 
     seed: int = 0
     net: SegmentationNetConfig = SegmentationNetConfig()
-    trainer: TrainerConfig = TrainerConfig(steps=3000, batch_size=16, ema_decay=0.995, weight_decay=0.01)
+    trainer: TrainerConfig = TrainerConfig(steps=4400, batch_size=16, ema_decay=0.995, weight_decay=0.01)
     learning_rate: float = 3e-3
     scene: SceneConfig = SceneConfig()
     class_weights: tuple[float, ...] = (1.0, 1.0, 1.5, 2.5, 3.0, 3.0, 3.0, 2.0, 1.0, 2.0)
+    dice_weight: float = 1.0
     photometric_augment: AugmentConfig = AugmentConfig(
         flip_prob=0.0,
         max_rotation_degrees=0.0,
@@ -124,8 +128,9 @@ def train_face_parser(
     weights = torch.tensor(config.class_weights)
 
     def loss_fn(generator: Generator) -> Tensor:
-        pictures, grids, labels = draw_batch(config, labelled, generator)
-        return segmentation_loss(net(pictures, grids), labels, weights)
+        pictures, face_maps, labels = draw_batch(config, labelled, generator)
+        logits = net(pictures, face_maps)
+        return segmentation_loss(logits, labels, weights) + config.dice_weight * dice_loss(logits, labels)
 
     trainer = Trainer(config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks)
     ema = trainer.fit(net, loss_fn, [(net, config.learning_rate)])
@@ -136,24 +141,27 @@ def train_face_parser(
 def draw_batch(
     config: FaceParserTrainingConfig, labelled: LabelledScenes, generator: Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A random batch: pictures (B, 3, S, S), face grids (B, 2, S / 2, S / 2), labels (B, S, S)."""
+    """A random batch: pictures (B, 3, S, S), face maps (B, 6, S / 2, S / 2), labels (B, S, S)."""
     random = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
     drawn = [draw_picture(config, labelled, random) for _ in range(config.trainer.batch_size)]
-    pictures, grids, labels = (np.stack(column) for column in zip(*drawn, strict=True))
+    pictures, face_maps, labels = (np.stack(column) for column in zip(*drawn, strict=True))
     augmented = augment(to_net(pictures), config.photometric_augment, generator)
-    return augmented, torch.from_numpy(grids), torch.from_numpy(labels.astype(np.int64))
+    return augmented, torch.from_numpy(face_maps), torch.from_numpy(labels.astype(np.int64))
 
 
 def draw_picture(
     config: FaceParserTrainingConfig, labelled: LabelledScenes, random: np.random.Generator
 ) -> tuple[Pixels, NDArray[np.float32], NDArray[np.int8]]:
-    """A picture (S, S, 3), its face grid (2, S / 2, S / 2) and its labels (S, S)."""
+    """A picture (S, S, 3), its face map (6, S / 2, S / 2) and its labels (S, S)."""
     scene = draw_scene(config.scene, labelled, random)
     side, px = len(scene.pixels), config.net.input_px
     picture_from_wide = draw_matrix(config.scene, side, px, random)
     pixels = geometry.warp(scene.pixels, picture_from_wide, px, px)
     labels = geometry.warp_labels(scene.labels, picture_from_wide, px, px, UNLABELLED)
-    return pixels, face_grid_of(crop_from_wide(side) @ _squared(geometry.invert(picture_from_wide)), px), labels
+    jitter = random.normal(0, config.scene.mesh_jitter * scene.unit_px, 2)
+    points = geometry.move_points(scene.mesh + jitter, picture_from_wide)
+    places = crop_places(side, WIDE) @ _squared(geometry.invert(picture_from_wide))
+    return pixels, make_face_map(points, places, px), labels
 
 
 def draw_scene(config: SceneConfig, labelled: LabelledScenes, random: np.random.Generator) -> Scene:
@@ -201,21 +209,6 @@ def draw_matrix(config: SceneConfig, side_px: int, picture_px: int, random: np.r
     return matrix
 
 
-def crop_from_wide(side_px: int) -> Matrix:
-    """(2, 3) matrix from px of a wide crop to places in the crop, -1 to 1."""
-    half = side_px / (2 * WIDE)
-    centre = (side_px - 1) / 2
-    return np.array([[1 / half, 0, -centre / half], [0, 1 / half, -centre / half]])
-
-
-def face_grid_of(crop_from_picture: Matrix, picture_px: int) -> NDArray[np.float32]:
-    """(2, S / 2, S / 2) places in the crop, -1 to 1, of the pairs of pixels of a picture."""
-    axis = np.arange(picture_px // 2) * 2 + 0.5
-    x, y = np.meshgrid(axis, axis)
-    places = np.stack([x, y, np.ones_like(x)])
-    return np.einsum("ij,jhw->ihw", crop_from_picture, places).astype(np.float32)
-
-
 def _squared(matrix: Matrix) -> Matrix:
     return np.vstack([matrix, [0, 0, 1]])
 
@@ -246,7 +239,7 @@ def measure_iou(parser: FaceParser, labelled: LabelledScenes) -> dict[str, float
     for scene in labelled.scenes:
         side = len(scene.pixels)
         inside = slice(round(side * (1 - 1 / WIDE) / 2), round(side * (1 + 1 / WIDE) / 2))
-        found = parser.measure_shares(scene.pixels[inside, inside]).argmax(0)
+        found = parser.measure_shares(scene.pixels[inside, inside], scene.mesh - inside.start).argmax(0)
         labels = scene.labels[inside, inside]
         matrix = geometry.resize_matrix(len(labels), len(found))
         labels = geometry.warp_labels(labels, matrix, *found.shape, UNLABELLED)

@@ -58,6 +58,22 @@ def segmentation_loss(logits: Tensor, labels: Tensor, class_weights: Tensor | No
     return F.cross_entropy(logits, labels, class_weights, ignore_index=UNLABELLED)
 
 
+def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 less the mean Dice coefficient of the classes in the batch (V-Net, arXiv 1606.04797), which small ones need.
+
+    Args:
+        logits: (B, C, S, S).
+        labels: (B, S, S); `UNLABELLED` pixels are ignored.
+    """
+    known = labels != UNLABELLED
+    shares = logits.float().softmax(1) * known[:, None]
+    truth = F.one_hot(labels.clamp(min=0), logits.shape[1]).permute(0, 3, 1, 2) * known[:, None]
+    common, together = (shares * truth).sum((0, 2, 3)), (shares + truth).sum((0, 2, 3))
+    present = truth.sum((0, 2, 3)) > 0
+    dice = 2 * common / together.clamp(min=1e-6)
+    return 1 - (dice * present).sum() / present.sum().clamp(min=1)
+
+
 def two_view_contrastive_loss(identities: Tensor, temperature: float) -> Tensor:
     """In-batch contrastive loss: each view has to find the other view of its person among all views of the batch.
 

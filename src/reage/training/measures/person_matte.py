@@ -36,10 +36,10 @@ class PersonMatte:
         Raises:
             WeightsError: when the file is missing or of another kind.
         """
-        import tensorflow as tf
+        from ai_edge_litert.interpreter import Interpreter
 
         try:
-            interpreter = tf.lite.Interpreter(str(path), num_threads=1)
+            interpreter = Interpreter(str(path), num_threads=1)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             raise WeightsError(f"'{path}' is not the TensorFlow Lite file selfie_segmentation.tflite.") from error

@@ -36,6 +36,8 @@ _MIN_SEEDS, _MAX_SEEDS = 40, 1500
 _NUM_COLOURS = 4
 _COLOUR_FLOOR = np.array([9.0, 4.0, 4.0, 0.5])
 """Variances of L*, a*, b* and texture that every colour of a class has at least."""
+_MAX_HIGH_SKIN = 0.1
+"""Largest area of skin above the forehead, square face units."""
 _MODELS = ("background", "skin", "hair", "clothes", "facial_hair")
 
 
@@ -61,6 +63,7 @@ def label_wide_crop(wide: Pixels, mesh: Plane, person: Plane, visible: Mask, *, 
         labels[shares[index] > _MIN_SHARE] = CLASSES.index(name)
     labels[~visible_small] = UNLABELLED
     _drop_loose_hair(labels, points)
+    _drop_high_skin(labels, points)
     _draw_features(labels, small, points, has_glasses)
     return labels
 
@@ -149,6 +152,15 @@ def _drop_loose_hair(labels: Labels, points: Plane) -> None:
     for part in regions.connected_parts(hair):
         if y[part].min() > points[13, 1] or part.sum() < 30:
             labels[part] = UNLABELLED
+
+
+def _drop_high_skin(labels: Labels, points: Plane) -> None:
+    """Where much above the forehead is called skin, all there is unlabelled: it may be hair of the colour of skin."""
+    high = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 1] < points[10, 1] - 0.2 * _UNIT
+    skin = high & (labels == CLASSES.index("skin"))
+    if skin.sum() > _MAX_HIGH_SKIN * _UNIT**2:
+        labels[high & np.isin(labels, [CLASSES.index("skin"), CLASSES.index("hair")])] = UNLABELLED
+        labels[polygon(points, FACE_OUTLINE, 0.8) & (labels == CLASSES.index("hair"))] = UNLABELLED
 
 
 def _log_prior(points: Plane, matte: Plane) -> list[Plane]:
