@@ -57,8 +57,7 @@ def label(
 
     Photos that were labelled by hand keep these labels; of people held out from training, only those are taken.
     """
-    require_extra("train")
-    require_extra("convert")
+    require_extra("label", "train")
     from reage.training.measures.person_matte import PersonMatte
     from reage.training.measures.scenes import label_photos
 
