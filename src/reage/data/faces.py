@@ -19,7 +19,7 @@ def portrait_to_face(portraits: Portraits, row: int, parser: FaceParser) -> Face
         parser: finds skin and hair in the crop.
     """
     crop, landmarks, mesh = portraits.crops[row], portraits.landmarks[row], portraits.mesh[row]
-    segmentation = parser.parse(crop)
+    segmentation = parser.parse(crop, mesh)
     side, (x0, y0, x1, y1) = len(crop), FACE_BOX_IN_CROP
     return Face(
         box=(x0 * side, y0 * side, x1 * side, y1 * side),

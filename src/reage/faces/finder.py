@@ -92,7 +92,7 @@ class FaceFinder:
         crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))
         mesh = geometry.move_points(hit.mesh, crop_from_image)
         five = geometry.move_points(hit.landmarks, crop_from_image)
-        segmentation = self._parser.parse(crop) if self._parser else guess_segmentation(side, five, mesh)
+        segmentation = self._parser.parse(crop, mesh) if self._parser else guess_segmentation(side, five, mesh)
         return Face(
             box=face_box(hit.landmarks),
             score=hit.score,

@@ -82,8 +82,11 @@ def prototype() -> PrototypeFitConfig:
 
 def run(config: PrototypeFitConfig, portraits: Portraits, context: RunContext) -> Weights:
     """Fits the engine of a recipe; returns its tensors by name and the config of the weights file."""
-    parser = FaceParser.load()
-    return fit_prototype(portraits.pick(portraits.split == "train"), lambda crop: parser.parse(crop).skin, config)
+    parser, training = FaceParser.load(), portraits.pick(portraits.split == "train")
+    return fit_prototype(training, lambda crop, mesh: parser.parse(crop, mesh).skin, config)
+
+
+FindSkin = Callable[[Pixels, Plane], Plane]
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,13 @@ class _Faces:
 
 
 def fit_prototype(
-    portraits: Portraits, find_skin: Callable[[Pixels], Plane], config: PrototypeFitConfig
+    portraits: Portraits, find_skin: FindSkin, config: PrototypeFitConfig
 ) -> tuple[dict[str, NDArray[Any]], dict[str, object]]:
     """Tensors and config of the engine's weights file.
 
     Args:
         portraits: training people only; grey portraits are left out.
-        find_skin: crop (S, S, 3) -> share of skin (S, S), the weight of each pixel in the models.
+        find_skin: crop (S, S, 3) and its mesh -> share of skin (S, S), the weight of each pixel in the models.
         config: of the fit.
 
     Raises:
@@ -149,14 +152,14 @@ def _mean_shape(portraits: Portraits) -> NDArray[np.float64]:
     return (mean + mean[MIRRORED] * [-1, 1]) / 2
 
 
-def _to_mean_frame(portraits: Portraits, mean: NDArray[np.float64], find_skin: Callable[[Pixels], Plane]) -> _Faces:
+def _to_mean_frame(portraits: Portraits, mean: NDArray[np.float64], find_skin: FindSkin) -> _Faces:
     side = portraits.crops.shape[1]
     pixels, points, is_skin = [], [], []
     for crop, mesh in zip(portraits.crops, portraits.mesh, strict=True):
         units = to_face_units(to_ibug(mesh), side)
         places = crop_places(units, mean, side)
         straight = geometry.sample(crop, places)
-        skin = geometry.resize(geometry.sample(find_skin(crop), places), MODEL_PX, MODEL_PX)
+        skin = geometry.resize(geometry.sample(find_skin(crop, mesh), places), MODEL_PX, MODEL_PX)
         is_skin += [skin, skin[:, ::-1]]
         pixels += [straight, np.ascontiguousarray(straight[:, ::-1])]
         points += [units, units[MIRRORED] * [-1, 1]]

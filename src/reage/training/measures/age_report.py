@@ -113,7 +113,7 @@ def measure_tones(portraits: Portraits, parse: Parse, track: Callable[[range], I
     for row in track(range(len(portraits))):
         if not portraits.grey[row]:
             crop = portraits.crops[row]
-            tones[row] = skin_tone(view_portrait_skin(crop, portraits.landmarks[row], parse(crop)))
+            tones[row] = skin_tone(view_portrait_skin(crop, portraits.landmarks[row], parse(crop, portraits.mesh[row])))
     return tones
 
 

@@ -88,7 +88,7 @@ def judge_zones(
         names = [name for name in PERTURBATIONS if name != "grey" or not portraits.grey[row]]
         perturbed = [PERTURBATIONS[name](crop) for name in names] if row % _PERTURBED_EVERY == 0 else []
         for column, version in enumerate([crop, *perturbed]):
-            view = view_portrait_skin(version, portraits.landmarks[row], parse(version))
+            view = view_portrait_skin(version, portraits.landmarks[row], parse(version, portraits.mesh[row]))
             for index, scorer in enumerate(scorers):
                 found = scorer.measure_view(view)
                 scores[index, column, row] = [found.get(zone, np.nan) for zone in ZONES]

@@ -39,7 +39,7 @@ from reage.types import Pixels, Plane
 from reage.zones import MIRRORED_ZONES, TYPICAL_AGES, ZONES
 
 Values = NDArray[np.float64]
-Parse = Callable[[Pixels], Segmentation]
+Parse = Callable[[Pixels, Plane], Segmentation]
 
 _SHARES = np.linspace(0, 1, 101)
 _MEASURED_AGES = (35.0, 80.0)
@@ -117,8 +117,8 @@ def extract_features(
     extract = FAMILIES[config.family]
     random = np.random.default_rng(config.seed)
     features, tones = [], []
-    for crop, landmarks in zip(portraits.crops, portraits.landmarks, strict=True):
-        segmentation = parse(crop)
+    for crop, landmarks, mesh in zip(portraits.crops, portraits.landmarks, portraits.mesh, strict=True):
+        segmentation = parse(crop, mesh)
         versions = (crop, degrade(crop, random))
         views = [view_portrait_skin(version, landmarks, segmentation) for version in versions]
         features.append(np.stack([extract(view) for view in views]))
