@@ -20,7 +20,7 @@ from reage.faces.finder import FaceFinder, choose_faces
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, load_image
-from reage.measure import AgeEstimator, measure_face
+from reage.measure import AgeEstimator, find_doubts, measure_face
 from reage.plan import complete, layers
 from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
 
@@ -33,6 +33,12 @@ class AgedFace:
     reading: Reading
     plan: CompletePlan
     aged: Aged
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the age that was read may be wrong, see `find_doubts`; empty where the age was given."""
+        given = self.plan.age_from != self.reading.age_years
+        return () if given else find_doubts(self.face, self.reading)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +69,7 @@ class Result:
         return Path(path)
 
     def to_json(self) -> dict[str, Any]:
-        """Engine, weights, seconds and, for each face, box, score, reading and plan, as plain values."""
+        """Engine, weights, seconds and, for each face, box, score, reading with its doubts, and plan, as plain values."""
         return {
             "engine": self.engine,
             "weights_hash": self.weights_hash,
@@ -73,6 +79,7 @@ class Result:
                     **done.face.to_json(),
                     "age_years": round(done.reading.age_years, 1),
                     "age_std_years": round(done.reading.age_std_years, 1),
+                    "doubts": list(done.doubts),
                     "plan": done.plan.to_json(),
                 }
                 for done in self.faces

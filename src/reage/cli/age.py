@@ -178,6 +178,7 @@ def _age_photo(request: AgeRequest) -> None:
     reager = _load_reager(request)
     faces = _choose_faces(request, reager, photo)
     outcome = age_photo(reager, photo, request.plan, output, faces=faces)
+    _print_doubts(outcome.result)
     if request.as_json:
         print_json(outcome.to_json())
     elif outcome.result is not None:
@@ -230,6 +231,18 @@ def _load_reager(request: AgeRequest) -> Reager:
     if note:
         typer.echo(f"Note: {note}", err=True)
     return reager
+
+
+def _print_doubts(result: Result | None) -> None:
+    """A line on stderr for each face whose age may have been read wrong."""
+    for number, done in enumerate(result.faces if result else (), start=1):
+        if done.doubts:
+            read = f"{done.reading.age_years:.0f} ± {done.reading.age_std_years:.0f} years"
+            typer.echo(
+                f"Note: face {number} looks {read}, but it is {' and '.join(done.doubts)}; "
+                "give the real age with --from.",
+                err=True,
+            )
 
 
 def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | int | list[Face]:

@@ -30,19 +30,25 @@ class _Measured:
     expected: Mapping[str, float] | None
 
     def to_json(self) -> dict[str, Any]:
+        from reage.measure import find_doubts
+
         values = {
             "box": self.face.to_json()["box"],
             "age_years": round(self.reading.age_years, 1),
             "age_std_years": round(self.reading.age_std_years, 1),
             "zones": _rounded(self.reading.zones),
             "quality": self.quality.to_json(),
+            "doubts": list(find_doubts(self.face, self.reading)),
         }
         return values if self.expected is None else values | {"zones_at": _rounded(self.expected)}
 
     def to_column(self) -> tuple[str, ...]:
         """Age, quality, and the score of each zone, in words."""
+        from reage.measure import find_doubts
+
         age = f"{self.reading.age_years:.0f} ± {self.reading.age_std_years:.0f}"
-        return age, ", ".join(self.quality.flags) or "good", *(self._describe_zone(zone) for zone in ZONES)
+        doubts = ", ".join(find_doubts(self.face, self.reading))
+        return age, doubts or "good", *(self._describe_zone(zone) for zone in ZONES)
 
     def _describe_zone(self, zone: str) -> str:
         if zone not in self.reading.zones:
@@ -62,7 +68,7 @@ def measure(
     box: FaceBox = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the age and the zone scores of each face, and whether it is too small, blurred or turned away.
+    """Measure the age and the zone scores of each face, and why the age may be wrong: too small, blurred, turned away.
 
     A zone's score is the share of people whose zone looks younger. The score to expect at another age is as far above
     or below the average of that age as the score is now.

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from reage.faces.zone_scorer import ZoneScorer
 from reage.measure.age import AgeEstimator
+from reage.measure.doubts import find_doubts
 from reage.measure.recognizers import (
     SAME_PERSON_DISTANCE,
     DlibRecognizer,
@@ -22,6 +23,7 @@ __all__ = [
     "FaceRecognizer",
     "OnnxRecognizer",
     "ZoneScorer",
+    "find_doubts",
     "identity_distance",
     "measure_face",
 ]
