@@ -89,7 +89,7 @@ def test_tiles_give_the_finds_of_one_pass(crowd: tuple[Pixels, list[tuple[float,
 def test_tiles_cover_the_picture_and_none_is_larger_than_its_side(height: int, width: int) -> None:
     seen = np.zeros((height, width), bool)
     pixels = np.zeros((height, width, 3), np.uint8)
-    for search_px in (CONFIG.search_px, CONFIG.fine_search_px):
+    for search_px in CONFIG.search_px:
         factor = min(search_px / max(height, width), CONFIG.max_enlargement)
         seen[:] = False
         tiles = list(cut_tiles(pixels, factor, CONFIG))
@@ -103,7 +103,7 @@ def test_tiles_cover_the_picture_and_none_is_larger_than_its_side(height: int, w
 
 def test_tiles_overlap_by_the_width_of_the_faces_they_are_for() -> None:
     pixels = np.zeros((3000, 4000, 3), np.uint8)
-    factor = CONFIG.fine_search_px / 4000
+    factor = CONFIG.search_px[-1] / 4000
     lefts = sorted({left for _, left, _ in cut_tiles(pixels, factor, CONFIG)})
     overlaps = [(left + CONFIG.tile_px / factor - following) * factor for left, following in pairwise(lefts)]
     assert len(overlaps) == 2

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -36,10 +37,10 @@ class BlazeFaceConfig:
     Args:
         padded_copies: side of small copies with a margin around them, and the margin as a share of the picture's long
             side. They show faces from 1/6 of the long side up to the whole of it, the first one those from 1/14.
-        search_px: long side of the copy that is always searched; it shows faces of 1/70 to 1/11 of the long side.
-        fine_search_px: long side of the finer copy that is searched where the others show no face, or a small one:
-            beside it there may be smaller ones.
-        small_face_px: height on the searched copy up to which a face is small.
+        search_px: long sides of the copies that are searched, rising. The first one is always, and shows faces of 1/35
+            to 1/6 of the long side; each other one where those before show no face, or a small one: beside it there
+            may be smaller ones.
+        small_face_px: height on the last searched copy up to which a face is small.
         max_enlargement: a small picture is enlarged at most by this factor.
         tile_px: larger copies are searched in tiles of this side, so that memory stays flat.
         overlap_px: by which neighbouring tiles overlap.
@@ -50,8 +51,7 @@ class BlazeFaceConfig:
     """
 
     padded_copies: tuple[tuple[int, float], ...] = ((256, 0.3), (192, 0.8))
-    search_px: int = 1152
-    fine_search_px: int = 3456
+    search_px: tuple[int, ...] = (576, 1152, 3456)
     small_face_px: float = 48.0
     max_enlargement: float = 4.0
     tile_px: int = 1216
@@ -95,14 +95,22 @@ class BlazeFaceHit:
 def search(pixels: Pixels, config: BlazeFaceConfig = BlazeFaceConfig()) -> list[BlazeFaceHit]:
     """Every face of a picture (H, W, 3) RGB uint8 that is tilted by less than 45 degrees, once, the surest first."""
     long_side = max(pixels.shape[:2])
-    hits = [hit for side_px, margin in config.padded_copies for hit in _search_padded(pixels, side_px, margin, config)]
-    hits += _search_copy(pixels, config.search_px, config)
-    hits = [hit for hit in hits if _is_sure(hit, long_side, config)]
-    smallest_px = min((hit.side_px for hit in hits), default=0.0) * config.search_px / long_side
-    if smallest_px <= config.small_face_px and long_side * config.max_enlargement > config.search_px:
-        finer = _search_copy(pixels, config.fine_search_px, config)
-        hits += [hit for hit in finer if _is_sure(hit, long_side, config)]
+    factor = min(config.search_px[0] / long_side, config.max_enlargement)
+    copy = geometry.resize_by(pixels, factor)
+    found = detect_once(copy, config.min_score)
+    for side_px, margin in config.padded_copies:
+        found += _search_padded(copy, side_px, margin, config)
+    hits = _keep_sure([hit.moved(1 / factor, (0, 0)) for hit in found], long_side, config)
+    for before_px, search_px in pairwise(config.search_px):
+        smallest_px = min((hit.side_px for hit in hits), default=0.0) * before_px / long_side
+        if smallest_px > config.small_face_px or long_side * config.max_enlargement <= before_px:
+            break
+        hits += _keep_sure(_search_copy(pixels, search_px, config), long_side, config)
     return suppress_overlaps(hits, config.max_overlap)
+
+
+def _keep_sure(hits: Sequence[BlazeFaceHit], long_side: int, config: BlazeFaceConfig) -> list[BlazeFaceHit]:
+    return [hit for hit in hits if _is_sure(hit, long_side, config)]
 
 
 def _is_sure(hit: BlazeFaceHit, long_side: int, config: BlazeFaceConfig) -> bool:
