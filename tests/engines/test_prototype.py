@@ -47,7 +47,7 @@ def mean() -> np.ndarray:
 def bare_skin(ibug: Plane) -> np.ndarray:
     """(512, 512) cheeks, chin and the root of the nose: no feature moves into them."""
     mask = np.zeros((512, 512), bool)
-    for landmarks in ([31, 2], [35, 14], [8, 57], [27]):
+    for landmarks in ([31, 3], [35, 13], [8, 57], [27]):
         x, y = np.rint(ibug[landmarks].mean(0)).astype(int)
         mask[y - 20 : y + 20, x - 20 : x + 20] = True
     return mask

@@ -29,7 +29,7 @@ from reage.training.measures.age_report import (
     pairs_about_ten_years_apart,
     read_portraits,
 )
-from reage.types import Face
+from reage.types import Face, Plane
 
 TINY = AgeNetConfig(
     trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))),
@@ -174,14 +174,14 @@ def test_readings_are_those_of_the_estimator_with_and_without_calibration(fifty:
     assert net.config.calibration == TINY.calibration
 
 
-def test_only_colour_portraits_have_a_skin_tone(face: Face, to_columns: ToColumns) -> None:
+def test_only_colour_portraits_have_a_skin_tone(face: Face, mesh: Plane, to_columns: ToColumns) -> None:
     dark = (face.crop * 0.7).astype(np.uint8)
     rows = [
         make_portrait(i, crop=crop, landmarks=face.to_crop(face.landmarks), grey=grey)
         for i, (crop, grey) in enumerate([(face.crop, False), (dark, False), (face.crop, True)])
     ]
     tones = measure_tones(
-        to_columns(rows), lambda crop: guess_segmentation(len(crop), face.to_crop(face.landmarks)), iter
+        to_columns(rows), lambda crop: guess_segmentation(len(crop), face.to_crop(face.landmarks), mesh), iter
     )
     assert math.isnan(tones[2])
     assert -90 < tones[1] < tones[0] < 90
@@ -192,9 +192,8 @@ def test_only_held_out_people_are_evaluated(to_columns: ToColumns) -> None:
     net = build_age_net(TINY).eval()
     torch.nn.init.normal_(net.head.weight, std=0.1)
     age_estimators = {"one": AgeEstimator(net), "other": AgeEstimator(net)}
-    figures = judge_ages(
-        portraits, age_estimators, lambda crop: guess_segmentation(len(crop), np.zeros((5, 2), np.float32)), iter
-    )
+    nowhere = np.zeros((5, 2), np.float32), np.zeros((NUM_POINTS, 3), np.float32)
+    figures = judge_ages(portraits, age_estimators, lambda crop: guess_segmentation(len(crop), *nowhere), iter)
     assert list(figures) == ["one", "other", "both"]
     assert by_name(figures["one"])["mean absolute error"].num == 12
     assert by_name(figures["both"])["mean absolute difference of both readings"].value == pytest.approx(0, abs=1e-5)
