@@ -65,11 +65,13 @@ def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
         logits: (B, C, S, S).
         labels: (B, S, S); `UNLABELLED` pixels are ignored.
     """
-    known = labels != UNLABELLED
-    shares = logits.float().softmax(1) * known[:, None]
-    truth = F.one_hot(labels.clamp(min=0), logits.shape[1]).permute(0, 3, 1, 2) * known[:, None]
-    common, together = (shares * truth).sum((0, 2, 3)), (shares + truth).sum((0, 2, 3))
-    present = truth.sum((0, 2, 3)) > 0
+    num_classes, known = logits.shape[1], labels != UNLABELLED
+    shares = logits.float().softmax(1)
+    classes, right = labels.clamp(min=0), known.float()
+    together = (shares * right[:, None]).sum((0, 2, 3)) + torch.bincount(classes[known], minlength=num_classes)
+    hit = shares.gather(1, classes[:, None])[:, 0] * right
+    common = torch.zeros(num_classes, device=logits.device).index_add(0, classes.flatten(), hit.flatten())
+    present = torch.bincount(classes[known], minlength=num_classes) > 0
     dice = 2 * common / together.clamp(min=1e-6)
     return 1 - (dice * present).sum() / present.sum().clamp(min=1)
 
