@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reage.data.shards import Portrait, read_shards, write_shards
+from reage.data.shards import Portrait, has_shards, read_shards, write_shards
 from reage.data.split import split_of
 from reage.errors import ImageError
 from reage.mesh_points import NUM_POINTS
@@ -75,6 +75,25 @@ def test_writing_again_leaves_no_old_shards(tmp_path: Path) -> None:
     write_shards((make_portrait(number) for number in range(6)), tmp_path, rows_per_shard=2)
     write_shards([make_portrait(9)], tmp_path)
     assert read_shards(tmp_path).file.tolist() == ["2011/0009.jpg"]
+
+
+def test_collections_in_folders_are_read_together(tmp_path: Path) -> None:
+    for name, numbers in (("sfhq", (4, 5)), ("congress", (0, 1)), ("congress/2011", (2,))):
+        write_shards([make_portrait(number) for number in numbers], tmp_path / name)
+    read = read_shards(tmp_path)
+    assert sorted(read.file.tolist()) == [f"2011/{number:04d}.jpg" for number in (0, 1, 2, 4, 5)]
+    np.testing.assert_array_equal(read_shards(tmp_path).file, read.file)
+    assert read_shards(tmp_path / "sfhq").file.tolist() == ["2011/0004.jpg", "2011/0005.jpg"]
+    assert has_shards(tmp_path)
+    assert not has_shards(tmp_path / "faker")
+    (tmp_path / "empty").mkdir()
+    assert not has_shards(tmp_path / "empty")
+
+
+def test_writing_leaves_the_collections_in_folders_alone(tmp_path: Path) -> None:
+    write_shards([make_portrait(0)], tmp_path / "congress")
+    write_shards([make_portrait(1)], tmp_path)
+    assert read_shards(tmp_path).file.tolist() == ["2011/0000.jpg", "2011/0001.jpg"]
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
