@@ -247,7 +247,13 @@ def _with_class(labelled: LabelledScenes, name: str, random: np.random.Generator
 
 
 def measure_iou(parser: FaceParser, labelled: LabelledScenes) -> dict[str, float]:
-    """Intersection over union of each class in the crops of labelled photos, at the resolution of the net."""
+    """Intersection over union of each class in the crops of labelled photos, at the resolution of the net.
+
+    Raises:
+        ImageError: when there are no photos.
+    """
+    if not len(labelled):
+        raise ImageError("None of these photos was labelled by hand and held out from training; label other photos.")
     common, together = np.zeros((2, len(CLASSES)))
     for scene in labelled.scenes:
         side = len(scene.pixels)
