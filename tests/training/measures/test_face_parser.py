@@ -416,6 +416,11 @@ def test_unlabelled_pixels_and_what_is_outside_the_crop_do_not_count(coded: Labe
     }
 
 
+def test_without_photos_there_is_no_overlap_but_a_sentence(coded: LabelledScenes) -> None:
+    with pytest.raises(ImageError, match=r"held out from training; label other photos\.$"):
+        measure_iou(make_parser(lambda picture: picture[..., 0] // 20), coded.pick(np.zeros(2, bool)))
+
+
 def test_labels_are_compared_at_the_resolution_of_the_net(draw_person: Callable[..., Scene]) -> None:
     scene = draw_person(2 * SIDE)
     pixels = np.repeat(20 * scene.labels[..., None].astype(np.uint8), 3, -1)

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from reage.cli import app
 from reage.data.split import split_of
 from reage.errors import ImageError
 from reage.face_classes import CLASSES
@@ -101,7 +103,8 @@ def write_folder(folder: Path, pictures: Mapping[str, Pixels], rows: Sequence[Ma
 
 
 @pytest.fixture(scope="module")
-def labelled(head: Pixels, matte: Plane, tmp_path_factory: pytest.TempPathFactory) -> LabelledScenes:
+def out(head: Pixels, matte: Plane, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the labelled photos."""
     pictures = {row["file"]: head for row in TABLE}
     pictures["wall.png"] = np.full((80, 80, 3), 200, np.uint8)
     folder = write_folder(tmp_path_factory.mktemp("photos") / "tiny", pictures, TABLE)
@@ -112,12 +115,17 @@ def labelled(head: Pixels, matte: Plane, tmp_path_factory: pytest.TempPathFactor
         return iter(rows)
 
     out = folder.parent / "new" / "scenes"
-    number = label_photos(folder, out, lambda pixels: matte, track=track)
+    assert label_photos(folder, out, lambda pixels: matte, track=track) == len(STORED)
     assert seen == [len(TABLE)]
+    return out
+
+
+@pytest.fixture(scope="module")
+def labelled(out: Path) -> LabelledScenes:
     assert [path.name for path in out.iterdir()] == ["scenes-tiny.parquet"]
     assert pq.read_table(out / "scenes-tiny.parquet")["file"].to_pylist() == [f"{name}.png" for name in STORED]
     read = read_scenes(out)
-    assert len(read) == number == len(STORED)
+    assert len(read) == len(STORED)
     return read
 
 
@@ -307,3 +315,17 @@ def test_a_damaged_file_is_refused(damage: str, head: Pixels, matte: Plane, tmp_
         pq.write_table(pa.table({"file": ["me.png"], "split": ["train"]}), path)
     with pytest.raises(ImageError, match=r"A file of labelled photos in .* is damaged; label the photos again\.$"):
         read_scenes(tmp_path)
+
+
+def test_the_shipped_parser_is_judged_on_held_out_people_labelled_by_hand(out: Path) -> None:
+    done = CliRunner().invoke(app, ["training", "judge-face-parser", "--shards", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "IoU on 1 photos" in done.output
+    overlaps = {
+        cells[1].strip(): float(cells[2])
+        for line in done.output.splitlines()
+        if len(cells := line.split("│")) == 4 and cells[1].strip() in (*CLASSES, "mean")
+    }
+    assert list(overlaps) == [*CLASSES, "mean"]
+    assert 0.2 < overlaps["skin"] < 0.95  # the drawing is a box
+    assert overlaps["mean"] == pytest.approx(np.mean([overlaps[name] for name in CLASSES]), abs=1e-3)
