@@ -3,6 +3,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from reage.data.shards import Portrait, has_shards, read_shards, write_shards
@@ -105,6 +107,14 @@ def test_a_damaged_shard_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "portraits-00000.parquet").write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(ImageError, match="damaged"):
         read_shards(tmp_path)
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+def test_a_file_of_another_kind_is_an_error(split: str | None, tmp_path: Path) -> None:
+    for columns in ({"file": ["1.jpg"], "split": ["train"]}, {"file": ["1.jpg"]}):
+        pq.write_table(pa.table(columns), tmp_path / "portraits-00000.parquet")
+        with pytest.raises(ImageError, match="damaged or of another kind"):
+            read_shards(tmp_path, split)
 
 
 def test_crops_of_two_sizes_are_an_error(tmp_path: Path) -> None:
