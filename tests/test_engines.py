@@ -157,7 +157,7 @@ def test_wrong_weights_are_refused(name: str, tmp_path: Path) -> None:
         *tmp_path.iterdir(),
         tmp_path / "missing.safetensors",
         tmp_path,
-        find_weights("face-parser"),
+        find_weights("zones-a"),
         "nobody",
     ):
         with pytest.raises(WeightsError) as refusal:

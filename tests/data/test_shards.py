@@ -3,9 +3,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from reage.data.shards import Portrait, read_shards, write_shards
+from reage.data.shards import Portrait, has_shards, read_shards, write_shards
 from reage.data.split import split_of
 from reage.errors import ImageError
 from reage.mesh_points import NUM_POINTS
@@ -77,6 +79,25 @@ def test_writing_again_leaves_no_old_shards(tmp_path: Path) -> None:
     assert read_shards(tmp_path).file.tolist() == ["2011/0009.jpg"]
 
 
+def test_collections_in_folders_are_read_together(tmp_path: Path) -> None:
+    for name, numbers in (("sfhq", (4, 5)), ("congress", (0, 1)), ("congress/2011", (2,))):
+        write_shards([make_portrait(number) for number in numbers], tmp_path / name)
+    read = read_shards(tmp_path)
+    assert sorted(read.file.tolist()) == [f"2011/{number:04d}.jpg" for number in (0, 1, 2, 4, 5)]
+    np.testing.assert_array_equal(read_shards(tmp_path).file, read.file)
+    assert read_shards(tmp_path / "sfhq").file.tolist() == ["2011/0004.jpg", "2011/0005.jpg"]
+    assert has_shards(tmp_path)
+    assert not has_shards(tmp_path / "faker")
+    (tmp_path / "empty").mkdir()
+    assert not has_shards(tmp_path / "empty")
+
+
+def test_writing_leaves_the_collections_in_folders_alone(tmp_path: Path) -> None:
+    write_shards([make_portrait(0)], tmp_path / "congress")
+    write_shards([make_portrait(1)], tmp_path)
+    assert read_shards(tmp_path).file.tolist() == ["2011/0000.jpg", "2011/0001.jpg"]
+
+
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no portraits in"):
         read_shards(tmp_path)
@@ -86,6 +107,14 @@ def test_a_damaged_shard_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "portraits-00000.parquet").write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(ImageError, match="damaged"):
         read_shards(tmp_path)
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+def test_a_file_of_another_kind_is_an_error(split: str | None, tmp_path: Path) -> None:
+    for columns in ({"file": ["1.jpg"], "split": ["train"]}, {"file": ["1.jpg"]}):
+        pq.write_table(pa.table(columns), tmp_path / "portraits-00000.parquet")
+        with pytest.raises(ImageError, match="damaged or of another kind"):
+            read_shards(tmp_path, split)
 
 
 def test_crops_of_two_sizes_are_an_error(tmp_path: Path) -> None:

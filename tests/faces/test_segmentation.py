@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from reage.errors import WeightsError
-from reage.faces.geometry import FACE_PER_CROP, FIVE_POINTS, face_grid, template_points
+from reage.face_classes import CLASSES
+from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP
 from reage.faces.mesh import IBUG_POINTS
 from reage.faces.segmentation import (
     FaceParser,
     Segmentation,
-    bare_skin,
     eye_mask,
     face_oval,
-    frame_mask,
     guess_segmentation,
     make_matte,
     mouth_mask,
 )
 from reage.images import geometry
 from reage.mesh_points import NUM_POINTS
+from reage.nets.segmentation import SegmentationNetConfig, build_segmentation_net
+from reage.training.export import export_face_parser
 from reage.types import Face, Pixels, Plane
-from reage.weights import find_weights, save_weights
+from reage.weights import SHIPPED, find_weights, save_weights
 
 EYES = ((36, 42), (42, 48))
-MEAN_POINTS = template_points(FIVE_POINTS, 256)
+PX = 64
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,13 @@ def five(face: Face) -> Plane:
 
 @pytest.fixture(scope="module")
 def segmentation(face: Face) -> Segmentation:
-    return Segmentation(skin=face.skin, hair=face.hair)
+    return Segmentation(skin=face.skin, bare=face.bare, hair=face.hair)
+
+
+@pytest.fixture(scope="module")
+def parser() -> FaceParser:
+    """The shipped one."""
+    return FaceParser.load()
 
 
 def around(mask: Plane, point: np.ndarray, reach_px: int) -> Plane:
@@ -71,7 +81,7 @@ def test_eyes_are_kept(face: Face, ibug: Plane) -> None:
         opening = inside(ibug[first:last], 512)
         assert opening.sum() > 300
         assert face.matte[opening].mean() < 0.02
-        assert around(face.matte, ibug[first:last].mean(0), 4).max() == 0
+        assert around(face.matte, ibug[first:last].mean(0), 4).max() < 1e-3
 
 
 def test_teeth_are_kept(face: Face, ibug: Plane) -> None:
@@ -80,7 +90,7 @@ def test_teeth_are_kept(face: Face, ibug: Plane) -> None:
 
 def test_cheeks_and_chin_may_change(face: Face, ibug: Plane) -> None:
     for first, second in ((31, 2), (35, 14), (8, 57)):
-        assert around(face.matte, ibug[[first, second]].mean(0), 12).min() > 0.9
+        assert around(face.matte, ibug[[first, second]].mean(0), 12).min() > 0.8
 
 
 def test_what_is_behind_and_below_is_kept(face: Face) -> None:
@@ -105,25 +115,36 @@ def test_masks_are_shares(face: Face) -> None:
 
 @pytest.mark.parametrize(("level", "darker"), [(25, 1), (250, 2)], ids=["dark frames", "bright frames on dark skin"])
 def test_frames_of_glasses_are_kept(
-    face: Face, five: Plane, mesh: Plane, ibug: Plane, segmentation: Segmentation, level: int, darker: int
+    face: Face, five: Plane, mesh: Plane, ibug: Plane, parser: FaceParser, level: int, darker: int
 ) -> None:
-    bare = face.crop // np.uint8(darker)
-    crop, frames = draw_glasses(bare, ibug, level)
-    without, with_frames = (
-        make_matte(bare_skin(one, five, segmentation.skin), segmentation.hair, five, mesh) for one in (bare, crop)
-    )
-    assert without[frames].mean() > 0.8
-    assert with_frames[frames].mean() < 0.1
-    far = geometry.grow(frames.astype(np.float32), 40) == 0
-    np.testing.assert_allclose(with_frames[far], without[far], atol=0.02)
+    without = face.crop // np.uint8(darker)
+    worn, frames = draw_glasses(without, ibug, level)
+    bare, matte = (make_matte(parser.parse(crop), five, mesh) for crop in (without, worn))
+    assert bare[frames].mean() > 0.7
+    assert matte[frames].mean() < 0.5 * bare[frames].mean()
+    far = geometry.grow(frames.astype(np.float32), 60) == 0
+    assert np.abs(matte[far] - bare[far]).mean() < 0.05
 
 
-def test_hair_may_change_wherever_it_is(five: Plane, mesh: Plane, segmentation: Segmentation) -> None:
-    hair = np.zeros_like(segmentation.hair)
+def test_hair_may_change_wherever_it_is(five: Plane, mesh: Plane) -> None:
+    hair, nothing = np.zeros((2, 512, 512), np.float32)
     hair[100:160, 20:60] = 0.7
-    matte = make_matte(np.zeros_like(hair), hair, five, mesh)
+    matte = make_matte(Segmentation(skin=nothing, bare=nothing, hair=hair), five, mesh)
     assert matte[130, 40] == pytest.approx(0.7)
     assert matte[:, 80:].max() == 0
+
+
+def test_skin_may_change_on_the_face_where_it_is_bare(five: Plane, mesh: Plane, ibug: Plane) -> None:
+    """Skin of the neck or of hands is not of the face, and glasses are skin that is not bare."""
+    everywhere, nothing = np.ones((512, 512), np.float32), np.zeros((512, 512), np.float32)
+    bare = everywhere.copy()
+    bare[:, :256] = 0
+    matte = make_matte(Segmentation(skin=everywhere, bare=bare, hair=nothing), five, mesh)
+    assert matte.dtype == np.float32
+    assert around(matte, ibug[[35, 14]].mean(0), 12).min() > 0.9
+    assert around(matte, ibug[[31, 2]].mean(0), 12).max() == 0
+    assert matte[-30:].max() < 0.01
+    assert around(matte, ibug[42:48].mean(0), 4).max() < 1e-3
 
 
 # The face parser
@@ -131,7 +152,7 @@ def test_hair_may_change_wherever_it_is(five: Plane, mesh: Plane, segmentation: 
 
 def test_parser_tells_skin_hair_and_the_rest_apart(face: Face, ibug: Plane) -> None:
     for first, second in ((31, 2), (35, 14), (27, 30)):
-        assert around(face.skin, ibug[[first, second]].mean(0), 6).min() > 0.95
+        assert around(face.skin, ibug[[first, second]].mean(0), 6).min() > 0.9
         assert around(face.hair, ibug[[first, second]].mean(0), 6).max() < 0.05
     above_the_ears = np.array([(60, 200), (450, 200)], float)
     assert max(around(face.hair, point, 6).mean() for point in above_the_ears) > 0.9
@@ -139,40 +160,149 @@ def test_parser_tells_skin_hair_and_the_rest_apart(face: Face, ibug: Plane) -> N
     assert face.skin[:100, :30].max() < 0.05
 
 
-def test_parsed_masks_have_the_size_of_the_crop(face: Face) -> None:
-    parser = FaceParser.load()
+def test_bare_is_skin_without_features(face: Face, ibug: Plane) -> None:
+    for first, last in (*EYES, (17, 22), (22, 27)):
+        assert around(face.bare, ibug[first:last].mean(0), 3).mean() < 0.5
+        assert around(face.skin, ibug[first:last].mean(0), 3).mean() > 0.8
+    for first, second in ((31, 2), (35, 14)):
+        assert around(face.bare, ibug[[first, second]].mean(0), 6).min() > 0.9
+
+
+def test_parsed_masks_have_the_size_of_the_crop(face: Face, parser: FaceParser) -> None:
     small = parser.parse(np.ascontiguousarray(face.crop[::2, ::2]))
-    assert small.skin.shape == small.hair.shape == (256, 256)
+    assert small.skin.shape == small.bare.shape == small.hair.shape == (256, 256)
     assert np.abs(small.skin - face.skin[::2, ::2]).mean() < 0.03
 
 
-def test_parser_refuses_weights_of_something_else(tmp_path: Path) -> None:
-    save_weights(tmp_path / "other.safetensors", {"w": np.zeros(3)}, {"seed": 1})
-    for weights in (tmp_path / "other.safetensors", tmp_path / "missing.safetensors", find_weights("prototype")):
-        with pytest.raises(WeightsError):
-            FaceParser.load(weights)
+# What it makes of a net
 
 
-def test_guess_needs_no_net_and_knows_no_hair(face: Face, five: Plane, mesh: Plane, ibug: Plane) -> None:
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a tiny net with random weights."""
+    torch.manual_seed(0)
+    config = SegmentationNetConfig(input_px=PX, widths=(8, 8, 8))
+    net = build_segmentation_net(config)
+    net.head.weight.data.mul_(8)
+    folder = tmp_path_factory.mktemp("tiny")
+    settings = {"net": {"input_px": PX, "widths": config.widths}}
+    save_weights(folder / "parser.safetensors", net.state_dict(), settings)
+    return export_face_parser(folder / "parser.safetensors", folder / "parser.onnx")
+
+
+def test_any_net_of_the_kind_is_a_parser(tiny: Path) -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
+    shares = FaceParser.load(tiny).measure_shares(crop)
+    assert shares.shape == (len(CLASSES), PX, PX)
+    np.testing.assert_allclose(shares.sum(0), 1, atol=1e-5)
+    parsed = FaceParser.load(str(tiny)).parse(crop)
+    for mask in (parsed.skin, parsed.bare, parsed.hair):
+        assert mask.shape == (100, 100)
+        assert mask.dtype == np.float32
+        assert 0 <= mask.min() <= mask.max() <= 1
+    assert parsed.skin.std() > 1e-3
+
+
+def test_the_picture_and_its_place_go_to_the_net(tiny: Path) -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (PX, PX, 3), np.uint8)
+    parser = FaceParser.load(tiny)
+    flipped = parser.measure_shares(np.ascontiguousarray(crop[:, ::-1]))
+    assert np.abs(flipped - parser.measure_shares(crop)).max() > 0.01
+    assert np.abs(flipped[..., ::-1] - parser.measure_shares(crop)).max() > 1e-3
+
+
+def parser_of(shares: Mapping[str, Plane]) -> FaceParser:
+    """A parser of a session that gives these shares (P, P); what they leave is background."""
+    given = np.stack([shares.get(name, np.zeros((PX, PX), np.float32)) for name in CLASSES])
+    given[0] = 1 - given[1:].sum(0)
+    inputs = [SimpleNamespace(shape=[1, 3, PX, PX])]
+    return FaceParser(SimpleNamespace(get_inputs=lambda: inputs, run=lambda names, values: [given[None]]))
+
+
+@pytest.mark.parametrize(
+    ("name", "skin", "bare_above", "bare_below", "hair"),
+    [
+        ("background", 0, 0, 0, 0),
+        ("skin", 1, 1, 1, 0),
+        ("hair", 0, 0, 0, 1),
+        ("facial_hair", 1, 0, 1, 0),
+        ("eyes", 1, 0, 0, 0),
+        ("mouth", 1, 0, 0, 0),
+        ("glasses", 1, 0, 0, 0),
+        ("hat", 0, 0, 0, 0),
+        ("clothes", 0, 0, 0, 0),
+        ("other", 0, 0, 0, 0),
+    ],
+)
+def test_what_each_class_is(name: str, skin: float, bare_above: float, bare_below: float, hair: float) -> None:
+    """Facial hair above the eyes is brows, which are not bare; below, it is a beard."""
+    parsed = parser_of({name: np.ones((PX, PX), np.float32)}).parse(np.full((128, 128, 3), 90, np.uint8))
+    eyes_y = round(128 * EYES_IN_CROP[1])
+    np.testing.assert_allclose(parsed.skin, skin, atol=1e-3)
+    np.testing.assert_allclose(parsed.hair, hair, atol=1e-3)
+    np.testing.assert_allclose(parsed.bare[: eyes_y - 6], bare_above, atol=1e-3)
+    np.testing.assert_allclose(parsed.bare[eyes_y + 6 :], bare_below, atol=1e-3)
+
+
+def test_borders_follow_the_edges_of_the_crop() -> None:
+    """The net sees a border 2 px beside that of the picture."""
+    crop = np.full((256, 256, 3), 60, np.uint8)
+    crop[:, 128:] = 180
+    share = np.zeros((PX, PX), np.float32)
+    share[:, 31:] = 1
+    parsed = parser_of({"skin": geometry.blur(share, 1.0)}).parse(crop)
+    assert np.abs(np.diff(parsed.skin[100])).argmax() == 127
+    assert parsed.skin[100, 120] < 0.3
+    assert parsed.skin[100, 134] > 0.8
+
+
+def test_a_doubtful_share_of_hair_is_not_hair() -> None:
+    shares = {share: np.full((PX, PX), share, np.float32) for share in (0.2, 0.55, 0.9)}
+    crop = np.full((128, 128, 3), 90, np.uint8)
+    low, middle, high = (parser_of({"hair": plane}).parse(crop).hair.mean() for plane in shares.values())
+    assert low == 0
+    assert 0.3 < middle < 0.7
+    assert high == pytest.approx(1, abs=1e-4)
+
+
+def test_files_of_something_else_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no net")
+    others = [tmp_path / "text.onnx", tmp_path / "missing.onnx", find_weights("prototype")]
+    for path in (*others, *(SHIPPED / f"{name}.onnx" for name in ("face-mesh", "face-detector", "face-recognizer"))):
+        with pytest.raises(WeightsError, match=r"\.$") as refusal:
+            FaceParser.load(path)
+        assert path.name in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+
+# Without a net
+
+
+def test_guess_needs_no_net_and_knows_no_hair(five: Plane, mesh: Plane, ibug: Plane) -> None:
     guess = guess_segmentation(512, five, mesh)
     assert guess.hair.max() == 0
-    matte = make_matte(bare_skin(face.crop, five, guess.skin), guess.hair, five, mesh)
+    assert (guess.bare <= guess.skin).all()
+    matte = make_matte(guess, five, mesh)
     assert around(matte, ibug[[31, 2]].mean(0), 12).min() > 0.9
-    assert around(matte, ibug[36:42].mean(0), 4).max() == 0
+    for first, last in EYES:
+        assert around(guess.skin, ibug[first:last].mean(0), 4).min() > 0.9
+        assert around(guess.bare, ibug[first:last].mean(0), 4).max() < 0.01
+        assert around(matte, ibug[first:last].mean(0), 4).max() < 1e-3
     assert np.concatenate([matte[0], matte[-1], matte[:, 0], matte[:, -1]]).max() == 0
 
 
 # Single masks
 
 
-def test_eye_mask_covers_the_openings_and_little_more(five: Plane, ibug: Plane) -> None:
-    mask = eye_mask(512, five)
+def test_eye_mask_covers_the_openings_and_little_more(mesh: Plane, ibug: Plane) -> None:
+    mask = eye_mask(512, mesh)
     for first, last in EYES:
         opening = mask[inside(ibug[first:last], 512, 2)]
         assert opening.min() > 0.6
         assert opening.mean() > 0.97
     unit = 512 / FACE_PER_CROP
-    assert mask[: round(0.46 * 512 - 0.3 * unit)].max() == 0
+    away = geometry.grow(np.maximum(*(geometry.fill_polygon(ibug[a:b], 512, 512) for a, b in EYES)), 0.12 * unit) == 0
+    assert mask[away].max() < 0.01
     assert (mask > 0.5).mean() < 0.02
 
 
@@ -182,39 +312,6 @@ def test_oval_follows_the_jaw(five: Plane, mesh: Plane, ibug: Plane) -> None:
     for point in ibug[4:13]:
         outward = point + (point - ibug[30]) * 0.15
         assert around(oval, outward, 1).max() < 0.1
-
-
-def test_even_skin_has_no_frames() -> None:
-    skin = np.full((256, 256, 3), (200, 150, 130), np.uint8)
-    assert frame_mask(skin, MEAN_POINTS).max() == 0
-
-
-def test_lines_away_from_the_eyes_are_no_frames() -> None:
-    skin = np.full((256, 256, 3), (200, 150, 130), np.uint8)
-    skin[200:203] = skin[40:43] = 20
-    assert frame_mask(skin, MEAN_POINTS).max() < 0.05
-    skin[118:121] = 20
-    assert frame_mask(skin, MEAN_POINTS)[118:121].min() > 0.9
-
-
-@pytest.mark.parametrize(
-    ("middle", "found"), [((0.0, 0.08), True), (None, False), ((-0.4, -0.32), False)], ids=["bridge", "none", "frown"]
-)
-def test_thin_pale_rims_are_frames_where_a_bridge_joins_them(middle: tuple[float, float] | None, found: bool) -> None:
-    """Lines as pale as those of skin; one that goes through both brows is a frown."""
-    points = template_points(FIVE_POINTS, 512)
-    x, y = np.moveaxis(face_grid(512, points), -1, 0)
-    rings = np.abs(np.hypot(np.abs(x) - 0.5, y - 0.05) - 0.36) < 0.015
-    ends = (y < 0.0) & (np.abs(np.abs(x) - 0.3) < 0.02) if middle else np.zeros_like(rings)
-    lines = rings | (ends & (y > min(middle or (0, 0))))
-    if middle:
-        lines |= (np.abs(x) < 0.3) & (y > middle[0]) & (y < middle[0] + 0.03)
-    skin = np.full((512, 512, 3), (200, 150, 130), np.uint8)
-    skin[lines] = (150, 112, 98)
-    mask = frame_mask(skin, points)
-    assert (mask[rings].mean() > 0.9) == found
-    assert (mask[rings].mean() < 0.05) != found
-    assert mask[np.hypot(np.abs(x) - 0.5, y - 0.05) < 0.1].max() < 0.05
 
 
 @pytest.mark.parametrize(("gap", "least", "most"), [(0.0, 0.0, 0.0), (0.2, 0.9, 1.0)])

@@ -172,6 +172,44 @@ def test_view_beside_the_picture_shows_its_border(shift, scale):
     assert (geometry.warp(pixels, matrix, 16, 16, edge="zero") == 0).all()
 
 
+# Labels
+
+
+def make_labels():
+    return np.random.default_rng(3).integers(-1, 10, (30, 40)).astype(np.int8)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-7, 5), (100, 0)])
+def test_labels_move_and_beyond_them_is_outside(shift):
+    labels = make_labels()
+    moved = geometry.warp_labels(labels, np.array([[1, 0, shift[0]], [0, 1, shift[1]]], float), 20, 50, -1)
+    assert moved.shape == (20, 50)
+    assert moved.dtype == np.int8
+    expected = np.full((200, 300), -1, np.int8)
+    expected[50 + shift[1] : 80 + shift[1], 50 + shift[0] : 90 + shift[0]] = labels
+    np.testing.assert_array_equal(moved, expected[50:70, 50:100])
+
+
+@given(similarities(smallest=0.3, largest=3.0))
+def test_no_labels_are_mixed(matrix):
+    labels = np.where(make_labels() > 4, 9, 0).astype(np.int8)
+    moved = geometry.warp_labels(labels, about_centres(matrix, SIDE, SIDE), SIDE, SIDE, -1)
+    assert set(np.unique(moved)) <= {-1, 0, 9}
+
+
+@given(similarities(smallest=0.7, largest=2.0))
+def test_labels_stay_with_their_pixels(matrix):
+    disc = np.hypot(*(geometry.pixel_grid(SIDE, SIDE) - (40, 25)).transpose(2, 0, 1)) < 12
+    matrix = about_centres(matrix, SIDE, 160)
+    pixels = geometry.warp(disc.astype(np.float32), matrix, 160, 160, edge="zero")
+    labels = geometry.warp_labels(np.where(disc, 3, 0).astype(np.int8), matrix, 160, 160, 0)
+    assert (labels[pixels > 0.95] == 3).all()
+    assert (labels[pixels < 0.05] == 0).all()
+
+
+# Bands
+
+
 @pytest.mark.parametrize("channels", [2, 3])
 @pytest.mark.parametrize(
     "matrix",
@@ -233,6 +271,20 @@ def test_turned_picture_holds_everything_where_its_matrix_says(degrees, x, y):
     assert min(x0, y0) >= -0.51
     assert x1 <= turned.shape[1] - 0.49
     assert y1 <= turned.shape[0] - 0.49
+
+
+def test_similarity_about_the_centre_keeps_it():
+    matrix = geometry.similarity_about_centre(SIDE, scale=1.7, degrees=33, shift_px=np.array([4.0, -9.0]))
+    centre = np.full((1, 2), (SIDE - 1) / 2)
+    np.testing.assert_allclose(geometry.move_points(centre, matrix), centre + np.array([4, -9]), atol=1e-4)
+    assert geometry.scale_of(matrix) == pytest.approx(1.7)
+    np.testing.assert_allclose(geometry.similarity_about_centre(SIDE), np.eye(2, 3), atol=1e-9)
+
+
+def test_similarity_about_the_centre_turns_counter_clockwise():
+    pixels = make_smooth()
+    turned = geometry.warp(pixels, geometry.similarity_about_centre(SIDE, degrees=90), SIDE, SIDE)
+    assert np.abs(turned.astype(int) - np.rot90(pixels)).max() <= 1
 
 
 def test_positive_degrees_turn_counter_clockwise():

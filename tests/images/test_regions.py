@@ -37,6 +37,30 @@ def test_lab_is_that_of_the_standard(colour, lab):
     np.testing.assert_allclose(regions.to_lab(np.full((2, 2, 3), colour, np.uint8))[1, 1], lab, atol=0.3)
 
 
+@pytest.mark.parametrize(("degrees", "turned"), [(120, (0, 255, 0)), (240, (0, 0, 255)), (-120, (0, 0, 255))])
+def test_hues_are_rotated(degrees, turned):
+    red, grey = np.full((2, 2, 3), (255, 0, 0), np.uint8), np.full((2, 2, 3), 90, np.uint8)
+    np.testing.assert_allclose(regions.shift_hue(red, degrees)[0, 0], turned, atol=1)
+    np.testing.assert_array_equal(regions.shift_hue(grey, degrees), grey)
+
+
+def test_a_hue_rotated_by_nothing_or_all_stays():
+    portrait = make_portrait(BLUE)
+    for degrees in (0, 360):
+        assert np.abs(regions.shift_hue(portrait, degrees).astype(int) - portrait).max() <= 8
+    assert np.abs(regions.shift_hue(portrait, 90).astype(int) - portrait).mean() > 20
+
+
+@pytest.mark.parametrize(
+    ("colour", "light"), [((255, 255, 255), 255), ((0, 0, 0), 0), ((255, 0, 0), 76.2), ((0, 255, 0), 149.7)]
+)
+def test_luma_is_that_of_the_standard(colour, light):
+    found = regions.to_light(np.full((2, 3, 3), colour, np.uint8))
+    assert found.shape == (2, 3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, light, atol=0.6)
+
+
 # Backdrop
 
 
@@ -126,6 +150,80 @@ def test_opening_removes_specks_and_keeps_the_rest():
     speckled = mask.copy()
     speckled[28, 28] = speckled[25, 3:9] = True
     np.testing.assert_array_equal(regions.without_specks(speckled), mask)
+
+
+def test_distances_are_measured_from_the_border():
+    away = regions.distance_px(make_disc(radius=30))
+    to_border = 30 - np.hypot(*(geometry.pixel_grid(SIDE, SIDE) - (64, 70)).transpose(2, 0, 1))
+    assert (away[~make_disc(radius=30)] == 0).all()
+    np.testing.assert_allclose(away[to_border > 1], to_border[to_border > 1], atol=1.5)
+
+
+# Mixtures of Gaussians
+
+FLOOR = np.array([0.5, 0.5])
+
+
+def draw_clusters(*centres, number=400, spread=1.0):
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.normal(centre, spread, (number, 2)) for centre in centres])
+
+
+def test_a_gaussian_is_recovered():
+    values = draw_clusters((3, -7), number=4000) * (1, 3)
+    mixture = regions.fit_mixture(values, 1, FLOOR)
+    np.testing.assert_allclose(mixture.means, [(3, -21)], atol=0.15)
+    np.testing.assert_allclose(np.linalg.inv(mixture.precisions[0]), np.diag([1.5, 9.5]), atol=0.5)
+
+
+def test_the_cost_is_the_negative_log_likelihood_but_for_a_constant():
+    mixture = regions.fit_mixture(draw_clusters((0, 0), (8, 4)), 2, FLOOR)
+    places = geometry.pixel_grid(12, 16) - 2
+    cost = mixture.measure_cost(places)
+    assert cost.shape == (12, 16)
+    densities = sum(
+        0.5
+        * np.exp(-0.5 * np.einsum("hwi,ij,hwj->hw", places - mean, precision, places - mean))
+        * np.sqrt(np.linalg.det(precision))
+        for mean, precision in zip(mixture.means, mixture.precisions, strict=True)
+    )
+    excess = cost + np.log(densities)
+    np.testing.assert_allclose(excess, excess.mean(), atol=1e-3)
+
+
+def test_two_clusters_cost_little_and_what_is_between_much():
+    mixture = regions.fit_mixture(draw_clusters((-10, 0), (10, 0)), 2, FLOOR)
+    cost = mixture.measure_cost(np.array([[[-10.0, 0], [0, 0], [10, 0]]], np.float32))[0]
+    assert cost[1] - cost[[0, 2]].max() > 15
+    assert abs(cost[0] - cost[2]) < 0.5
+    (single,) = regions.fit_mixture(draw_clusters((-10, 0), (10, 0)), 1, FLOOR).means
+    np.testing.assert_allclose(single, 0, atol=0.2)
+
+
+def test_a_rarer_cluster_costs_more():
+    values = np.concatenate([draw_clusters((-10, 0), number=900), draw_clusters((10, 0), number=100)])
+    cost = regions.fit_mixture(values, 2, FLOOR).measure_cost(np.array([[[-10.0, 0], [10, 0]]], np.float32))[0]
+    assert cost[1] - cost[0] == pytest.approx(np.log(9), abs=0.4)
+
+
+def test_clusters_of_few_values_are_left_out():
+    values = np.concatenate([draw_clusters((0, 0)), np.full((3, 2), 500.0)])
+    mixture = regions.fit_mixture(values, 2, FLOOR)
+    assert len(mixture.means) == 1
+    np.testing.assert_allclose(mixture.means, 0, atol=0.3)
+    assert len(regions.fit_mixture(values[:5], 4, FLOOR).means) == 1
+
+
+def test_even_values_have_the_least_variance():
+    mixture = regions.fit_mixture(np.full((20, 2), 7.0), 1, FLOOR)
+    np.testing.assert_allclose(mixture.precisions[0], np.diag(1 / FLOOR))
+
+
+def test_the_same_values_are_fitted_the_same_way():
+    values = np.random.default_rng(1).uniform(0, 50, (300, 2))
+    first, again = (regions.fit_mixture(values, 4, FLOOR) for _ in range(2))
+    np.testing.assert_array_equal(first.means, again.means)
+    np.testing.assert_array_equal(first.log_weights, again.log_weights)
 
 
 # Soft masks

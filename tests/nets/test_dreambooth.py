@@ -110,7 +110,7 @@ def test_another_base_is_refused_and_the_right_one_named(
 
 def test_other_files_are_refused(learn: Callable[..., tuple[DiffusionBase, Person, Path]], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no file of a person; make one with reage personalize"):
-        load_person(find_weights("face-parser"))
+        load_person(find_weights("zones-a"))
     with pytest.raises(WeightsError, match="no weights file"):
         load_person(tmp_path / "nobody.safetensors")
 

@@ -19,20 +19,33 @@ from reage.data.split import split_of
 from reage.engines import load_engine
 from reage.errors import ImageError, ReageError
 from reage.nets.diffusion_folder import INDEX, PROVENANCE
+from reage.nets.runtime import load_session
+from reage.training.convert import SOURCES
 from reage.training.recipes import RECIPES, find_recipe, train
 from reage.types import CompletePlan, Face, Reading
 from reage.weights import SHIPPED, find_weights, load_weights
 
 
+def read_provenance(name: str) -> dict[str, Any]:
+    """What is stored in shipped weights: beside a base, in an ONNX file, or in a safetensors file."""
+    folder = SHIPPED / name
+    if folder.is_dir():
+        return json.loads((folder / PROVENANCE).read_text())
+    if folder.with_suffix(".onnx").is_file():
+        stored = load_session(name).get_modelmeta().custom_metadata_map
+        return {key: json.loads(value) if value[:1] in ("{", "[") else value for key, value in stored.items()}
+    return load_weights(find_weights(name))[1]
+
+
 def test_every_shipped_file_has_its_recipe() -> None:
     folders = {index.parent.name for index in SHIPPED.glob(f"*/{INDEX}")}
-    assert {path.stem for path in SHIPPED.glob("*.safetensors")} | folders == set(RECIPES)
+    exported = {path.stem for path in SHIPPED.glob("*.onnx")} - {source.name for source in SOURCES}
+    assert {path.stem for path in SHIPPED.glob("*.safetensors")} | folders | exported == set(RECIPES)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_weights_say_how_they_came_about(name: str) -> None:
-    folder = SHIPPED / name
-    stored = json.loads((folder / PROVENANCE).read_text()) if folder.is_dir() else load_weights(find_weights(name))[1]
+    stored = read_provenance(name)
     assert stored["name"] == name
     assert len(stored["commit"]) >= 7
     assert stored["version"]
@@ -41,16 +54,13 @@ def test_shipped_weights_say_how_they_came_about(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_weights_hold_the_fields_of_todays_configuration(name: str) -> None:
     """So that a run can be repeated from the file: same names at every level, whatever the values."""
-    folder = SHIPPED / name
-    if folder.is_dir():
-        stored = json.loads((folder / PROVENANCE).read_text())
-        config = asdict(find_recipe(name).load_config())
+    stored, config = read_provenance(name), asdict(find_recipe(name).load_config())
+    if (SHIPPED / name).is_dir():
         assert {"autoencoder", "denoiser", "face_denoiser"} <= set(stored) & set(config)
         for part in ("autoencoder", "denoiser", "face_denoiser"):
             assert field_names(stored[part]) == field_names(config[part])
     else:
-        stored = load_weights(find_weights(name))[1]["recipe"]
-        assert field_names(stored) == field_names(asdict(find_recipe(name).load_config()))
+        assert field_names(stored["recipe"]) == field_names(config)
 
 
 def field_names(values: Any) -> Any:

@@ -72,6 +72,24 @@ def test_a_run_returns_the_moving_average_of_the_weights(ema_decay: float) -> No
     assert not net.training
 
 
+def test_running_statistics_are_those_of_the_net() -> None:
+    """They are averages already; an average of them would lag behind weights that are averaged alike."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    config = TrainerConfig(steps=20, batch_size=8, warmup_steps=2, bf16=False, ema_decay=0.9)
+
+    def loss_fn(generator: Generator) -> Tensor:
+        x = 5 + torch.randn(8, 3, generator=generator)
+        return (net(x) - x.sum(1, keepdim=True)).square().mean()
+
+    ema = Trainer(config, seed=0).fit(net, loss_fn, [(net, 0.1)])
+    assert not torch.equal(ema[0].weight, net[0].weight)
+    for kept, own in zip(ema.buffers(), net.buffers(), strict=True):
+        assert torch.equal(kept, own)
+    assert ema[1].num_batches_tracked == 20
+    assert ema[1].running_mean.abs().max() > 0.5
+
+
 def test_only_the_parts_in_a_group_are_trained() -> None:
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
     before = copy.deepcopy(net)

@@ -196,8 +196,8 @@ def read_shards(folder: str | Path, split: str | None = None) -> Portraits:
         raise ImageError(f"There are no portraits in {folder}; give a folder of portraits-*.parquet files.")
     try:
         filters = None if split is None else [("split", "=", split)]
-        table = pa.concat_tables([pq.read_table(file, schema=SCHEMA, filters=filters) for file in files])
-    except (pa.ArrowException, OSError) as error:
+        table = pa.concat_tables([pq.read_table(file, filters=filters).cast(SCHEMA) for file in files])
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: other columns
         raise ImageError(f"A shard in {folder} is damaged or of another kind; prepare the portraits again.") from error
     crops = [decode(png) for png in table["crop_png"].to_pylist()]
     if not crops:

@@ -186,7 +186,9 @@ def test_an_unknown_sex_teaches_nothing(net: AgeNet) -> None:
     assert np.array_equal(encode_sex(np.array(["M", "F", ""])), [1, 0, np.nan], equal_nan=True)
     crops, ages = torch.rand(3, 3, 64, 64), torch.full((3,), 40.0)
     torch.nn.init.normal_(net.head.weight, std=0.5)
-    losses = [age_net_loss(net, crops[:count], ages[:count], torch.tensor([1.0, 0.0, torch.nan])[:count]) for count in (2, 3)]
+    losses = [
+        age_net_loss(net, crops[:count], ages[:count], torch.tensor([1.0, 0.0, torch.nan])[:count]) for count in (2, 3)
+    ]
     assert all(loss.isfinite() for loss in losses)
     assert age_net_loss(net, crops[2:], ages[2:], torch.tensor([torch.nan])).isfinite()
 

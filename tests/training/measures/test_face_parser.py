@@ -1,177 +1,430 @@
-"""Training of the face parser: real nets of tiny size on a few automatically labelled portraits."""
+"""Training of the face parser: real nets of tiny size on drawn people."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from reage.cli import app
-from reage.data.shards import Portrait, Portraits, write_shards
-from reage.data.split import split_of
-from reage.errors import ReageError
+from reage.data.augment import AugmentConfig
+from reage.errors import ImageError
+from reage.face_classes import CLASSES
 from reage.faces.segmentation import FaceParser
-from reage.nets.segmentation import CLASSES, SegmentationNet, SegmentationNetConfig, build_segmentation_net
+from reage.images import geometry
+from reage.images.tensors import to_net
+from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig
+from reage.training.export import export_face_parser
 from reage.training.logger import read_curve
 from reage.training.measures.face_parser import (
     FaceParserTrainingConfig,
+    SceneConfig,
+    crop_from_wide,
     describe,
-    label_portraits,
-    make_backgrounds,
+    draw_batch,
+    draw_matrix,
+    draw_picture,
+    draw_scene,
+    dye_hair,
+    face_grid_of,
+    face_parser,
     measure_iou,
-    replace_background,
     run,
     train_face_parser,
 )
-from reage.training.measures.losses import segmentation_loss
+from reage.training.measures.losses import UNLABELLED
+from reage.training.measures.occlusions import Scene
+from reage.training.measures.scenes import LabelledScenes
 from reage.training.runner import RunContext
 from reage.training.trainer import TrainerConfig
-from reage.types import Face, Pixels, Plane
-from reage.weights import find_weights, load_torch_weights, save_weights
+from reage.types import Pixels, Plane
+from reage.weights import save_weights
 
+SIDE, PX = 128, 64
+PLAIN = SceneConfig(
+    hand_labelled_share=0.0,
+    neighbour_prob=0.0,
+    hat_prob=0.0,
+    thing_prob=0.0,
+    mask_prob=0.0,
+    shape_prob=0.0,
+    glasses_prob=0.0,
+    hair_dye_prob=0.0,
+)
+STILL = replace(PLAIN, min_scale=1.0, max_scale=1.0, max_rotation_degrees=0.0, max_shift=0.0)
+NO_AUGMENT = AugmentConfig(
+    flip_prob=0.0,
+    max_rotation_degrees=0.0,
+    max_scale=0.0,
+    max_shift=0.0,
+    grey_prob=0.0,
+    max_brightness=0.0,
+    max_gamma=0.0,
+    max_contrast=0.0,
+    max_saturation=0.0,
+    max_channel_shift=0.0,
+    side_light_prob=0.0,
+    blur_prob=0.0,
+    downscale_prob=0.0,
+    jpeg_prob=0.0,
+    noise_prob=0.0,
+)
 TINY = FaceParserTrainingConfig(
-    net=SegmentationNetConfig(input_px=128, width=8),
-    trainer=TrainerConfig(steps=2, batch_size=2, warmup_steps=1, bf16=False),
+    net=SegmentationNetConfig(input_px=PX, widths=(8, 8, 8)),
+    trainer=TrainerConfig(steps=3, batch_size=2, warmup_steps=1, bf16=False, checkpoint_seconds=0.0),
 )
-TRAINING, HELD_OUT = (
-    [person for number in range(40) if split_of(person := f"P{number}") == split] for split in ("train", "val")
-)
+HAT, GLASSES, HAIR = (CLASSES.index(name) for name in ("hat", "glasses", "hair"))
 
 
 @pytest.fixture(scope="module")
-def portraits(
-    face: Face,
-    before_blue: tuple[Pixels, Plane],
-    make_portrait: Callable[..., Portrait],
-    to_columns: Callable[..., Portraits],
-) -> Portraits:
-    """Three portraits in front of blue, one of them held out; one in front of another backdrop, and a grey one."""
-    blue = before_blue[0]
-    grey = np.repeat(blue[..., 1:2], 3, -1)
-    darker = (blue * 0.8).astype(np.uint8)
-    pictures = ((blue, TRAINING[0]), (darker, TRAINING[1]), (face.crop, TRAINING[2]), (grey, TRAINING[3]))
-    rows = [make_portrait(crop, person=person) for crop, person in pictures]
-    return to_columns([*rows, make_portrait(blue, person=HELD_OUT[0])])
+def labelled(draw_person: Callable[..., Scene]) -> LabelledScenes:
+    """Four drawn people, the third with a hat and labelled by hand, the fourth held out."""
+    colours = [{}, {"hair": (200, 170, 110)}, {"skin": (110, 75, 55)}, {"clothes": (180, 40, 40)}]
+    people = [draw_person(SIDE, seed, **own) for seed, own in enumerate(colours)]
+    labels = people[2].labels.copy()
+    x, y = np.rint(people[2].mesh[10]).astype(int)
+    labels[y - 12 : y + 2, x - 20 : x + 20] = HAT
+    people[2] = replace(people[2], labels=labels)
+    return LabelledScenes(
+        people,
+        np.array(["faker", "congress", "congress", "congress"]),
+        np.array(["train", "train", "train", "val"]),
+        np.array([False, False, True, True]),
+        np.zeros(4, bool),
+    )
 
 
 def weights_of(net: SegmentationNet) -> torch.Tensor:
-    return torch.cat([parameter.flatten() for parameter in net.parameters()])
+    return torch.cat([tensor.flatten().float() for tensor in net.state_dict().values()])
+
+
+def draw_scenes(config: SceneConfig, labelled: LabelledScenes, number: int = 24) -> list[Scene]:
+    return [draw_scene(config, labelled, np.random.default_rng(seed)) for seed in range(number)]
 
 
 # Training
 
 
-def test_portraits_without_labels_are_left_out(portraits: Portraits) -> None:
-    labelled = label_portraits(portraits)
-    assert labelled.crops.shape == (3, 128, 128, 3)
-    assert labelled.person.shape == labelled.labels.shape == (3, 128, 128)
-    np.testing.assert_array_equal(labelled.labels[0], labelled.labels[2])
-
-
-def test_portraits_that_cannot_be_labelled_are_refused_in_a_sentence(portraits: Portraits) -> None:
-    unlabelled = portraits.pick(np.array([2, 3]))
-    with pytest.raises(ReageError, match=r"\.$"):
-        train_face_parser(TINY, unlabelled)
-
-
-def test_the_seed_alone_decides_the_weights(portraits: Portraits) -> None:
+def test_the_seed_alone_decides_the_weights(labelled: LabelledScenes) -> None:
     torch.manual_seed(1)
-    first = weights_of(train_face_parser(TINY, portraits))
+    first = weights_of(train_face_parser(TINY, labelled))
     torch.manual_seed(2)
-    assert torch.equal(first, weights_of(train_face_parser(TINY, portraits)))
-    assert not torch.equal(first, weights_of(train_face_parser(replace(TINY, seed=1), portraits)))
+    assert torch.equal(first, weights_of(train_face_parser(TINY, labelled)))
+    assert not torch.equal(first, weights_of(train_face_parser(replace(TINY, seed=1), labelled)))
 
 
-def test_steps_move_the_weights(portraits: Portraits) -> None:
-    one, two = (replace(TINY, trainer=replace(TINY.trainer, steps=steps)) for steps in (1, 2))
-    first, second = weights_of(train_face_parser(one, portraits)), weights_of(train_face_parser(two, portraits))
-    assert torch.isfinite(second).all()
-    assert not torch.equal(first, second)
+@pytest.mark.parametrize("stopped_after", [1, 2])
+def test_a_resumed_run_is_the_same_run(stopped_after: int, labelled: LabelledScenes, tmp_path: Path) -> None:
+    """With the running statistics of its normalisations."""
+
+    def stop(step: int, losses: object, ema: object) -> None:
+        if step == stopped_after + 1:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        train_face_parser(TINY, labelled, checkpoint, [stop])
+    assert checkpoint.is_file()
+    resumed = train_face_parser(TINY, labelled, checkpoint)
+    assert torch.equal(weights_of(resumed), weights_of(train_face_parser(TINY, labelled)))
+    assert not checkpoint.exists()
 
 
-def test_people_of_the_val_split_are_not_used(portraits: Portraits) -> None:
-    whole = train_face_parser(TINY, portraits)
-    training = train_face_parser(TINY, portraits.pick(portraits.split == "train"))
-    assert torch.equal(weights_of(whole), weights_of(training))
+def test_people_of_the_val_split_are_not_used(labelled: LabelledScenes) -> None:
+    training = train_face_parser(TINY, labelled.pick(labelled.split == "train"))
+    assert torch.equal(weights_of(train_face_parser(TINY, labelled)), weights_of(training))
 
 
-def test_a_run_logs_its_losses(portraits: Portraits, tmp_path: Path) -> None:
-    short = replace(TINY, trainer=replace(TINY.trainer, steps=10))
-    run(short, portraits, RunContext(checkpoint=tmp_path / "checkpoint", log_dir=tmp_path / "log"))
-    found = read_curve(tmp_path / "log")
-    assert found["step"] == [10]
-    assert np.isfinite(found["loss"]).all()
+def test_a_run_learns_logs_and_describes_itself(labelled: LabelledScenes, tmp_path: Path) -> None:
+    trainer = replace(TINY.trainer, steps=30, batch_size=4, ema_decay=0.8)
+    config = replace(TINY, trainer=trainer, scene=STILL, photometric_augment=NO_AUGMENT, learning_rate=2e-2)
+    tensors, description = run(config, labelled, RunContext(checkpoint=tmp_path / "c", log_dir=tmp_path / "log"))
+    losses = read_curve(tmp_path / "log")["loss"]
+    assert losses[-1] < 0.75 * losses[0]
+    assert description == describe(config)
+    assert description["seed"] == 0
+    assert description["net"] == {"input_px": PX, "widths": (8, 8, 8)}
+    assert description["recipe"]["learning_rate"] == 2e-2
+    save_weights(tmp_path / "parser.safetensors", tensors, description)
+    parser = FaceParser.load(export_face_parser(tmp_path / "parser.safetensors", tmp_path / "parser.onnx"))
+    overlaps = measure_iou(parser, labelled.pick(labelled.split == "val"))
+    assert overlaps["background"] > 0.6
+    assert overlaps["skin"] > 0.4
 
 
-def test_what_was_trained_is_loaded(portraits: Portraits, face: Face, tmp_path: Path) -> None:
-    net = train_face_parser(TINY, portraits)
-    save_weights(tmp_path / "parser.safetensors", net.state_dict(), describe(TINY), fp16=False)
-    loaded = FaceParser.load(tmp_path / "parser.safetensors").parse(face.crop)
-    direct = FaceParser(net).parse(face.crop)
-    np.testing.assert_array_equal(loaded.skin, direct.skin)
-    np.testing.assert_array_equal(loaded.hair, direct.hair)
+def test_without_people_to_learn_from_the_run_is_refused_in_a_sentence(labelled: LabelledScenes) -> None:
+    with pytest.raises(ImageError, match=r"is for training; label photos of more people\.$"):
+        train_face_parser(TINY, labelled.pick(labelled.split == "val"))
 
 
-# Data
+def test_photos_labelled_by_hand_suffice(labelled: LabelledScenes) -> None:
+    by_hand = labelled.pick(labelled.by_hand)
+    assert torch.isfinite(weights_of(train_face_parser(TINY, by_hand))).all()
 
 
-def test_shipped_net_agrees_with_the_labels(portraits: Portraits) -> None:
-    tensors, config = load_torch_weights(find_weights("face-parser"))
-    net = build_segmentation_net(SegmentationNetConfig(**config["net"]))
-    net.load_state_dict(tensors)
-    overlaps = measure_iou(net.eval(), label_portraits(portraits))
-    assert set(overlaps) == set(CLASSES)
-    assert min(overlaps.values()) > 0.75, overlaps
+def test_the_shipped_recipe_weighs_every_class() -> None:
+    config = face_parser()
+    assert len(config.class_weights) == len(CLASSES)
+    assert config.net == SegmentationNetConfig()
+    assert config.photometric_augment.flip_prob == 0
+    assert config.photometric_augment.max_rotation_degrees == 0
 
 
-def test_backgrounds_are_replaced() -> None:
-    generator = torch.Generator().manual_seed(0)
-    crops, backgrounds = torch.ones(64, 3, 8, 8), -torch.ones(64, 3, 8, 8)
-    person = torch.zeros(64, 1, 8, 8)
-    person[..., :4], person[..., 4] = 1, 0.5
-    replaced = replace_background(crops, person, backgrounds, 0.25, generator)
-    assert (replaced[..., :4] == 1).all()
-    own = (replaced == 1).flatten(1).all(1)
-    assert 6 <= own.sum() <= 28
-    assert (replaced[~own][..., 5:] == -1).all()
-    assert (replaced[~own][..., 4] == 0).all()
+# Batches
 
 
-def test_backgrounds_differ_and_stay_in_range() -> None:
-    crops = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    drawn, again = (make_backgrounds(crops, torch.Generator().manual_seed(2)) for _ in range(2))
-    assert drawn.shape == crops.shape
-    assert drawn.abs().max() <= 1
-    assert torch.equal(drawn, again)
-    assert len({round(float(mean), 4) for mean in drawn.mean((1, 2, 3))}) == 16
+def test_a_batch_has_pictures_places_and_labels(labelled: LabelledScenes) -> None:
+    drawn, again, other = (draw_batch(TINY, labelled, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    pictures, grids, labels = drawn
+    assert pictures.shape == (2, 3, PX, PX)
+    assert grids.shape == (2, 2, PX // 2, PX // 2)
+    assert labels.shape == (2, PX, PX)
+    assert (pictures.dtype, grids.dtype, labels.dtype) == (torch.float32, torch.float32, torch.int64)
+    assert pictures.abs().max() <= 1
+    assert UNLABELLED <= labels.min() <= labels.max() < len(CLASSES)
+    assert all(torch.equal(one, two) for one, two in zip(drawn, again, strict=True))
+    assert not torch.equal(pictures, other[0])
 
 
-def test_the_loss_ignores_unlabelled_pixels() -> None:
-    torch.manual_seed(0)
-    net = build_segmentation_net(TINY.net)
-    crops = torch.rand(1, 3, 128, 128) * 2 - 1
-    labels = torch.full((1, 128, 128), -1)
-    labels[:, :64] = 1
-    wrong = labels.clone()
-    wrong[:, :64] = 2
-    logits = net(crops)
-    sure = -logits.log_softmax(1)[:, 1, :64].mean()
-    assert torch.isclose(segmentation_loss(logits, labels), sure, atol=1e-5)
-    assert not torch.isclose(segmentation_loss(logits, labels), segmentation_loss(logits, wrong))
+def test_labels_and_places_follow_the_pixels() -> None:
+    """A picture whose levels are its place in the wide crop and its label, moved at random."""
+    blocks = np.random.default_rng(0).integers(0, len(CLASSES), (8, 8)).astype(np.int8)
+    blocked = np.kron(blocks, np.ones((SIDE // 8, SIDE // 8), np.int8))
+    pixels = np.dstack([geometry.pixel_grid(SIDE, SIDE), 20 * blocked]).astype(np.uint8)
+    flat = Scene(pixels, blocked, np.full((SIDE, SIDE), 255, np.uint8), np.zeros((478, 2), np.float32))
+    one = LabelledScenes([flat], np.array(["faker"]), np.array(["train"]), np.zeros(1, bool), np.zeros(1, bool))
+    config = replace(TINY, scene=PLAIN)
+    mirrored = set()
+    for seed in range(12):
+        picture, grid, labels = draw_picture(config, one, np.random.default_rng(seed))
+        known = labels != UNLABELLED
+        assert known.mean() > 0.8
+        levels = labels.astype(np.float32)
+        even = known & (geometry.grow(levels, 2) == geometry.grow(levels, -2))
+        even[[0, 1, -2, -1]] = even[:, [0, 1, -2, -1]] = False
+        assert even.mean() > 0.2
+        np.testing.assert_allclose(picture[even][:, 2], 20 * levels[even], atol=2)
+        places = geometry.move_points(picture[..., :2].reshape(-1, 2).astype(np.float32), crop_from_wide(SIDE))
+        places = places.reshape(PX // 2, 2, PX // 2, 2, 2).mean((1, 3))
+        inside = known.reshape(PX // 2, 2, PX // 2, 2).all((1, 3))
+        inside[[0, -1]] = inside[:, [0, -1]] = False
+        assert np.abs(places - grid.transpose(1, 2, 0))[inside].max() < 0.05
+        mirrored.add(bool(grid[0, 0, 0] > grid[0, 0, -1]))
+    assert mirrored == {False, True}
 
 
-def test_the_shipped_parser_is_evaluated_on_held_out_people(
-    tmp_path: Path, before_blue: tuple[Pixels, Plane], make_portrait: Callable[..., Portrait]
+def test_the_augmentation_moves_nothing(labelled: LabelledScenes) -> None:
+    """It is given pictures whose labels are drawn already."""
+    plain = replace(TINY, scene=PLAIN, photometric_augment=NO_AUGMENT)
+    changed = replace(plain, photometric_augment=FaceParserTrainingConfig().photometric_augment)
+    for seed in range(4):
+        before, after = (
+            draw_batch(config, labelled, torch.Generator().manual_seed(seed)) for config in (plain, changed)
+        )
+        assert torch.equal(before[1], after[1])
+        assert torch.equal(before[2], after[2])
+        assert not torch.equal(before[0], after[0])
+        for one, two in zip(before[0], after[0], strict=True):
+            lights = torch.stack([picture.mean(0).flatten() for picture in (one, two)])
+            assert torch.corrcoef(lights)[0, 1] > 0.7
+
+
+def test_without_augmentation_the_batch_is_the_pictures(labelled: LabelledScenes) -> None:
+    config = replace(TINY, scene=STILL, photometric_augment=NO_AUGMENT)
+    pictures, _, _ = draw_batch(config, labelled, torch.Generator().manual_seed(0))
+    crops = [scene.pixels[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4] for scene in labelled.scenes]
+    for picture in pictures:
+        nearest = min(
+            (picture - to_net(np.stack([own]))[0]).abs().mean() for crop in crops for own in (crop, crop[:, ::-1])
+        )
+        assert nearest < 0.01
+
+
+# Places
+
+
+def test_the_grid_of_the_crop_is_that_of_the_parser() -> None:
+    """Training and use give the same place to the same pixel."""
+    given: dict[str, np.ndarray] = {}
+
+    def take(_: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        given.update(inputs)
+        return [np.zeros((1, 10, PX, PX), np.float32)]
+
+    parser = FaceParser(SimpleNamespace(get_inputs=lambda: [SimpleNamespace(shape=[1, 3, PX, PX])], run=take))
+    crop = np.random.default_rng(0).integers(0, 256, (SIDE // 2, SIDE // 2, 3), np.uint8)
+    parser.measure_shares(crop)
+    wide_from_picture = np.array([[1.0, 0, SIDE / 4], [0, 1, SIDE / 4], [0, 0, 1]])
+    np.testing.assert_allclose(
+        face_grid_of(crop_from_wide(SIDE) @ wide_from_picture, PX), given["face_grid"][0], atol=1e-6
+    )
+    np.testing.assert_allclose(given["picture"], to_net(crop[None]).numpy(), atol=1e-6)
+    assert given["face_grid"].min() == -given["face_grid"].max() == -(1 - 2 / PX)
+
+
+def test_corners_of_the_crop_lie_at_one() -> None:
+    corners = np.array([[SIDE / 4 - 0.5, SIDE / 4 - 0.5], [3 * SIDE / 4 - 0.5, SIDE / 4 - 0.5]])
+    np.testing.assert_allclose(geometry.move_points(corners, crop_from_wide(SIDE)), [(-1, -1), (1, -1)], atol=1e-6)
+
+
+def test_pictures_show_from_the_wide_crop_to_less_than_the_crop() -> None:
+    config = SceneConfig()
+    matrices = [draw_matrix(config, SIDE, PX, np.random.default_rng(seed)) for seed in range(300)]
+    scales = np.array([geometry.scale_of(matrix) for matrix in matrices]) * SIDE / (2 * PX)
+    assert config.min_scale <= scales.min() < config.min_scale * 1.05
+    assert config.max_scale * 0.95 < scales.max() <= config.max_scale
+    centres = np.array([geometry.move_points(np.full((1, 2), (SIDE - 1) / 2), matrix)[0] for matrix in matrices])
+    assert np.abs(centres - (PX - 1) / 2).max() <= config.max_shift * PX + 1e-3
+    flips = [np.linalg.det(matrix[:, :2]) < 0 for matrix in matrices]
+    assert 0.4 < np.mean(flips) < 0.6
+    (still,) = {tuple(np.abs(draw_matrix(STILL, SIDE, PX, np.random.default_rng(seed))[0, :2])) for seed in range(4)}
+    np.testing.assert_allclose(still, (1, 0), atol=1e-12)
+
+
+# Scenes
+
+
+def test_plain_scenes_are_those_that_were_labelled(labelled: LabelledScenes) -> None:
+    drawn = draw_scenes(PLAIN, labelled)
+    assert all(any(scene is own for own in labelled.scenes[:2]) for scene in drawn)
+
+
+def test_collections_come_equally_often_and_hand_labelled_photos_as_often_as_set(
+    draw_person: Callable[..., Scene],
 ) -> None:
-    people = (TRAINING[0], HELD_OUT[0], HELD_OUT[1])
-    write_shards([make_portrait(before_blue[0], person=person) for person in people], tmp_path)
-    done = CliRunner().invoke(app, ["training", "judge-face-parser", "--shards", str(tmp_path)])
-    assert done.exit_code == 0, done.output
-    assert "IoU on 2 portraits" in done.output
-    row = next(line for line in done.output.splitlines() if "skin" in line)
-    assert 0.7 < float(row.split("│")[2]) <= 1
+    scenes = [draw_person(16, seed) for seed in range(12)]
+    collection = np.array(["small"] * 2 + ["large"] * 8 + ["hand"] * 2)
+    labelled = LabelledScenes(scenes, collection, np.array(["train"] * 12), collection == "hand", np.zeros(12, bool))
+    drawn = draw_scenes(replace(PLAIN, hand_labelled_share=0.4), labelled, 400)
+    rows = np.array([next(row for row, own in enumerate(scenes) if own is scene) for scene in drawn])
+    shares = {name: np.isin(rows, np.flatnonzero(collection == name)).mean() for name in ("small", "large", "hand")}
+    assert shares["hand"] == pytest.approx(0.4, abs=0.08)
+    assert shares["small"] == pytest.approx(0.3, abs=0.08)
+    assert shares["large"] == pytest.approx(0.3, abs=0.08)
+    assert len(set(rows.tolist())) == 12
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [("hat_prob", "hat"), ("mask_prob", "other"), ("shape_prob", "other"), ("glasses_prob", "glasses")],
+)
+def test_what_is_put_on_is_labelled_when_it_happens(setting: str, name: str, labelled: LabelledScenes) -> None:
+    def share(probability: float) -> float:
+        scenes = draw_scenes(replace(PLAIN, **{setting: probability}), labelled)
+        return float(np.mean([(scene.labels == CLASSES.index(name)).sum() > 20 for scene in scenes]))
+
+    assert share(0.0) == 0
+    assert 0.1 < share(0.5) < 0.8
+    assert share(1.0) > 0.7
+
+
+def test_who_wears_glasses_gets_no_second_pair(labelled: LabelledScenes) -> None:
+    worn = replace(labelled, has_glasses=np.ones(4, bool))
+    assert not any((scene.labels == GLASSES).any() for scene in draw_scenes(replace(PLAIN, glasses_prob=1.0), worn))
+
+
+def test_without_hats_in_the_photos_none_is_put_on(labelled: LabelledScenes) -> None:
+    bare = labelled.pick(np.array([True, True, False, True]))
+    assert not any((scene.labels == HAT).any() for scene in draw_scenes(replace(PLAIN, hat_prob=1.0), bare))
+
+
+def test_neighbours_leave_the_person(labelled: LabelledScenes) -> None:
+    plain, crowded = (draw_scenes(replace(PLAIN, neighbour_prob=share), labelled) for share in (0.0, 1.0))
+    changed = 0
+    for one, two in zip(plain, crowded, strict=True):
+        sure = one.person == 255
+        np.testing.assert_array_equal(one.pixels[sure], two.pixels[sure])
+        changed += (one.pixels != two.pixels).any()
+    assert changed == len(plain)
+
+
+def test_dyed_hair_changes_hair_alone_from_black_to_white(labelled: LabelledScenes) -> None:
+    scene = labelled.scenes[1]
+    hair = scene.labels == HAIR
+    core, far = geometry.grow(hair.astype(np.float32), -3) > 0, geometry.grow(hair.astype(np.float32), 8) == 0
+    levels = []
+    for seed in range(24):
+        dyed = dye_hair(scene, np.random.default_rng(seed))
+        np.testing.assert_array_equal(dyed.pixels[far], scene.pixels[far])
+        np.testing.assert_array_equal(dyed.labels, scene.labels)
+        levels.append(dyed.pixels[core].mean())
+    before = scene.pixels[core].mean()
+    assert min(levels) < 0.75 * before
+    assert max(levels) > 1.4 * before
+
+
+# Evaluation
+
+
+def make_parser(find: Callable[[Pixels], Plane]) -> FaceParser:
+    """A parser of a session that gives these classes (P, P) for pictures of 64 px."""
+
+    def give(_: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        picture = np.rint((inputs["picture"][0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+        return [np.eye(len(CLASSES), dtype=np.float32)[find(picture)].transpose(2, 0, 1)[None]]
+
+    return FaceParser(SimpleNamespace(get_inputs=lambda: [SimpleNamespace(shape=[1, 3, PX, PX])], run=give))
+
+
+@pytest.fixture(scope="module")
+def coded(draw_person: Callable[..., Scene]) -> LabelledScenes:
+    """Two scenes of all classes, whose red level is 20 times the label."""
+    scenes = []
+    for seed in range(2):
+        labels = draw_person(SIDE, seed).labels.copy()
+        for index in range(len(CLASSES)):
+            labels[SIDE // 4 + 4 * index : SIDE // 4 + 4 * index + 4, SIDE // 4 : SIDE // 4 + 8] = index
+        pixels = np.repeat(20 * labels[..., None].astype(np.uint8), 3, -1)
+        scenes.append(Scene(pixels, labels, np.zeros((SIDE, SIDE), np.uint8), np.zeros((478, 2), np.float32)))
+    return LabelledScenes(scenes, np.array(["faker"] * 2), np.array(["val"] * 2), np.ones(2, bool), np.zeros(2, bool))
+
+
+def test_perfect_shares_overlap_entirely(coded: LabelledScenes) -> None:
+    overlaps = measure_iou(make_parser(lambda picture: picture[..., 0] // 20), coded)
+    assert overlaps == dict.fromkeys(CLASSES, 1.0)
+
+
+def test_the_overlap_is_intersection_over_union(coded: LabelledScenes) -> None:
+    """All that is hair is called hat: hair is never found, and hats are a part of what is found."""
+
+    def find(picture: Pixels) -> Plane:
+        classes = picture[..., 0] // 20
+        return np.where(classes == HAIR, HAT, classes)
+
+    overlaps = measure_iou(make_parser(find), coded)
+    crops = np.stack([scene.labels[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4] for scene in coded.scenes])
+    hats, hairs = (crops == HAT).sum(), (crops == HAIR).sum()
+    assert overlaps["hair"] == 0
+    assert overlaps["hat"] == pytest.approx(hats / (hats + hairs))
+    assert overlaps["skin"] == 1
+
+
+def test_unlabelled_pixels_and_what_is_outside_the_crop_do_not_count(coded: LabelledScenes) -> None:
+    scenes = []
+    for scene in coded.scenes:
+        labels = scene.labels.copy()
+        labels[::2][labels[::2] == HAIR] = UNLABELLED
+        labels[: SIDE // 4] = CLASSES.index("other")
+        scenes.append(replace(scene, labels=labels))
+    overlaps = measure_iou(make_parser(lambda picture: picture[..., 0] // 20), replace(coded, scenes=scenes))
+    assert overlaps == dict.fromkeys(CLASSES, 1.0)
+
+
+def test_without_photos_there_is_no_overlap_but_a_sentence(coded: LabelledScenes) -> None:
+    with pytest.raises(ImageError, match=r"held out from training; label other photos\.$"):
+        measure_iou(make_parser(lambda picture: picture[..., 0] // 20), coded.pick(np.zeros(2, bool)))
+
+
+def test_labels_are_compared_at_the_resolution_of_the_net(draw_person: Callable[..., Scene]) -> None:
+    scene = draw_person(2 * SIDE)
+    pixels = np.repeat(20 * scene.labels[..., None].astype(np.uint8), 3, -1)
+    large = LabelledScenes(
+        [replace(scene, pixels=pixels)], np.array(["faker"]), np.array(["val"]), np.ones(1, bool), np.zeros(1, bool)
+    )
+    overlaps = measure_iou(make_parser(lambda picture: np.rint(picture[..., 0] / 20).astype(int)), large)
+    assert overlaps["background"] > 0.97
+    assert overlaps["skin"] > 0.8

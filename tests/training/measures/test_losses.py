@@ -48,6 +48,15 @@ def test_unlabelled_pixels_are_ignored() -> None:
     assert segmentation_loss(logits, labels).item() == pytest.approx(-logits.log_softmax(1)[0, 1, 0, 0].item())
 
 
+def test_classes_count_by_their_weights() -> None:
+    logits = torch.randn(1, 2, 1, 2, generator=torch.Generator().manual_seed(0))
+    labels, costs = torch.tensor([[[0, 1]]]), -logits.log_softmax(1)
+    first, second = costs[0, 0, 0, 0].item(), costs[0, 1, 0, 1].item()
+    weighted = segmentation_loss(logits, labels, torch.tensor([1.0, 3.0])).item()
+    assert weighted == pytest.approx((first + 3 * second) / 4)
+    assert segmentation_loss(logits, labels).item() == pytest.approx((first + second) / 2)
+
+
 def test_views_of_a_person_are_compared_with_all_others() -> None:
     identities = torch.tensor([[0.0, 0], [1, 0], [0, 0], [1, 0]])
     wanted = -math.log(1 / (1 + 2 * math.exp(-1 / 0.5)))

@@ -13,7 +13,7 @@ import torch
 from reage.data.shards import Portrait, Portraits
 from reage.data.split import split_of
 from reage.evaluation.metrics.statistics import rank_correlation
-from reage.faces.segmentation import Segmentation, bare_skin
+from reage.faces.segmentation import Segmentation
 from reage.faces.skin_features import make_skin_view
 from reage.faces.zone_scorer import TONES, ZoneScorer, ZoneScorerConfig, score_zones, to_tables, zone_ages
 from reage.training.measures.zone_report import PERTURBATIONS, judge_zones
@@ -47,8 +47,8 @@ def crowd(make_portrait: MakePortrait, to_columns: ToColumns) -> Portraits:
 @pytest.fixture(scope="module")
 def parse(face: Face) -> Parse:
     """The segmentation of the demo face, whatever is done to its crop of 256 px."""
-    skin, hair = (np.ascontiguousarray(mask[::2, ::2]) for mask in (face.skin, face.hair))
-    return lambda crop: Segmentation(skin=skin, hair=hair)
+    skin, bare, hair = (np.ascontiguousarray(mask[::2, ::2]) for mask in (face.skin, face.bare, face.hair))
+    return lambda crop: Segmentation(skin=skin, bare=bare, hair=hair)
 
 
 def make_features(ages: np.ndarray, seed: int) -> np.ndarray:
@@ -172,7 +172,7 @@ def test_a_fit_from_images_is_a_scorer(variants: Portraits, parse: Parse, config
     segmentation = parse(variants.crops[0])
     views = []
     for crop, landmarks in zip(variants.crops[[0, 13]], variants.landmarks[[0, 13]], strict=True):
-        views.append(make_skin_view(crop, landmarks, bare_skin(crop, landmarks, segmentation.skin), segmentation.hair))
+        views.append(make_skin_view(crop, landmarks, segmentation.bare, segmentation.hair))
     young, old = (scorer.measure_view(view) for view in views)
     assert old["under_eye.left"] > young["under_eye.left"]
 

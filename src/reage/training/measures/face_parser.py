@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from reage.data.augment import AugmentConfig, augment
+from reage.errors import ImageError
 from reage.face_classes import CLASSES
 from reage.faces.segmentation import FaceParser, crop_places, make_face_map
 from reage.images import geometry
@@ -121,8 +122,13 @@ def train_face_parser(
         labelled: photos; those of the "val" split are not used.
         checkpoint: file that a stopped run is resumed from.
         callbacks: called after each step.
+
+    Raises:
+        ImageError: when there are no photos of the "train" split.
     """
     labelled = labelled.pick(labelled.split == "train")
+    if not len(labelled):
+        raise ImageError("None of these labelled photos is for training; label photos of more people.")
     torch.manual_seed(config.seed)
     net = build_segmentation_net(config.net)
     weights = torch.tensor(config.class_weights)
@@ -215,9 +221,9 @@ def _squared(matrix: Matrix) -> Matrix:
 
 def _draw_row(labelled: LabelledScenes, hand_share: float, random: np.random.Generator) -> int:
     hand = np.flatnonzero(labelled.by_hand)
-    if len(hand) and random.random() < hand_share:
-        return int(random.choice(hand))
     automatic = ~labelled.by_hand
+    if not automatic.any() or (len(hand) and random.random() < hand_share):
+        return int(random.choice(hand))
     name = random.choice(np.unique(labelled.collection[automatic]))
     return int(random.choice(np.flatnonzero(automatic & (labelled.collection == name))))
 
@@ -234,7 +240,13 @@ def _with_class(labelled: LabelledScenes, name: str, random: np.random.Generator
 
 
 def measure_iou(parser: FaceParser, labelled: LabelledScenes) -> dict[str, float]:
-    """Intersection over union of each class in the crops of labelled photos, at the resolution of the net."""
+    """Intersection over union of each class in the crops of labelled photos, at the resolution of the net.
+
+    Raises:
+        ImageError: when there are no photos.
+    """
+    if not len(labelled):
+        raise ImageError("None of these photos was labelled by hand and held out from training; label other photos.")
     common, together = np.zeros((2, len(CLASSES)))
     for scene in labelled.scenes:
         side = len(scene.pixels)

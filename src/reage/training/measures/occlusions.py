@@ -184,8 +184,8 @@ def recolour(pixels: Pixels, random: Generator) -> Pixels:
 def make_cloth(scene: Scene, colour: NDArray[np.integer] | list[int], random: Generator) -> Pixels:
     """(S, S, 3) cloth of one colour (3,), lit as the scene is, with a little texture."""
     light = geometry.blur(regions.to_light(scene.pixels), 8) / 140
-    grain = 1 + random.uniform(0.0, 0.08) * random.standard_normal(light.shape).astype(np.float32)
-    return regions.to_pixels(np.asarray(colour, np.float32) * ((0.4 + 0.6 * light) * grain)[..., None])
+    texture = 1 + random.uniform(0.0, 0.08) * random.standard_normal(light.shape).astype(np.float32)
+    return regions.to_pixels(np.asarray(colour, np.float32) * ((0.4 + 0.6 * light) * texture)[..., None])
 
 
 def soften(mask: NDArray[np.bool_], radius_px: float) -> Plane:

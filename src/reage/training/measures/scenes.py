@@ -139,8 +139,8 @@ def read_scenes(folder: str | Path) -> LabelledScenes:
     if not files:
         raise ImageError(f"There are no labelled photos in {folder}; make them with `reage training label`.")
     try:
-        rows = [row for file in files for row in pq.read_table(file, schema=SCHEMA).to_pylist()]
-    except (pa.ArrowException, OSError) as error:
+        rows = [row for file in files for row in pq.read_table(file).cast(SCHEMA).to_pylist()]
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: other columns
         raise ImageError(f"A file of labelled photos in {folder} is damaged; label the photos again.") from error
     return LabelledScenes(
         [_to_scene(row) for row in rows],
@@ -196,7 +196,7 @@ def _label(
         offset = 0.5 / _ENLARGED - 0.5
         image_from_drawn = np.array([[1 / _ENLARGED, 0, offset], [0, 1 / _ENLARGED, offset], [0, 0, 1]])
         labels = geometry.warp_labels(drawn, wide_from_image @ image_from_drawn, WIDE_PX, WIDE_PX, UNLABELLED)
-        person = geometry.blur(np.where(labels > 0, 255, 0).astype(np.float32), 1.5).astype(np.uint8)
+        person = np.rint(geometry.blur(np.where(labels > 0, 255, 0).astype(np.float32), 1.5)).astype(np.uint8)
         return Scene(wide, labels, person, points)
     matte = person_matte(wide)
     visible = geometry.warp(np.full((height, width, 3), 255, np.uint8), wide_from_image, WIDE_PX, WIDE_PX, edge="zero")

@@ -1,0 +1,137 @@
+"""`reage training export`: the ONNX file says what the net says, and how it came about."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from reage.errors import WeightsError
+from reage.faces.segmentation import FaceParser
+from reage.nets.runtime import open_session
+from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig, build_segmentation_net
+from reage.training.export import export_face_parser, fold_normalisation
+from reage.weights import find_weights, load_torch_weights, save_weights
+
+CONFIG = {
+    "net": {"input_px": 64, "widths": [8, 8, 8]},
+    "recipe": {"learning_rate": 0.003, "scene": {"hat_prob": 0.15}},
+    "seed": 7,
+    "name": "face-parser",
+    "commit": "0123abc",
+    "version": "0.1.0",
+}
+
+
+def make_inputs(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    picture = rng.uniform(-1, 1, (1, 3, 64, 64)).astype(np.float32)
+    return picture, rng.uniform(-1, 1, (1, 2, 32, 32)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def net() -> SegmentationNet:
+    """A tiny net whose normalisations are not those of a new one."""
+    torch.manual_seed(0)
+    net = build_segmentation_net(SegmentationNetConfig(input_px=64, widths=(8, 8, 8)))
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.normal_(0, 0.2)
+                layer.running_var.uniform_(0.3, 2)
+                layer.weight.uniform_(0.7, 1.5)
+                layer.bias.normal_(0, 0.2)
+        net.head.weight.mul_(4)
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def weights(net: SegmentationNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "face-parser.safetensors"
+    save_weights(path, net.state_dict(), CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(weights: Path) -> Path:
+    return export_face_parser(weights, weights.parent / "nets" / "face-parser.onnx")
+
+
+@torch.no_grad()
+def test_the_file_gives_the_shares_that_the_net_gives(exported: Path, weights: Path) -> None:
+    stored = build_segmentation_net(SegmentationNetConfig(input_px=64, widths=(8, 8, 8)))
+    stored.load_state_dict(load_torch_weights(weights)[0])
+    session = open_session(exported)
+    for seed in range(3):
+        picture, grid = make_inputs(seed)
+        (shares,) = session.run(["shares"], {"picture": picture, "face_grid": grid})
+        expected = stored.eval()(torch.from_numpy(picture), torch.from_numpy(grid)).softmax(1).numpy()
+        assert shares.shape == (1, 10, 64, 64)
+        assert np.ptp(expected, axis=(2, 3)).max() > 0.1
+        np.testing.assert_allclose(shares, expected, atol=1e-3)
+        np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+
+
+@torch.no_grad()
+def test_folding_normalisations_changes_nothing_but_the_last_bits(net: SegmentationNet) -> None:
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    folded = fold_normalisation(net)
+    inputs = [torch.from_numpy(values) for values in make_inputs()]
+    torch.testing.assert_close(folded(*inputs), net(*inputs), atol=0.02, rtol=0.02)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
+    assert all(torch.equal(weight, weight.half().float()) for weight in folded.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_the_file_holds_no_normalisation_and_its_weights_in_16_bits(exported: Path) -> None:
+    model = onnx.load(exported)
+    onnx.checker.check_model(model, full_check=True)
+    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+    large = [constant for constant in model.graph.initializer if np.prod(constant.dims) > 64]
+    assert large
+    assert {constant.data_type for constant in large} == {onnx.TensorProto.FLOAT16}
+    assert [opset.version for opset in model.opset_import if not opset.domain] == [17]
+
+
+def test_the_file_says_how_it_came_about(exported: Path) -> None:
+    stored = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
+    assert set(stored) == set(CONFIG)
+    assert json.loads(stored["net"]) == CONFIG["net"]
+    assert json.loads(stored["recipe"]) == CONFIG["recipe"]
+    assert json.loads(stored["seed"]) == 7
+    assert (stored["name"], stored["commit"], stored["version"]) == ("face-parser", "0123abc", "0.1.0")
+    assert str(exported.parent).encode() not in exported.read_bytes()
+
+
+def test_the_same_weights_give_the_same_file(exported: Path, weights: Path, tmp_path: Path) -> None:
+    assert export_face_parser(weights, tmp_path / "again.onnx").read_bytes() == exported.read_bytes()
+
+
+def test_the_file_is_a_face_parser(exported: Path) -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    shares = FaceParser.load(exported).measure_shares(crop)
+    assert shares.shape == (10, 64, 64)
+
+
+def test_other_weights_are_refused_in_a_sentence(net: SegmentationNet, tmp_path: Path) -> None:
+    tensors = net.state_dict()
+    save_weights(tmp_path / "wider.safetensors", tensors, {**CONFIG, "net": {"input_px": 64, "widths": [8, 8, 16]}})
+    save_weights(tmp_path / "plain.safetensors", tensors, {"seed": 1})
+    save_weights(tmp_path / "odd.safetensors", tensors, {**CONFIG, "net": {"width": 24}})
+    for path in (*tmp_path.iterdir(), find_weights("zones-a"), find_weights("prototype")):
+        with pytest.raises(WeightsError, match=r"^The weights in .* are not made for a face parser of .*\.$"):
+            export_face_parser(path, tmp_path / "parser.onnx")
+    with pytest.raises(WeightsError, match="no weights file at"):
+        export_face_parser(tmp_path / "missing.safetensors", tmp_path / "parser.onnx")
+    assert not (tmp_path / "parser.onnx").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "nets").touch()
+    with pytest.raises(WeightsError, match="could not be written"):
+        export_face_parser(weights, tmp_path / "nets" / "parser.onnx")
