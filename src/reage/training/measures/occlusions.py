@@ -167,7 +167,7 @@ def draw_glasses(scene: Scene, random: Generator) -> tuple[Plane, Plane]:
     hinges = [eye + sign * half[0] * across for eye, sign in zip(eyes, (-1, 1), strict=True)]
     inner = [eye - sign * half[0] * across for eye, sign in zip(eyes, (-1, 1), strict=True)]
     arms = [np.stack([hinge, scene.mesh[ear]]) for hinge, ear in zip(hinges, _EARS, strict=True)]
-    thickness = random.uniform(0.02, 0.09) * unit
+    thickness = random.uniform(0.0, 0.06) * unit  # anti-aliasing adds some 2 px
     lines = [shapes.draw_line(points, side, thickness, closed=True) for points in rims]
     lines += [shapes.draw_line(points, side, thickness) for points in (np.stack(inner), *arms)]
     lenses = shapes.join([shapes.fill_polygon(points, side, side) for points in rims])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reage.face_classes import CLASSES
 from reage.faces.geometry import FACE_PER_CROP
-from reage.images import geometry, regions
+from reage.images import geometry, regions, shapes
 from reage.mesh_points import BROW_OUTLINES, EYE_OUTLINES, FACE_OUTLINE, LIP_OUTLINE, MOUTH_OUTLINE
 from reage.training.measures.losses import UNLABELLED
 from reage.types import Pixels, Plane
@@ -70,7 +70,7 @@ def label_wide_crop(wide: Pixels, mesh: Plane, person: Plane, visible: Mask, *, 
 
 def polygon(points: Plane, indices: tuple[int, ...], grow: float = 0.0) -> Mask:
     """(LABEL_PX, LABEL_PX) inside an outline of mesh points, grown by so many face units."""
-    filled = geometry.fill_polygon(points[list(indices)], LABEL_PX, LABEL_PX)
+    filled = shapes.fill_polygon(points[list(indices)], LABEL_PX, LABEL_PX).astype(np.float32) / 255
     return geometry.grow(filled, grow * _UNIT) > 0.5
 
 
@@ -200,7 +200,7 @@ def _draw_features(labels: Labels, small: Pixels, points: Plane, has_glasses: bo
         labels[mouth] = CLASSES.index("mouth")
     for outline in BROW_OUTLINES:
         labels[polygon(points, outline, 0.07)] = UNLABELLED
-        labels[polygon(points, outline, -0.02)] = CLASSES.index("facial_hair")
+        labels[polygon(points, outline)] = CLASSES.index("facial_hair")
     for outline in EYE_OUTLINES:
         labels[polygon(points, outline, 0.04)] = UNLABELLED
         labels[polygon(points, outline)] = CLASSES.index("eyes")
