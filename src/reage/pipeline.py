@@ -69,7 +69,7 @@ class Result:
         return Path(path)
 
     def to_json(self) -> dict[str, Any]:
-        """Engine, weights, seconds and, for each face, box, score, reading with its doubts, and plan, as plain values."""
+        """Engine, weights, seconds and, for each face, box, score, reading, doubts and plan, as plain values."""
         return {
             "engine": self.engine,
             "weights_hash": self.weights_hash,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,18 +52,19 @@ def export_face_parser(weights: str | Path, output: str | Path) -> Path:
             SegmentationNetConfig(input_px=settings["input_px"], widths=tuple(settings["widths"]))
         )
         net.load_state_dict(tensors)
-    px, buffer = net.config.input_px, io.BytesIO()
+    px = net.config.input_px
     inputs = (torch.zeros(1, 3, px, px), torch.zeros(1, MAP_CHANNELS, px // 2, px // 2))
-    torch.onnx.export(
-        _Shares(fold_normalisation(net)).eval(),
-        inputs,
-        buffer,
-        input_names=["picture", "face_map"],
-        output_names=["shares"],
-        opset_version=_OPSET,
-        dynamo=False,
-    )
-    model = onnx.load_from_string(buffer.getvalue())
+    with tempfile.TemporaryDirectory(prefix="reage-") as folder:
+        torch.onnx.export(
+            _Shares(fold_normalisation(net)).eval(),
+            inputs,
+            Path(folder) / "net.onnx",
+            input_names=["picture", "face_map"],
+            output_names=["shares"],
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+        model = onnx.load(Path(folder) / "net.onnx")
     halve_weights(model)
     store_metadata(model, _to_text(config))
     with replace_file(output, WeightsError) as unfinished:

@@ -232,8 +232,8 @@ def _average(net: nn.Module, loss: Tensor) -> Tensor:
 def _update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
     for kept, new in zip(ema.parameters(), net.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
-    for kept, new in zip(ema.buffers(), net.buffers(), strict=True):  # running statistics are averages already
-        kept.copy_(new)
+    for average, running in zip(ema.buffers(), net.buffers(), strict=True):  # these are averages already
+        average.copy_(running)
 
 
 def _resume(parts: dict[str, Any], checkpoint: Path | None) -> int:

@@ -254,7 +254,7 @@ def measure_iou(parser: FaceParser, labelled: LabelledScenes) -> dict[str, float
         found = parser.measure_shares(scene.pixels[inside, inside], scene.mesh - inside.start).argmax(0)
         labels = scene.labels[inside, inside]
         matrix = geometry.resize_matrix(len(labels), len(found))
-        labels = geometry.warp_labels(labels, matrix, *found.shape, UNLABELLED)
+        labels = geometry.warp_labels(labels, matrix, len(found), len(found), UNLABELLED)
         known = labels != UNLABELLED
         for index in range(len(CLASSES)):
             common[index] += ((found == index) & (labels == index)).sum()

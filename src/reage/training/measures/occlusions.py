@@ -7,6 +7,7 @@ Convention:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +30,8 @@ SURGICAL_MASK = (
 _EYE_CORNERS = ((33, 133), (362, 263))
 _EARS = (127, 356)
 _CHIN_POINT = 17
+_MASK_COLOURS = ((150, 195, 215), (235, 238, 240), (30, 30, 32))
+_FRAME_COLOURS = ((25, 22, 20), (90, 60, 35), (190, 170, 110))
 _MICROPHONE_SHARE, _DARK_LENS_SHARE = 0.4, 0.35
 
 
@@ -111,11 +114,11 @@ def put_on_thing(scene: Scene, other: Scene, name: str, random: Generator) -> Sc
 def put_on_mask(scene: Scene, random: Generator) -> Scene:
     """The scene with a cloth or surgical mask over nose and mouth."""
     side = len(scene.pixels)
-    outline = scene.mesh[list(SURGICAL_MASK)]
-    outline = outline + random.normal(0, 0.04, outline.shape) * scene.unit_px
+    mesh = scene.mesh[list(SURGICAL_MASK)]
+    outline = mesh + random.normal(0, 0.04, mesh.shape) * scene.unit_px
     outline[0, 1] += random.uniform(-0.1, 0.3) * scene.unit_px
     inside = shapes.fill_polygon(outline, side, side) > 0
-    colour = random.choice([[150, 195, 215], [235, 238, 240], [30, 30, 32], random.integers(0, 256, 3)])
+    colour = draw_colour(_MASK_COLOURS, random)
     return put_in_front(scene, make_cloth(scene, colour, random), soften(inside, 1.0), "other")
 
 
@@ -148,7 +151,7 @@ def put_on_glasses(scene: Scene, random: Generator) -> Scene:
     else:
         share = random.uniform(0.0, 0.25) * lenses[..., None]
         scene = replace(scene, pixels=(scene.pixels * (1 - share) + tint * share).astype(np.uint8))
-    colour = random.choice([[25, 22, 20], [90, 60, 35], [190, 170, 110], random.integers(0, 256, 3)])
+    colour = draw_colour(_FRAME_COLOURS, random)
     return put_in_front(scene, make_cloth(scene, colour, random), frame, "glasses")
 
 
@@ -171,7 +174,17 @@ def draw_glasses(scene: Scene, random: Generator) -> tuple[Plane, Plane]:
     lines = [shapes.draw_line(points, side, thickness, closed=True) for points in rims]
     lines += [shapes.draw_line(points, side, thickness) for points in (np.stack(inner), *arms)]
     lenses = shapes.join([shapes.fill_polygon(points, side, side) for points in rims])
-    return lenses.astype(np.float32) / 255, shapes.join(lines).astype(np.float32) / 255
+    return _to_share(lenses), _to_share(shapes.join(lines))
+
+
+def _to_share(mask: NDArray[np.uint8]) -> Plane:
+    return (mask / 255).astype(np.float32)
+
+
+def draw_colour(usual: Sequence[tuple[int, int, int]], random: Generator) -> NDArray[np.int64]:
+    """One of the usual colours, or, as often as any of these, another one; (3,)."""
+    colours = np.vstack([usual, random.integers(0, 256, 3)])
+    return colours[random.integers(len(colours))]
 
 
 def recolour(pixels: Pixels, random: Generator) -> Pixels:
@@ -181,11 +194,11 @@ def recolour(pixels: Pixels, random: Generator) -> Pixels:
     return levels[shifted]
 
 
-def make_cloth(scene: Scene, colour: NDArray[np.integer] | list[int], random: Generator) -> Pixels:
+def make_cloth(scene: Scene, colour: NDArray[np.integer], random: Generator) -> Pixels:
     """(S, S, 3) cloth of one colour (3,), lit as the scene is, with a little texture."""
     light = geometry.blur(regions.to_light(scene.pixels), 8) / 140
     texture = 1 + random.uniform(0.0, 0.08) * random.standard_normal(light.shape).astype(np.float32)
-    return regions.to_pixels(np.asarray(colour, np.float32) * ((0.4 + 0.6 * light) * texture)[..., None])
+    return regions.to_pixels(colour.astype(np.float32) * ((0.4 + 0.6 * light) * texture)[..., None])
 
 
 def soften(mask: NDArray[np.bool_], radius_px: float) -> Plane:

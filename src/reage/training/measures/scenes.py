@@ -7,7 +7,7 @@ drawn by hand, by looking at the photos; a photo that has some is labelled by th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -88,7 +88,7 @@ def label_photos(
     person_matte: Callable[[Pixels], Plane],
     *,
     table: str = "portraits.csv",
-    track: Callable[[Sequence[Any]], Iterator[Any]] = iter,
+    track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> int:
     """Labels the photos in a table and writes them to `scenes-NAME.parquet`, NAME being that of the folder.
 

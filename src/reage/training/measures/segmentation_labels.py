@@ -64,14 +64,14 @@ def label_wide_crop(wide: Pixels, mesh: Plane, person: Plane, visible: Mask, *, 
     labels[~visible_small] = UNLABELLED
     _drop_loose_hair(labels, points)
     _drop_high_skin(labels, points)
-    _draw_features(labels, small, points, has_glasses)
+    _draw_features(labels, points, has_glasses)
     return labels
 
 
 def polygon(points: Plane, indices: tuple[int, ...], grow: float = 0.0) -> Mask:
     """(LABEL_PX, LABEL_PX) inside an outline of mesh points, grown by so many face units."""
-    filled = shapes.fill_polygon(points[list(indices)], LABEL_PX, LABEL_PX).astype(np.float32) / 255
-    return geometry.grow(filled, grow * _UNIT) > 0.5
+    filled = (shapes.fill_polygon(points[list(indices)], LABEL_PX, LABEL_PX) > 0).astype(np.float32)
+    return geometry.grow(filled, grow * _UNIT) > 0
 
 
 def _shrink(mask: Mask) -> Mask:
@@ -190,7 +190,7 @@ def _cost(features: Plane, seeds: Mask) -> Plane:
     return regions.fit_mixture(found, _NUM_COLOURS, _COLOUR_FLOOR).measure_cost(features)
 
 
-def _draw_features(labels: Labels, small: Pixels, points: Plane, has_glasses: bool) -> None:
+def _draw_features(labels: Labels, points: Plane, has_glasses: bool) -> None:
     """Draws brows, eyes and the open mouth over the labels, each with an unlabelled rim."""
     lips = polygon(points, LIP_OUTLINE)
     labels[lips] = CLASSES.index("skin")
@@ -198,12 +198,11 @@ def _draw_features(labels: Labels, small: Pixels, points: Plane, has_glasses: bo
     if np.linalg.norm(points[14] - points[13]) > 0.06 * _UNIT * 2:
         labels[polygon(points, MOUTH_OUTLINE, 0.03)] = UNLABELLED
         labels[mouth] = CLASSES.index("mouth")
-    for outline in BROW_OUTLINES:
-        labels[polygon(points, outline, 0.07)] = UNLABELLED
-        labels[polygon(points, outline)] = CLASSES.index("facial_hair")
-    for outline in EYE_OUTLINES:
-        labels[polygon(points, outline, 0.04)] = UNLABELLED
-        labels[polygon(points, outline)] = CLASSES.index("eyes")
-    if has_glasses:
-        for outline in EYE_OUTLINES:
-            labels[polygon(points, outline, 0.45)] = UNLABELLED
+    for brow in BROW_OUTLINES:
+        labels[polygon(points, brow, 0.07)] = UNLABELLED
+        labels[polygon(points, brow)] = CLASSES.index("facial_hair")
+    for eye in EYE_OUTLINES:
+        labels[polygon(points, eye, 0.04)] = UNLABELLED
+        labels[polygon(points, eye)] = CLASSES.index("eyes")
+    for eye in EYE_OUTLINES if has_glasses else ():
+        labels[polygon(points, eye, 0.45)] = UNLABELLED
