@@ -50,7 +50,7 @@ class CalibrationConfig:
     """
 
     knots: tuple[float, ...] = (5.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0, 75.0)
-    bias_weight: float = 0.5
+    bias_weight: float = 0.1
     bend_weight: float = 0.3
     covered_share: float = 0.68
 
@@ -102,7 +102,7 @@ def age_a() -> AgeTrainingConfig:
     net = AgeNetConfig(
         trunk=AGE_PREDICTOR_TRUNK,
         feature_stages=(1, 2),
-        input_crops=((0.63, 96), (0.67, 96)),
+        input_crops=((0.63, 64), (0.67, 64)),
         input_centre_y=0.583,
     )
     return AgeTrainingConfig(
@@ -110,7 +110,7 @@ def age_a() -> AgeTrainingConfig:
         left_out_fold=0,
         net=net,
         warm_start="age-predictor",
-        trainer=TrainerConfig(steps=3000, batch_size=16),
+        trainer=TrainerConfig(steps=1500, batch_size=16),
     )
 
 
@@ -118,7 +118,7 @@ def age_b() -> AgeTrainingConfig:
     """The estimator that only evaluates: another trunk, dlib's face recognition net, other people and another seed."""
     trunk = TrunkConfig(stages=TrunkConfig().stages[:4])
     net = AgeNetConfig(trunk=trunk, feature_stages=(0, 2, 3), input_crops=((0.8, 160), (0.84, 168)))
-    return AgeTrainingConfig(seed=1, left_out_fold=1, net=net, trainer=TrainerConfig(steps=2500, batch_size=16))
+    return AgeTrainingConfig(seed=1, left_out_fold=1, net=net, trainer=TrainerConfig(steps=1800, batch_size=16))
 
 
 def run(config: AgeTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
