@@ -118,7 +118,7 @@ def age_b() -> AgeTrainingConfig:
     """The estimator that only evaluates: another trunk, dlib's face recognition net, other people and another seed."""
     trunk = TrunkConfig(stages=TrunkConfig().stages[:4])
     net = AgeNetConfig(trunk=trunk, feature_stages=(0, 2, 3), input_crops=((0.8, 160), (0.84, 168)))
-    return AgeTrainingConfig(seed=1, left_out_fold=1, net=net, trainer=TrainerConfig(steps=1800, batch_size=16))
+    return AgeTrainingConfig(seed=1, left_out_fold=1, net=net, trainer=TrainerConfig(steps=1500, batch_size=16))
 
 
 def run(config: AgeTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
