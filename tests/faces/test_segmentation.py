@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from skimage.draw import polygon2mask
 
 from reage.errors import WeightsError
 from reage.face_classes import CLASSES
@@ -17,14 +18,16 @@ from reage.faces.mesh import IBUG_POINTS
 from reage.faces.segmentation import (
     FaceParser,
     Segmentation,
+    crop_places,
     eye_mask,
     face_oval,
     guess_segmentation,
+    make_face_map,
     make_matte,
     mouth_mask,
 )
 from reage.images import geometry
-from reage.mesh_points import NUM_POINTS
+from reage.mesh_points import BROW_OUTLINES, EYE_OUTLINES, FACE_OUTLINE, MOUTH_OUTLINE, NUM_POINTS
 from reage.nets.segmentation import SegmentationNetConfig, build_segmentation_net
 from reage.training.export import export_face_parser
 from reage.types import Face, Pixels, Plane
@@ -32,6 +35,7 @@ from reage.weights import SHIPPED, find_weights, save_weights
 
 EYES = ((36, 42), (42, 48))
 PX = 64
+NOWHERE = np.zeros((NUM_POINTS, 3), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +123,7 @@ def test_frames_of_glasses_are_kept(
 ) -> None:
     without = face.crop // np.uint8(darker)
     worn, frames = draw_glasses(without, ibug, level)
-    bare, matte = (make_matte(parser.parse(crop), five, mesh) for crop in (without, worn))
+    bare, matte = (make_matte(parser.parse(crop, mesh), five, mesh) for crop in (without, worn))
     assert bare[frames].mean() > 0.7
     assert matte[frames].mean() < 0.5 * bare[frames].mean()
     far = geometry.grow(frames.astype(np.float32), 60) == 0
@@ -168,8 +172,8 @@ def test_bare_is_skin_without_features(face: Face, ibug: Plane) -> None:
         assert around(face.bare, ibug[[first, second]].mean(0), 6).min() > 0.9
 
 
-def test_parsed_masks_have_the_size_of_the_crop(face: Face, parser: FaceParser) -> None:
-    small = parser.parse(np.ascontiguousarray(face.crop[::2, ::2]))
+def test_parsed_masks_have_the_size_of_the_crop(face: Face, mesh: Plane, parser: FaceParser) -> None:
+    small = parser.parse(np.ascontiguousarray(face.crop[::2, ::2]), mesh / 2)
     assert small.skin.shape == small.bare.shape == small.hair.shape == (256, 256)
     assert np.abs(small.skin - face.skin[::2, ::2]).mean() < 0.03
 
@@ -190,12 +194,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_face_parser(folder / "parser.safetensors", folder / "parser.onnx")
 
 
-def test_any_net_of_the_kind_is_a_parser(tiny: Path) -> None:
-    crop = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
-    shares = FaceParser.load(tiny).measure_shares(crop)
+def test_any_net_of_the_kind_is_a_parser(tiny: Path, mesh: Plane) -> None:
+    crop, points = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8), mesh * 100 / 512
+    shares = FaceParser.load(tiny).measure_shares(crop, points)
     assert shares.shape == (len(CLASSES), PX, PX)
     np.testing.assert_allclose(shares.sum(0), 1, atol=1e-5)
-    parsed = FaceParser.load(str(tiny)).parse(crop)
+    parsed = FaceParser.load(str(tiny)).parse(crop, points)
     for mask in (parsed.skin, parsed.bare, parsed.hair):
         assert mask.shape == (100, 100)
         assert mask.dtype == np.float32
@@ -203,12 +207,35 @@ def test_any_net_of_the_kind_is_a_parser(tiny: Path) -> None:
     assert parsed.skin.std() > 1e-3
 
 
-def test_the_picture_and_its_place_go_to_the_net(tiny: Path) -> None:
-    crop = np.random.default_rng(0).integers(0, 256, (PX, PX, 3), np.uint8)
+def test_the_picture_its_place_and_the_mesh_go_to_the_net(tiny: Path, mesh: Plane) -> None:
+    crop, points = np.random.default_rng(0).integers(0, 256, (PX, PX, 3), np.uint8), mesh * PX / 512
     parser = FaceParser.load(tiny)
-    flipped = parser.measure_shares(np.ascontiguousarray(crop[:, ::-1]))
-    assert np.abs(flipped - parser.measure_shares(crop)).max() > 0.01
-    assert np.abs(flipped[..., ::-1] - parser.measure_shares(crop)).max() > 1e-3
+    shares = parser.measure_shares(crop, points)
+    flipped = parser.measure_shares(np.ascontiguousarray(crop[:, ::-1]), points)
+    assert np.abs(flipped - shares).max() > 0.01
+    assert np.abs(flipped[..., ::-1] - shares).max() > 1e-3
+    assert np.abs(parser.measure_shares(crop, points + np.float32(12)) - shares).max() > 1e-3
+    np.testing.assert_array_equal(parser.measure_shares(crop, points[:, :2]), shares)  # depth does not count
+
+
+@pytest.mark.parametrize("side_px", [PX, 3 * PX])
+def test_the_map_of_a_crop_is_that_of_its_mesh_at_the_resolution_of_the_net(side_px: int, mesh: Plane) -> None:
+    given: dict[str, np.ndarray] = {}
+
+    def take(_: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        given.update(inputs)
+        return [np.zeros((1, len(CLASSES), PX, PX), np.float32)]
+
+    inputs = [SimpleNamespace(shape=[1, 3, PX, PX])]
+    crop = np.random.default_rng(0).integers(0, 256, (side_px, side_px, 3), np.uint8)
+    points = geometry.move_points(mesh, geometry.resize_matrix(512, side_px))
+    FaceParser(SimpleNamespace(get_inputs=lambda: inputs, run=take)).measure_shares(crop, points)
+    expected = make_face_map(geometry.move_points(mesh[:, :2], geometry.resize_matrix(512, PX)), crop_places(PX), PX)
+    assert set(given) == {"picture", "face_map"}
+    assert given["face_map"].dtype == given["picture"].dtype == np.float32
+    np.testing.assert_allclose(given["face_map"][0], expected, atol=1e-5)
+    assert given["picture"].shape == (1, 3, PX, PX)
+    assert -1 <= given["picture"].min() < given["picture"].max() <= 1
 
 
 def parser_of(shares: Mapping[str, Plane]) -> FaceParser:
@@ -236,7 +263,7 @@ def parser_of(shares: Mapping[str, Plane]) -> FaceParser:
 )
 def test_what_each_class_is(name: str, skin: float, bare_above: float, bare_below: float, hair: float) -> None:
     """Facial hair above the eyes is brows, which are not bare; below, it is a beard."""
-    parsed = parser_of({name: np.ones((PX, PX), np.float32)}).parse(np.full((128, 128, 3), 90, np.uint8))
+    parsed = parser_of({name: np.ones((PX, PX), np.float32)}).parse(np.full((128, 128, 3), 90, np.uint8), NOWHERE)
     eyes_y = round(128 * EYES_IN_CROP[1])
     np.testing.assert_allclose(parsed.skin, skin, atol=1e-3)
     np.testing.assert_allclose(parsed.hair, hair, atol=1e-3)
@@ -250,7 +277,7 @@ def test_borders_follow_the_edges_of_the_crop() -> None:
     crop[:, 128:] = 180
     share = np.zeros((PX, PX), np.float32)
     share[:, 31:] = 1
-    parsed = parser_of({"skin": geometry.blur(share, 1.0)}).parse(crop)
+    parsed = parser_of({"skin": geometry.blur(share, 1.0)}).parse(crop, NOWHERE)
     assert np.abs(np.diff(parsed.skin[100])).argmax() == 127
     assert parsed.skin[100, 120] < 0.3
     assert parsed.skin[100, 134] > 0.8
@@ -259,7 +286,7 @@ def test_borders_follow_the_edges_of_the_crop() -> None:
 def test_a_doubtful_share_of_hair_is_not_hair() -> None:
     shares = {share: np.full((PX, PX), share, np.float32) for share in (0.2, 0.55, 0.9)}
     crop = np.full((128, 128, 3), 90, np.uint8)
-    low, middle, high = (parser_of({"hair": plane}).parse(crop).hair.mean() for plane in shares.values())
+    low, middle, high = (parser_of({"hair": plane}).parse(crop, NOWHERE).hair.mean() for plane in shares.values())
     assert low == 0
     assert 0.3 < middle < 0.7
     assert high == pytest.approx(1, abs=1e-4)
@@ -273,6 +300,96 @@ def test_files_of_something_else_are_refused(tmp_path: Path) -> None:
             FaceParser.load(path)
         assert path.name in str(refusal.value)
         assert "\n" not in str(refusal.value)
+
+
+# The map of the face
+
+OUTLINES = ((FACE_OUTLINE,), EYE_OUTLINES, BROW_OUTLINES, (MOUTH_OUTLINE,))
+"""Of the masks of a map, in their order after the two places."""
+
+
+@pytest.fixture(scope="module")
+def face_map(mesh: Plane) -> Plane:
+    """That of the whole crop, at its resolution."""
+    return make_face_map(mesh[:, :2], crop_places(512), 512)
+
+
+def halved(mask: np.ndarray) -> Plane:
+    """(S, S) -> (S / 2, S / 2) share of each two by two pixels."""
+    return mask.reshape(len(mask) // 2, 2, -1, 2).mean((1, 3), dtype=np.float32)
+
+
+def iou(one: Plane, other: Plane) -> float:
+    return float(np.minimum(one, other).sum() / np.maximum(one, other).sum())
+
+
+def test_masks_of_the_map_lie_where_the_mesh_has_its_outlines(mesh: Plane, face_map: Plane) -> None:
+    assert face_map.shape == (6, 256, 256)
+    assert face_map.dtype == np.float32
+    for outlines, mask in zip(OUTLINES, face_map[2:], strict=True):
+        filled = [polygon2mask((512, 512), mesh[list(outline), 1::-1]) for outline in outlines]
+        assert all(mask[halved(one) == 1].mean() > 0.99 for one in filled)
+        assert iou(mask, halved(np.maximum.reduce(filled))) > 0.8
+        assert (mask.min(), mask.max()) == (0, 1)
+
+
+def test_places_of_the_map_are_those_in_the_crop(mesh: Plane, face_map: Plane) -> None:
+    """Each pixel of the map is the middle of four of the picture."""
+    corner = 1 - 1 / 256
+    np.testing.assert_allclose(face_map[:2, 0, 0], (-corner, -corner), atol=1e-6)
+    np.testing.assert_allclose(face_map[:2, 0, -1], (corner, -corner), atol=1e-6)
+    np.testing.assert_allclose(face_map[:2, -1, 0], (-corner, corner), atol=1e-6)
+    eyes = face_map[3] > 0.5
+    middle = (mesh[list(sum(EYE_OUTLINES, ())), :2].mean(0) + 0.5) / 256 - 1
+    np.testing.assert_allclose(face_map[:2, eyes].mean(1), middle, atol=0.03)
+
+
+def test_the_map_of_the_mirrored_picture_is_mirrored(mesh: Plane) -> None:
+    """Places stay those in the crop: the left of the crop is then on the right."""
+    points = mesh[:, :2] + [60, 0]
+    mirror = np.array([[-1.0, 0, 511], [0, 1, 0], [0, 0, 1]])
+    plain = make_face_map(points, crop_places(512), 512)
+    mirrored = make_face_map(geometry.move_points(points, mirror[:2]), crop_places(512) @ mirror, 512)
+    np.testing.assert_allclose(mirrored[:2], plain[:2, :, ::-1], atol=1e-6)
+    assert mirrored[0, 0, 0] > 0 > mirrored[0, 0, -1]
+    for own, other in zip(mirrored[2:], plain[2:], strict=True):
+        assert iou(own, other[:, ::-1]) > 0.9
+        assert iou(own, other) < 0.7
+
+
+@pytest.mark.parametrize(("scale", "degrees"), [(0.5, 0.0), (0.7, 20.0), (1.6, -10.0)])
+def test_the_map_of_a_moved_picture_moves_with_it(scale: float, degrees: float, mesh: Plane, face_map: Plane) -> None:
+    shift = np.array([9.0, -20.0])
+    matrix = geometry.similarity_about_centre(512, scale=scale, degrees=degrees, shift_px=shift)
+    places = crop_places(512) @ np.vstack([geometry.invert(matrix), [0, 0, 1]])
+    moved = make_face_map(geometry.move_points(mesh[:, :2], matrix), places, 512)
+    grid = (geometry.pixel_grid(256, 256) * 2 + 0.5).reshape(-1, 2)
+    from_crop = (geometry.move_points(grid, geometry.invert(matrix)) + 0.5) / 256 - 1
+    np.testing.assert_allclose(moved[:2].reshape(2, -1).T, from_crop, atol=1e-4)
+    for own, other in zip(moved[2:], face_map[2:], strict=True):
+        whole = np.repeat(np.repeat(other, 2, 0), 2, 1)
+        assert iou(own, halved(geometry.warp(whole, matrix, 512, 512, edge="zero"))) > 0.7
+
+
+def test_a_face_outside_the_picture_is_in_no_mask(mesh: Plane) -> None:
+    away = make_face_map(mesh[:, :2] + np.float32(600), crop_places(512), 512)
+    assert away[2:].max() == 0
+    assert away[:2].std() > 0.5
+
+
+def test_a_shut_mouth_is_hardly_in_the_map(mesh: Plane, face_map: Plane) -> None:
+    shut = mesh[:, :2].copy()
+    shut[list(MOUTH_OUTLINE), 1] = shut[list(MOUTH_OUTLINE), 1].mean()
+    assert make_face_map(shut, crop_places(512), 512)[5].sum() < 0.2 * face_map[5].sum()
+
+
+@pytest.mark.parametrize(("side_px", "crops"), [(64, 1.0), (512, 1.0), (512, 2.0), (300, 1.5)])
+def test_the_edges_of_the_crop_lie_at_one_of_its_places(side_px: int, crops: float) -> None:
+    half = side_px / crops / 2
+    middle = (side_px - 1) / 2
+    points = np.array([(middle - half, middle - half), (middle + half, middle - half), (middle, middle + half)])
+    moved = geometry.move_points(points, crop_places(side_px, crops))
+    np.testing.assert_allclose(moved, [(-1, -1), (1, -1), (0, 1)], atol=1e-6)
 
 
 # Without a net

@@ -11,7 +11,7 @@ from reage.faces.geometry import face_grid
 from reage.faces.segmentation import FaceParser
 from reage.faces.skin_features import FAMILIES, SkinView, make_skin_view, mirror_features, skin_tone
 from reage.images import geometry
-from reage.types import Face, Pixels
+from reage.types import Face, Pixels, Plane
 from reage.zones import MIRRORED_ZONES, ZONES
 
 
@@ -51,14 +51,14 @@ def test_drawn_lines_raise_the_wrinkle_feature_of_their_zone(face: Face, family:
     assert max(abs(rise[zone]) for zone in ("forehead", "under_eye.right", "lip_corners.right")) < 0.1
 
 
-def test_glasses_hide_what_they_cross(face: Face) -> None:
+def test_glasses_hide_what_they_cross(face: Face, mesh: Plane) -> None:
     x, y = np.moveaxis(face_grid(len(face.crop), face.to_crop(face.landmarks)), -1, 0)
     frames = np.abs(np.hypot(np.abs(x) - 0.5, y - 0.05) - 0.4) < 0.02
     frames |= (np.abs(x) < 0.12) & (np.abs(y - 0.02) < 0.02)
     worn = face.crop.copy()
     worn[frames] = 20
     parser, points = FaceParser.load(), face.to_crop(face.landmarks)
-    views = [make_skin_view(crop, points, parser.parse(crop).bare, face.hair) for crop in (face.crop, worn)]
+    views = [make_skin_view(crop, points, parser.parse(crop, mesh).bare, face.hair) for crop in (face.crop, worn)]
     bare, hidden = (dict(zip(ZONES, view.visible, strict=True)) for view in views)
     for zone in ("interocular", "under_eye.left", "under_eye.right"):
         assert hidden[zone] < bare[zone] - 0.12

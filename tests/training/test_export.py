@@ -13,6 +13,7 @@ from torch import nn
 
 from reage.errors import WeightsError
 from reage.faces.segmentation import FaceParser
+from reage.mesh_points import NUM_POINTS
 from reage.nets.runtime import open_session
 from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.export import export_face_parser, fold_normalisation
@@ -31,7 +32,7 @@ CONFIG = {
 def make_inputs(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     picture = rng.uniform(-1, 1, (1, 3, 64, 64)).astype(np.float32)
-    return picture, rng.uniform(-1, 1, (1, 2, 32, 32)).astype(np.float32)
+    return picture, rng.uniform(-1, 1, (1, 6, 32, 32)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def net() -> SegmentationNet:
                 layer.running_var.uniform_(0.3, 2)
                 layer.weight.uniform_(0.7, 1.5)
                 layer.bias.normal_(0, 0.2)
-        net.head.weight.mul_(4)
+        net.head.weight.mul_(12)
     return net.eval()
 
 
@@ -68,9 +69,9 @@ def test_the_file_gives_the_shares_that_the_net_gives(exported: Path, weights: P
     stored.load_state_dict(load_torch_weights(weights)[0])
     session = open_session(exported)
     for seed in range(3):
-        picture, grid = make_inputs(seed)
-        (shares,) = session.run(["shares"], {"picture": picture, "face_grid": grid})
-        expected = stored.eval()(torch.from_numpy(picture), torch.from_numpy(grid)).softmax(1).numpy()
+        picture, face_map = make_inputs(seed)
+        (shares,) = session.run(["shares"], {"picture": picture, "face_map": face_map})
+        expected = stored.eval()(torch.from_numpy(picture), torch.from_numpy(face_map)).softmax(1).numpy()
         assert shares.shape == (1, 10, 64, 64)
         assert np.ptp(expected, axis=(2, 3)).max() > 0.1
         np.testing.assert_allclose(shares, expected, atol=1e-3)
@@ -114,7 +115,8 @@ def test_the_same_weights_give_the_same_file(exported: Path, weights: Path, tmp_
 
 def test_the_file_is_a_face_parser(exported: Path) -> None:
     crop = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
-    shares = FaceParser.load(exported).measure_shares(crop)
+    mesh = np.random.default_rng(1).uniform(0, 96, (NUM_POINTS, 3)).astype(np.float32)
+    shares = FaceParser.load(exported).measure_shares(crop, mesh)
     assert shares.shape == (10, 64, 64)
 
 

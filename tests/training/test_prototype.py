@@ -29,7 +29,7 @@ JAW_DROP = 0.066
 AGE_UNIT_YEARS = 15.0
 
 
-def all_skin(crop: Pixels) -> Plane:
+def all_skin(crop: Pixels, mesh: Plane) -> Plane:
     return np.ones(crop.shape[:2], np.float32)
 
 
@@ -202,6 +202,29 @@ def test_grey_and_small_portraits_are_left_out(portraits: Portraits, fitted: tup
     tensors, config = fit_prototype(spoiled, all_skin, prototype())
     assert config == fitted[1]
     np.testing.assert_array_equal(tensors["colour"], fitted[0]["colour"])
+
+
+def test_skin_is_looked_for_in_each_crop_with_its_mesh(
+    portraits: Portraits, fitted: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    """Where no face shows skin, the models of colour shrink to nothing."""
+    seen: list[tuple[Pixels, Plane]] = []
+
+    def without_nose(crop: Pixels, mesh: Plane) -> Plane:
+        seen.append((crop, mesh))
+        skin = all_skin(crop, mesh)
+        x, y = np.rint(mesh[IBUG_POINTS[30], :2]).astype(int)
+        skin[y - 12 : y + 13, x - 12 : x + 13] = 0
+        return skin
+
+    tensors, _ = fit_prototype(portraits, without_nose, replace(prototype(), donor_skin=0.5))
+    for (crop, mesh), own, points in zip(seen, portraits.crops, portraits.mesh, strict=True):
+        np.testing.assert_array_equal(crop, own)
+        np.testing.assert_array_equal(mesh, points)
+    x, y = np.rint(to_frame_px(tensors["mean"][30]) / 2).astype(int)
+    assert np.abs(tensors["colour"][:, y, x]).max() < 0.1 * np.abs(fitted[0]["colour"][:, y, x]).max()
+    away = np.rint(to_frame_px(tensors["mean"][[31, 2]].mean(0)) / 2).astype(int)
+    np.testing.assert_allclose(*(own["colour"][:, away[1], away[0]] for own in (tensors, fitted[0])), atol=1e-3)
 
 
 def test_portraits_without_an_old_face_are_refused_in_a_sentence(portraits: Portraits) -> None:

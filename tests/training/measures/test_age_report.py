@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from reage.cli import app
 from reage.data.shards import Portrait, Portraits, write_shards
-from reage.faces.segmentation import guess_segmentation
+from reage.faces.segmentation import Segmentation, guess_segmentation
 from reage.measure.age import AgeEstimator
 from reage.mesh_points import NUM_POINTS
 from reage.nets.age import AgeNetConfig, build_age_net
@@ -29,7 +29,7 @@ from reage.training.measures.age_report import (
     pairs_about_ten_years_apart,
     read_portraits,
 )
-from reage.types import Face, Plane
+from reage.types import Face, Pixels, Plane
 
 TINY = AgeNetConfig(
     trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))),
@@ -177,12 +177,17 @@ def test_readings_are_those_of_the_estimator_with_and_without_calibration(fifty:
 def test_only_colour_portraits_have_a_skin_tone(face: Face, mesh: Plane, to_columns: ToColumns) -> None:
     dark = (face.crop * 0.7).astype(np.uint8)
     rows = [
-        make_portrait(i, crop=crop, landmarks=face.to_crop(face.landmarks), grey=grey)
+        make_portrait(i, crop=crop, landmarks=face.to_crop(face.landmarks), mesh=mesh, grey=grey)
         for i, (crop, grey) in enumerate([(face.crop, False), (dark, False), (face.crop, True)])
     ]
-    tones = measure_tones(
-        to_columns(rows), lambda crop: guess_segmentation(len(crop), face.to_crop(face.landmarks), mesh), iter
-    )
+    parsed: list[Plane] = []
+
+    def parse(crop: Pixels, mesh: Plane) -> Segmentation:
+        parsed.append(mesh)
+        return guess_segmentation(len(crop), face.to_crop(face.landmarks), mesh)
+
+    tones = measure_tones(to_columns(rows), parse, iter)
+    np.testing.assert_array_equal(parsed, [mesh, mesh])
     assert math.isnan(tones[2])
     assert -90 < tones[1] < tones[0] < 90
 
@@ -192,8 +197,10 @@ def test_only_held_out_people_are_evaluated(to_columns: ToColumns) -> None:
     net = build_age_net(TINY).eval()
     torch.nn.init.normal_(net.head.weight, std=0.1)
     age_estimators = {"one": AgeEstimator(net), "other": AgeEstimator(net)}
-    nowhere = np.zeros((5, 2), np.float32), np.zeros((NUM_POINTS, 3), np.float32)
-    figures = judge_ages(portraits, age_estimators, lambda crop: guess_segmentation(len(crop), *nowhere), iter)
+    nowhere = np.zeros((5, 2), np.float32)
+    figures = judge_ages(
+        portraits, age_estimators, lambda crop, mesh: guess_segmentation(len(crop), nowhere, mesh), iter
+    )
     assert list(figures) == ["one", "other", "both"]
     assert by_name(figures["one"])["mean absolute error"].num == 12
     assert by_name(figures["both"])["mean absolute difference of both readings"].value == pytest.approx(0, abs=1e-5)

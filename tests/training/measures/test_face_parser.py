@@ -14,7 +14,8 @@ import torch
 from reage.data.augment import AugmentConfig
 from reage.errors import ImageError
 from reage.face_classes import CLASSES
-from reage.faces.segmentation import FaceParser
+from reage.faces.geometry import FACE_PER_CROP
+from reage.faces.segmentation import FaceParser, crop_places
 from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig
@@ -23,14 +24,12 @@ from reage.training.logger import read_curve
 from reage.training.measures.face_parser import (
     FaceParserTrainingConfig,
     SceneConfig,
-    crop_from_wide,
     describe,
     draw_batch,
     draw_matrix,
     draw_picture,
     draw_scene,
     dye_hair,
-    face_grid_of,
     face_parser,
     measure_iou,
     run,
@@ -39,6 +38,7 @@ from reage.training.measures.face_parser import (
 from reage.training.measures.losses import UNLABELLED
 from reage.training.measures.occlusions import Scene
 from reage.training.measures.scenes import LabelledScenes
+from reage.training.measures.segmentation_labels import WIDE
 from reage.training.runner import RunContext
 from reage.training.trainer import TrainerConfig
 from reage.types import Pixels, Plane
@@ -77,7 +77,8 @@ TINY = FaceParserTrainingConfig(
     net=SegmentationNetConfig(input_px=PX, widths=(8, 8, 8)),
     trainer=TrainerConfig(steps=3, batch_size=2, warmup_steps=1, bf16=False, checkpoint_seconds=0.0),
 )
-HAT, GLASSES, HAIR = (CLASSES.index(name) for name in ("hat", "glasses", "hair"))
+HAT, GLASSES, HAIR, EYES = (CLASSES.index(name) for name in ("hat", "glasses", "hair", "eyes"))
+FACE_CLASSES = ("skin", "facial_hair", "eyes", "mouth")
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +157,12 @@ def test_a_run_learns_logs_and_describes_itself(labelled: LabelledScenes, tmp_pa
     assert overlaps["skin"] > 0.4
 
 
+def test_the_dice_loss_counts_by_its_weight(labelled: LabelledScenes) -> None:
+    without, given = (weights_of(train_face_parser(replace(TINY, dice_weight=own), labelled)) for own in (0.0, 1.0))
+    assert torch.equal(given, weights_of(train_face_parser(TINY, labelled)))
+    assert not torch.equal(given, without)
+
+
 def test_without_people_to_learn_from_the_run_is_refused_in_a_sentence(labelled: LabelledScenes) -> None:
     with pytest.raises(ImageError, match=r"is for training; label photos of more people\.$"):
         train_face_parser(TINY, labelled.pick(labelled.split == "val"))
@@ -177,13 +184,13 @@ def test_the_shipped_recipe_weighs_every_class() -> None:
 # Batches
 
 
-def test_a_batch_has_pictures_places_and_labels(labelled: LabelledScenes) -> None:
+def test_a_batch_has_pictures_maps_and_labels(labelled: LabelledScenes) -> None:
     drawn, again, other = (draw_batch(TINY, labelled, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
-    pictures, grids, labels = drawn
+    pictures, face_maps, labels = drawn
     assert pictures.shape == (2, 3, PX, PX)
-    assert grids.shape == (2, 2, PX // 2, PX // 2)
+    assert face_maps.shape == (2, 6, PX // 2, PX // 2)
     assert labels.shape == (2, PX, PX)
-    assert (pictures.dtype, grids.dtype, labels.dtype) == (torch.float32, torch.float32, torch.int64)
+    assert (pictures.dtype, face_maps.dtype, labels.dtype) == (torch.float32, torch.float32, torch.int64)
     assert pictures.abs().max() <= 1
     assert UNLABELLED <= labels.min() <= labels.max() < len(CLASSES)
     assert all(torch.equal(one, two) for one, two in zip(drawn, again, strict=True))
@@ -200,7 +207,7 @@ def test_labels_and_places_follow_the_pixels() -> None:
     config = replace(TINY, scene=PLAIN)
     mirrored = set()
     for seed in range(12):
-        picture, grid, labels = draw_picture(config, one, np.random.default_rng(seed))
+        picture, face_map, labels = draw_picture(config, one, np.random.default_rng(seed))
         known = labels != UNLABELLED
         assert known.mean() > 0.8
         levels = labels.astype(np.float32)
@@ -208,12 +215,12 @@ def test_labels_and_places_follow_the_pixels() -> None:
         even[[0, 1, -2, -1]] = even[:, [0, 1, -2, -1]] = False
         assert even.mean() > 0.2
         np.testing.assert_allclose(picture[even][:, 2], 20 * levels[even], atol=2)
-        places = geometry.move_points(picture[..., :2].reshape(-1, 2).astype(np.float32), crop_from_wide(SIDE))
+        places = geometry.move_points(picture[..., :2].reshape(-1, 2).astype(np.float32), crop_places(SIDE, WIDE))
         places = places.reshape(PX // 2, 2, PX // 2, 2, 2).mean((1, 3))
         inside = known.reshape(PX // 2, 2, PX // 2, 2).all((1, 3))
         inside[[0, -1]] = inside[:, [0, -1]] = False
-        assert np.abs(places - grid.transpose(1, 2, 0))[inside].max() < 0.05
-        mirrored.add(bool(grid[0, 0, 0] > grid[0, 0, -1]))
+        assert np.abs(places - face_map[:2].transpose(1, 2, 0))[inside].max() < 0.05
+        mirrored.add(bool(face_map[0, 0, 0] > face_map[0, 0, -1]))
     assert mirrored == {False, True}
 
 
@@ -244,11 +251,11 @@ def test_without_augmentation_the_batch_is_the_pictures(labelled: LabelledScenes
         assert nearest < 0.01
 
 
-# Places
+# The map of the face
 
 
-def test_the_grid_of_the_crop_is_that_of_the_parser() -> None:
-    """Training and use give the same place to the same pixel."""
+def test_the_map_of_the_crop_is_that_of_the_parser(labelled: LabelledScenes) -> None:
+    """Training and use give the same map to the same pixels."""
     given: dict[str, np.ndarray] = {}
 
     def take(_: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -256,19 +263,48 @@ def test_the_grid_of_the_crop_is_that_of_the_parser() -> None:
         return [np.zeros((1, 10, PX, PX), np.float32)]
 
     parser = FaceParser(SimpleNamespace(get_inputs=lambda: [SimpleNamespace(shape=[1, 3, PX, PX])], run=take))
-    crop = np.random.default_rng(0).integers(0, 256, (SIDE // 2, SIDE // 2, 3), np.uint8)
-    parser.measure_shares(crop)
-    wide_from_picture = np.array([[1.0, 0, SIDE / 4], [0, 1, SIDE / 4], [0, 0, 1]])
-    np.testing.assert_allclose(
-        face_grid_of(crop_from_wide(SIDE) @ wide_from_picture, PX), given["face_grid"][0], atol=1e-6
-    )
-    np.testing.assert_allclose(given["picture"], to_net(crop[None]).numpy(), atol=1e-6)
-    assert given["face_grid"].min() == -given["face_grid"].max() == -(1 - 2 / PX)
+    own = labelled.pick(np.array([True, False, False, False]))
+    scene, mirrored = own.scenes[0], set()
+    crop = np.ascontiguousarray(scene.pixels[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4])
+    parser.measure_shares(crop, scene.mesh - SIDE / 4)
+    config = replace(TINY, scene=replace(STILL, mesh_jitter=0.0))
+    for seed in range(6):
+        picture, face_map, _ = draw_picture(config, own, np.random.default_rng(seed))
+        flipped = bool(face_map[0, 0, 0] > 0)
+        mirrored.add(flipped)
+        side = np.s_[..., ::-1] if flipped else np.s_[...]
+        np.testing.assert_allclose(face_map[:2][side], given["face_map"][0, :2], atol=1e-6)
+        np.testing.assert_allclose(to_net(picture[None])[0].numpy()[side], given["picture"][0], atol=0.02)
+        for mask, other in zip(face_map[2:][side], given["face_map"][0, 2:], strict=True):
+            assert np.abs(mask - other).sum() < 0.3 * other.sum()  # a pixel may be rounded to either side
+    assert mirrored == {False, True}
 
 
-def test_corners_of_the_crop_lie_at_one() -> None:
-    corners = np.array([[SIDE / 4 - 0.5, SIDE / 4 - 0.5], [3 * SIDE / 4 - 0.5, SIDE / 4 - 0.5]])
-    np.testing.assert_allclose(geometry.move_points(corners, crop_from_wide(SIDE)), [(-1, -1), (1, -1)], atol=1e-6)
+def test_masks_of_the_map_lie_on_the_labels_wherever_the_picture_went(labelled: LabelledScenes) -> None:
+    """The drawn person has eyes and skin exactly where the mesh has them."""
+    for seed in range(8):
+        config = replace(TINY, net=replace(TINY.net, input_px=128), scene=replace(PLAIN, mesh_jitter=0.0))
+        _, face_map, labels = draw_picture(config, labelled.pick(np.arange(4) < 2), np.random.default_rng(seed))
+        face, eyes, brows, mouth = (np.repeat(np.repeat(mask, 2, 0), 2, 1) > 0.5 for mask in face_map[2:])
+        for mask, name in ((eyes, "eyes"), (brows, "facial_hair"), (mouth, "mouth")):
+            found, there = mask & (labels != UNLABELLED), labels == CLASSES.index(name)
+            assert (found & there).sum() > 0.5 * (found | there).sum(), name
+        assert np.isin(labels[face], [UNLABELLED, *(CLASSES.index(name) for name in FACE_CLASSES)]).mean() > 0.95
+
+
+def test_the_mesh_jitters_and_the_picture_does_not(labelled: LabelledScenes) -> None:
+    """As much as the setting says, in face units, for all points alike; the places stay."""
+    own = labelled.pick(np.array([True, False, False, False]))
+    centres = {jitter: [] for jitter in (0.0, 0.2)}
+    for jitter, found in centres.items():
+        config = replace(TINY, scene=replace(STILL, mesh_jitter=jitter))
+        for seed in range(40):
+            _, face_map, _ = draw_picture(config, own, np.random.default_rng(seed))
+            x, y = face_map[:2, face_map[2] > 0.5]
+            found.append((x.mean(), y.mean()))
+    still, moved = (np.array(found) for found in centres.values())
+    assert np.ptp(still, axis=0).max() < 0.02
+    np.testing.assert_allclose(moved.std(0) / (2 / FACE_PER_CROP), 0.2, rtol=0.4)
 
 
 def test_pictures_show_from_the_wide_crop_to_less_than_the_crop() -> None:
@@ -417,6 +453,21 @@ def test_unlabelled_pixels_and_what_is_outside_the_crop_do_not_count(coded: Labe
 def test_without_photos_there_is_no_overlap_but_a_sentence(coded: LabelledScenes) -> None:
     with pytest.raises(ImageError, match=r"held out from training; label other photos\.$"):
         measure_iou(make_parser(lambda picture: picture[..., 0] // 20), coded.pick(np.zeros(2, bool)))
+
+
+def test_the_parser_is_given_the_mesh_of_each_scene(draw_person: Callable[..., Scene]) -> None:
+    """What finds eyes by the map alone finds those of a drawn person, and of no one whose mesh lies elsewhere."""
+
+    def give(_: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        eyes = np.repeat(np.repeat(inputs["face_map"][0, 3] > 0.5, 2, 0), 2, 1)
+        return [np.eye(len(CLASSES), dtype=np.float32)[np.where(eyes, EYES, 0)].transpose(2, 0, 1)[None]]
+
+    parser = FaceParser(SimpleNamespace(get_inputs=lambda: [SimpleNamespace(shape=[1, 3, 256, 256])], run=give))
+    scene = draw_person(512)
+    for shift, least, most in ((0, 0.5, 1.0), (60, 0.0, 0.1)):
+        moved = [replace(scene, mesh=scene.mesh + np.float32(shift))]
+        one = LabelledScenes(moved, np.array(["faker"]), np.array(["val"]), np.ones(1, bool), np.zeros(1, bool))
+        assert least <= measure_iou(parser, one)["eyes"] <= most
 
 
 def test_labels_are_compared_at_the_resolution_of_the_net(draw_person: Callable[..., Scene]) -> None:

@@ -269,9 +269,22 @@ def test_recoloured_pictures_keep_their_shape_in_other_hues(scene: Scene) -> Non
     assert np.ptp(occlusions.recolour(flat, random()).reshape(-1, 3), axis=0).max() == 0
 
 
+def test_a_colour_is_a_usual_one_or_as_often_as_each_of_them_another(scene: Scene) -> None:
+    usual = ((10, 20, 30), (200, 180, 160), (5, 5, 5))
+    generator = random()
+    drawn = [tuple(occlusions.draw_colour(usual, generator).tolist()) for _ in range(800)]
+    for colour in usual:
+        assert 140 < drawn.count(colour) < 260
+    others = np.array([colour for colour in drawn if colour not in usual])
+    assert 140 < len(others) < 260
+    assert 0 <= others.min() < 20
+    assert 235 < others.max() <= 255
+    assert len(np.unique(others, axis=0)) == len(others)
+
+
 def test_cloth_is_lit_as_the_scene_is(scene: Scene) -> None:
     lit = replace(scene, pixels=(scene.pixels * np.linspace(0.2, 1, SIDE)[None, :, None]).astype(np.uint8))
-    cloth = occlusions.make_cloth(lit, [150, 160, 170], random()).astype(float)
+    cloth = occlusions.make_cloth(lit, np.array([150, 160, 170]), random()).astype(float)
     assert cloth.shape == scene.pixels.shape
     assert cloth[:, -20:].mean() > 1.3 * cloth[:, :20].mean()
     assert cloth.mean((0, 1))[0] < cloth.mean((0, 1))[1] < cloth.mean((0, 1))[2]

@@ -98,6 +98,50 @@ def test_the_mesh_draws_eyes_brows_and_mouth_whatever_the_picture_shows(drawn: S
             assert (labels[core] == CLASSES.index(name)).all(), name
 
 
+def test_outlines_are_filled_as_they_are_and_not_their_hulls() -> None:
+    notched = np.array([(40, 40), (120, 100), (200, 40), (200, 180), (40, 180)], np.float32)
+    filled = polygon(notched, (0, 1, 2, 3, 4))
+    hull = geometry.fill_polygon(notched, LABEL_PX, LABEL_PX) > 0
+    assert filled[150, 120]
+    assert hull[60, 120]
+    assert not filled[60, 120]
+    assert filled.sum() == pytest.approx(hull.sum() - 160 * 60 / 2, rel=0.02)
+    grown = polygon(notched, (0, 1, 2, 3, 4), 0.1)
+    assert (grown & ~filled).any()
+    assert not (filled & ~grown).any()
+    assert not grown[60, 120]
+
+
+def test_brows_are_as_bent_as_the_mesh_has_them(labelled: Labels, drawn: Scene) -> None:
+    """Skin below the middle of a brow is in its hull, and is no brow."""
+    points = small_points(drawn).copy()
+    for outline in BROW_OUTLINES:
+        points[list(outline[:5]), 1] -= 12 * np.sin(np.linspace(0, np.pi, 5))
+        points[list(outline[5:]), 1] -= 12 * np.sin(np.linspace(0, np.pi, 5))
+    labels = label_wide_crop(drawn.pixels, points * 2 + 0.5, matte_of(drawn), ALL_VISIBLE)
+    eyes_y = points[[33, 133, 362, 263], 1].min()
+    brows = (labels == CLASSES.index("facial_hair")) & (np.arange(LABEL_PX)[:, None] < eyes_y)
+    for outline in BROW_OUTLINES:
+        hull = geometry.fill_polygon(points[list(outline)], LABEL_PX, LABEL_PX) > 0
+        below = hull & ~polygon(points, outline, 0.07)
+        assert below.sum() > 20
+        assert not brows[below].any()
+        assert brows[polygon(points, outline)].all()
+
+
+def test_much_skin_above_the_forehead_is_unlabelled_with_the_hair_there(draw_person: Callable[..., Scene]) -> None:
+    """It may be fair hair; of a photo whose hair is told apart the hair keeps its label."""
+    fair = draw_person(hair=(205, 160, 138))
+    high = np.arange(LABEL_PX)[:, None] < small_points(fair)[10, 1] - 0.2 * LABEL_PX / 8.4
+    labels = label(fair)
+    above = labels[high & (truth(fair) == CLASSES.index("hair"))]
+    assert above.size > 200
+    assert not np.isin(above, (CLASSES.index("skin"), CLASSES.index("hair"))).any()
+    assert (labels[truth(fair) == CLASSES.index("skin")] == CLASSES.index("skin")).mean() > 0.6
+    dark = label(draw_person())[high & (truth(fair) == CLASSES.index("hair"))]
+    assert (dark == CLASSES.index("hair")).mean() > 0.9
+
+
 def test_features_have_an_unlabelled_rim(labelled: Labels, drawn: Scene) -> None:
     for outline in EYE_OUTLINES:
         rim = polygon(small_points(drawn), outline, 0.04) & ~polygon(small_points(drawn), outline)

@@ -18,7 +18,9 @@ from reage.faces.skin_features import make_skin_view
 from reage.faces.zone_scorer import TONES, ZoneScorer, ZoneScorerConfig, score_zones, to_tables, zone_ages
 from reage.training.measures.zone_report import PERTURBATIONS, judge_zones
 from reage.training.measures.zone_scorer import (
+    Parse,
     degrade,
+    extract_features,
     fit_tensors,
     fit_zone_scorer,
     isotonic_regression,
@@ -30,12 +32,11 @@ from reage.training.measures.zone_scorer import (
     zones_a,
     zones_b,
 )
-from reage.types import Face, Pixels
+from reage.types import Face, Pixels, Plane
 from reage.zones import TYPICAL_AGES, ZONES
 
 MakePortrait = Callable[..., Portrait]
 ToColumns = Callable[[Sequence[Portrait]], Portraits]
-Parse = Callable[[Pixels], Segmentation]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def crowd(make_portrait: MakePortrait, to_columns: ToColumns) -> Portraits:
 def parse(face: Face) -> Parse:
     """The segmentation of the demo face, whatever is done to its crop of 256 px."""
     skin, bare, hair = (np.ascontiguousarray(mask[::2, ::2]) for mask in (face.skin, face.bare, face.hair))
-    return lambda crop: Segmentation(skin=skin, bare=bare, hair=hair)
+    return lambda crop, mesh: Segmentation(skin=skin, bare=bare, hair=hair)
 
 
 def make_features(ages: np.ndarray, seed: int) -> np.ndarray:
@@ -169,12 +170,36 @@ def test_a_fit_from_images_is_a_scorer(variants: Portraits, parse: Parse, config
         np.testing.assert_array_equal(tensor, again[name])
     assert description["num_portraits"] == len(training)
     scorer = ZoneScorer(ZoneScorerConfig(**description["net"]), {n: t.astype(np.float32) for n, t in tensors.items()})
-    segmentation = parse(variants.crops[0])
+    segmentation = parse(variants.crops[0], variants.mesh[0])
     views = []
     for crop, landmarks in zip(variants.crops[[0, 13]], variants.landmarks[[0, 13]], strict=True):
         views.append(make_skin_view(crop, landmarks, segmentation.bare, segmentation.hair))
     young, old = (scorer.measure_view(view) for view in views)
     assert old["under_eye.left"] > young["under_eye.left"]
+
+
+def test_each_portrait_is_parsed_with_its_mesh(variants: Portraits, parse: Parse) -> None:
+    """For the features once, whatever the crop is degraded to; for the report in every version."""
+    parsed: list[tuple[Pixels, Plane]] = []
+
+    def watch(crop: Pixels, mesh: Plane) -> Segmentation:
+        parsed.append((crop, mesh))
+        return parse(crop, mesh)
+
+    meshes = variants.mesh + np.arange(len(variants), dtype=np.float32)[:, None, None]
+    moved = replace(variants, mesh=meshes)
+    few = moved.pick(np.arange(3))
+    extract_features(zones_a(), few, watch)
+    np.testing.assert_array_equal([crop for crop, _ in parsed], few.crops)
+    np.testing.assert_array_equal([mesh for _, mesh in parsed], few.mesh)
+    parsed.clear()
+    held_out = moved.pick(moved.split == "val")
+    judge_zones(moved, (ZoneScorer.load("zones-a"), ZoneScorer.load("zones-b")), watch, iter)
+    seen = np.array([mesh[0, 0] for _, mesh in parsed])
+    assert set(seen.tolist()) == set(held_out.mesh[:, 0, 0].tolist())
+    assert len(parsed) > len(held_out) > 0
+    plain = [np.flatnonzero(seen == own)[0] for own in held_out.mesh[:, 0, 0]]
+    np.testing.assert_array_equal([parsed[place][0] for place in plain], held_out.crops)
 
 
 def test_both_scorers_are_evaluated_on_held_out_people(variants: Portraits, parse: Parse) -> None:
