@@ -317,6 +317,16 @@ def test_results_are_json(aged: Result, face: Face, reading: Reading) -> None:
     assert CompletePlan(**entry["plan"]) == aged.faces[0].plan == CompletePlan(age=75, age_from=reading.age_years)
 
 
+def test_doubts_are_those_of_the_reading_where_no_age_was_given(no_change: Reager, photo: Pixels, face: Face) -> None:
+    unsure = Reading(age_years=40, age_std_years=12, masculinity=0.1)
+    for plan, doubts in ((Plan(age=75), ("read within 12 years only",)), (Plan(age=75, age_from=44), ())):
+        result = no_change(photo, plan, faces=[face], readings=[unsure])
+        assert result.faces[0].doubts == doubts
+        assert result.to_json()["faces"][0]["doubts"] == list(doubts)
+    sure = no_change(photo, Plan(zones={"forehead": 0.5}), faces=[face], readings=[replace(unsure, age_std_years=4)])
+    assert sure.faces[0].doubts == ()
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_saved_picture_says_that_it_was_altered(aged: Result, tmp_path: Path, suffix: str) -> None:
     path = aged.save(tmp_path / f"old{suffix}")

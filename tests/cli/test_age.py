@@ -15,7 +15,8 @@ import pytest
 
 from reage.engines import DEFAULT_ENGINE, load_engine
 from reage.images import load_image
-from reage.types import Pixels
+from reage.measure import AgeEstimator
+from reage.types import Pixels, Reading
 from reage.zones import ZONE_PRESETS
 from tests.cli.commands import assert_refused, call, files_in
 
@@ -105,6 +106,59 @@ def test_a_target_beyond_the_engine_is_noted(desk: Path) -> None:
     assert done.stderr.startswith("Note: ")
     assert f"it uses {youngest:g}" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+# Doubts
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every face reads 38 years, within 12."""
+    reading = Reading(age_years=38.0, age_std_years=12.0, masculinity=0.1)
+    monkeypatch.setattr(AgeEstimator, "measure", lambda estimator, face: reading)
+
+
+NOTE = "looks 38 ± 12 years, but it is read within 12 years only; give the real age with --from.\n"
+
+
+@pytest.mark.usefixtures("unsure")
+def test_an_age_that_may_be_read_wrong_is_noted(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--to", 75, *NO_CHANGE)
+    assert done.exit_code == 0, done.output
+    assert done.stderr == f"Note: face 1 {NOTE}"
+    assert "Note" not in done.stdout
+    assert Path("me-75.png").is_file()
+
+
+@pytest.mark.usefixtures("unsure")
+def test_each_face_has_its_note_and_json_its_doubts(pair: Path) -> None:
+    done = call("age", pair, "--to", 75, "--json", *NO_CHANGE)
+    assert done.exit_code == 0, done.output
+    assert done.stderr == f"Note: face 1 {NOTE}Note: face 2 {NOTE}"
+    assert [face["doubts"] for face in json.loads(done.stdout)["faces"]] == [["read within 12 years only"]] * 2
+
+
+@pytest.mark.usefixtures("unsure")
+def test_a_given_age_is_not_doubted(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--to", 75, "--from", 45, "--json", *NO_CHANGE)
+    assert (done.exit_code, done.stderr) == (0, "")
+    (face,) = json.loads(done.stdout)["faces"]
+    assert face["doubts"] == []
+    assert face["age_std_years"] == 12
+
+
+def test_all_that_is_wrong_stands_in_one_line(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading(age_years=7.0, age_std_years=11.0, masculinity=0.1)
+    monkeypatch.setattr(AgeEstimator, "measure", lambda estimator, face: reading)
+    done = call("age", "photos/me.png", "--to", 75, *NO_CHANGE)
+    assert done.stderr.startswith("Note: face 1 looks 7 ± 11 years, but it is a child's and read within 11 years only;")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_face_that_was_read_well_has_no_doubts(desk: Path) -> None:
+    done = call("age", "photos/me.png", "--to", 75, "--json", *NO_CHANGE)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["faces"][0]["doubts"] == []
 
 
 # age --sweep

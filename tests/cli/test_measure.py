@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from reage.images import geometry, load_image
-from reage.types import Pixels
+from reage.measure import AgeEstimator
+from reage.types import Pixels, Reading
 from reage.zones import ZONES
 from tests.cli.commands import call
 
@@ -18,7 +20,7 @@ def test_each_face_has_an_age_and_its_flags(me: Path) -> None:
     done = call("measure", me, "--json")
     assert done.exit_code == 0, done.output
     (face,) = json.loads(done.stdout)["faces"]
-    assert set(face) == {"box", "age_years", "age_std_years", "zones", "quality"}
+    assert set(face) == {"box", "age_years", "age_std_years", "zones", "quality", "doubts"}
     assert len(face["box"]) == 4
     assert set(face["zones"]) <= set(ZONES)
     assert len(face["zones"]) >= 10
@@ -26,6 +28,7 @@ def test_each_face_has_an_age_and_its_flags(me: Path) -> None:
     assert 25 < face["age_years"] < 60
     assert 1 < face["age_std_years"] < 25
     assert not any(face["quality"][flag] for flag in ("too_small", "blurred", "turned_away"))
+    assert face["doubts"] == []
     assert [path.name for path in me.parent.iterdir()] == ["me.png"]
 
 
@@ -65,6 +68,25 @@ def test_a_small_blurred_face_is_flagged(me: Path, write: Callable[[Pixels, Path
     assert "too small" in done.stdout
     soft = np.clip(geometry.blur(geometry.resize(pixels, 768, 768).astype(np.float32), 6), 0, 255).astype(np.uint8)
     assert "blurred" in call("measure", write(soft, Path("soft.png"))).stdout
+
+
+def test_why_the_age_may_be_wrong_stands_in_the_table_and_in_the_json(
+    me: Path, write: Callable[[Pixels, Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = Reading(age_years=9.0, age_std_years=12.0, masculinity=0.5)
+    monkeypatch.setattr(AgeEstimator, "measure", lambda estimator, face: child)
+    doubts = ["a child's", "read within 12 years only"]
+    tiny = write(geometry.resize(load_image(me).pixels, 96, 96), Path("tiny.png"))
+    for photo in (me, tiny):
+        done = call("measure", photo, "--json")
+        assert done.exit_code == 0, done.output
+        (face,) = json.loads(done.stdout)["faces"]
+        assert ("too small" in face["doubts"]) == face["quality"]["too_small"] == (photo == tiny)
+        assert [doubt for doubt in face["doubts"] if doubt in doubts] == doubts
+    table = call("measure", me).stdout
+    assert "good" not in table
+    assert "9 ± 12" in table
+    assert "a child's, read within 12 years only" in " ".join(table.replace("│", " ").split())
 
 
 def test_the_drawing_is_written_to_the_output(me: Path) -> None:

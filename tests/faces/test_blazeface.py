@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from reage.faces import blazeface
 from reage.faces.blazeface import (
     BlazeFaceConfig,
     BlazeFaceHit,
@@ -109,6 +110,95 @@ def test_tiles_overlap_by_the_width_of_the_faces_they_are_for() -> None:
     assert len(overlaps) == 2
     assert all(one == pytest.approx(CONFIG.overlap_px, abs=2) for one in overlaps)
     assert CONFIG.overlap_px >= 2 * CONFIG.small_face_px
+
+
+# Which copies are searched
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Height and width of every picture that the net was run on."""
+    sizes: list[tuple[int, int]] = []
+
+    def count(copy: Pixels, min_score: float) -> list[BlazeFaceHit]:
+        sizes.append(copy.shape[:2])
+        return detect_once(copy, min_score)
+
+    monkeypatch.setattr(blazeface, "detect_once", count)
+    return sizes
+
+
+def put_face(photo: Pixels, face: Face, side_px: int, share: float) -> Pixels:
+    """A grey square with the demo face, of that share of it, in its middle."""
+    head = geometry.resize_by(np.ascontiguousarray(photo[:200, 124:324]), share * side_px / face.height_px)
+    picture = np.full((side_px, side_px, 3), 120, np.uint8)
+    start = (side_px - len(head)) // 2
+    picture[start : start + len(head), start : start + head.shape[1]] = head
+    return picture
+
+
+def copies_of(passes: list[tuple[int, int]]) -> list[int]:
+    """Long sides of the first copy, of the two padded ones, and of what was searched after these."""
+    return [max(size) for size in passes]
+
+
+@pytest.mark.parametrize(("share", "num_copies"), [(0.4, 1), (0.15, 1), (0.05, 2), (0.018, 3)])
+def test_finer_copies_are_searched_only_while_the_smallest_face_is_small(
+    photo: Pixels, face: Face, passes: list[tuple[int, int]], share: float, num_copies: int
+) -> None:
+    """A face of 0.15 is 86 px high on the first copy, one of 0.05 is so on the second."""
+    (hit,) = search(put_face(photo, face, 2000, share))
+    assert hit.side_px == pytest.approx(1.2 * share * 2000, rel=0.2)
+    first, *rest = copies_of(passes)
+    padded, finer = rest[: len(CONFIG.padded_copies)], rest[len(CONFIG.padded_copies) :]
+    assert first == CONFIG.search_px[0]
+    assert padded == pytest.approx([side_px for side_px, _ in CONFIG.padded_copies], abs=2)
+    second, third = finer[:1], finer[1:]
+    assert second == ([] if num_copies == 1 else [CONFIG.search_px[1]])
+    assert len(third) == (9 if num_copies == 3 else 0)  # tiles
+    assert max(third, default=0) <= CONFIG.tile_px + 2
+
+
+def test_without_a_face_every_copy_is_searched(passes: list[tuple[int, int]]) -> None:
+    assert search(np.full((2000, 1500, 3), 120, np.uint8)) == []
+    first, _, _, second, *tiles = copies_of(passes)
+    assert (first, second) == CONFIG.search_px[:2]
+    assert len(tiles) == 9
+
+
+def test_the_smallest_face_decides_whether_there_may_be_smaller_ones(
+    photo: Pixels, face: Face, passes: list[tuple[int, int]]
+) -> None:
+    """A large face alone, as sure as it is, would end the search at the first copy."""
+    picture = put_face(photo, face, 2000, 0.3)
+    factor = 0.055 * 2000 / face.height_px
+    small = geometry.resize_by(np.ascontiguousarray(photo[:200, 124:324]), factor)
+    picture[20 : 20 + len(small), 20 : 20 + small.shape[1]] = small
+    sides = [hit.side_px for hit in search(picture)]
+    assert len(sides) == 2
+    assert min(sides) < 0.3 * max(sides)
+    assert copies_of(passes)[3:] == [CONFIG.search_px[1]]
+
+
+@pytest.mark.parametrize(
+    ("side_px", "first", "finer"), [(120, 480, []), (200, 576, [800]), (400, 576, [1152, 1216, 1216, 1216, 480])]
+)
+def test_a_small_picture_is_enlarged_four_times_at_most_and_to_no_size_twice(
+    side_px: int, first: int, finer: list[int], passes: list[tuple[int, int]]
+) -> None:
+    """The last four are the tiles of a copy of 1600 px."""
+    assert search(np.full((side_px, side_px, 3), 120, np.uint8)) == []
+    assert copies_of(passes)[0] == first
+    assert copies_of(passes)[3:] == finer
+
+
+def test_the_copies_are_those_of_the_config(photo: Pixels, passes: list[tuple[int, int]]) -> None:
+    once = replace(CONFIG, search_px=(640,), padded_copies=())
+    search(photo, once)
+    assert copies_of(passes) == [640]
+    passes.clear()
+    search(photo, replace(once, search_px=(640, 900), small_face_px=1000.0))
+    assert copies_of(passes) == [640, 900]
 
 
 def test_pixels_beyond_the_picture_make_no_difference(photo: Pixels) -> None:
