@@ -27,18 +27,26 @@ from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
 
 @dataclass(frozen=True, kw_only=True)
 class AgedFace:
-    """One face that was aged: the face, its reading, the complete plan, and the aged crop."""
+    """One face that was aged.
+
+    Args:
+        face: as it was found.
+        reading: of it.
+        plan: the complete one.
+        aged: the aged crop.
+        age_was_given: whether the plan named the age of the person.
+    """
 
     face: Face
     reading: Reading
     plan: CompletePlan
     aged: Aged
+    age_was_given: bool = False
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why the age that was read may be wrong, see `find_doubts`; empty where the age was given."""
-        given = self.plan.age_from != self.reading.age_years
-        return () if given else find_doubts(self.face, self.reading)
+        return () if self.age_was_given else find_doubts(self.face, self.reading)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +178,8 @@ class Reager:
                 aged = render(self.engine, face, reading, own_plan)
             with _timed(seconds, "composite"):
                 pixels = composite(pixels, face, aged)
-            done.append(AgedFace(face=face, reading=reading, plan=own_plan, aged=aged))
+            given = plan.age_from is not None
+            done.append(AgedFace(face=face, reading=reading, plan=own_plan, aged=aged, age_was_given=given))
         return Result(
             image=picture.with_pixels(pixels),
             faces=tuple(done),
