@@ -54,7 +54,7 @@ def box_around(face: Face, grown: float = 1.0, shift: tuple[float, float] = (0, 
 def test_place_that_the_mesh_does_not_confirm_is_dropped(photo: Pixels, detector: BlazeFaceDetector) -> None:
     suit = np.ascontiguousarray(photo[300:])
     unsure = BlazeFaceConfig(min_score=0.3, min_small_score=0.3)
-    assert len(search(suit, unsure)) > 1
+    assert search(suit, unsure)
     assert BlazeFaceDetector(DetectorConfig(blazeface=unsure)).detect(suit) == []
     (found,) = detector.detect(photo)
     assert found.box[3] < 200

@@ -39,13 +39,14 @@ def dimmed(face: Face) -> Pixels:
 
 @pytest.fixture(scope="module")
 def learn(make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]) -> Callable[..., ZoneShading]:
-    """Learns shading from young faces and old ones, two of each."""
+    """Learns shading from young faces and old ones, two of each; one zone of the old ones may be left unmarked."""
 
-    def fit(young: Pixels, old: Pixels, config: ShadingConfig = CONFIG) -> ZoneShading:
+    def fit(young: Pixels, old: Pixels, config: ShadingConfig = CONFIG, unmarked: str = "") -> ZoneShading:
         portraits = [
             make_portrait(crop, person=f"{k}{place}") for k in range(2) for place, crop in ((0, young), (1, old))
         ]
         scores = np.tile(np.array([[0.0], [1.0]], np.float32), (2, len(ZONES)))
+        scores[:, [zone == unmarked for zone in ZONES]] = 0
         return fit_shading(to_columns(portraits), scores, FaceParser.load(), config)
 
     return fit
@@ -123,7 +124,7 @@ def test_wrinkles_of_a_donor_are_learned_for_both_sides(
 ) -> None:
     zone, points = "crows_feet.left", face.to_crop(face.landmarks)
     config = replace(CONFIG, min_donor_visible=0.6)
-    plain, shading = learn(face.crop, face.crop, config), learn(face.crop, wrinkled, config)
+    plain, shading = (learn(face.crop, old, config, "crows_feet.right") for old in (face.crop, wrinkled))
     left, right, brow, left_bag, right_bag = shading.wrinkles
     assert brow.any()
     np.testing.assert_array_equal(left, right[:, ::-1])
@@ -138,7 +139,7 @@ def test_wrinkles_of_a_donor_are_learned_for_both_sides(
     inside = masks[0] > 0.9
     fan = lights[0] - lights[1]
     fan -= geometry.blur(fan, 6.0)
-    assert np.corrcoef(left[inside], fan[inside])[0, 1] > 0.7
+    assert np.corrcoef(left[inside], fan[inside])[0, 1] > 0.6
     assert roughness(left, inside) > 2 * roughness(plain.wrinkles[0], inside)
     assert np.abs(left[masks[0] < 1e-3]).max() < 0.01
 

@@ -271,7 +271,9 @@ def fit_calibration(
         targets += [ages / np.sqrt(len(own)), weight * ages.mean(keepdims=True)]
     years = np.linalg.lstsq(np.concatenate(rows), np.concatenate(targets), rcond=None)[0]
     steps = np.maximum(np.diff(years), _MIN_SLOPE * np.diff(config.knots))
-    rising = years[0] + np.concatenate([[0.0], np.cumsum(steps)])
+    rising = np.concatenate([[0.0], np.cumsum(steps)])
+    surest = int(basis.sum(0).argmax())  # knots without people around are free, and must not move the others
+    rising += years[surest] - rising[surest]
     return tuple(zip(config.knots, rising.tolist(), strict=True))
 
 
