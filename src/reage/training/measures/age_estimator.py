@@ -20,8 +20,8 @@ from reage.data.shards import Portraits
 from reage.data.split import fold_of
 from reage.images.geometry import resize
 from reage.images.tensors import to_net
-from reage.nets.age import AgeNet, AgeNetConfig, WarmStart, build_age_net
-from reage.nets.dlib_resnet import AGE_PREDICTOR_TRUNK, TrunkConfig
+from reage.nets.age import AgeNet, AgeNetConfig, build_age_net
+from reage.nets.dlib_resnet import TrunkConfig
 from reage.training.logger import log_losses
 from reage.training.measures.losses import expected_age_loss, label_distribution_loss, sex_loss
 from reage.training.runner import RunContext, Weights
@@ -66,7 +66,7 @@ class AgeTrainingConfig:
         crop_px: side to which the crops are resampled first.
         folds: number of folds.
         net: architecture and loss weights.
-        warm_start: net that the trunk starts from, see `build_age_net`, or "" for none.
+        from_dlib: initialise the trunk with dlib's face recognition net.
         query_ages: ages in years of generated pictures, by the words they were asked for with.
         augment: augmentation of the crops.
         trunk_learning_rate: highest learning rate of a trunk layer, as a share of the standard deviation of its
@@ -82,7 +82,7 @@ class AgeTrainingConfig:
     crop_px: int = 200
     folds: int = 8
     net: AgeNetConfig = field(default_factory=AgeNetConfig)
-    warm_start: WarmStart = "face-recognizer"
+    from_dlib: bool = True
     query_ages: tuple[tuple[str, float], ...] = (
         ("10 month old baby", 0.8),
         ("2.5 year old toddler", 2.5),
@@ -98,24 +98,13 @@ class AgeTrainingConfig:
 
 
 def age_a() -> AgeTrainingConfig:
-    """The estimator that engines and commands use: dlib's age predictor, fine-tuned."""
-    net = AgeNetConfig(
-        trunk=AGE_PREDICTOR_TRUNK,
-        feature_stages=(1, 2),
-        input_crops=((0.63, 64), (0.67, 64)),
-        input_centre_y=0.583,
-    )
-    return AgeTrainingConfig(
-        seed=0,
-        left_out_fold=0,
-        net=net,
-        warm_start="age-predictor",
-        trainer=TrainerConfig(steps=1500, batch_size=16),
-    )
+    """The estimator that engines and commands use."""
+    net = AgeNetConfig(input_crops=((0.76, 152), (0.84, 160)))
+    return AgeTrainingConfig(seed=0, left_out_fold=0, net=net, trainer=TrainerConfig(steps=1500, batch_size=16))
 
 
 def age_b() -> AgeTrainingConfig:
-    """The estimator that only evaluates: another trunk, dlib's face recognition net, other people and another seed."""
+    """The estimator that only evaluates: other feature stages, other people, another seed than `age_a`."""
     trunk = TrunkConfig(stages=TrunkConfig().stages[:4])
     net = AgeNetConfig(trunk=trunk, feature_stages=(0, 2, 3), input_crops=((0.8, 160), (0.84, 168)))
     return AgeTrainingConfig(seed=1, left_out_fold=1, net=net, trainer=TrainerConfig(steps=1500, batch_size=16))
@@ -145,7 +134,7 @@ def train_age_estimator(
     held_out = held_out_rows(config, portraits)
     training = resize_crops(portraits.pick((portraits.split == "train") & ~held_out), config.crop_px)
     torch.manual_seed(config.seed)
-    net = build_age_net(config.net, warm_start=config.warm_start)
+    net = build_age_net(config.net, from_dlib=config.from_dlib)
     weights = torch.from_numpy(sampling_weights(training.age_years, config.balance))
 
     def loss_fn(generator: Generator) -> Tensor:
