@@ -182,19 +182,19 @@ def test_each_portrait_is_parsed_with_its_mesh(variants: Portraits, parse: Parse
     """For the features once, whatever the crop is degraded to; for the report in every version."""
     parsed: list[tuple[Pixels, Plane]] = []
 
-    def parse(crop: Pixels, mesh: Plane) -> Segmentation:
+    def recorded(crop: Pixels, mesh: Plane) -> Segmentation:
         parsed.append((crop, mesh))
         return parse(crop, mesh)
 
     meshes = variants.mesh + np.arange(len(variants), dtype=np.float32)[:, None, None]
     moved = replace(variants, mesh=meshes)
     few = moved.pick(np.arange(3))
-    extract_features(zones_a(), few, parse)
+    extract_features(zones_a(), few, recorded)
     np.testing.assert_array_equal([crop for crop, _ in parsed], few.crops)
     np.testing.assert_array_equal([mesh for _, mesh in parsed], few.mesh)
     parsed.clear()
     held_out = moved.pick(moved.split == "val")
-    judge_zones(moved, (ZoneScorer.load("zones-a"), ZoneScorer.load("zones-b")), parse, iter)
+    judge_zones(moved, (ZoneScorer.load("zones-a"), ZoneScorer.load("zones-b")), recorded, iter)
     seen = np.array([mesh[0, 0] for _, mesh in parsed])
     assert set(seen.tolist()) == set(held_out.mesh[:, 0, 0].tolist())
     assert len(parsed) > len(held_out) > 0
