@@ -271,6 +271,16 @@ def test_what_each_class_is(name: str, skin: float, bare_above: float, bare_belo
     np.testing.assert_allclose(parsed.bare[eyes_y + 6 :], bare_below, atol=1e-3)
 
 
+@pytest.mark.parametrize(("hat_px", "is_hair"), [(4, True), (24, False)], ids=["a speck", "a hat"])
+def test_little_of_a_hat_is_hair(mesh: Plane, hat_px: int, is_hair: bool) -> None:
+    hair, hat = np.zeros((2, PX, PX), np.float32)
+    hair[:30], hat[:hat_px, :40] = 1, 1
+    hair[:hat_px, :40] = 0
+    parsed = parser_of({"hair": hair, "hat": hat}).parse(np.full((PX, PX, 3), 90, np.uint8), mesh)
+    assert (parsed.hair[1, 10] > 0.9) == is_hair
+    assert parsed.hair[28, 50] > 0.9
+
+
 def test_borders_follow_the_edges_of_the_crop() -> None:
     """The net sees a border 2 px beside that of the picture."""
     crop = np.full((256, 256, 3), 60, np.uint8)

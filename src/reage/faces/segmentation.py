@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _BORDER = 0.15
 """Share of half the crop over which the matte dies away at its border."""
+_MAX_STRAY_HAT = 0.2
+"""Share of a hat in what is hair or hat, below which there is no hat: 0.14 on photos without, 0.3 on those with one."""
 _HAIRLINE = -1.05
 """Mean height of the hairline."""
 
@@ -76,10 +78,11 @@ class FaceParser:
     def parse(self, crop: Pixels, mesh: Plane) -> Segmentation:
         """The masks of an RGB uint8 crop (S, S, 3), aligned as `Face.crop`, with the mesh (478, 3) crop px."""
         shares = dict(zip(CLASSES, self.measure_shares(crop, mesh), strict=True))
+        hair = _with_stray_hat(shares["hair"], shares["hat"])
         below_eyes = (face_grid(self._input_px)[..., 1] > 0).astype(np.float32)
         bare = shares["skin"] + shares["facial_hair"] * below_eyes
         features = shares["facial_hair"] + shares["eyes"] + shares["mouth"] + shares["glasses"]
-        skin, bare, hair = (_to_crop(share, crop) for share in (shares["skin"] + features, bare, shares["hair"]))
+        skin, bare, hair = (_to_crop(share, crop) for share in (shares["skin"] + features, bare, hair))
         return Segmentation(skin=skin, bare=bare, hair=smoothstep(hair, 0.25, 0.85))
 
     def measure_shares(self, crop: Pixels, mesh: Plane) -> Plane:
@@ -91,6 +94,11 @@ class FaceParser:
         picture = (small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
         shares: Plane = self._session.run(None, {"picture": picture[None], "face_map": face_map[None]})[0][0]
         return shares
+
+
+def _with_stray_hat(hair: Plane, hat: Plane) -> Plane:
+    """The share of hair, with that of a hat where so little of one was seen that it is hair taken for a hat."""
+    return hair + hat if hat.sum() < _MAX_STRAY_HAT * (hair + hat).sum() else hair
 
 
 def make_face_map(points: Plane, places_from_picture: Matrix, picture_px: int) -> Plane:
