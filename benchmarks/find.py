@@ -119,7 +119,7 @@ def pattern_rows(detector: BlazeFaceDetector) -> Iterator[tuple[str, str, str, s
     for period in (11, 23, 37, 61):
         waves = [128 + 127 * np.sin(x / period + y / (period + 7 * channel)) for channel in range(3)]
         patterns.append(np.stack(waves, -1).astype(np.uint8))
-    for _ in range(20):
+    for _ in range(6):
         shapes = np.full((600, 800, 3), random.integers(60, 255, 3), np.uint8)
         for radius in random.integers(5, 80, 60):
             inside = (x - random.integers(800)) ** 2 + (y - random.integers(600)) ** 2 < radius**2
