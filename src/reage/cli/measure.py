@@ -22,33 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """One face, its reading, its quality, and its expected zone scores at the age of --to, None without."""
+    """One face, its reading with the doubts about it, its quality, and its expected zone scores at --to, or None."""
 
     face: Face
     reading: Reading
     quality: Quality
+    doubts: tuple[str, ...]
     expected: Mapping[str, float] | None
 
     def to_json(self) -> dict[str, Any]:
-        from reage.measure import find_doubts
-
         values = {
             "box": self.face.to_json()["box"],
             "age_years": round(self.reading.age_years, 1),
             "age_std_years": round(self.reading.age_std_years, 1),
             "zones": _rounded(self.reading.zones),
             "quality": self.quality.to_json(),
-            "doubts": list(find_doubts(self.face, self.reading)),
+            "doubts": list(self.doubts),
         }
         return values if self.expected is None else values | {"zones_at": _rounded(self.expected)}
 
     def to_column(self) -> tuple[str, ...]:
         """Age, quality, and the score of each zone, in words."""
-        from reage.measure import find_doubts
-
         age = f"{self.reading.age_years:.0f} ± {self.reading.age_std_years:.0f}"
-        doubts = ", ".join(find_doubts(self.face, self.reading))
-        return age, doubts or "good", *(self._describe_zone(zone) for zone in ZONES)
+        return age, ", ".join(self.doubts) or "good", *(self._describe_zone(zone) for zone in ZONES)
 
     def _describe_zone(self, zone: str) -> str:
         if zone not in self.reading.zones:
@@ -94,7 +90,7 @@ def measure(
 def _measure(faces: Sequence[Face], plan: Plan | None) -> list[_Measured]:
     from reage.faces.quality import measure_quality
     from reage.faces.zone_scorer import ZoneScorer
-    from reage.measure import AgeEstimator, measure_face
+    from reage.measure import AgeEstimator, find_doubts, measure_face
     from reage.plan import complete
 
     age_estimator, zone_scorer = AgeEstimator.load(), ZoneScorer.load()
@@ -102,7 +98,15 @@ def _measure(faces: Sequence[Face], plan: Plan | None) -> list[_Measured]:
     for face in faces:
         reading = measure_face(face, age_estimator, zone_scorer)
         expected = None if plan is None else complete(plan, reading).zones
-        measured.append(_Measured(face=face, reading=reading, quality=measure_quality(face), expected=expected))
+        measured.append(
+            _Measured(
+                face=face,
+                reading=reading,
+                quality=measure_quality(face),
+                doubts=find_doubts(face, reading),
+                expected=expected,
+            )
+        )
     return measured
 
 

@@ -187,12 +187,13 @@ def class_images(
 
 @training.command(epilog="Example: reage training convert mediapipe/ -o nets/")
 def convert(
-    folder: Annotated[Path, typer.Argument(help="Folder of MediaPipe's .tflite files.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of MediaPipe's .tflite files and dlib's .dat file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the .onnx files.")],
 ) -> None:
-    """Convert MediaPipe's face detector and face mesh to the ONNX files that come with reage.
+    """Convert MediaPipe's face nets and dlib's face recognizer to the ONNX files that come with reage.
 
-    The folder holds face_detection_full_range.tflite and face_landmarks_detector.tflite.
+    The folder holds face_detection_full_range.tflite, face_landmarks_detector.tflite, face_blendshapes.tflite and
+    dlib_face_recognition_resnet_model_v1.dat.
     """
     require_extra("convert")
     from reage.training.convert import convert as convert_nets
