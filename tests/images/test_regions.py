@@ -89,32 +89,7 @@ def test_other_backdrops_are_not_keyed(backdrop):
     assert regions.key_backdrop(make_portrait(backdrop)) is None
 
 
-# Regions of one colour
-
-
-def test_grab_cut_finds_the_border_of_a_colour():
-    disc = make_disc()
-    seeds, around = make_disc(radius=12), ~make_disc(radius=55)
-    found = regions.grab_cut(make_portrait((90, 90, 60)), seeds, make_disc(radius=25), around)
-    assert (found & disc).sum() / (found | disc).sum() > 0.97
-    assert found[seeds].all()
-    assert not found[around].any()
-
-
-def test_grab_cut_obeys_its_seeds_against_the_colour():
-    disc, island = make_disc(), make_disc(x=10, y=10, radius=5)
-    found = regions.grab_cut(
-        make_portrait((90, 90, 60)), make_disc(radius=12) | island, disc, ~make_disc(radius=55) & ~island
-    )
-    assert found[island].all()
-
-
-def test_grab_cut_divides_the_same_picture_the_same_way(photo):
-    small = geometry.resize(photo, SIDE, SIDE)
-    seeds = make_disc(56, 30, 8), make_disc(56, 30, 16), ~make_disc(56, 30, 50)
-    first = regions.grab_cut(small, *seeds)
-    for _ in range(8):
-        np.testing.assert_array_equal(regions.grab_cut(small, *seeds), first)
+# Regions
 
 
 def test_connected_parts_are_apart_and_add_up():
@@ -125,16 +100,6 @@ def test_connected_parts_are_apart_and_add_up():
     )
     np.testing.assert_array_equal(np.any(parts, axis=0), mask)
     assert regions.connected_parts(np.zeros((8, 8), bool)) == []
-
-
-def test_only_connected_parts_whose_box_fits_stay():
-    left, right = make_disc(30, 30, 10), make_disc(90, 90, 15)
-    places = geometry.pixel_grid(*left.shape)
-    np.testing.assert_array_equal(regions.keep_connected_parts(left | right, lambda box: box[:, 0] < 40, places), left)
-    wide = regions.keep_connected_parts(left | right, lambda box: box[:, 2] - box[:, 0] > 25, places)
-    np.testing.assert_array_equal(wide, right)
-    assert not regions.keep_connected_parts(left | right, lambda box: box[:, 1] > 200, places).any()
-    assert not regions.keep_connected_parts(np.zeros((8, 8), bool), lambda box: box[:, 0] < 40, places[:8, :8]).any()
 
 
 @given(arrays.arrays(np.bool_, (16, 16)), st.integers(1, 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,28 +59,6 @@ def key_backdrop(crop: Pixels) -> Plane | None:
     return (1 - backdrop).astype(np.float32)
 
 
-def grab_cut(
-    pixels: Pixels, inside: NDArray[np.bool_], likely: NDArray[np.bool_], outside: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Segments a picture in two by colour with GrabCut (Rother et al. 2004).
-
-    Args:
-        pixels: (H, W, 3) RGB uint8.
-        inside: (H, W) certain foreground.
-        likely: (H, W) probable foreground; the other pixels are probable background.
-        outside: (H, W) certain background.
-
-    Returns:
-        (H, W) the foreground.
-    """
-    cv2.setRNGSeed(0)  # its colour models start from random clusters
-    mask = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    mask[inside], mask[outside] = cv2.GC_FGD, cv2.GC_BGD
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(pixels[..., ::-1]), mask, None, *models, 4, cv2.GC_INIT_WITH_MASK)
-    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
-
-
 @dataclass(frozen=True)
 class Mixture:
     """A mixture of Gaussians.
@@ -134,24 +111,6 @@ def connected_parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """The connected parts of a mask, one mask each."""
     count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
     return [numbers == number for number in range(1, count)]
-
-
-def keep_connected_parts(
-    mask: NDArray[np.bool_], fits: Callable[[Plane], NDArray[np.bool_]], places: Plane
-) -> NDArray[np.bool_]:
-    """The mask with only those connected parts whose bounding box fits.
-
-    Args:
-        mask: (H, W).
-        fits: bounding boxes xyxy (N, 4) of the parts -> (N,) whether each stays.
-        places: (H, W, 2) x and y of each pixel, in any unit.
-    """
-    count, numbers = cv2.connectedComponents(mask.astype(np.uint8))
-    rows, own = numbers[mask], places[mask]
-    least, greatest = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
-    np.minimum.at(least, rows, own)
-    np.maximum.at(greatest, rows, own)
-    return np.concatenate([[False], fits(np.concatenate([least, greatest], 1)[1:])])[numbers]
 
 
 def without_specks(mask: NDArray[np.bool_], side_px: int = 2) -> NDArray[np.bool_]:
