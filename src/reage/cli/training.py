@@ -51,6 +51,9 @@ def label(
     person_matte: Annotated[
         Path, typer.Option(metavar="FILE", help="MediaPipe's selfie_segmentation.tflite, which finds the person.")
     ],
+    parser: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Face parser that labels what stays doubtful, where it is sure.")
+    ] = None,
     table: Annotated[str, typer.Option(metavar="NAME", help="Name of the table in the folder.")] = "portraits.csv",
 ) -> None:
     """Label each photo pixel by pixel for the face parser: skin, hair, eyes, glasses, hat and so on.
@@ -58,11 +61,19 @@ def label(
     Photos that were labelled by hand keep these labels; of people held out from training, only those are taken.
     """
     require_extra("label", "train")
+    from reage.faces.segmentation import FaceParser
     from reage.training.measures.person_matte import PersonMatte
     from reage.training.measures.scenes import label_photos
 
     matte = PersonMatte.load(person_matte)
-    number = label_photos(folder, output, matte.measure, table=table, track=lambda rows: track(rows, "photos"))
+    number = label_photos(
+        folder,
+        output,
+        matte.measure,
+        parser=FaceParser.load(parser) if parser else None,
+        table=table,
+        track=lambda rows: track(rows, "photos"),
+    )
     typer.echo(f"{number} labelled photos: {output}")
 
 

@@ -85,12 +85,18 @@ class FaceParser:
         skin, bare, hair = (_to_crop(share, crop) for share in (shares["skin"] + features, bare, hair))
         return Segmentation(skin=skin, bare=bare, hair=smoothstep(hair, 0.25, 0.85))
 
-    def measure_shares(self, crop: Pixels, mesh: Plane) -> Plane:
-        """The shares (10, P, P) of `CLASSES` at the resolution of the net; see `parse` for the arguments."""
+    def measure_shares(self, crop: Pixels, mesh: Plane, crops: float = 1.0) -> Plane:
+        """The shares (10, P, P) of `CLASSES` at the resolution of the net.
+
+        Args:
+            crop: (S, S, 3), a square of so many crop sides around the face.
+            mesh: (478, 2) or (478, 3) px of it.
+            crops: 1 for `Face.crop`; the net was trained for 1 to 2.
+        """
         side, px = len(crop), self._input_px
         small = geometry.resize(crop, px, px)
         points = geometry.move_points(mesh[:, :2], geometry.resize_matrix(side, px))
-        face_map = make_face_map(points, crop_places(px), px)
+        face_map = make_face_map(points, crop_places(px, crops), px)
         picture = (small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
         shares: Plane = self._session.run(None, {"picture": picture[None], "face_map": face_map[None]})[0][0]
         return shares

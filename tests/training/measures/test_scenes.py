@@ -66,6 +66,7 @@ HAND_LABELS = {
     "polygons": {"tiny/drawn.png": DRAWN, "tiny/held-out-drawn.png": DRAWN[:2]},
     "unsure_hair_queries": ["cap"],
     "unsure_hair_files": ["tiny/unsure.png"],
+    "covered_hair_files": ["tiny/covered.png"],
 }
 
 
@@ -256,7 +257,10 @@ def test_later_polygons_lie_over_earlier_ones() -> None:
 def test_the_labels_of_reage_name_classes_and_are_outlines() -> None:
     labels = hand_labels()
     assert len(labels["polygons"]) >= 100
-    assert all(key.count("/") >= 1 for key in (*labels["polygons"], *labels["unsure_hair_files"]))
+    assert all(
+        key.count("/") >= 1
+        for key in (*labels["polygons"], *labels["unsure_hair_files"], *labels["covered_hair_files"])
+    )
     used = set()
     for key, polygons in labels["polygons"].items():
         for polygon in polygons:

@@ -81,7 +81,7 @@ class FaceParserTrainingConfig:
 
     seed: int = 0
     net: SegmentationNetConfig = SegmentationNetConfig()
-    trainer: TrainerConfig = TrainerConfig(steps=3000, batch_size=16, ema_decay=0.995, weight_decay=0.01)
+    trainer: TrainerConfig = TrainerConfig(steps=7000, batch_size=16, ema_decay=0.998, weight_decay=0.01)
     learning_rate: float = 3e-3
     scene: SceneConfig = SceneConfig()
     class_weights: tuple[float, ...] = (1.0, 1.0, 1.5, 2.5, 3.0, 3.0, 3.0, 2.0, 1.0, 2.0)

@@ -23,18 +23,21 @@ from reage.data.split import split_of
 from reage.errors import ImageError
 from reage.face_classes import CLASSES
 from reage.faces.detector import BlazeFaceDetector, align
+from reage.faces.segmentation import FaceParser
 from reage.files import replace_file
 from reage.images import geometry, load_image, shapes
 from reage.images.codec import decode, encode_png
 from reage.mesh_points import NUM_POINTS
 from reage.training.measures.losses import UNLABELLED
 from reage.training.measures.occlusions import Scene
-from reage.training.measures.segmentation_labels import LABEL_PX, WIDE, label_wide_crop
+from reage.training.measures.segmentation_labels import LABEL_PX, WIDE, label_wide_crop, shrink
 from reage.types import Matrix, Pixels, Plane
 
 WIDE_PX = 512
 _HAND_LABELS = Path(__file__).with_name("face_labels.json")
 _STORED_UNLABELLED = 255
+_SURE_SHARE = 0.9
+"""Share of a class from which a parser is sure."""
 _ENLARGED = 4
 """Polygons are drawn so many times larger than the photo."""
 
@@ -87,6 +90,7 @@ def label_photos(
     out: str | Path,
     person_matte: Callable[[Pixels], Plane],
     *,
+    parser: FaceParser | None = None,
     table: str = "portraits.csv",
     track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> int:
@@ -98,6 +102,7 @@ def label_photos(
         folder: holds the photos and the table, see `reage.data.prepare.read_table`.
         out: folder for the file.
         person_matte: for example `PersonMatte.measure`.
+        parser: labels what stays doubtful, where it is sure; none by default.
         table: name of the table.
         track: shows the progress over the rows.
 
@@ -119,7 +124,7 @@ def label_photos(
             continue
         face = max(faces, key=lambda hit: hit.box[3] - hit.box[1])
         wide_from_image = wide_from_crop(align(face.landmarks, WIDE_PX // int(WIDE)))
-        scene = _label(pixels, face.mesh[:, :2], wide_from_image, key, row["query"], person_matte)
+        scene = _label(pixels, face.mesh[:, :2], wide_from_image, key, row["query"], person_matte, parser)
         has_glasses = bool((scene.labels == CLASSES.index("glasses")).any()) if by_hand else "glasses" in row["query"]
         rows.append(_to_row(scene, row["file"], folder.name, split, by_hand, has_glasses))
     path = Path(out) / f"scenes-{folder.name}.parquet"
@@ -158,7 +163,7 @@ def hand_labels() -> Mapping[str, Any]:
     Returns:
         "polygons": COLLECTION/FILE -> outlines {"class", "points"} in px of the photo, painted in order;
         "unsure_hair_queries": words in a query, "unsure_hair_files": COLLECTION/FILE, of photos in which what the
-        automatic labels call hair may be a hat.
+        automatic labels call hair may be a hat; "covered_hair_files": COLLECTION/FILE, where it is a hat or scarf.
     """
     labels: Mapping[str, Any] = json.loads(_HAND_LABELS.read_text())
     return labels
@@ -180,6 +185,13 @@ def wide_from_crop(crop_from_image: Matrix) -> Matrix:
     return matrix
 
 
+def label_doubtful(labels: NDArray[np.int8], wide: Pixels, mesh: Plane, parser: FaceParser) -> None:
+    """Gives unlabelled pixels of labels (L, L) of a wide crop the class of which a parser is sure."""
+    shares = geometry.resize(parser.measure_shares(wide, mesh, WIDE).transpose(1, 2, 0), *labels.shape)
+    sure = (labels == UNLABELLED) & (shares.max(-1) > _SURE_SHARE)
+    labels[sure] = shares.argmax(-1)[sure]
+
+
 def _label(
     pixels: Pixels,
     mesh: Plane,
@@ -187,6 +199,7 @@ def _label(
     key: str,
     query: str,
     person_matte: Callable[[Pixels], Plane],
+    parser: FaceParser | None,
 ) -> Scene:
     wide = geometry.warp(pixels, wide_from_image, WIDE_PX, WIDE_PX)
     points = geometry.move_points(mesh, wide_from_image)
@@ -201,9 +214,14 @@ def _label(
     matte = person_matte(wide)
     visible = geometry.warp(np.full((height, width, 3), 255, np.uint8), wide_from_image, WIDE_PX, WIDE_PX, edge="zero")
     small = label_wide_crop(wide, points, matte, visible[..., 0] > 127, has_glasses="glasses" in query)
+    if parser is not None:
+        label_doubtful(small, wide, points, parser)
+        small[~shrink(visible[..., 0] > 127)] = UNLABELLED
     doubtful = any(word in query for word in hand_labels()["unsure_hair_queries"])
     if doubtful or key in hand_labels()["unsure_hair_files"]:
         small[small == CLASSES.index("hair")] = UNLABELLED
+    if key in hand_labels()["covered_hair_files"]:
+        small[small == CLASSES.index("hair")] = CLASSES.index("hat")
     matrix = geometry.resize_matrix(LABEL_PX, WIDE_PX)
     labels = geometry.warp_labels(small, matrix, WIDE_PX, WIDE_PX, UNLABELLED)
     person = np.rint(255 * geometry.resize(matte, WIDE_PX, WIDE_PX)).astype(np.uint8)

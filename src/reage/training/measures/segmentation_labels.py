@@ -38,6 +38,9 @@ _COLOUR_FLOOR = np.array([9.0, 4.0, 4.0, 0.5])
 """Variances of L*, a*, b* and texture that every colour of a class has at least."""
 _MAX_HIGH_SKIN = 0.1
 """Largest area of skin above the forehead, square face units."""
+_BEARD_DISTANCE, _MIN_BEARD_SHARE = 1.8, 0.15
+"""Distance from the colour of the skin, in its spreads, at which the lower face may be beard; share of such pixels, of
+where a beard may grow, from which they are doubtful."""
 _MODELS = ("background", "skin", "hair", "clothes", "facial_hair")
 
 
@@ -57,13 +60,14 @@ def label_wide_crop(wide: Pixels, mesh: Plane, person: Plane, visible: Mask, *, 
     small = geometry.resize(wide, LABEL_PX, LABEL_PX)
     points = (mesh + 0.5) * (LABEL_PX / len(wide)) - 0.5
     matte = geometry.resize(person, LABEL_PX, LABEL_PX).astype(np.float32)
-    shares = _segment(small, points, matte, visible_small := _shrink(visible))
+    shares = _segment(small, points, matte, visible_small := shrink(visible))
     labels = np.full((LABEL_PX, LABEL_PX), UNLABELLED, np.int8)
     for index, name in enumerate(_MODELS):
         labels[shares[index] > _MIN_SHARE] = CLASSES.index(name)
     labels[~visible_small] = UNLABELLED
     _drop_loose_hair(labels, points)
     _drop_high_skin(labels, points)
+    _drop_doubtful_beard(labels, regions.to_lab(small), points)
     _draw_features(labels, points, has_glasses)
     return labels
 
@@ -74,7 +78,8 @@ def polygon(points: Plane, indices: tuple[int, ...], grow: float = 0.0) -> Mask:
     return geometry.grow(filled, grow * _UNIT) > 0
 
 
-def _shrink(mask: Mask) -> Mask:
+def shrink(mask: Mask) -> Mask:
+    """A mask of a wide crop at (LABEL_PX, LABEL_PX): what lies in it as a whole."""
     small: Plane = geometry.resize(mask.astype(np.float32), LABEL_PX, LABEL_PX)
     return small > 0.99
 
@@ -112,10 +117,8 @@ def _seeds(lab: Plane, points: Plane, matte: Plane, visible: Mask) -> dict[str, 
     core = polygon(points, FACE_OUTLINE, -0.15) & (y > brow) & ~polygon(points, LIP_OUTLINE, 0.1)
     for outline in (*EYE_OUTLINES, *BROW_OUTLINES):
         core &= ~polygon(points, outline, 0.12)
-    cheeks = core & (y < points[2, 1]) & visible
-    centre = np.median(lab[cheeks], 0)
-    spread = 1.48 * np.median(np.abs(lab[cheeks] - centre), 0) + np.array([5, 2.5, 2.5])
-    from_skin = np.sqrt((((lab - centre) / spread) ** 2 * np.array([0.5, 1, 1])).sum(-1))
+    centre, spread = _skin_colour(lab, core & (y < points[2, 1]) & visible)
+    from_skin = _distance_from(lab, centre, spread)
     person = (matte > 0.8) & visible
     crown = polygon(points, FACE_OUTLINE, 0.75) & ~polygon(points, FACE_OUTLINE, 0.12) & (y < points[2, 1])
     return {
@@ -125,6 +128,17 @@ def _seeds(lab: Plane, points: Plane, matte: Plane, visible: Mask) -> dict[str, 
         "facial_hair": _beard_seeds(lab, points, centre, spread) & visible,
         "clothes": person & (y > chin + 1.1 * _UNIT) & (from_skin > 2.5),
     }
+
+
+def _skin_colour(lab: Plane, cheeks: Mask) -> tuple[Plane, Plane]:
+    """Centre (3,) and spread (3,) of the colours of bare skin, L*a*b*."""
+    centre = np.median(lab[cheeks], 0)
+    return centre, 1.48 * np.median(np.abs(lab[cheeks] - centre), 0) + np.array([5, 2.5, 2.5])
+
+
+def _distance_from(lab: Plane, centre: Plane, spread: Plane) -> Plane:
+    distance: Plane = np.sqrt((((lab - centre) / spread) ** 2 * np.array([0.5, 1, 1])).sum(-1))
+    return distance
 
 
 def _beard_region(points: Plane) -> Mask:
@@ -138,8 +152,7 @@ def _beard_region(points: Plane) -> Mask:
 def _beard_seeds(lab: Plane, points: Plane, skin: Plane, spread: Plane) -> Mask:
     """Places of the lower face that are much darker, or greyer, than the skin; none when they are few."""
     region = polygon(points, FACE_OUTLINE, -0.05) & _beard_region(points)
-    away = (lab - skin) / spread
-    far = np.sqrt((away**2 * np.array([0.5, 1, 1])).sum(-1))
+    far = _distance_from(lab, skin, spread)
     unlike = region & (far > 2.8) & (np.hypot(lab[..., 1], lab[..., 2]) < np.hypot(skin[1], skin[2]) + 2)
     unlike = regions.without_specks(unlike, 3)
     return unlike if unlike.sum() > 0.12 * region.sum() else np.zeros_like(unlike)
@@ -161,6 +174,19 @@ def _drop_high_skin(labels: Labels, points: Plane) -> None:
     if skin.sum() > _MAX_HIGH_SKIN * _UNIT**2:
         labels[high & np.isin(labels, [CLASSES.index("skin"), CLASSES.index("hair")])] = UNLABELLED
         labels[polygon(points, FACE_OUTLINE, 0.8) & (labels == CLASSES.index("hair"))] = UNLABELLED
+
+
+def _drop_doubtful_beard(labels: Labels, lab: Plane, points: Plane) -> None:
+    """Skin of the lower face that is unlike that of the cheeks is unlabelled where there is much of it."""
+    y = geometry.pixel_grid(LABEL_PX, LABEL_PX)[..., 1]
+    region = polygon(points, FACE_OUTLINE, -0.05) & _beard_region(points)
+    cheeks = polygon(points, FACE_OUTLINE, -0.25) & (y > points[[159, 386], 1].mean() + 0.25 * _UNIT) & ~region
+    if cheeks.sum() < _MIN_SEEDS:
+        return
+    unlike = _distance_from(lab, *_skin_colour(lab, cheeks)) > _BEARD_DISTANCE
+    if (unlike & region).sum() > _MIN_BEARD_SHARE * region.sum():
+        near = geometry.grow((unlike & _beard_region(points)).astype(np.float32), 0.06 * _UNIT) > 0
+        labels[near & (labels == CLASSES.index("skin")) & _beard_region(points)] = UNLABELLED
 
 
 def _log_prior(points: Plane, matte: Plane) -> list[Plane]:
