@@ -1,6 +1,6 @@
-"""Composites an aged crop into its picture: only the change is added, so unchanged pixels keep every bit.
+"""Composites an aged crop into its picture: only the change is applied, so unchanged pixels keep every bit.
 
-    image + warp(matte * (aged - crop))
+    image + warp(matte * (aged - crop)), or, by gains, (image + floor) * exp(warp(log ratio)) - floor
 
 Where the engine also moved the shape, the image is first warped by the shift at its own resolution, and the change is
 taken against the warped crop, so that a face larger than the crop keeps its fine detail.
@@ -9,14 +9,15 @@ taken against the warped crop, so that a face larger than the crop keeps its fin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
 from reage.images.regions import to_pixels
-from reage.types import Aged, Face, Matrix, Pixels, Plane
+from reage.types import GAIN_FLOOR, Aged, Face, Matrix, Pixels, Plane
 
 BAND_PX = 2**17
 """Default number of image pixels in a band of `composite`."""
@@ -37,6 +38,8 @@ def composite(pixels: Pixels, face: Face, aged: Aged, *, band_px: int = BAND_PX)
         (H, W, 3) RGB uint8; bit for bit the input where nothing changed.
     """
     assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
+    if aged.gains:
+        return _apply(pixels, face, aged, band_px)
     source, matte = face.crop.astype(np.float32), face.matte
     if aged.shift is not None:  # the matte moves too, so that eyes and teeth stay protected
         source, matte = _moved(face.crop, aged.shift), _moved(matte, aged.shift)
@@ -46,7 +49,40 @@ def composite(pixels: Pixels, face: Face, aged: Aged, *, band_px: int = BAND_PX)
         touched |= np.abs(aged.shift).max(-1) > 0
     if not touched.any():
         return pixels.copy()
-    return _add(pixels, face.crop_from_image, change, aged.shift, _bounding_box(touched), band_px)
+    box = _bounding_box(touched)
+    placed = _Placed(change, np.eye(2, 3))
+    return _change(pixels, face.crop_from_image, [placed], aged.shift, box, band_px, _add)
+
+
+def apply_gains(pixels: Pixels, gains: Sequence[Plane]) -> Plane:
+    """Levels, not rounded, of RGB uint8 (H, W, 3) multiplied by gains: log ratios (H, W, 3), see `reage.types.Gain`."""
+    floor = np.float32(255 * GAIN_FLOOR)
+    levels: Plane = (pixels + floor) * np.exp(np.sum(gains, axis=0, dtype=np.float32)) - floor
+    return levels
+
+
+def _add(pixels: Pixels, changes: Sequence[Plane]) -> Plane:
+    return changes[0] + pixels
+
+
+def _apply(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Pixels:
+    """The image multiplied by the gains, where the shape has moved."""
+    side, placed, boxes = len(face.crop), [], []
+    for gain in aged.gains:
+        touched = np.abs(gain.log_ratio).max(-1) > 0
+        if touched.any():
+            crop_from_gain = gain.crop_from_gain(side)
+            x0, y0, x1, y1 = _bounding_box(touched)
+            corners = geometry.move_points(np.array([(x0, y0), (x1, y1)], float), crop_from_gain)
+            boxes.append(corners.ravel())
+            placed.append(_Placed(gain.log_ratio, crop_from_gain))
+    if aged.shift is not None and (moved := np.abs(aged.shift).max(-1) > 0).any():
+        boxes.append(np.array(_bounding_box(moved), np.float32))
+    if not boxes:
+        return pixels.copy()
+    edges = np.stack(boxes)
+    box = (*edges[:, :2].min(0).tolist(), *edges[:, 2:].max(0).tolist())
+    return _change(pixels, face.crop_from_image, placed, aged.shift, box, band_px, apply_gains)
 
 
 def blend(face: Face, layers: Sequence[tuple[Aged, Plane]]) -> Aged:
@@ -73,15 +109,24 @@ def _bounding_box(touched: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _add(
+@dataclass(frozen=True)
+class _Placed:
+    """A change (G, G, 3) and the matrix from its px to crop px."""
+
+    change: Plane
+    crop_from_change: Matrix
+
+
+def _change(
     pixels: Pixels,
     crop_from_image: Matrix,
-    change: Plane,
+    placed: Sequence[_Placed],
     shift: Plane | None,
-    box: tuple[int, int, int, int],
+    box: tuple[float, float, float, float],
     band_px: int,
+    combine: Callable[[Pixels, Sequence[Plane]], Plane],
 ) -> Pixels:
-    """The image with the change added within a box xyxy (crop px), computed one band of rows at a time."""
+    """The image with changes combined with it within a box xyxy (crop px), computed one band of rows at a time."""
     height, width = pixels.shape[:2]
     image_from_crop = geometry.invert(crop_from_image)
     corners = np.array([(x, y) for x in (box[0] - 2, box[2] + 2) for y in (box[1] - 2, box[3] + 2)], float)
@@ -98,10 +143,14 @@ def _add(
         parts: Iterator[Pixels] = (pixels[top + band.start : top + band.stop, left:right] for band in bands)
     else:
         parts = _move_part(pixels, (left, top), bands, right - left, shift, part_from_crop)
-    changes = geometry.warp_bands(change, part_from_crop, bands, right - left)
-    for band, part, added in zip(bands, parts, changes, strict=True):
-        added += part
-        result[top + band.start : top + band.stop, left:right] = to_pixels(added)
+    squared = np.vstack([part_from_crop, [0, 0, 1]])
+    changes = [
+        geometry.warp_bands(one.change, (squared @ np.vstack([one.crop_from_change, [0, 0, 1]]))[:2], bands, right - left)
+        for one in placed
+    ]
+    for band, part in zip(bands, parts, strict=True):
+        combined = combine(part, [next(change) for change in changes])
+        result[top + band.start : top + band.stop, left:right] = to_pixels(combined)
     return result
 
 

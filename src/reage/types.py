@@ -36,6 +36,9 @@ Matrix = NDArray[np.float64]
 YOUNGEST_TARGET, OLDEST_TARGET = 1, 100
 MAX_STRENGTH = 1.5
 
+GAIN_FLOOR = 0.03
+"""Intensity that is added before a logarithm, so that black stays black."""
+
 FACE_BOX_IN_CROP = (0.25, 0.31, 0.75, 0.81)
 """Box of the face, brow to chin, in an aligned crop, xyxy in crop sides."""
 
@@ -130,6 +133,8 @@ class Face:
         bare: (S, S) share of skin without eyes, brows and frames of glasses; also under hair.
         hair: (S, S) share of hair.
         expression: blend shape -> score in [0, 1], see `reage.faces.expression`; empty when it was not measured.
+        photo: (H, W, 3) RGB uint8, the picture in which the face was found, not copied; None when only the crop is
+            known.
     """
 
     box: tuple[float, float, float, float]
@@ -142,6 +147,7 @@ class Face:
     bare: Plane
     hair: Plane
     expression: Mapping[str, float] = field(default_factory=dict)
+    photo: Pixels | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         side = self.crop.shape[0]
@@ -196,6 +202,7 @@ class Face:
             box=(x0 * side, y0 * side, x1 * side, y1 * side),
             mesh=self.to_crop(self.mesh),
             crop_from_image=np.eye(2, 3),
+            photo=None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -226,6 +233,27 @@ class Reading:
     zones: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Gain:
+    """A change by which a picture is multiplied, at any resolution: the picture keeps its own detail.
+
+    The intensity I, in [0, 1], of a pixel becomes (I + `GAIN_FLOOR`) * exp(log_ratio) - `GAIN_FLOOR`.
+
+    Args:
+        log_ratio: (G, G, 3) float32, natural logarithm; 0 leaves a pixel as it is.
+        crops: side of the square that it covers, crop sides; its centre is that of the crop.
+    """
+
+    log_ratio: Plane
+    crops: float = 1.0
+
+    def crop_from_gain(self, crop_px: int) -> Matrix:
+        """(2, 3) matrix from px of the gain to px of a crop of that side."""
+        scale = self.crops * crop_px / len(self.log_ratio)
+        offset = (crop_px - self.crops * crop_px + scale - 1) / 2
+        return np.array([[scale, 0, offset], [0, scale, offset]])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Aged:
     """The result of an engine: the aged crop, and how its shape moved.
@@ -234,7 +262,10 @@ class Aged:
         crop: (S, S, 3) RGB uint8, same size as `Face.crop`.
         shift: (S, S, 2) float32 crop px or None: the aged crop at (x, y) shows what the source crop shows at
             (x, y) + shift. It keeps the fine detail of a face larger than the crop where the shape moves.
+        gains: changes that take the place of the difference between the crops; they may reach beyond the crop and be
+            finer than it, and hold where the shape has moved to.
     """
 
     crop: Pixels
     shift: Plane | None = None
+    gains: tuple[Gain, ...] = ()

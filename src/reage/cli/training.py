@@ -21,6 +21,7 @@ def prepare(
     folder: Annotated[Path, typer.Argument(help="Folder of pictures with a table of them.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the shards.")],
     table: Annotated[str, typer.Option(metavar="NAME", help="Name of the table in the folder.")] = "portraits.csv",
+    crop_px: Annotated[int, typer.Option(min=64, max=2048, metavar="N", help="Side of the stored crops, px.")] = 384,
     age_predictor: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="dlib's age predictor, an ONNX file, whose readings are stored too."),
@@ -36,7 +37,9 @@ def prepare(
     from reage.data.prepare import prepare as prepare_portraits
 
     predict_age = AgePredictor.load(age_predictor).predict if age_predictor else None
-    written, missed = prepare_portraits(folder, output, table=table, predict_age=predict_age)
+    written, missed = prepare_portraits(
+        folder, output, table=table, crop_px=crop_px, predict_age=predict_age
+    )
     typer.echo(f"{written} portraits: {output}")
     for file in missed:
         typer.echo(f"No face was found in {file}.", err=True)

@@ -11,6 +11,7 @@ from reage.errors import EngineError
 
 ENGINES = MappingProxyType(
     {
+        "exemplar": "reage.engines.exemplar:ExemplarEngine",
         "prototype": "reage.engines.prototype:PrototypeEngine",
         "amgan": "reage.engines.amgan:AmganEngine",
         "ldla": "reage.engines.ldla:LdlaEngine",

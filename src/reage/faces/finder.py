@@ -104,6 +104,7 @@ class FaceFinder:
             bare=segmentation.bare,
             hair=segmentation.hair,
             expression=measure_expression(hit.mesh),
+            photo=pixels,
         )
 
 

@@ -1,0 +1,330 @@
+"""The `exemplar` engine: lines of older people, in the common face, scaled to what the age has on that skin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.composite import apply_gains
+from reage.engines.base import Condition
+from reage.engines.exemplar.covariates import AGES, Traits, design_row
+from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
+from reage.engines.exemplar.hair import brows_and_beard, hair_change
+from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.face_classes import CLASSES
+from reage.faces.common_face import COMMON_UNITS, common_points
+from reage.faces.geometry import FACE_PER_CROP, smoothstep
+from reage.faces.segmentation import FaceParser, colourfulness
+from reage.faces.skin_detail import (
+    BAND_SIGMAS,
+    LOG_FLOOR,
+    LUMINANCE,
+    PATCHES,
+    fill_unusable,
+    log_luminance,
+    measure_energy,
+    measure_sharpness,
+    patch_weights,
+    skin_region,
+    split_bands,
+)
+from reage.faces.window import cut_window, mesh_in_window
+from reage.images import geometry, regions
+from reage.images.regions import to_pixels
+from reage.plan import expected_score
+from reage.types import Aged, CompletePlan, Face, Gain, Plane, Reading
+from reage.weights import find_weights, load_weights, made_for, weights_hash
+from reage.zones import ZONES, typical_score, zone_age
+
+_LEAST_PX, _MOST_PX = 192, 1024
+"""Side of the crop at which skin is changed: that of the photo, between these."""
+_CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
+_FULL_GROWTH = 0.5
+"""Growth of log energy from which smooth skin is brought to what its age has in full."""
+_WIDE = 2.0
+_WIDE_PX = 640
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExemplarStrengths:
+    """Factors on each change, chosen by eye and by evaluation (see the model card).
+
+    Args:
+        detail: on the added lines.
+        typical: share by which skin smoother than that of its age is brought to what the target age has.
+        bands: on each band of the added lines, finest first.
+        younger_bands: on the reduction of each band of a face made younger.
+        colour: on the change of low-pass colour.
+        hue: on the hue of that change, relative to its shading.
+        shape: on the change of shape.
+        hair: on the greying of hair.
+        most_ratio: largest ratio of the energy of a patch to that of the face as it is.
+        most_detail: bounds of the added log luminance, darker and lighter.
+        most_colour: bound of the change of log colour.
+    """
+
+    detail: float = 1.0
+    typical: float = 0.5
+    bands: tuple[float, ...] = (1.0, 1.0, 1.0, 0.8, 0.5, 0.2)
+    younger_bands: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
+    colour: float = 0.8
+    hue: float = 0.6
+    shape: float = 0.5
+    hair: float = 1.0
+    most_ratio: float = 3.5
+    most_detail: tuple[float, float] = (-0.6, 0.3)
+    most_colour: float = 0.4
+
+
+class ExemplarEngine:
+    """Ages a face by the lines of donors, after ratio images (Liu, Shan & Zhang 2001), without a generator."""
+
+    name = "exemplar"
+    summary = "lines of older people in a common face: fine detail at the resolution of the photo"
+    accepts: frozenset[Condition] = frozenset({"age", "zones"})
+    zone_driven = True
+    ages = (5.0, 95.0)
+
+    def __init__(
+        self,
+        tensors: dict[str, NDArray[Any]],
+        config: Mapping[str, Any],
+        digest: str,
+        parser: FaceParser,
+        strengths: ExemplarStrengths = ExemplarStrengths(),
+    ) -> None:
+        self.weights_hash = digest
+        self.strengths = strengths
+        self._energy, self._colour, self._shape = tensors["energy"], tensors["colour"], tensors["shape"]
+        self._sharpness = tensors["sharpness"].astype(np.float64)
+        self._donors = Donors.from_tensors(tensors, float(config["donor_step"]))
+        self._parser = parser
+        self._detail = lru_cache(maxsize=4)(self._make_detail)
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
+        """Reads the weights; the engine always runs on the CPU.
+
+        Raises:
+            WeightsError: when they are missing, damaged or made for something else.
+        """
+        path = find_weights(weights or cls.name)
+        with made_for(path, "the exemplar engine"):
+            return cls(*load_weights(path), weights_hash(path), FaceParser.load())
+
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
+        """The face at the target age, each zone at its own score, the change times `plan.strength`."""
+        old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
+        own_zones = _own_zones(reading, plan)
+        if plan.strength == 0 or (new == old and not own_zones):
+            return Aged(crop=face.crop.copy())
+        side = int(np.clip(round(len(face.crop) * face.image_px_per_crop_px), _LEAST_PX, _MOST_PX))
+        crop, mesh = cut_window(face, side), mesh_in_window(face, side)
+        bare = np.minimum(face.bare, 1 - face.hair)
+        plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
+        view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
+        skin = self._detail_change(view, old, new, own_zones)[..., None] + self._colour_change(view, old, new)
+        places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
+        on_skin = geometry.resize(np.minimum(face.matte, bare), side, side)
+        change = geometry.sample(skin, places) * np.clip(on_skin, 0, 1)[..., None]
+        on_face = self._brows_and_beard(view, old, new)
+        if on_face is not None:
+            seen = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)[..., None]
+            change += geometry.sample(on_face, places) * np.clip(seen, 0, 1)
+        change = change * np.float32(plan.strength)
+        gains = [Gain(_without_hue(change, colourfulness(face)))]
+        hair = self._hair_gain(face, old, new, plan.strength)
+        if hair is not None:
+            gains.append(hair)
+        shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side)
+        return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains))
+
+    # Skin
+
+    def _detail_change(self, view: FaceView, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]) -> Plane:
+        """(N, N) change of log luminance in the common face."""
+        side = len(view.levels)
+        light = fill_unusable(log_luminance(view.levels), view.usable)
+        bands = split_bands(light)
+        sharpness = np.minimum(measure_sharpness(log_luminance(view.levels)) / self._sharpness, 1)
+        energy, lag = self._own_energy(measure_energy(bands, view.usable), view.traits, old, sharpness)
+        growth = self._log_growth(view.traits, old, new, own_zones)
+        growth = growth + self.strengths.typical * lag * np.clip(growth / _FULL_GROWTH, 0, 1)
+        change = np.zeros((side, side), np.float32)
+        older = np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
+        if older.max() > 0:
+            chosen = choose_donors(self._donors, view)
+            detail, donor_energy = self._detail(chosen, side)
+            for index, band in enumerate(detail):
+                amplitude = _patch_map(older[:, index], side) * self.strengths.bands[index]
+                change += np.clip(amplitude / donor_energy[index], 0, 2.5) * band
+            low, high = self.strengths.most_detail
+            change = np.clip(change * self.strengths.detail, low, high)
+        younger = np.exp(np.minimum(growth, 0)) - 1
+        if younger.min() < 0:
+            for index, band in enumerate(bands):
+                share = _patch_map(younger[:, index], side) * self.strengths.younger_bands[index]
+                change += share * np.where(band < 0, band, 0.7 * band)
+        return change * skin_region(side)
+
+    def _make_detail(self, chosen: tuple[tuple[int, bool], ...], side_px: int) -> tuple[list[Plane], list[Plane]]:
+        """Bands of the detail of the donors, one for each region, and their energy, each (N, N)."""
+        weights = region_weights(side_px)
+        light = np.zeros((side_px, side_px), np.float32)
+        for weight, (row, mirrored) in zip(weights, chosen, strict=True):
+            light += weight * geometry.resize(self._donors.detail(row, mirrored), side_px, side_px)
+        small = region_weights(96)
+        energy = [
+            sum(
+                weight * np.einsum("q,qhw->hw", self._donors.patch_energy(row, mirrored)[:, band], patch_weights())
+                for weight, (row, mirrored) in zip(small, chosen, strict=True)
+            )
+            for band in range(len(BAND_SIGMAS))
+        ]
+        return split_bands(light), [geometry.resize(one.astype(np.float32), side_px, side_px) for one in energy]
+
+    def _own_energy(
+        self, energy: NDArray[np.float64], traits: Traits, old: float, sharpness: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The energy (Q, B) of the face, and by what log ratio it is below that of its age in a photo as sharp.
+
+        Where the face is hidden, it is taken to be that of the age.
+        """
+        typical = np.exp(np.einsum("p,pqb->qb", design_row(old, traits), self._energy)) * sharpness
+        known = np.where(np.isfinite(energy), energy, typical)
+        return known, np.clip(np.log(typical / known), 0, None)
+
+    def _log_growth(
+        self, traits: Traits, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]
+    ) -> NDArray[np.float64]:
+        """(Q, B) natural logarithm of the ratio of energies between both ages; it rises with age in adults."""
+        curves = np.einsum("ap,pqb->aqb", design_row(AGES, traits), self._energy)
+        adult = AGES >= 18
+        curves[adult] = np.maximum.accumulate(curves[adult], 0)
+        flat = curves.reshape(len(AGES), -1)
+
+        def at(age: float) -> NDArray[np.float64]:
+            values = [np.interp(age, AGES, column) for column in flat.T]
+            return np.array(values).reshape(curves.shape[1:])
+
+        growth = at(new) - at(old)
+        for zone, (before, after) in own_zones.items():
+            index = PATCHES.index(zone)
+            growth[index] = at(after)[index] - at(before)[index]
+        return growth
+
+    def _colour_change(self, view: FaceView, old: float, new: float) -> Plane:
+        """(N, N, 3) change of low-pass log colour in the common face."""
+        side = len(view.levels)
+        terms = design_row(new, view.traits) - design_row(old, view.traits)
+        colour = np.einsum("p,phwc->hwc", terms, self._colour).astype(np.float32) * self.strengths.colour
+        region = _face_region()
+        colour -= np.average(colour.reshape(-1, 3), axis=0, weights=region.ravel())
+        shading = (colour @ LUMINANCE)[..., None]
+        colour = shading + self.strengths.hue * (colour - shading)
+        bound = self.strengths.most_colour
+        colour = bound * np.tanh(colour / bound) * region[..., None]
+        return geometry.resize(colour.astype(np.float32), side, side)
+
+    def _shape_shift(
+        self, view: FaceView, old: float, new: float, strength: float, crop_px: int, side_px: int
+    ) -> Plane | None:
+        """(S, S, 2) crop px, the shift of `Aged`."""
+        if new == old or self.strengths.shape == 0:
+            return None
+        terms = design_row(new, view.traits) - design_row(old, view.traits)
+        moves = np.einsum("p,pkc->kc", terms, self._shape) * (self.strengths.shape * strength)
+        return view.common.move(moves - moves.mean(0), side_px, crop_px)
+
+    # Hair
+
+    def _hair_gain(self, face: Face, old: float, new: float, strength: float) -> Gain | None:
+        """The change of hair, also beyond the crop, of brows and of beard."""
+        wide = cut_window(face, _WIDE_PX, _WIDE)
+        intensity = wide.astype(np.float32) / 255
+        hair = self._hair_mask(face, wide)
+        unit = _WIDE_PX / (_WIDE * FACE_PER_CROP)
+        change = hair_change(intensity, hair, unit, old, new) * (self.strengths.hair * strength)
+        if not np.abs(change).max() > 0:
+            return None
+        return Gain(_without_hue(change, colourfulness(face)), _WIDE)
+
+    def _brows_and_beard(self, view: FaceView, old: float, new: float) -> Plane | None:
+        """(N, N, 3) change of brows and beard in the common face."""
+        light = log_luminance(view.levels)
+        unit = len(light) / COMMON_UNITS
+        cheeks = view.usable * patch_mask(_CHEEKS, len(light)) > 0.5
+        if not cheeks.any():
+            return None
+        brows, beard = brows_and_beard(light, float(np.median(light[cheeks])), unit, view.traits.masculinity)
+        seen = view.common.visibility(len(light))
+        intensity = view.levels.astype(np.float32) / 255
+        change = 0.6 * hair_change(intensity, brows * seen, unit, old, new)
+        change += hair_change(intensity, beard * seen, unit, old, new)
+        return change * np.float32(self.strengths.hair)
+
+    def _hair_mask(self, face: Face, wide: NDArray[np.uint8]) -> Plane:
+        """(W, W) share of hair in the wide window: the parser of the crop inside, of the window outside."""
+        shares = self._parser.measure_shares(wide, mesh_in_window(face, len(wide), _WIDE), _WIDE)
+        outside = smoothstep(shares[CLASSES.index("hair")], 0.3, 0.8)
+        guide = regions.to_lab(wide)[..., 0] / np.float32(100)
+        outside = regions.follow_edges(geometry.resize(outside, *guide.shape), guide, 6, 1e-3).astype(np.float32)
+        half = round(len(wide) / _WIDE)
+        first = (len(wide) - half) // 2
+        inside = np.zeros_like(outside)
+        inside[first : first + half, first : first + half] = geometry.resize(face.hair, half, half)
+        away = np.abs(geometry.pixel_grid(*outside.shape) - (len(wide) - 1) / 2).max(-1) / (half / 2)
+        trust = smoothstep(away, 1.0, 0.8)
+        border = smoothstep(away, _WIDE, 0.9 * _WIDE)
+        return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
+
+
+def _own_zones(reading: Reading, plan: CompletePlan) -> dict[str, tuple[float, float]]:
+    """Zone -> ages before and after, of zones whose score the plan sets apart from what the age brings."""
+    found = {}
+    for zone, wanted in plan.zones.items():
+        now = reading.zones.get(zone, typical_score(zone, plan.age_from))
+        if abs(wanted - expected_score(zone, now, plan.age_from, plan.age)) > 1e-6:
+            found[zone] = (zone_age(zone, now), zone_age(zone, wanted))
+    return found
+
+
+def _patch_map(values: NDArray[np.float64], side_px: int) -> Plane:
+    """(N, N) a value of each patch, soft at its border."""
+    small = np.einsum("q,qhw->hw", values, patch_weights()).astype(np.float32)
+    return geometry.resize(geometry.blur(small, 2.0), side_px, side_px)
+
+
+def patch_mask(names: Sequence[str], side_px: int) -> Plane:
+    """(N, N) weight of some of `PATCHES` together."""
+    small = patch_weights()[[PATCHES.index(name) for name in names]].sum(0)
+    return geometry.resize(small, side_px, side_px)
+
+
+def _face_region() -> Plane:
+    side = 96
+    region = geometry.resize(skin_region(384), side, side)
+    return np.clip(geometry.blur(geometry.grow(region, 0.16 * side / COMMON_UNITS), 2.0), 0, 1)
+
+
+def _without_hue(change: Plane, colour: float) -> Plane:
+    light = (change @ LUMINANCE)[..., None]
+    return (light + colour * (change - light)).astype(np.float32)
+
+
+def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> NDArray[np.uint8]:
+    """The aged crop."""
+    side = len(face.crop)
+    source = face.crop
+    if shift is not None:
+        source = geometry.sample(source, geometry.pixel_grid(side, side) + shift)
+    changes = [
+        geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains
+    ]
+    return to_pixels(apply_gains(source, changes))

@@ -1,0 +1,110 @@
+"""Greying of hair, brows and beard with age, strand by strand, and the return of colour when a face grows younger.
+
+Convention: intensity RGB in [0, 1]; changes are log ratios, see `reage.types.Gain`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reage.faces.geometry import smoothstep
+from reage.faces.skin_detail import LOG_FLOOR, LUMINANCE, beard_region, brow_region, skin_region
+from reage.images import geometry
+from reage.types import Plane
+
+FIRST_GREY_YEARS, ALL_GREY_YEARS = 36.0, 78.0
+_SILVER = 0.62
+"""Luminance of grey hair in even light."""
+_MAX_LIFT = 1.15
+_GREY_CONTRAST = 0.72
+"""Contrast of grey hair, relative to that of the hair as it is."""
+_MAX_HIGHLIGHT = 0.3
+"""Log luminance of the lightest strands that are made lighter, above that of grey hair: skin between hair stays."""
+_MIN_HAIR_SHARE = 0.003
+_LIGHT_QUANTILE, _DARK_QUANTILE = 0.8, 0.33
+_GREY_CHROMA = 0.22
+"""Saturation below which light hair counts as grey."""
+
+
+def greyness(age_years: float) -> float:
+    """Share of grey hair at an age: 0 until `FIRST_GREY_YEARS`, 1 from `ALL_GREY_YEARS`."""
+    t = float(np.clip((age_years - FIRST_GREY_YEARS) / (ALL_GREY_YEARS - FIRST_GREY_YEARS), 0, 1))
+    return t * t * (3 - 2 * t)
+
+
+def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float, new_years: float) -> Plane:
+    """Log ratio (H, W, 3) of hair between two ages.
+
+    Args:
+        intensity: (H, W, 3).
+        hair: (H, W) share of hair.
+        unit_px: px to a face unit, for the width of strands.
+        old_years: age of the person.
+        new_years: target age.
+    """
+    sure = hair > 0.6
+    before, after = greyness(old_years), greyness(new_years)
+    if sure.mean() < _MIN_HAIR_SHARE or before == after:
+        return np.zeros_like(intensity)
+    light = intensity @ LUMINANCE
+    typical = float(np.median(light[sure]))
+    saturation = float(np.median(np.ptp(intensity, -1)[sure] / (intensity.max(-1)[sure] + 0.05)))
+    if after > before:
+        share = (after - before) / (1 - before + 1e-6)
+        return _grey(intensity, light, typical, share, unit_px) * hair[..., None]
+    is_grey = float(smoothstep(np.float32(saturation), 0.32, _GREY_CHROMA)) * float(
+        smoothstep(np.float32(typical), 0.28, 0.4)
+    )
+    if is_grey == 0:
+        return np.zeros_like(intensity)
+    share = is_grey * (before - after) / (before + 1e-6)
+    return _darken(intensity, light, sure, share) * hair[..., None]
+
+
+def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px: float) -> Plane:
+    """Colour fades and hair gets lighter, dark strands more than light ones; single strands go before others."""
+    log_light = np.log(light + LOG_FLOOR)
+    strand = log_light - geometry.blur(log_light, 0.08 * unit_px)
+    local = np.clip(share * (1 + 0.8 * np.clip(strand, -0.5, 0.5)), 0, 1)
+    before = np.log(typical + LOG_FLOOR)
+    after = before + float(np.clip(np.log(_SILVER + LOG_FLOOR) - before, 0, _MAX_LIFT))
+    grey = np.minimum(after + _GREY_CONTRAST * (log_light - before), after + _MAX_HIGHLIGHT)
+    lifted = np.clip(grey - log_light, 0, 1.3 * _MAX_LIFT)
+    faded = 0.9 * (log_light[..., None] - np.log(intensity + LOG_FLOOR))
+    change: Plane = local[..., None] * (faded + lifted[..., None])
+    return change.astype(np.float32)
+
+
+def _darken(intensity: Plane, light: Plane, sure: np.ndarray, share: float) -> Plane:
+    """Grey hair gets the colour of its darkest third, warmer, and evenly."""
+    log_light = np.log(light + LOG_FLOOR)
+    dark = float(np.quantile(log_light[sure], _DARK_QUANTILE))
+    middle = float(np.median(log_light[sure]))
+    target = min(dark, np.log(0.22 + LOG_FLOOR))
+    compress = 0.75
+    wanted = target + compress * (log_light - middle)
+    balance = np.log(np.array([1.15, 0.99, 0.82], np.float32))
+    change: Plane = share * ((wanted - log_light)[..., None] + balance)
+    return np.clip(change, -1.6, 0.2).astype(np.float32)
+
+
+def brows_and_beard(light: Plane, skin_light: float, unit_px: float, masculinity: float) -> tuple[Plane, Plane]:
+    """Shares (N, N) of brows and of beard in the common face: darker than the skin, and the beard rough as well.
+
+    Args:
+        light: (N, N) log luminance.
+        skin_light: that of the cheeks.
+        unit_px: px to a face unit.
+        masculinity: 0 to 1; women have no beard.
+    """
+    side = len(light)
+    dark = skin_light - geometry.blur(light, 0.012 * unit_px)
+    brows = smoothstep(dark, 0.2, 0.6) * brow_region(side)
+    if masculinity < 0.5:
+        return brows, np.zeros_like(brows)
+    fine = np.abs(light - geometry.blur(light, 0.02 * unit_px))
+    rough = geometry.blur(fine, 0.06 * unit_px)
+    bare = float(np.median(rough[skin_region(side) * (1 - beard_region(side)) > 0.9]))
+    broad = skin_light - geometry.blur(light, 0.05 * unit_px)
+    beard = smoothstep(broad, 0.2, 0.5) * smoothstep(rough / max(bare, 1e-4), 1.4, 2.4) * beard_region(side)
+    return brows, beard.astype(np.float32)

@@ -1,0 +1,207 @@
+"""The common face: a picture plane in which every face has its features at the same place, and the maps into it.
+
+The plane is the mean face mesh, unrolled from a cylinder around the head, and extended smoothly over the forehead and
+below the chin. Between a picture and the plane lies a thin-plate map through the mesh points of the person.
+
+Convention:
+    face units: the eyes of the mean mesh are one unit apart, the origin lies between them, x to the viewer's right, y
+    down, z away from the camera; the plane shows `COMMON_UNITS` units a side around `_CENTRE`. Places in the plane are
+    in sides, 0 to 1, so that they do not depend on its resolution.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.faces.geometry import smoothstep
+from reage.images import geometry
+from reage.types import Plane
+
+COMMON_UNITS = 4.0
+"""Side of the plane, face units."""
+_CENTRE = (0.0, 0.45)
+_AXIS_DEPTH, _RADIUS = 1.0, 1.15
+"""The cylinder: depth of its axis behind the eyes, and its radius."""
+
+_KNOTS = 49
+"""The maps are computed on so many knots a side and interpolated, because they are smooth."""
+_STIFFNESS = 1e-3
+_HIDDEN, _SEEN = 0.1, 0.35
+"""Cosine of the angle between the skin and the camera at which it counts as hidden, and as seen in full."""
+_NUM_SURFACE = 468
+"""Mesh points of the skin; the last ten are the irises."""
+_USED = np.arange(0, _NUM_SURFACE, 2)
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CommonFace:
+    """The map between one face and the plane, see `fit_common_face`.
+
+    Args:
+        picture_points: (K, K, 2) px of the picture at the knots of the plane.
+        visible: (K, K) how far the camera sees the skin, 0 to 1.
+        mesh: (478, 2) of the person, px of the picture.
+        seen: (478,) mesh points that the camera sees.
+    """
+
+    picture_points: Plane
+    visible: Plane
+    mesh: Plane
+    seen: NDArray[np.bool_]
+
+    def straighten(self, side_px: int) -> Plane:
+        """(side, side, 2) px of the picture at every pixel of the plane, for `geometry.sample`."""
+        return _enlarge(self.picture_points, side_px)
+
+    def visibility(self, side_px: int) -> Plane:
+        """(side, side) `visible` at every pixel of the plane."""
+        return np.clip(_enlarge(self.visible[..., None], side_px), 0, 1).reshape(side_px, side_px)
+
+    def unroll(self, picture_px: int) -> Plane:
+        """(P, P, 2) places in the plane, 0 to 1, of every pixel of a square picture; hidden points do not count."""
+        seen = _USED[self.seen[_USED]]
+        knots = _knots(_KNOTS) * picture_px - 0.5
+        scale = np.ptp(self.mesh[:, 1])
+        model = _fit_thin_plate(self.mesh[seen] / scale, common_points()[seen])
+        places = _evaluate_thin_plate(self.mesh[seen] / scale, model, knots / scale)
+        return _enlarge(places.reshape(_KNOTS, _KNOTS, 2).astype(np.float32), picture_px)
+
+    def move(self, moves: NDArray[np.floating], picture_px: int, shift_px: int | None = None) -> Plane:
+        """The shift of `reage.types.Aged` by which mesh points are moved in the plane; it dies away outside the face.
+
+        Args:
+            moves: (478, 2) sides of the plane.
+            picture_px: side of the square picture.
+            shift_px: P, side of the shift, which is in px of that size; that of the picture by default.
+
+        Returns:
+            (P, P, 2) px.
+        """
+        still = (common_points() * _KNOTS - 0.5).astype(np.float32)
+        moved = ((common_points() + moves) * _KNOTS - 0.5).astype(np.float32)
+        by = geometry.sample(self.picture_points, moved[None])[0] - geometry.sample(self.picture_points, still[None])[0]
+        scale, knots = float(np.ptp(self.mesh[:, 1])), _knots(_KNOTS) * picture_px - 0.5
+        ring = _ring(self.mesh, scale)
+        sources = np.vstack([(self.mesh + by)[_USED], ring]) / scale
+        model = _fit_thin_plate(sources, np.vstack([-by[_USED], np.zeros_like(ring)]))
+        away = np.hypot(*(knots - _middle(self.mesh)).T) / scale
+        shift = _evaluate_thin_plate(sources, model, knots / scale)
+        shift = shift * smoothstep(away.astype(np.float32), _RING, 0.85 * _RING)[:, None]
+        side = shift_px or picture_px
+        return _enlarge((shift * (side / picture_px)).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), side)
+
+
+_RING = 0.66
+"""Radius of the ring of points that stay where they are, heights of the face."""
+
+
+def _middle(mesh: Plane) -> Points:
+    middle: Points = (mesh.max(0) + mesh.min(0)) / 2
+    return middle
+
+
+def _ring(mesh: Plane, scale: float) -> Points:
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    return _middle(mesh) + _RING * scale * np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+def fit_common_face(mesh: Plane) -> CommonFace:
+    """The map of a face.
+
+    Args:
+        mesh: (478, 3) px of the picture, z of the same scale, smaller nearer to the camera.
+    """
+    points = (_straightener() @ mesh[_USED]).reshape(_KNOTS, _KNOTS, 3)
+    along, down = np.gradient(points, axis=1), np.gradient(points, axis=0)
+    normal = np.cross(along, down)
+    facing = normal[..., 2] / np.maximum(np.linalg.norm(normal, axis=-1), 1e-9)
+    visible = smoothstep(facing.astype(np.float32), _HIDDEN, _SEEN)
+    at_points = geometry.sample(visible, (common_points() * _KNOTS - 0.5).astype(np.float32)[None])[0]
+    return CommonFace(points[..., :2].astype(np.float32), visible, mesh[:, :2].astype(np.float32), at_points > 0.05)
+
+
+@cache
+def mean_mesh() -> Points:
+    """(478, 3) the mean mesh of 1,380 people, symmetric and seen from the front, face units."""
+    points: Points = np.array(json.loads(Path(__file__).with_name("mean_mesh.json").read_text()), np.float64)
+    return points
+
+
+@cache
+def common_points() -> Points:
+    """(478, 2) places of the mesh points in the plane, 0 to 1."""
+    return unroll_points(mean_mesh())
+
+
+def unroll_points(points: NDArray[np.floating]) -> Points:
+    """(N, 3) points of a face seen from the front, face units -> (N, 2) places in the plane."""
+    x, y, z = points.T
+    return to_places(np.stack([_RADIUS * np.arctan2(x, _AXIS_DEPTH - z), y], 1))
+
+
+def to_places(units: NDArray[np.floating]) -> Points:
+    """Face units of the plane (..., 2) -> places, 0 to 1."""
+    places: Points = (np.asarray(units, np.float64) - _CENTRE) / COMMON_UNITS + 0.5
+    return places
+
+
+def common_grid(side_px: int) -> Plane:
+    """(side, side, 2) face units of every pixel of the plane."""
+    places = (geometry.pixel_grid(side_px, side_px) + 0.5) / side_px
+    return ((places - 0.5) * COMMON_UNITS + np.array(_CENTRE)).astype(np.float32)
+
+
+def _knots(count: int) -> Points:
+    """(count * count, 2) places of the knots of a square, 0 to 1."""
+    axis = (np.arange(count) + 0.5) / count
+    return np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+
+
+def _enlarge(field: Plane, side_px: int) -> Plane:
+    """A field (K, K, C) known at the knots, at every pixel of the square; it goes on evenly beyond the outer knots."""
+    wide = np.pad(field, ((1, 1), (1, 1), (0, 0)), mode="reflect", reflect_type="odd")
+    places = (geometry.pixel_grid(side_px, side_px) + 0.5) * np.float32(_KNOTS / side_px) + 0.5
+    return geometry.sample(np.ascontiguousarray(wide), places)
+
+
+@cache
+def _straightener() -> Plane:
+    """(K * K, N) the matrix that takes values at the used mesh points to the knots of the plane."""
+    sources = common_points()[_USED]
+    inverse = np.linalg.inv(_system(sources))[:, : len(sources)]
+    return (_basis(_knots(_KNOTS), sources) @ inverse).astype(np.float32)
+
+
+def _kernel(a: Points, b: Points) -> Points:
+    squared = (a[:, :1] - b[:, 0]) ** 2 + (a[:, 1:] - b[:, 1]) ** 2
+    return squared * np.log(squared + 1e-12)
+
+
+def _basis(points: Points, sources: Points) -> Points:
+    return np.hstack([_kernel(points, sources), np.ones((len(points), 1)), points])
+
+
+def _system(sources: Points) -> Points:
+    count = len(sources)
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _kernel(sources, sources) + _STIFFNESS * np.eye(count)
+    system[:count, count], system[count, :count] = 1, 1
+    system[:count, count + 1 :], system[count + 1 :, :count] = sources, sources.T
+    return system
+
+
+def _fit_thin_plate(sources: NDArray[np.floating], values: NDArray[np.floating]) -> Points:
+    filled = np.vstack([values, np.zeros((3, values.shape[1]))])
+    return np.linalg.solve(_system(np.asarray(sources, np.float64)), filled)
+
+
+def _evaluate_thin_plate(sources: NDArray[np.floating], model: Points, points: Points) -> Points:
+    return _basis(points, np.asarray(sources, np.float64)) @ model
