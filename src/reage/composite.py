@@ -145,7 +145,9 @@ def _change(
         parts = _move_part(pixels, (left, top), bands, right - left, shift, part_from_crop)
     squared = np.vstack([part_from_crop, [0, 0, 1]])
     changes = [
-        geometry.warp_bands(one.change, (squared @ np.vstack([one.crop_from_change, [0, 0, 1]]))[:2], bands, right - left)
+        geometry.warp_bands(
+            one.change, (squared @ np.vstack([one.crop_from_change, [0, 0, 1]]))[:2], bands, right - left
+        )
         for one in placed
     ]
     for band, part in zip(bands, parts, strict=True):

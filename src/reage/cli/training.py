@@ -37,9 +37,7 @@ def prepare(
     from reage.data.prepare import prepare as prepare_portraits
 
     predict_age = AgePredictor.load(age_predictor).predict if age_predictor else None
-    written, missed = prepare_portraits(
-        folder, output, table=table, crop_px=crop_px, predict_age=predict_age
-    )
+    written, missed = prepare_portraits(folder, output, table=table, crop_px=crop_px, predict_age=predict_age)
     typer.echo(f"{written} portraits: {output}")
     for file in missed:
         typer.echo(f"No face was found in {file}.", err=True)

@@ -166,10 +166,10 @@ def beard_region(side_px: int) -> Plane:
     unit = side_px / COMMON_UNITS
     points = (common_points() * side_px - 0.5).astype(np.float32)
     grid = common_grid(side_px)
-    lips = geometry.grow(_fill(points[list(LIP_OUTLINE)], side_px), 0.02 * unit)
+    lips = geometry.grow(_fill(points[list(LIP_OUTLINE)], side_px), 0.03 * unit)
+    face = geometry.grow(_fill(points[list(FACE_OUTLINE)], side_px), -0.1 * unit)
     below_nose = smoothstep(grid[..., 1], 0.78, 0.9) * smoothstep(np.abs(grid[..., 0]) - 0.6 * grid[..., 1], 0.75, 0.45)
-    sideburns = smoothstep(np.abs(grid[..., 0]), 1.05, 1.2) * smoothstep(grid[..., 1], 0.3, 0.5)
-    return np.maximum(below_nose, sideburns) * smoothstep(grid[..., 1], 2.3, 2.1) * (1 - geometry.blur(lips, 0.02 * unit))
+    return geometry.blur(face * (1 - lips), 0.04 * unit) * below_nose
 
 
 def _fill(points: Plane, side_px: int) -> Plane:

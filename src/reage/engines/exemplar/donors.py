@@ -65,9 +65,7 @@ class Donors:
         """The donors of a weights file."""
         names = {"usable": "donor_usable", "energy": "donor_energy", "traits": "donor_traits", "age_years": "donor_age"}
         values = {name: tensors[key].astype(np.float32) for name, key in names.items()}
-        return cls(
-            stored=tensors["donor_detail"], step=step, bearded=tensors["donor_bearded"].astype(bool), **values
-        )
+        return cls(stored=tensors["donor_detail"], step=step, bearded=tensors["donor_bearded"].astype(bool), **values)
 
     def detail(self, row: int, mirrored: bool) -> Plane:
         """(N, N) log luminance of a donor."""

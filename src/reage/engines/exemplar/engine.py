@@ -38,13 +38,14 @@ from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry, regions
 from reage.images.regions import to_pixels
 from reage.plan import expected_score
-from reage.types import Aged, CompletePlan, Face, Gain, Plane, Reading
+from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import ZONES, typical_score, zone_age
 
 _LEAST_PX, _MOST_PX = 192, 1024
 """Side of the crop at which skin is changed: that of the photo, between these."""
 _CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
+_MIDDLE_YEARS = 60.0
 _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
 _WIDE = 2.0
@@ -60,9 +61,10 @@ class ExemplarStrengths:
         typical: share by which skin smoother than that of its age is brought to what the target age has.
         bands: on each band of the added lines, finest first.
         younger_bands: on the reduction of each band of a face made younger.
-        colour: on the change of low-pass colour.
+        colour: on the change of low-pass colour, below and above `_MIDDLE_YEARS`: the models of light and shape, which
+            are cautious, underestimate the change of young faces.
         hue: on the hue of that change, relative to its shading.
-        shape: on the change of shape.
+        shape: on the change of shape, likewise.
         hair: on the greying of hair.
         most_ratio: largest ratio of the energy of a patch to that of the face as it is.
         most_detail: bounds of the added log luminance, darker and lighter.
@@ -73,9 +75,9 @@ class ExemplarStrengths:
     typical: float = 0.5
     bands: tuple[float, ...] = (1.0, 1.0, 1.0, 0.8, 0.5, 0.2)
     younger_bands: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
-    colour: float = 0.8
+    colour: tuple[float, float] = (1.6, 1.0)
     hue: float = 0.6
-    shape: float = 0.5
+    shape: tuple[float, float] = (1.4, 1.0)
     hair: float = 1.0
     most_ratio: float = 3.5
     most_detail: tuple[float, float] = (-0.6, 0.3)
@@ -133,13 +135,16 @@ class ExemplarEngine:
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = geometry.resize(np.minimum(face.matte, bare), side, side)
         change = geometry.sample(skin, places) * np.clip(on_skin, 0, 1)[..., None]
+        wide = cut_window(face, _WIDE_PX, _WIDE)
+        shares = self._parser.measure_shares(wide, mesh_in_window(face, _WIDE_PX, _WIDE), _WIDE)
         on_face = self._brows_and_beard(view, old, new)
         if on_face is not None:
-            seen = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)[..., None]
+            seen = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
+            seen = (seen * (1 - _middle_of(shares[CLASSES.index("glasses")], side)))[..., None]
             change += geometry.sample(on_face, places) * np.clip(seen, 0, 1)
         change = change * np.float32(plan.strength)
         gains = [Gain(_without_hue(change, colourfulness(face)))]
-        hair = self._hair_gain(face, old, new, plan.strength)
+        hair = self._hair_gain(face, wide, shares, old, new, plan.strength)
         if hair is not None:
             gains.append(hair)
         shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side)
@@ -147,7 +152,9 @@ class ExemplarEngine:
 
     # Skin
 
-    def _detail_change(self, view: FaceView, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]) -> Plane:
+    def _detail_change(
+        self, view: FaceView, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]
+    ) -> Plane:
         """(N, N) change of log luminance in the common face."""
         side = len(view.levels)
         light = fill_unusable(log_luminance(view.levels), view.usable)
@@ -157,7 +164,9 @@ class ExemplarEngine:
         growth = self._log_growth(view.traits, old, new, own_zones)
         growth = growth + self.strengths.typical * lag * np.clip(growth / _FULL_GROWTH, 0, 1)
         change = np.zeros((side, side), np.float32)
-        older = np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
+        older = (
+            np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
+        )
         if older.max() > 0:
             chosen = choose_donors(self._donors, view)
             detail, donor_energy = self._detail(chosen, side)
@@ -222,8 +231,8 @@ class ExemplarEngine:
     def _colour_change(self, view: FaceView, old: float, new: float) -> Plane:
         """(N, N, 3) change of low-pass log colour in the common face."""
         side = len(view.levels)
-        terms = design_row(new, view.traits) - design_row(old, view.traits)
-        colour = np.einsum("p,phwc->hwc", terms, self._colour).astype(np.float32) * self.strengths.colour
+        terms = _weighted_terms(view.traits, old, new, self.strengths.colour)
+        colour = np.einsum("p,phwc->hwc", terms, self._colour).astype(np.float32)
         region = _face_region()
         colour -= np.average(colour.reshape(-1, 3), axis=0, weights=region.ravel())
         shading = (colour @ LUMINANCE)[..., None]
@@ -236,21 +245,21 @@ class ExemplarEngine:
         self, view: FaceView, old: float, new: float, strength: float, crop_px: int, side_px: int
     ) -> Plane | None:
         """(S, S, 2) crop px, the shift of `Aged`."""
-        if new == old or self.strengths.shape == 0:
+        if new == old:
             return None
-        terms = design_row(new, view.traits) - design_row(old, view.traits)
-        moves = np.einsum("p,pkc->kc", terms, self._shape) * (self.strengths.shape * strength)
+        terms = _weighted_terms(view.traits, old, new, self.strengths.shape)
+        moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
         return view.common.move(moves - moves.mean(0), side_px, crop_px)
 
     # Hair
 
-    def _hair_gain(self, face: Face, old: float, new: float, strength: float) -> Gain | None:
-        """The change of hair, also beyond the crop, of brows and of beard."""
-        wide = cut_window(face, _WIDE_PX, _WIDE)
-        intensity = wide.astype(np.float32) / 255
-        hair = self._hair_mask(face, wide)
-        unit = _WIDE_PX / (_WIDE * FACE_PER_CROP)
-        change = hair_change(intensity, hair, unit, old, new) * (self.strengths.hair * strength)
+    def _hair_gain(
+        self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float
+    ) -> Gain | None:
+        """The change of hair, also beyond the crop."""
+        unit = len(wide) / (_WIDE * FACE_PER_CROP)
+        hair = _join_hair(face, wide, shares[CLASSES.index("hair")])
+        change = hair_change(wide.astype(np.float32) / 255, hair, unit, old, new) * (self.strengths.hair * strength)
         if not np.abs(change).max() > 0:
             return None
         return Gain(_without_hue(change, colourfulness(face)), _WIDE)
@@ -269,21 +278,6 @@ class ExemplarEngine:
         change += hair_change(intensity, beard * seen, unit, old, new)
         return change * np.float32(self.strengths.hair)
 
-    def _hair_mask(self, face: Face, wide: NDArray[np.uint8]) -> Plane:
-        """(W, W) share of hair in the wide window: the parser of the crop inside, of the window outside."""
-        shares = self._parser.measure_shares(wide, mesh_in_window(face, len(wide), _WIDE), _WIDE)
-        outside = smoothstep(shares[CLASSES.index("hair")], 0.3, 0.8)
-        guide = regions.to_lab(wide)[..., 0] / np.float32(100)
-        outside = regions.follow_edges(geometry.resize(outside, *guide.shape), guide, 6, 1e-3).astype(np.float32)
-        half = round(len(wide) / _WIDE)
-        first = (len(wide) - half) // 2
-        inside = np.zeros_like(outside)
-        inside[first : first + half, first : first + half] = geometry.resize(face.hair, half, half)
-        away = np.abs(geometry.pixel_grid(*outside.shape) - (len(wide) - 1) / 2).max(-1) / (half / 2)
-        trust = smoothstep(away, 1.0, 0.8)
-        border = smoothstep(away, _WIDE, 0.9 * _WIDE)
-        return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
-
 
 def _own_zones(reading: Reading, plan: CompletePlan) -> dict[str, tuple[float, float]]:
     """Zone -> ages before and after, of zones whose score the plan sets apart from what the age brings."""
@@ -293,6 +287,35 @@ def _own_zones(reading: Reading, plan: CompletePlan) -> dict[str, tuple[float, f
         if abs(wanted - expected_score(zone, now, plan.age_from, plan.age)) > 1e-6:
             found[zone] = (zone_age(zone, now), zone_age(zone, wanted))
     return found
+
+
+def _join_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
+    """(W, W) share of hair in the wide window: as found in the crop inside, as found in the window outside."""
+    side = len(wide)
+    guide = regions.to_lab(wide)[..., 0] / np.float32(100)
+    outside = geometry.resize(smoothstep(share, 0.3, 0.8), side, side)
+    outside = regions.follow_edges(outside, guide, 6, 1e-3).astype(np.float32)
+    half = round(side / _WIDE)
+    first = (side - half) // 2
+    inside = np.zeros_like(outside)
+    inside[first : first + half, first : first + half] = geometry.resize(face.hair, half, half)
+    away = np.abs(geometry.pixel_grid(side, side) - (side - 1) / 2).max(-1) / (half / 2)
+    trust, border = smoothstep(away, 1.0, 0.8), smoothstep(away, _WIDE, 0.9 * _WIDE)
+    return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
+
+
+def _middle_of(share: Plane, side_px: int) -> Plane:
+    """(S, S) a share of the wide window, in the crop."""
+    first = round(len(share) * (1 - 1 / _WIDE) / 2)
+    middle = np.ascontiguousarray(share[first : len(share) - first, first : len(share) - first])
+    return np.clip(geometry.resize(middle, side_px, side_px), 0, 1)
+
+
+def _weighted_terms(traits: Traits, old: float, new: float, weights: tuple[float, float]) -> NDArray[np.float64]:
+    """(P,) change of the covariates between two ages, weighted below and above `_MIDDLE_YEARS`."""
+    below = design_row(min(new, _MIDDLE_YEARS), traits) - design_row(min(old, _MIDDLE_YEARS), traits)
+    above = design_row(max(new, _MIDDLE_YEARS), traits) - design_row(max(old, _MIDDLE_YEARS), traits)
+    return weights[0] * below + weights[1] * above
 
 
 def _patch_map(values: NDArray[np.float64], side_px: int) -> Plane:
@@ -324,7 +347,5 @@ def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> NDArray[np.u
     source = face.crop
     if shift is not None:
         source = geometry.sample(source, geometry.pixel_grid(side, side) + shift)
-    changes = [
-        geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains
-    ]
+    changes = [geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains]
     return to_pixels(apply_gains(source, changes))

@@ -106,5 +106,8 @@ def brows_and_beard(light: Plane, skin_light: float, unit_px: float, masculinity
     rough = geometry.blur(fine, 0.06 * unit_px)
     bare = float(np.median(rough[skin_region(side) * (1 - beard_region(side)) > 0.9]))
     broad = skin_light - geometry.blur(light, 0.05 * unit_px)
-    beard = smoothstep(broad, 0.2, 0.5) * smoothstep(rough / max(bare, 1e-4), 1.4, 2.4) * beard_region(side)
-    return brows, beard.astype(np.float32)
+    darker = smoothstep(skin_light - geometry.blur(light, 0.006 * unit_px), -0.05, 0.15)
+    beard = smoothstep(broad, 0.12, 0.35) * smoothstep(rough / max(bare, 1e-4), 1.5, 2.5) * darker
+    beard = (beard * beard_region(side)).astype(np.float32)
+    grown = smoothstep(np.float32(beard.sum() / beard_region(side).sum()), 0.06, 0.2)
+    return brows, beard * grown
