@@ -69,7 +69,7 @@ def _apply(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Pixels:
     """The image multiplied by the gains, where the shape has moved."""
     side, placed, boxes = len(face.crop), [], []
     for gain in aged.gains:
-        touched = np.abs(gain.log_ratio).max(-1) > 0
+        touched = np.logical_or.reduce([gain.log_ratio[..., channel] != 0 for channel in range(3)])
         if touched.any():
             crop_from_gain = gain.crop_from_gain(side)
             x0, y0, x1, y1 = _bounding_box(touched)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.data.shards import Portraits
-from reage.engines.exemplar.covariates import Traits, design_row
+from reage.engines.exemplar.covariates import design_row
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.errors import ReageError
 from reage.faces.common_face import COMMON_UNITS, common_points, mean_mesh, unroll_points

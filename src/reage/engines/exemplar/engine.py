@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -18,12 +18,11 @@ from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
 from reage.engines.exemplar.hair import brows_and_beard, hair_change
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.face_classes import CLASSES
-from reage.faces.common_face import COMMON_UNITS, common_points
+from reage.faces.common_face import COMMON_UNITS
 from reage.faces.geometry import FACE_PER_CROP, smoothstep
 from reage.faces.segmentation import FaceParser, colourfulness
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
-    LOG_FLOOR,
     LUMINANCE,
     PATCHES,
     fill_unusable,
@@ -33,6 +32,7 @@ from reage.faces.skin_detail import (
     patch_weights,
     skin_region,
     split_bands,
+    to_log,
 )
 from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry, regions
@@ -40,16 +40,23 @@ from reage.images.regions import to_pixels
 from reage.plan import expected_score
 from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
 from reage.weights import find_weights, load_weights, made_for, weights_hash
-from reage.zones import ZONES, typical_score, zone_age
+from reage.zones import typical_score, zone_age
 
 _LEAST_PX, _MOST_PX = 192, 1024
 """Side of the crop at which skin is changed: that of the photo, between these."""
 _CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
 _MIDDLE_YEARS = 60.0
+_FULL_YEARS = 25.0
+"""Years from which rough skin of a face made younger is brought to what its age has in full."""
+_FOLD_PX = 256
+"""Side of the common face at which the colour of folds is changed: chroma is coarser than light."""
+_YOUNGER_LIGHT = 0.9
+"""How much of the lighter side of folds goes when the darker side goes."""
 _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
 _WIDE = 2.0
-_WIDE_PX = 640
+_WIDE_PX = (512, 1400)
+"""Least and most side of the window of `_WIDE` crops in which hair is changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +65,14 @@ class ExemplarStrengths:
 
     Args:
         detail: on the added lines.
-        typical: share by which skin smoother than that of its age is brought to what the target age has.
+        typical: share by which skin smoother than that of its age is brought to what an older target age has.
+        younger_detail: on the reduction of the log energy of a face made younger.
+        younger_typical: share by which skin rougher than that of its age is brought to what a younger one has.
         bands: on each band of the added lines, finest first.
         younger_bands: on the reduction of each band of a face made younger.
         colour: on the change of low-pass colour, below and above `_MIDDLE_YEARS`: the models of light and shape, which
             are cautious, underestimate the change of young faces.
+        younger_colour: on that of a face made younger, besides.
         hue: on the hue of that change, relative to its shading.
         shape: on the change of shape, likewise.
         hair: on the greying of hair.
@@ -73,9 +83,12 @@ class ExemplarStrengths:
 
     detail: float = 1.0
     typical: float = 0.5
+    younger_detail: float = 1.3
+    younger_typical: float = 0.7
     bands: tuple[float, ...] = (1.0, 1.0, 1.0, 0.8, 0.5, 0.2)
     younger_bands: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
     colour: tuple[float, float] = (1.6, 1.0)
+    younger_colour: float = 0.75
     hue: float = 0.6
     shape: tuple[float, float] = (1.4, 1.0)
     hair: float = 1.0
@@ -131,12 +144,13 @@ class ExemplarEngine:
         bare = np.minimum(face.bare, 1 - face.hair)
         plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
         view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
-        skin = self._detail_change(view, old, new, own_zones)[..., None] + self._colour_change(view, old, new)
+        skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new)
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = geometry.resize(np.minimum(face.matte, bare), side, side)
         change = geometry.sample(skin, places) * np.clip(on_skin, 0, 1)[..., None]
-        wide = cut_window(face, _WIDE_PX, _WIDE)
-        shares = self._parser.measure_shares(wide, mesh_in_window(face, _WIDE_PX, _WIDE), _WIDE)
+        wide_px = int(np.clip(_WIDE * side, *_WIDE_PX))
+        wide = cut_window(face, wide_px, _WIDE)
+        shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, _WIDE), _WIDE)
         on_face = self._brows_and_beard(view, old, new)
         if on_face is not None:
             seen = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
@@ -148,6 +162,8 @@ class ExemplarEngine:
         if hair is not None:
             gains.append(hair)
         shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side)
+        if shift is not None:
+            gains = [_move(gain, shift) for gain in gains]
         return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains))
 
     # Skin
@@ -155,14 +171,14 @@ class ExemplarEngine:
     def _detail_change(
         self, view: FaceView, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]
     ) -> Plane:
-        """(N, N) change of log luminance in the common face."""
+        """(N, N, 3) change of log colour in the common face."""
         side = len(view.levels)
         light = fill_unusable(log_luminance(view.levels), view.usable)
         bands = split_bands(light)
         sharpness = np.minimum(measure_sharpness(log_luminance(view.levels)) / self._sharpness, 1)
         energy, lag = self._own_energy(measure_energy(bands, view.usable), view.traits, old, sharpness)
         growth = self._log_growth(view.traits, old, new, own_zones)
-        growth = growth + self.strengths.typical * lag * np.clip(growth / _FULL_GROWTH, 0, 1)
+        growth = self._towards_typical(growth, lag, max(0.0, old - new))
         change = np.zeros((side, side), np.float32)
         older = (
             np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
@@ -179,8 +195,22 @@ class ExemplarEngine:
         if younger.min() < 0:
             for index, band in enumerate(bands):
                 share = _patch_map(younger[:, index], side) * self.strengths.younger_bands[index]
-                change += share * np.where(band < 0, band, 0.7 * band)
-        return change * skin_region(side)
+                change += share * np.where(band < 0, band, _YOUNGER_LIGHT * band)
+        coloured = np.repeat((change * skin_region(side))[..., None], 3, -1)
+        return coloured + self._fold_colour(view, younger) if younger.min() < 0 else coloured
+
+    def _fold_colour(self, view: FaceView, younger: NDArray[np.float64]) -> Plane:
+        """(N, N, 3) change of log colour by which folds that go lose their deeper colour, too."""
+        side = len(view.levels)
+        small = geometry.resize(view.levels, _FOLD_PX, _FOLD_PX)
+        usable = geometry.resize(view.usable, _FOLD_PX, _FOLD_PX)
+        hue = to_log(small) - log_luminance(small)[..., None]
+        change = np.zeros_like(hue)
+        for channel in range(3):
+            for index, band in enumerate(split_bands(fill_unusable(hue[..., channel], usable))):
+                share = _patch_map(younger[:, index], _FOLD_PX) * self.strengths.younger_bands[index]
+                change[..., channel] += share * band
+        return geometry.resize(change * skin_region(_FOLD_PX)[..., None], side, side)
 
     def _make_detail(self, chosen: tuple[tuple[int, bool], ...], side_px: int) -> tuple[list[Plane], list[Plane]]:
         """Bands of the detail of the donors, one for each region, and their energy, each (N, N)."""
@@ -201,13 +231,13 @@ class ExemplarEngine:
     def _own_energy(
         self, energy: NDArray[np.float64], traits: Traits, old: float, sharpness: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The energy (Q, B) of the face, and by what log ratio it is below that of its age in a photo as sharp.
+        """The energy (Q, B) of the face, and the log ratio to it of that of its age in a photo as sharp.
 
         Where the face is hidden, it is taken to be that of the age.
         """
         typical = np.exp(np.einsum("p,pqb->qb", design_row(old, traits), self._energy)) * sharpness
         known = np.where(np.isfinite(energy), energy, typical)
-        return known, np.clip(np.log(typical / known), 0, None)
+        return known, np.log(typical / known)
 
     def _log_growth(
         self, traits: Traits, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]
@@ -228,11 +258,21 @@ class ExemplarEngine:
             growth[index] = at(after)[index] - at(before)[index]
         return growth
 
+    def _towards_typical(
+        self, growth: NDArray[np.float64], lag: NDArray[np.float64], years_younger: float
+    ) -> NDArray[np.float64]:
+        """The growth (Q, B) of log energy of a face that differs by `-lag` from its age, see `ExemplarStrengths`."""
+        older = growth + self.strengths.typical * np.maximum(lag, 0) * np.clip(growth / _FULL_GROWTH, 0, 1)
+        excess = np.minimum(lag, 0) * min(1.0, years_younger / _FULL_YEARS)
+        younger = self.strengths.younger_detail * growth + self.strengths.younger_typical * excess
+        return np.where(growth > 0, older, younger)
+
     def _colour_change(self, view: FaceView, old: float, new: float) -> Plane:
         """(N, N, 3) change of low-pass log colour in the common face."""
         side = len(view.levels)
         terms = _weighted_terms(view.traits, old, new, self.strengths.colour)
         colour = np.einsum("p,phwc->hwc", terms, self._colour).astype(np.float32)
+        colour *= self.strengths.younger_colour if new < old else 1.0
         region = _face_region()
         colour -= np.average(colour.reshape(-1, 3), axis=0, weights=region.ravel())
         shading = (colour @ LUMINANCE)[..., None]
@@ -260,7 +300,7 @@ class ExemplarEngine:
         unit = len(wide) / (_WIDE * FACE_PER_CROP)
         hair = _join_hair(face, wide, shares[CLASSES.index("hair")])
         change = hair_change(wide.astype(np.float32) / 255, hair, unit, old, new) * (self.strengths.hair * strength)
-        if not np.abs(change).max() > 0:
+        if not change.any():
             return None
         return Gain(_without_hue(change, colourfulness(face)), _WIDE)
 
@@ -294,14 +334,29 @@ def _join_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
     side = len(wide)
     guide = regions.to_lab(wide)[..., 0] / np.float32(100)
     outside = geometry.resize(smoothstep(share, 0.3, 0.8), side, side)
-    outside = regions.follow_edges(outside, guide, 6, 1e-3).astype(np.float32)
+    outside = regions.follow_edges(outside, guide, round(0.01 * side), 1e-3).astype(np.float32)
     half = round(side / _WIDE)
     first = (side - half) // 2
-    inside = np.zeros_like(outside)
+    inside, skin = np.zeros_like(outside), np.zeros_like(outside)
     inside[first : first + half, first : first + half] = geometry.resize(face.hair, half, half)
+    skin[first : first + half, first : first + half] = geometry.resize(face.skin, half, half)
+    inside = inside * (1 - _skin_between_hair(wide, np.clip(inside, 0, 1), skin))
     away = np.abs(geometry.pixel_grid(side, side) - (side - 1) / 2).max(-1) / (half / 2)
     trust, border = smoothstep(away, 1.0, 0.8), smoothstep(away, _WIDE, 0.9 * _WIDE)
     return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
+
+
+def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
+    """(W, W) what in the hair near the face is as light as skin, where hair is much darker: it must not turn grey."""
+    unit = len(wide) / (_WIDE * FACE_PER_CROP)
+    light = log_luminance(wide)
+    on_hair, on_skin = hair > 0.8, (skin > 0.9) & (hair < 0.1)
+    if not on_hair.any() or not on_skin.any():
+        return np.zeros_like(hair)
+    dark, bright = float(np.median(light[on_hair])), float(np.median(light[on_skin]))
+    near = geometry.blur(geometry.grow(((skin > 0.5) & (hair < 0.5)).astype(np.float32), 0.12 * unit), 0.05 * unit)
+    like = smoothstep(light, dark + 0.35 * (bright - dark), dark + 0.8 * (bright - dark))
+    return near * like * float(smoothstep(np.float32(bright - dark), 0.4, 0.8))
 
 
 def _middle_of(share: Plane, side_px: int) -> Plane:
@@ -339,6 +394,16 @@ def _face_region() -> Plane:
 def _without_hue(change: Plane, colour: float) -> Plane:
     light = (change @ LUMINANCE)[..., None]
     return (light + colour * (change - light)).astype(np.float32)
+
+
+def _move(gain: Gain, shift: Plane) -> Gain:
+    """The gain where a shift (S, S, 2) of the crop takes it."""
+    side, inside = len(gain.log_ratio), round(len(gain.log_ratio) / gain.crops)
+    first = (side - inside) // 2
+    places = geometry.pixel_grid(side, side)
+    middle = places[first : first + inside, first : first + inside]
+    middle += geometry.resize(shift, inside, inside) * np.float32(inside / len(shift))
+    return replace(gain, log_ratio=geometry.sample(gain.log_ratio, places))
 
 
 def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> NDArray[np.uint8]:

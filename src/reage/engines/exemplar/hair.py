@@ -13,13 +13,13 @@ from reage.images import geometry
 from reage.types import Plane
 
 FIRST_GREY_YEARS, ALL_GREY_YEARS = 36.0, 78.0
-_SILVER = 0.62
+_SILVER = 0.56
 """Luminance of grey hair in even light."""
-_MAX_LIFT = 1.15
-_GREY_CONTRAST = 0.72
-"""Contrast of grey hair, relative to that of the hair as it is."""
-_MAX_HIGHLIGHT = 0.3
-"""Log luminance of the lightest strands that are made lighter, above that of grey hair: skin between hair stays."""
+_MAX_LIFT = 1.55
+_SHADOW_CONTRAST = 0.85
+"""Contrast of the darker half of grey hair, relative to that of the hair as it is."""
+_WHITE = 0.03
+"""Log luminance of white."""
 _MIN_HAIR_SHARE = 0.003
 _LIGHT_QUANTILE, _DARK_QUANTILE = 0.8, 0.33
 _GREY_CHROMA = 0.22
@@ -48,7 +48,7 @@ def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float,
         return np.zeros_like(intensity)
     light = intensity @ LUMINANCE
     typical = float(np.median(light[sure]))
-    saturation = float(np.median(np.ptp(intensity, -1)[sure] / (intensity.max(-1)[sure] + 0.05)))
+    saturation = float(np.median(np.ptp(intensity[sure], -1) / (intensity[sure].max(-1) + 0.05)))
     if after > before:
         share = (after - before) / (1 - before + 1e-6)
         return _grey(intensity, light, typical, share, unit_px) * hair[..., None]
@@ -66,10 +66,11 @@ def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px:
     log_light = np.log(light + LOG_FLOOR)
     strand = log_light - geometry.blur(log_light, 0.08 * unit_px)
     local = np.clip(share * (1 + 0.8 * np.clip(strand, -0.5, 0.5)), 0, 1)
-    before = np.log(typical + LOG_FLOOR)
-    after = before + float(np.clip(np.log(_SILVER + LOG_FLOOR) - before, 0, _MAX_LIFT))
-    grey = np.minimum(after + _GREY_CONTRAST * (log_light - before), after + _MAX_HIGHLIGHT)
-    lifted = np.clip(grey - log_light, 0, 1.3 * _MAX_LIFT)
+    before = float(np.log(typical + LOG_FLOOR))
+    lift = float(np.clip(np.log(_SILVER + LOG_FLOOR) - before, 0, _MAX_LIFT))
+    away = log_light - before
+    lighter = lift * np.clip(1 - away / (_WHITE - before), 0, 1)  # white stays white
+    lifted = np.where(away > 0, lighter, lift - (1 - _SHADOW_CONTRAST) * away)
     faded = 0.9 * (log_light[..., None] - np.log(intensity + LOG_FLOOR))
     change: Plane = local[..., None] * (faded + lifted[..., None])
     return change.astype(np.float32)
