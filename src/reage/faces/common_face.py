@@ -141,6 +141,14 @@ def common_points() -> Points:
     return unroll_points(mean_mesh())
 
 
+@cache
+def mirrored_points() -> NDArray[np.int64]:
+    """(478,) number of the point that each point becomes in a mirrored face."""
+    points = mean_mesh()
+    squared = ((points[:, None] - points[None] * [-1, 1, 1]) ** 2).sum(-1)
+    return squared.argmin(1)
+
+
 def unroll_points(points: NDArray[np.floating]) -> Points:
     """(N, 3) points of a face seen from the front, face units -> (N, 2) places in the plane."""
     x, y, z = points.T

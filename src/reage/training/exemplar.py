@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.data.shards import Portraits
-from reage.engines.exemplar.covariates import design_row
+from reage.engines.exemplar.covariates import ODD_TERMS, design_row
+from reage.engines.exemplar.donors import MIRRORED_PATCHES
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.errors import ReageError
-from reage.faces.common_face import COMMON_UNITS, common_points, mean_mesh, unroll_points
+from reage.faces.common_face import COMMON_UNITS, common_points, mean_mesh, mirrored_points, unroll_points
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser
 from reage.faces.skin_detail import (
@@ -23,13 +24,14 @@ from reage.faces.skin_detail import (
     fill_unusable,
     log_luminance,
     measure_energy,
+    measure_sharpness,
     split_bands,
     to_log,
 )
 from reage.images import geometry
 from reage.measure.age import AgeEstimator
 from reage.mesh_points import measure_pose
-from reage.training.measures.age_estimator import AgeTrainingConfig, with_taught_ages
+from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext, Weights
 from reage.types import Plane
 
@@ -48,6 +50,7 @@ class ExemplarFitConfig:
         max_yaw_degrees: largest yaw of a portrait that is learned from.
         min_age_years: least age of a portrait that the models are fitted to.
         min_sigma_px: blur, px of the photo, below which a band does not count: the photo does not resolve it.
+        sharp_scale: least px of the photo for a px of the crop of a photo that shows how sharp photos are.
         donor_from_years: least age of a donor.
         donor_min_scale: least px of the photo for a px of the crop of a donor.
         donor_max_yaw_degrees: largest yaw of a donor.
@@ -66,6 +69,7 @@ class ExemplarFitConfig:
     max_yaw_degrees: float = 28.0
     min_age_years: float = 3.0
     min_sigma_px: float = 0.8
+    sharp_scale: float = 0.9
     donor_from_years: float = 52.0
     donor_min_scale: float = 0.75
     donor_max_yaw_degrees: float = 12.0
@@ -90,6 +94,7 @@ class Measured:
         traits: (N, T).
         yaw_degrees: (N,).
         grey: (N,) whether the photo has no colour.
+        sharpness: (N, B), see `measure_sharpness`.
     """
 
     energy: NDArray[np.float32]
@@ -102,11 +107,12 @@ class Measured:
     traits: NDArray[np.float32]
     yaw_degrees: NDArray[np.float32]
     grey: NDArray[np.bool_]
+    sharpness: NDArray[np.float32]
 
 
 def exemplar() -> ExemplarFitConfig:
     """The shipped engine."""
-    return ExemplarFitConfig(query_ages=AgeTrainingConfig().query_ages)
+    return ExemplarFitConfig(query_ages=age_a().query_ages)
 
 
 def run(config: ExemplarFitConfig, portraits: Portraits, context: RunContext) -> Weights:
@@ -114,9 +120,16 @@ def run(config: ExemplarFitConfig, portraits: Portraits, context: RunContext) ->
     del context
     training = with_taught_ages(portraits.pick(portraits.split == "train"), dict(config.query_ages))
     parser, estimator = FaceParser.load(), AgeEstimator.load()
-    views = [_view(training, row, parser, estimator, config) for row in range(len(training))]
-    measured = measure_portraits(training, views, config)
-    tensors = {**fit_models(pick(measured, config), config), **make_donors(training, views, measured, config)}
+
+    def view(row: int) -> FaceView:
+        return _view(training, row, parser, estimator, config)
+
+    measured = measure_portraits(training, view, config)
+    tensors = {
+        **fit_models(pick(measured, config), config),
+        **make_donors(training, view, measured, config),
+        "sharpness": find_sharpness(training, measured, config),
+    }
     return tensors, {"recipe": asdict(config), "donor_step": config.donor_step, "num_portraits": len(training)}
 
 
@@ -130,19 +143,21 @@ def _view(
     return view_face(crop, mesh, shrink_skin(bare), masculinity, config.side_px)
 
 
-def measure_portraits(portraits: Portraits, views: Sequence[FaceView], config: ExemplarFitConfig) -> Measured:
-    """What is measured on each portrait; see `Measured`."""
+def measure_portraits(portraits: Portraits, view: Callable[[int], FaceView], config: ExemplarFitConfig) -> Measured:
+    """What is measured on each portrait, seen by its row; see `Measured`."""
     unit = config.side_px / COMMON_UNITS
-    energies, colours, usable = [], [], []
-    for view in views:
-        light = fill_unusable(log_luminance(view.levels), view.usable)
-        energies.append(measure_energy(split_bands(light), view.usable))
-        low = geometry.blur(to_log(view.levels), config.colour_sigma * unit)
+    energies, colours, usable, sharpness, traits = [], [], [], [], []
+    for row in range(len(portraits)):
+        own = view(row)
+        light = log_luminance(own.levels)
+        energies.append(measure_energy(split_bands(fill_unusable(light, own.usable)), own.usable))
+        sharpness.append(measure_sharpness(light))
+        low = geometry.blur(to_log(own.levels), config.colour_sigma * unit)
         colours.append(geometry.resize(low, config.model_px, config.model_px).astype(np.float16))
-        usable.append(geometry.resize(view.usable, config.model_px, config.model_px).astype(np.float16))
+        usable.append(geometry.resize(own.usable, config.model_px, config.model_px).astype(np.float16))
+        traits.append(own.traits)
     energy = np.stack(energies).astype(np.float32)
     unknown_bands(energy, portraits.crops.shape[1] / FACE_PER_CROP * portraits.image_px_per_crop_px, config)
-    traits = [view.traits for view in views]
     return Measured(
         energy=energy,
         colour=np.stack(colours),
@@ -154,7 +169,14 @@ def measure_portraits(portraits: Portraits, views: Sequence[FaceView], config: E
         traits=np.array([astuple(own) for own in traits], np.float32),
         yaw_degrees=np.array([measure_pose(mesh)[0] for mesh in portraits.mesh], np.float32),
         grey=portraits.grey,
+        sharpness=np.stack(sharpness).astype(np.float32),
     )
+
+
+def find_sharpness(portraits: Portraits, measured: Measured, config: ExemplarFitConfig) -> NDArray[np.float32]:
+    """(B,) median of `measure_sharpness` over large photos, which are sharp."""
+    large = (collection_of(portraits) == "asked") & (portraits.image_px_per_crop_px >= config.sharp_scale)
+    return np.median(measured.sharpness[large], axis=0).astype(np.float32)
 
 
 def collection_of(portraits: Portraits) -> NDArray[np.str_]:
@@ -171,7 +193,7 @@ def pick(measured: Measured, config: ExemplarFitConfig) -> Measured:
 
 
 def make_donors(
-    portraits: Portraits, views: Sequence[FaceView], measured: Measured, config: ExemplarFitConfig
+    portraits: Portraits, view: Callable[[int], FaceView], measured: Measured, config: ExemplarFitConfig
 ) -> dict[str, NDArray[Any]]:
     """The tensors of `reage.engines.exemplar.donors.Donors`.
 
@@ -190,15 +212,14 @@ def make_donors(
         )
     details, energies, usable = [], [], []
     for row in rows:
-        view = views[row]
-        light = fill_unusable(log_luminance(view.levels), view.usable)
-        bands = split_bands(light)
-        soft = geometry.blur(view.usable, 0.02 * config.side_px / COMMON_UNITS)
+        own = view(int(row))
+        bands = split_bands(fill_unusable(log_luminance(own.levels), own.usable))
+        soft = geometry.blur(own.usable, 0.02 * config.side_px / COMMON_UNITS)
         stored = np.rint(sum(bands) * soft / config.donor_step)
         details.append(np.clip(stored, -127, 127).astype(np.int8))
-        energy = measure_energy(bands, view.usable)
+        energy = measure_energy(bands, own.usable)
         energies.append(np.where(np.isfinite(energy), energy, np.nanmean(energy, 0)))
-        usable.append(geometry.resize(view.usable, 96, 96))
+        usable.append(geometry.resize(own.usable, 96, 96))
     return {
         "donor_detail": np.stack(details),
         "donor_energy": np.stack(energies).astype(np.float32),
@@ -256,12 +277,21 @@ def fit_models(measured: Measured, config: ExemplarFitConfig) -> dict[str, NDArr
             values = measured.colour.reshape(count, -1, 3)[:, pixels, channel]
             colour[:, pixels, channel] = robust_fit(wide, values, own, config)[:terms]
     shape = robust_fit(wide, measured.shape.reshape(count, -1), np.repeat(weight[:, None], 478 * 2, 1), config)[:terms]
+    energy = energy.reshape(terms, len(PATCHES), NUM_BANDS)
+    colour = colour.reshape(terms, side, side, 3)
+    shape = shape.reshape(terms, 478, 2)
     models = {
-        "energy": energy.reshape(terms, len(PATCHES), NUM_BANDS),
-        "colour": colour.reshape(terms, side, side, 3),
-        "shape": shape.reshape(terms, 478, 2),
+        "energy": _symmetric(energy, energy[:, MIRRORED_PATCHES]),
+        "colour": _symmetric(colour, colour[:, :, ::-1]),
+        "shape": _symmetric(shape, shape[:, mirrored_points()] * [-1, 1]),
     }
     return {name: model.astype(np.float32) for name, model in models.items()}
+
+
+def _symmetric(model: NDArray[np.float64], mirrored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Models (P, ...) of mirrored and unmirrored faces together; turned and side-lit faces change to the other side."""
+    signs = np.where(ODD_TERMS, -1, 1).reshape(-1, *[1] * (model.ndim - 1))
+    return (model + signs * mirrored) / 2
 
 
 def unknown_bands(energy: NDArray[np.float32], unit_px: NDArray[np.floating], config: ExemplarFitConfig) -> None:

@@ -94,6 +94,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "run",
             "the base of the `ldla` engine; 100 minutes on two cores; needs face-parser and zones-a",
         ),
+        "exemplar": Recipe(
+            "reage.training.exemplar",
+            "exemplar",
+            "run",
+            "the `exemplar` engine, from crops of 640 px; 15 minutes on one core; needs face-parser and age-a",
+            needs_ages=False,
+        ),
         "prototype": Recipe(
             "reage.training.prototype",
             "prototype",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,17 @@ def design_row(age_years: float | NDArray[np.floating], traits: Traits) -> NDArr
     terms = age_terms(age_years)
     sex = traits.masculinity - 0.5
     both = [terms, terms[..., :2] * sex, terms[..., :1] * traits.tone]
-    others = [1.0, sex, traits.smile, traits.mouth, traits.yaw, traits.yaw**2, traits.tone, traits.redness]
+    others: list[float] = [1.0, sex, traits.smile, traits.mouth, traits.yaw, traits.yaw**2, traits.tone, traits.redness]
     others.append(traits.side_light)
     rest = np.broadcast_to(np.array(others), (*terms.shape[:-1], len(others)))
     return np.concatenate([rest[..., :1], *both, rest[..., 1:]], -1)
+
+
+def _odd_terms() -> NDArray[np.bool_]:
+    face = Traits(0.7, 0.1, 0.1, 0.3, 0.1, 0.1, 0.2)
+    mirrored = replace(face, yaw=-face.yaw, side_light=-face.side_light)
+    return design_row(50.0, face) != design_row(50.0, mirrored)
+
+
+ODD_TERMS = _odd_terms()
+"""(P,) whether a covariate changes its sign in a mirrored face."""

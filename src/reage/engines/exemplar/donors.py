@@ -35,7 +35,8 @@ def _mirrored_patch(name: str) -> str:
     return name.replace(".left", ".?").replace(".right", ".left").replace(".?", ".right")
 
 
-_MIRRORED_PATCHES = [PATCHES.index(_mirrored_patch(name)) for name in PATCHES]
+MIRRORED_PATCHES = [PATCHES.index(_mirrored_patch(name)) for name in PATCHES]
+"""Place in `PATCHES` of each patch's mirror image."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Donors:
 
     def patch_energy(self, row: int, mirrored: bool) -> Plane:
         """(Q, B) energy of a donor."""
-        return self.energy[row][_MIRRORED_PATCHES] if mirrored else self.energy[row]
+        return self.energy[row][MIRRORED_PATCHES] if mirrored else self.energy[row]
 
 
 @cache

@@ -90,7 +90,7 @@ class ExemplarStrengths:
     colour: tuple[float, float] = (1.6, 1.0)
     younger_colour: float = 0.75
     hue: float = 0.6
-    shape: tuple[float, float] = (1.4, 1.0)
+    shape: tuple[float, float] = (1.8, 1.0)
     hair: float = 1.0
     most_ratio: float = 3.5
     most_detail: tuple[float, float] = (-0.6, 0.3)
