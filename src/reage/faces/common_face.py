@@ -36,7 +36,6 @@ _HIDDEN, _SEEN = 0.1, 0.35
 """Cosine of the angle between the skin and the camera at which it counts as hidden, and as seen in full."""
 _NUM_SURFACE = 468
 """Mesh points of the skin; the last ten are the irises."""
-_USED = np.arange(0, _NUM_SURFACE, 2)
 
 Points = NDArray[np.float64]
 
@@ -67,7 +66,7 @@ class CommonFace:
 
     def unroll(self, picture_px: int) -> Plane:
         """(P, P, 2) places in the plane, 0 to 1, of every pixel of a square picture; hidden points do not count."""
-        seen = _USED[self.seen[_USED]]
+        seen = _used()[self.seen[_used()]]
         knots = _knots(_KNOTS) * picture_px - 0.5
         scale = np.ptp(self.mesh[:, 1])
         model = _fit_thin_plate(self.mesh[seen] / scale, common_points()[seen])
@@ -90,8 +89,8 @@ class CommonFace:
         by = geometry.sample(self.picture_points, moved[None])[0] - geometry.sample(self.picture_points, still[None])[0]
         scale, knots = float(np.ptp(self.mesh[:, 1])), _knots(_KNOTS) * picture_px - 0.5
         ring = _ring(self.mesh, scale)
-        sources = np.vstack([(self.mesh + by)[_USED], ring]) / scale
-        model = _fit_thin_plate(sources, np.vstack([-by[_USED], np.zeros_like(ring)]))
+        sources = np.vstack([(self.mesh + by)[_used()], ring]) / scale
+        model = _fit_thin_plate(sources, np.vstack([-by[_used()], np.zeros_like(ring)]))
         away = np.hypot(*(knots - _middle(self.mesh)).T) / scale
         shift = _evaluate_thin_plate(sources, model, knots / scale)
         shift = shift * smoothstep(away.astype(np.float32), _RING, 0.85 * _RING)[:, None]
@@ -119,13 +118,21 @@ def fit_common_face(mesh: Plane) -> CommonFace:
     Args:
         mesh: (478, 3) px of the picture, z of the same scale, smaller nearer to the camera.
     """
-    points = (_straightener() @ mesh[_USED]).reshape(_KNOTS, _KNOTS, 3)
+    points = (_straightener() @ mesh[_used()]).reshape(_KNOTS, _KNOTS, 3)
     along, down = np.gradient(points, axis=1), np.gradient(points, axis=0)
     normal = np.cross(along, down)
     facing = normal[..., 2] / np.maximum(np.linalg.norm(normal, axis=-1), 1e-9)
     visible = smoothstep(facing.astype(np.float32), _HIDDEN, _SEEN)
     at_points = geometry.sample(visible, (common_points() * _KNOTS - 0.5).astype(np.float32)[None])[0]
     return CommonFace(points[..., :2].astype(np.float32), visible, mesh[:, :2].astype(np.float32), at_points > 0.05)
+
+
+@cache
+def _used() -> NDArray[np.int64]:
+    """(N,) half of the points of the skin, as many on the left as on the right: enough for a smooth map."""
+    x = mean_mesh()[:_NUM_SURFACE, 0]
+    left = np.flatnonzero((x < 0.005) & (np.arange(_NUM_SURFACE) % 2 == 0))
+    return np.unique(np.concatenate([left, mirrored_points()[left]]))
 
 
 @cache
@@ -183,7 +190,7 @@ def _enlarge(field: Plane, side_px: int) -> Plane:
 @cache
 def _straightener() -> Plane:
     """(K * K, N) the matrix that takes values at the used mesh points to the knots of the plane."""
-    sources = common_points()[_USED]
+    sources = common_points()[_used()]
     inverse = np.linalg.inv(_system(sources))[:, : len(sources)]
     return (_basis(_knots(_KNOTS), sources) @ inverse).astype(np.float32)
 
@@ -208,7 +215,8 @@ def _system(sources: Points) -> Points:
 
 def _fit_thin_plate(sources: NDArray[np.floating], values: NDArray[np.floating]) -> Points:
     filled = np.vstack([values, np.zeros((3, values.shape[1]))])
-    return np.linalg.solve(_system(np.asarray(sources, np.float64)), filled)
+    model: Points = np.linalg.solve(_system(np.asarray(sources, np.float64)), filled.astype(np.float64))
+    return model
 
 
 def _evaluate_thin_plate(sources: NDArray[np.floating], model: Points, points: Points) -> Points:

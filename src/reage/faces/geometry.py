@@ -79,6 +79,11 @@ def smoothstep(values: Plane, zero_at: float, one_at: float) -> Plane:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
+def smoothstep_of(value: float, zero_at: float, one_at: float) -> float:
+    """`smoothstep` of one number."""
+    return float(smoothstep(np.array([value], np.float32), zero_at, one_at)[0])
+
+
 def zone_masks(face: Face, zones: Collection[str] = ZONES, *, whole: bool = False) -> dict[str, Plane]:
     """Soft mask (S, S) of each zone in the crop of a face; where zones overlap, the masks add up to at most 1.
 

@@ -87,10 +87,9 @@ def fill_unusable(light: Plane, usable: Plane) -> Plane:
         weight = geometry.resize(usable, small, small)
         value = geometry.resize(light * usable, small, small)
         blurred_weight = geometry.blur(weight, sigma * small / COMMON_UNITS)
-        mean = geometry.blur(value, sigma * small / COMMON_UNITS) / np.maximum(blurred_weight, 1e-4)
-        sure = smoothstep(blurred_weight, 0.01, 0.15)
-        mean, sure = (geometry.resize(plane, *light.shape) for plane in (mean, sure))
-        filled = filled + sure * (mean - filled)
+        mean = geometry.blur(value, sigma * small / COMMON_UNITS) / np.maximum(blurred_weight, np.float32(1e-4))
+        sure = geometry.resize(smoothstep(blurred_weight, 0.01, 0.15), *light.shape)
+        filled += sure * (geometry.resize(mean, *light.shape) - filled)
     soft = geometry.blur(usable, 0.01 * unit)
     return (filled + soft * (light - filled)).astype(np.float32)
 
@@ -104,7 +103,7 @@ def patch_weights() -> Plane:
     centres = np.array(list(_REST_CENTRES.values()), np.float32)
     squared = ((grid[None] - centres[:, None, None]) ** 2).sum(-1)
     rest = np.exp(-(squared - squared.min(0)) / (2 * _REST_SPREAD**2))
-    rest = rest / rest.sum(0) * (1 - zones.sum(0))
+    rest = rest / rest.sum(0) * np.maximum(1 - zones.sum(0), 0)
     return np.concatenate([zones, rest]).astype(np.float32)
 
 

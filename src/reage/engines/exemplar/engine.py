@@ -19,7 +19,7 @@ from reage.engines.exemplar.hair import brows_and_beard, hair_change
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
-from reage.faces.geometry import FACE_PER_CROP, smoothstep
+from reage.faces.geometry import FACE_PER_CROP, smoothstep, smoothstep_of
 from reage.faces.segmentation import FaceParser, colourfulness
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
@@ -118,7 +118,7 @@ class ExemplarEngine:
         self.strengths = strengths
         self._energy, self._colour, self._shape = tensors["energy"], tensors["colour"], tensors["shape"]
         self._sharpness = tensors["sharpness"].astype(np.float64)
-        self._donors = Donors.from_tensors(tensors, float(config["donor_step"]))
+        self.donors = Donors.from_tensors(tensors, float(config["donor_step"]))
         self._parser = parser
         self._detail = lru_cache(maxsize=4)(self._make_detail)
 
@@ -146,8 +146,8 @@ class ExemplarEngine:
         view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
         skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new)
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
-        on_skin = geometry.resize(np.minimum(face.matte, bare), side, side)
-        change = geometry.sample(skin, places) * np.clip(on_skin, 0, 1)[..., None]
+        on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
+        change: Plane = geometry.sample(skin, places) * on_skin[..., None]
         wide_px = int(np.clip(_WIDE * side, *_WIDE_PX))
         wide = cut_window(face, wide_px, _WIDE)
         shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, _WIDE), _WIDE)
@@ -184,7 +184,7 @@ class ExemplarEngine:
             np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
         )
         if older.max() > 0:
-            chosen = choose_donors(self._donors, view)
+            chosen = choose_donors(self.donors, view)
             detail, donor_energy = self._detail(chosen, side)
             for index, band in enumerate(detail):
                 amplitude = _patch_map(older[:, index], side) * self.strengths.bands[index]
@@ -217,11 +217,11 @@ class ExemplarEngine:
         weights = region_weights(side_px)
         light = np.zeros((side_px, side_px), np.float32)
         for weight, (row, mirrored) in zip(weights, chosen, strict=True):
-            light += weight * geometry.resize(self._donors.detail(row, mirrored), side_px, side_px)
+            light += weight * geometry.resize(self.donors.detail(row, mirrored), side_px, side_px)
         small = region_weights(96)
         energy = [
             sum(
-                weight * np.einsum("q,qhw->hw", self._donors.patch_energy(row, mirrored)[:, band], patch_weights())
+                weight * np.einsum("q,qhw->hw", self.donors.patch_energy(row, mirrored)[:, band], patch_weights())
                 for weight, (row, mirrored) in zip(small, chosen, strict=True)
             )
             for band in range(len(BAND_SIGMAS))
@@ -299,7 +299,9 @@ class ExemplarEngine:
         """The change of hair, also beyond the crop."""
         unit = len(wide) / (_WIDE * FACE_PER_CROP)
         hair = _join_hair(face, wide, shares[CLASSES.index("hair")])
-        change = hair_change(wide.astype(np.float32) / 255, hair, unit, old, new) * (self.strengths.hair * strength)
+        change = hair_change(wide.astype(np.float32) / np.float32(255), hair, unit, old, new) * (
+            self.strengths.hair * strength
+        )
         if not change.any():
             return None
         return Gain(_without_hue(change, colourfulness(face)), _WIDE)
@@ -313,7 +315,7 @@ class ExemplarEngine:
             return None
         brows, beard = brows_and_beard(light, float(np.median(light[cheeks])), unit, view.traits.masculinity)
         seen = view.common.visibility(len(light))
-        intensity = view.levels.astype(np.float32) / 255
+        intensity = view.levels.astype(np.float32) / np.float32(255)
         change = 0.6 * hair_change(intensity, brows * seen, unit, old, new)
         change += hair_change(intensity, beard * seen, unit, old, new)
         return change * np.float32(self.strengths.hair)
@@ -356,7 +358,7 @@ def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
     dark, bright = float(np.median(light[on_hair])), float(np.median(light[on_skin]))
     near = geometry.blur(geometry.grow(((skin > 0.5) & (hair < 0.5)).astype(np.float32), 0.12 * unit), 0.05 * unit)
     like = smoothstep(light, dark + 0.35 * (bright - dark), dark + 0.8 * (bright - dark))
-    return near * like * float(smoothstep(np.float32(bright - dark), 0.4, 0.8))
+    return near * like * np.float32(smoothstep_of(bright - dark, 0.4, 0.8))
 
 
 def _middle_of(share: Plane, side_px: int) -> Plane:

@@ -6,8 +6,9 @@ Convention: intensity RGB in [0, 1]; changes are log ratios, see `reage.types.Ga
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reage.faces.geometry import smoothstep
+from reage.faces.geometry import smoothstep, smoothstep_of
 from reage.faces.skin_detail import LOG_FLOOR, LUMINANCE, beard_region, brow_region, skin_region
 from reage.images import geometry
 from reage.types import Plane
@@ -52,9 +53,7 @@ def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float,
     if after > before:
         share = (after - before) / (1 - before + 1e-6)
         return _grey(intensity, light, typical, share, unit_px) * hair[..., None]
-    is_grey = float(smoothstep(np.float32(saturation), 0.32, _GREY_CHROMA)) * float(
-        smoothstep(np.float32(typical), 0.28, 0.4)
-    )
+    is_grey = smoothstep_of(saturation, 0.32, _GREY_CHROMA) * smoothstep_of(typical, 0.28, 0.4)
     if is_grey == 0:
         return np.zeros_like(intensity)
     share = is_grey * (before - after) / (before + 1e-6)
@@ -76,7 +75,7 @@ def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px:
     return change.astype(np.float32)
 
 
-def _darken(intensity: Plane, light: Plane, sure: np.ndarray, share: float) -> Plane:
+def _darken(intensity: Plane, light: Plane, sure: NDArray[np.bool_], share: float) -> Plane:
     """Grey hair gets the colour of its darkest third, warmer, and evenly."""
     log_light = np.log(light + LOG_FLOOR)
     dark = float(np.quantile(log_light[sure], _DARK_QUANTILE))
@@ -110,5 +109,5 @@ def brows_and_beard(light: Plane, skin_light: float, unit_px: float, masculinity
     darker = smoothstep(skin_light - geometry.blur(light, 0.006 * unit_px), -0.05, 0.15)
     beard = smoothstep(broad, 0.12, 0.35) * smoothstep(rough / max(bare, 1e-4), 1.5, 2.5) * darker
     beard = (beard * beard_region(side)).astype(np.float32)
-    grown = smoothstep(np.float32(beard.sum() / beard_region(side).sum()), 0.06, 0.2)
-    return brows, beard * grown
+    grown = smoothstep_of(float(beard.sum() / beard_region(side).sum()), 0.06, 0.2)
+    return brows, beard * np.float32(grown)
