@@ -90,7 +90,7 @@ def test_aged_crop_has_the_size_and_kind_of_the_crop(engine: Engine, face: Face,
 
 def test_face_is_untouched(engine: Engine, face: Face, reading: Reading) -> None:
     arrays = [one.name for one in fields(face) if isinstance(getattr(face, one.name), np.ndarray)]
-    assert len(arrays) == 7
+    assert len(arrays) == 8
     before = {name: getattr(face, name).copy() for name in arrays}
     aged = engine.render(face, reading, OLDER)
     aged.crop[:] = 0

@@ -39,7 +39,9 @@ def test_patches_cover_the_face_once() -> None:
     assert weights.shape == (len(PATCHES), 96, 96)
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(0), 1, atol=1e-5)
-    places = {name: np.argwhere(weight > 0.9 * weight.max()).mean(0) for name, weight in zip(PATCHES, weights)}
+    places = {
+        name: np.argwhere(weight > 0.9 * weight.max()).mean(0) for name, weight in zip(PATCHES, weights, strict=True)
+    }
     assert places["forehead"][0] < places["nose"][0] < places["chin"][0]
     assert places["crows_feet.left"][1] < 48 < places["crows_feet.right"][1]
 

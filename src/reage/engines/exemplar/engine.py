@@ -45,6 +45,8 @@ from reage.zones import typical_score, zone_age
 _LEAST_PX, _MOST_PX = 192, 1024
 """Side of the crop at which skin is changed: that of the photo, between these."""
 _CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
+_HAIR_MASK_PX = 640
+"""Most px of the side of the window at which the border of hair is found."""
 _MIDDLE_YEARS = 60.0
 _FULL_YEARS = 25.0
 """Years from which rough skin of a face made younger is brought to what its age has in full."""
@@ -72,7 +74,7 @@ class ExemplarStrengths:
         younger_bands: on the reduction of each band of a face made younger.
         colour: on the change of low-pass colour, below and above `_MIDDLE_YEARS`: the models of light and shape, which
             are cautious, underestimate the change of young faces.
-        younger_colour: on that of a face made younger, besides.
+        younger: on the changes of colour and shape of a face made younger, besides.
         hue: on the hue of that change, relative to its shading.
         shape: on the change of shape, likewise.
         hair: on the greying of hair.
@@ -88,7 +90,7 @@ class ExemplarStrengths:
     bands: tuple[float, ...] = (1.0, 1.0, 1.0, 0.8, 0.5, 0.2)
     younger_bands: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
     colour: tuple[float, float] = (1.6, 1.0)
-    younger_colour: float = 0.75
+    younger: float = 0.75
     hue: float = 0.6
     shape: tuple[float, float] = (1.8, 1.0)
     hair: float = 1.0
@@ -272,7 +274,7 @@ class ExemplarEngine:
         side = len(view.levels)
         terms = _weighted_terms(view.traits, old, new, self.strengths.colour)
         colour = np.einsum("p,phwc->hwc", terms, self._colour).astype(np.float32)
-        colour *= self.strengths.younger_colour if new < old else 1.0
+        colour *= self.strengths.younger if new < old else 1.0
         region = _face_region()
         colour -= np.average(colour.reshape(-1, 3), axis=0, weights=region.ravel())
         shading = (colour @ LUMINANCE)[..., None]
@@ -289,6 +291,7 @@ class ExemplarEngine:
             return None
         terms = _weighted_terms(view.traits, old, new, self.strengths.shape)
         moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
+        moves *= self.strengths.younger if new < old else 1.0
         return view.common.move(moves - moves.mean(0), side_px, crop_px)
 
     # Hair
@@ -297,13 +300,20 @@ class ExemplarEngine:
         self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float
     ) -> Gain | None:
         """The change of hair, also beyond the crop."""
-        unit = len(wide) / (_WIDE * FACE_PER_CROP)
-        hair = _join_hair(face, wide, shares[CLASSES.index("hair")])
-        change = hair_change(wide.astype(np.float32) / np.float32(255), hair, unit, old, new) * (
-            self.strengths.hair * strength
-        )
-        if not change.any():
+        side = min(len(wide), _HAIR_MASK_PX)
+        hair = _join_hair(face, geometry.resize(wide, side, side), shares[CLASSES.index("hair")])
+        hair = np.clip(geometry.resize(hair, len(wide), len(wide)), 0, 1)
+        rows, columns = np.flatnonzero(hair.max(1) > 0), np.flatnonzero(hair.max(0) > 0)
+        if not len(rows):
             return None
+        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        unit = len(wide) / (_WIDE * FACE_PER_CROP)
+        intensity = wide[part].astype(np.float32) / np.float32(255)
+        own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new)
+        if not own.any():
+            return None
+        change = np.zeros((*hair.shape, 3), np.float32)
+        change[part] = own * np.float32(self.strengths.hair * strength)
         return Gain(_without_hue(change, colourfulness(face)), _WIDE)
 
     def _brows_and_beard(self, view: FaceView, old: float, new: float) -> Plane | None:

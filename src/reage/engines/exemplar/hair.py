@@ -21,7 +21,8 @@ _SHADOW_CONTRAST = 0.85
 """Contrast of the darker half of grey hair, relative to that of the hair as it is."""
 _WHITE = 0.03
 """Log luminance of white."""
-_MIN_HAIR_SHARE = 0.003
+_MIN_HAIR_AREA = 0.05
+"""Square face units of hair below which none is seen."""
 _LIGHT_QUANTILE, _DARK_QUANTILE = 0.8, 0.33
 _GREY_CHROMA = 0.22
 """Saturation below which light hair counts as grey."""
@@ -45,7 +46,7 @@ def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float,
     """
     sure = hair > 0.6
     before, after = greyness(old_years), greyness(new_years)
-    if sure.mean() < _MIN_HAIR_SHARE or before == after:
+    if sure.sum() < _MIN_HAIR_AREA * unit_px**2 or before == after:
         return np.zeros_like(intensity)
     light = intensity @ LUMINANCE
     typical = float(np.median(light[sure]))
