@@ -95,7 +95,7 @@ def test_a_face_can_be_given_by_hand(pair: Path) -> None:
     by_number = call("age", pair, "--to", 75, "--face", 2, "-o", "second.png")
     assert by_number.exit_code == 0, by_number.output
     difference = np.abs(load_image("second.png").pixels.astype(int) - aged.pixels)
-    assert difference.mean() < 0.1 * change.mean()
+    assert difference.mean() < 0.3 * change.mean()
 
 
 def test_a_target_beyond_the_engine_is_noted(desk: Path) -> None:

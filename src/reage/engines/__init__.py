@@ -20,7 +20,7 @@ ENGINES = MappingProxyType(
 )
 """Name -> "module:class"; a module is imported when its engine is loaded."""
 
-DEFAULT_ENGINE = "amgan"
+DEFAULT_ENGINE = "exemplar"
 
 
 def engine_class(name: str) -> type[Engine]:
