@@ -74,7 +74,7 @@ def make_layers(pixels: Pixels, changes: Sequence[tuple[Face, Aged]], *, band_px
             image_from_crop = geometry.invert(face.crop_from_image)
             np.maximum(whole, geometry.warp(placed, image_from_crop, height, width, edge="zero"), out=whole)
     layers = Layers(moved=moved, gain=gain, added=added, skin=skin, hair=hair)
-    for rows in _row_slices(height, width, band_px):
+    for rows in _row_slices(pixels, band_px):
         levels = _flat_levels(layers, rows)
         other = to_pixels(levels) != result[rows]
         added[rows][other] += (result[rows] - levels)[other]
@@ -84,7 +84,7 @@ def make_layers(pixels: Pixels, changes: Sequence[tuple[Face, Aged]], *, band_px
 def flatten(layers: Layers, *, band_px: int = BAND_PX) -> Pixels:
     """The picture (H, W, 3) RGB uint8 that layers add up to."""
     result = np.empty_like(layers.moved)
-    for rows in _row_slices(*layers.moved.shape[:2], band_px):
+    for rows in _row_slices(layers.moved, band_px):
         result[rows] = to_pixels(_flat_levels(layers, rows))
     return result
 
@@ -99,7 +99,7 @@ def mask_change(before: Pixels, after: Pixels, mask: Plane, *, band_px: int = BA
         band_px: as in `composite`.
     """
     result = np.empty_like(before)
-    for rows in _row_slices(*before.shape[:2], band_px):
+    for rows in _row_slices(before, band_px):
         share = to_sixteen_bit(mask[rows]).astype(np.uint32)[..., None]
         result[rows] = (before[rows] * (_WHITE - share) + after[rows] * share + _WHITE // 2) // _WHITE
     return result
@@ -116,8 +116,9 @@ def _flat_levels(layers: Layers, rows: slice) -> Plane:
     return apply_gains(layers.moved[rows], [layers.gain[rows]]) + layers.added[rows]
 
 
-def _row_slices(height_px: int, width_px: int, band_px: int) -> list[slice]:
-    return [slice(band.start, band.stop) for band in _split(height_px, width_px, band_px)]
+def _row_slices(pixels: Pixels, band_px: int) -> list[slice]:
+    height, width = pixels.shape[:2]
+    return [slice(band.start, band.stop) for band in _split(height, width, band_px)]
 
 
 def blend(face: Face, layers: Sequence[tuple[Aged, Plane]]) -> Aged:
@@ -202,13 +203,13 @@ def _change(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Iterator[_P
     """The parts of the image that one face changes, one band of rows after the other."""
     assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
     placed = _place_gains(face, aged) if aged.gains else _place_difference(face, aged)
-    boxes = [one.box for one in placed]
+    boxes: list[tuple[float, ...]] = [one.box for one in placed]
     if aged.shift is not None and (shifted := np.abs(aged.shift).max(-1) > 0).any():
         boxes.append(_bounding_box(shifted))
     if not boxes:
         return
-    edges = np.array(boxes)
-    x0, y0, x1, y1 = *edges[:, :2].min(0), *edges[:, 2:].max(0)
+    edges = np.array(boxes, float)
+    (x0, y0), (x1, y1) = edges[:, :2].min(0).tolist(), edges[:, 2:].max(0).tolist()
     height, width = pixels.shape[:2]
     image_from_crop = geometry.invert(face.crop_from_image)
     corners = np.array([(x, y) for x in (x0 - 2, x1 + 2) for y in (y0 - 2, y1 + 2)], float)
@@ -233,7 +234,7 @@ def _change(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Iterator[_P
     ]
     for band, moved in zip(bands, parts, strict=True):
         changes = [next(change) for change in warped]
-        total = np.sum(changes, axis=0, dtype=np.float32) if changes else None
+        total: Plane | None = np.sum(changes, axis=0, dtype=np.float32) if changes else None
         gain, added = (total, None) if aged.gains else (None, total)
         yield _Part((slice(top + band.start, top + band.stop), slice(left, right)), moved, gain, added)
 

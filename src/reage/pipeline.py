@@ -238,7 +238,7 @@ def reage(
     zones: Mapping[str, float] | None = None,
     strength: float = Plan.strength,
     engine: str = DEFAULT_ENGINE,
-    faces: str | int = "all",
+    faces: str | int | Sequence[int] = "all",
 ) -> Result:
     """The picture with its faces aged; use `Reager` for several pictures.
 

@@ -123,10 +123,9 @@ def choose_faces(faces: Sequence[Face], which: str | int | Sequence[int]) -> lis
         )
     if which == "all":
         return list(faces)
-    numbers = [1] if which == "largest" else [which] if isinstance(which, str | int) else sorted(set(which))
-    for number in numbers:
-        if not isinstance(number, int) or not 1 <= number <= len(faces):
-            raise FaceNotFound(
-                f"There is no face {number!r}: choose 'all', 'largest' or a number from 1 to {len(faces)}."
-            )
-    return [faces[int(number) - 1] for number in numbers]
+    if isinstance(which, tuple | list):
+        return [face for number in sorted(set(which)) for face in choose_faces(faces, number)]
+    number = 1 if which == "largest" else which
+    if not isinstance(number, int) or not 1 <= number <= len(faces):
+        raise FaceNotFound(f"There is no face {number!r}: choose 'all', 'largest' or a number from 1 to {len(faces)}.")
+    return [faces[number - 1]]

@@ -37,8 +37,8 @@ In values from 0 to 1, as compositors have them:
     result = photo + (aged - photo) * mask
 
 Read all files as raw data, without a colour transform: the values are encoded as in the photo, in its colour profile.
-The rounded result is every bit of the aged photo, if that was saved without loss (PNG, TIFF, BMP).
-A smaller effect: multiply gain and added by a factor below 1.
+In 32-bit floats the first formula gives the aged photo bit for bit, if that was saved without loss (PNG, TIFF, BMP).
+To weaken the change of colour, multiply gain and added by a factor below 1.
 Several faces share the layers. Where their changes overlap, added.tiff holds what the sum of their gains does not give.
 """
 
