@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -28,7 +29,7 @@ from reage.faces.finder import FaceFinder
 from reage.images import Image, geometry, load_image, save_image
 from reage.measure import AgeEstimator
 from reage.pipeline import Reager
-from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
+from reage.types import GAIN_FLOOR, Aged, CompletePlan, Face, Gain, Pixels, Plan, Reading
 
 
 class _Recorder(NoOpEngine):
@@ -111,6 +112,69 @@ def test_an_unusable_output_is_refused_before_the_work(reager: Reager, folder: P
 )
 def test_names_of_aged_photos(source: str, plan: Plan, name: str) -> None:
     assert name_aged(Path(source), plan) == name
+
+
+# Layers of one photo
+
+
+class _Multiplier(NoOpEngine):
+    """Moves the shape a little, and multiplies skin and hair."""
+
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
+        shift = np.repeat(face.matte[..., None] * np.float32(4), 2, -1)
+        change = (face.skin + face.hair)[..., None] * np.array([-0.3, 0.2, 0.1], np.float32)
+        return Aged(crop=face.crop, shift=shift, gains=(Gain(change), Gain(change[::2, ::2], 1.5)))
+
+
+def read_layer(path: Path) -> np.ndarray:
+    """Values as OpenCV reads them, in the order RGB."""
+    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return values if values.ndim == 2 else values[..., ::-1]
+
+
+def join(folder: Path, photo: Pixels) -> Pixels:
+    """The picture by the formula of the README.txt in the folder."""
+    moved = (read_layer(folder / "moved.png") / 257).astype(np.float32)
+    gain, added = read_layer(folder / "gain.tiff"), read_layer(folder / "added.tiff")
+    floor = np.float32(255 * GAIN_FLOOR)
+    aged = np.clip(np.rint((moved + floor) * np.exp(gain) - floor + added), 0, 255)
+    mask = read_layer(folder / "mask.png")[..., None] / 65535
+    return np.rint(photo + (aged - photo) * mask).astype(np.uint8)
+
+
+@pytest.mark.parametrize("engine", ["multiplies", "prototype"])
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_files_of_the_layers_give_the_result_bit_for_bit(
+    finder: FaceFinder, age_estimator: AgeEstimator, folder: Path, engine: str, masked: bool
+) -> None:
+    person = skimage.data.astronaut()[:256, 96:352]
+    write(np.hstack([person[:, :170], person]), folder / "photos" / "pair.png")
+    photo = load_image("photos/pair.png").pixels
+    mask = np.linspace(1, 0, photo.shape[1], dtype=np.float32).clip(0.1, 0.7) * np.ones((256, 1), np.float32)
+    own = _Multiplier() if engine == "multiplies" else load_engine(engine)
+    reager = Reager(own, finder=finder, age_estimator=age_estimator)
+    outcome = age_photo(
+        reager, "photos/pair.png", Plan(age=75), "pair.png", mask=mask if masked else None, layers="layers"
+    )
+    assert outcome.result is not None
+    assert len(outcome.result.faces) == 2
+    assert outcome.to_json()["layers"] == "layers"
+    saved = load_image("pair.png").pixels
+    assert (saved != photo).mean() > 0.05
+    np.testing.assert_array_equal(join(Path("layers"), photo), saved)
+    for name in ("skin.png", "hair.png"):
+        matte = read_layer(Path("layers", name))
+        assert (matte.dtype, matte.shape) == (np.uint16, photo.shape[:2])
+        assert matte.max() > 60_000
+    assert (read_layer(Path("layers/gain.tiff")) != 0).any() == (engine == "multiplies")
+
+
+def test_layers_without_a_result_are_not_written(reager: Reager, folder: Path) -> None:
+    with pytest.raises(FaceNotFound):
+        age_photo(reager, "photos/me.png", Plan(age=70), faces=9, layers="layers")
+    with pytest.raises(ImageError, match="overwritten"):
+        age_photo(reager, "photos/me.png", Plan(age=70), "photos/skin.png", layers="photos")
+    assert files_in(folder) == set()
 
 
 # Sweeps

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reage.composite import blend, composite
+from reage.composite import blend, composite, flatten, make_layers, mask_change
 from reage.images import geometry
-from reage.types import Aged, Face, Pixels, Plane
+from reage.types import Aged, Face, Gain, Pixels, Plane
 
 CutFace = Callable[..., Face]
 
@@ -255,6 +255,96 @@ def test_memory_does_not_grow_with_the_face(cut_face: CutFace) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1] - pixels.nbytes)
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
+
+
+# Layers
+
+
+def gained(face: Face, shift: Plane | None = None) -> Aged:
+    """Two gains that differ in resolution and reach, and change every channel by another factor."""
+    waves = np.sin(geometry.pixel_grid(200, 200)[..., :1] / 7) * np.array([0.5, -0.3, 0.2])
+    return Aged(
+        crop=face.crop,
+        shift=shift,
+        gains=(Gain(waves.astype(np.float32), 1.5), Gain(face.matte[..., None] * np.ones(3, np.float32) * 0.4)),
+    )
+
+
+@pytest.mark.parametrize("shift", [None, (5.0, -3.0)], ids=["still", "moved"])
+@pytest.mark.parametrize("multiplies", [True, False], ids=["gain", "added"])
+def test_layers_add_up_to_the_composite(
+    pixels: Pixels, placed: Face, shift: tuple[float, float] | None, multiplies: bool
+) -> None:
+    planes = None if shift is None else make_shift(placed, *shift)
+    aged = gained(placed, planes) if multiplies else replace(inverted(placed), shift=planes)
+    before = pixels.copy()
+    layers = make_layers(pixels, [(placed, aged)])
+    result = composite(pixels, placed, aged)
+    assert (result != pixels).any()
+    np.testing.assert_array_equal(flatten(layers), result)
+    np.testing.assert_array_equal(pixels, before)
+    assert np.abs(layers.gain).max() > 0.3 if multiplies else not layers.gain.any()
+    assert np.abs(layers.added).max() < 1 if multiplies else np.abs(layers.added).max() > 20
+    assert (layers.moved != pixels).any() == (shift is not None)
+
+
+def test_layers_of_a_shape_alone_are_the_moved_picture(pixels: Pixels, placed: Face) -> None:
+    aged = replace(moved(placed, make_shift(placed, 5, -3)), gains=(Gain(np.zeros((8, 8, 3), np.float32)),))
+    layers = make_layers(pixels, [(placed, aged)])
+    np.testing.assert_array_equal(layers.moved, composite(pixels, placed, aged))
+    assert not layers.gain.any()
+    assert not layers.added.any()
+
+
+@pytest.mark.parametrize("multiplies", [True, False], ids=["gain", "added"])
+def test_layers_of_faces_that_overlap_add_up_too(pixels: Pixels, cut_face: CutFace, multiplies: bool) -> None:
+    faces = [cut_face(pixels, (x, 130.0), 25.0) for x in (120.0, 170.0)]
+    changes = []
+    result = pixels
+    for face, x in zip(faces, (4, -3), strict=True):
+        shift = make_shift(face, x, 2)
+        changes.append((face, gained(face, shift) if multiplies else replace(inverted(face), shift=shift)))
+        result = composite(result, *changes[-1])
+    layers = make_layers(pixels, changes)
+    np.testing.assert_array_equal(flatten(layers), result)
+    np.testing.assert_array_equal(flatten(layers, band_px=999), result)
+
+
+def test_layers_of_no_change_are_neutral(pixels: Pixels, placed: Face) -> None:
+    layers = make_layers(pixels, [(placed, Aged(crop=placed.crop))])
+    np.testing.assert_array_equal(layers.moved, pixels)
+    assert not layers.gain.any()
+    assert not layers.added.any()
+
+
+def test_mattes_lie_where_the_shape_has_moved_to(pixels: Pixels, cut_face: CutFace) -> None:
+    faces = [cut_face(pixels, (x, 130.0), SIDE / 4.2) for x in (90.0, 190.0)]
+    spot = np.zeros((SIDE, SIDE), np.float32)
+    spot[60:70, 60:70] = 1
+    faces = [replace(face, skin=spot, hair=np.zeros_like(spot)) for face in faces]
+    shift = np.full((SIDE, SIDE, 2), (6, 0), np.float32)
+    layers = make_layers(pixels, [(face, Aged(crop=face.crop, shift=shift)) for face in faces])
+    assert layers.skin.shape == layers.hair.shape == pixels.shape[:2]
+    assert not layers.hair.any()
+    for face in faces:
+        x, y = geometry.move_points(np.array([[58.5, 64.5]]), geometry.invert(face.crop_from_image))[0]
+        assert layers.skin[round(y), round(x)] == 1
+        assert layers.skin[round(y), round(x) + 10] == 0
+    assert layers.skin.sum() == pytest.approx(2 * 100 * faces[0].image_px_per_crop_px ** 2, rel=0.05)
+
+
+# Masks
+
+
+def test_a_mask_keeps_every_bit_at_0_and_every_change_at_1() -> None:
+    random = np.random.default_rng(0)
+    before, after = random.integers(0, 256, (2, 90, 70, 3), dtype=np.uint8)
+    mask = random.choice([0, 0.25, 1], (90, 70)).astype(np.float32)
+    result = mask_change(before, after, mask, band_px=500)
+    np.testing.assert_array_equal(result[mask == 0], before[mask == 0])
+    np.testing.assert_array_equal(result[mask == 1], after[mask == 1])
+    between = 0.75 * before + 0.25 * after
+    assert np.abs(result - between)[mask == 0.25].max() <= 0.51
 
 
 # Blends

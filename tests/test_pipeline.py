@@ -250,8 +250,12 @@ def test_only_chosen_faces_are_aged(reager: Reager, pair: Pixels, pair_faces: li
     np.testing.assert_array_equal(only[:, 256:], both[:, 256:])
 
 
-@pytest.mark.parametrize(("which", "left", "right"), [("largest", True, False), (2, False, True), ("all", True, True)])
-def test_faces_go_by_name_and_number(reager: Reager, pair: Pixels, which: str | int, left: bool, right: bool) -> None:
+@pytest.mark.parametrize(
+    ("which", "left", "right"), [("largest", True, False), (2, False, True), ("all", True, True), ((2, 1), True, True)]
+)
+def test_faces_go_by_name_and_number(
+    reager: Reager, pair: Pixels, which: str | int | tuple[int, ...], left: bool, right: bool
+) -> None:
     result = reager(pair, Plan(age=75), faces=which)
     found = changed(result.image.pixels, pair)
     assert (found[:, :256].any(), found[:, 256:].any()) == (left, right)
@@ -274,6 +278,38 @@ def test_a_face_by_hand_is_aged(reager: Reager, no_change: Reager, pair: Pixels,
     assert changed(result.image.pixels, pair)[:, 256:].any()
     with pytest.raises(FaceNotFound, match="shows no face"):
         reager.find_in_box(pair, (0, 180, 70, 250))
+
+
+# Masks
+
+
+def test_a_mask_keeps_the_photo_bit_for_bit(
+    reager: Reager, photo: Pixels, face: Face, reading: Reading, aged: Result
+) -> None:
+    mask = np.zeros(photo.shape[:2], np.float32)
+    mask[:, :230], mask[:, 230:240] = 1, 0.5
+    result = reager(photo, Plan(age=75), faces=[face], readings=[reading], mask=mask)
+    np.testing.assert_array_equal(result.image.pixels[:, 240:], photo[:, 240:])
+    np.testing.assert_array_equal(result.image.pixels[:, :230], aged.image.pixels[:, :230])
+    assert changed(photo, aged.image.pixels)[:, 240:].any()
+    mean = 0.5 * photo[:, 230:240] + 0.5 * aged.image.pixels[:, 230:240]
+    assert np.abs(result.image.pixels[:, 230:240] - mean).max() <= 0.5
+    assert set(result.seconds) == STEPS
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.ones((512, 511), np.float32),
+        np.ones((512, 512), np.uint8),
+        np.full((512, 512), 1.5),
+        np.full((512, 512), np.nan),
+    ],
+    ids=["size", "integers", "above 1", "not a number"],
+)
+def test_a_mask_that_does_not_fit_is_refused(no_change: Reager, photo: Pixels, mask: np.ndarray) -> None:
+    with pytest.raises(ImageError, match=r"^The mask .*\(512, 512\) \(height, width\)\.$"):
+        no_change(photo, Plan(age=75), mask=mask)
 
 
 # Readings

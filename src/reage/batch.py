@@ -13,13 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from reage.composite import make_layers
 from reage.engines import Engine
 from reage.errors import ImageError, ReageError
-from reage.faces.finder import choose_faces
 from reage.files import replace_files
-from reage.images import SUFFIXES, Image, check_output, draw_sheet, draw_strip, geometry, list_images, save_image
+from reage.images import (
+    SUFFIXES,
+    Image,
+    check_layers,
+    check_output,
+    draw_sheet,
+    draw_strip,
+    geometry,
+    list_images,
+    replace_layers,
+    save_image,
+)
 from reage.pipeline import AgedFace, Reager, Result, as_image
-from reage.types import Face, Pixels, Plan
+from reage.types import Face, Pixels, Plan, Plane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +40,14 @@ class PhotoOutcome:
     Args:
         source: the photo; None for pixels that came from no file.
         output: file of the aged photo; None when it failed.
+        layers: folder of the layers; None when none were requested.
         result: the aged photo; None when it failed.
         error: why it failed, in a sentence; "" when it did not.
     """
 
     source: Path | None
     output: Path | None = None
+    layers: Path | None = None
     result: Result | None = None
     error: str = ""
 
@@ -43,7 +56,8 @@ class PhotoOutcome:
         source = None if self.source is None else str(self.source)
         if self.result is None:
             return {"input": source, "error": self.error}
-        return {"input": source, "output": str(self.output), **self.result.to_json()}
+        layers = {} if self.layers is None else {"layers": str(self.layers)}
+        return {"input": source, "output": str(self.output), **layers, **self.result.to_json()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +119,35 @@ def age_photo(
     plan: Plan,
     output: str | Path | None = None,
     *,
-    faces: str | int | Sequence[Face] = "all",
+    faces: str | int | Sequence[int] | Sequence[Face] = "all",
+    mask: Plane | None = None,
+    layers: str | Path | None = None,
 ) -> PhotoOutcome:
-    """Ages one photo and writes it; for the arguments see `check_photo` and `Reager.__call__`.
+    """Ages one photo and writes it; for the other arguments see `check_photo` and `Reager.__call__`.
+
+    Args:
+        reager: loaded.
+        source: the photo, or its file.
+        plan: for every face.
+        output: the file.
+        faces: to age.
+        mask: (H, W) in [0, 1], where the photo may change.
+        layers: folder into which the layers are written, see `reage.types.Layers`; none by default.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
     """
     picture = as_image(source)
     path = check_photo(picture, plan, output)
-    result = reager(picture, plan, faces=faces)
-    result.save(path)
-    return PhotoOutcome(source=picture.source, output=path, result=result)
+    folder = None if layers is None else check_layers(layers, [path, *([picture.source] if picture.source else [])])
+    result = reager(picture, plan, faces=faces, mask=mask)
+    if folder is None:
+        result.save(path)
+    else:
+        made = make_layers(picture.pixels, [(done.face, done.aged) for done in result.faces])
+        with replace_layers(folder, made, mask):
+            result.save(path)
+    return PhotoOutcome(source=picture.source, output=path, layers=folder, result=result)
 
 
 # One photo at several ages
@@ -156,24 +187,26 @@ def age_sweep(
     ages: Sequence[float],
     output: str | Path | None = None,
     *,
-    faces: str | int | Sequence[Face] = "all",
+    faces: str | int | Sequence[int] | Sequence[Face] = "all",
+    mask: Plane | None = None,
 ) -> SweepOutcome:
     """Ages one photo to several ages; writes a photo for each, and a strip of the faces.
 
-    Faces are found and measured once. All files appear together at the end. For the arguments see `check_sweep`.
+    Faces are found and measured once. All files appear together at the end. For the arguments see `check_sweep` and
+    `Reager.__call__`.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
     """
     picture = as_image(source)
     outputs = check_sweep(picture, plan, ages, output)
-    chosen = choose_faces(reager.find(picture), faces) if isinstance(faces, str | int) else list(faces)
+    chosen = reager.choose(picture, faces)
     readings = None
     photos: list[PhotoOutcome] = []
     columns = [[face.crop for face in chosen]]
     with replace_files([*outputs.photos, outputs.strip], ImageError) as unfinished:
         for age, path in zip(ages, outputs.photos, strict=True):
-            result = reager(picture, replace(plan, age=age), faces=chosen, readings=readings)
+            result = reager(picture, replace(plan, age=age), faces=chosen, readings=readings, mask=mask)
             result.save(unfinished[path])
             readings = [aged.reading for aged in result.faces]
             photos.append(PhotoOutcome(source=picture.source, output=path, result=result))
@@ -224,7 +257,12 @@ def check_folder(source: str | Path, output: str | Path) -> list[Path]:
 
 
 def age_folder(
-    reager: Reager, source: str | Path, plan: Plan, output: str | Path, *, faces: str | int = "all"
+    reager: Reager,
+    source: str | Path,
+    plan: Plan,
+    output: str | Path,
+    *,
+    faces: str | int | Sequence[int] = "all",
 ) -> Iterator[PhotoOutcome]:
     """Ages every photo of a folder, see `age_photos`.
 
@@ -235,7 +273,12 @@ def age_folder(
 
 
 def age_photos(
-    reager: Reager, sources: Sequence[str | Path], plan: Plan, output: str | Path, *, faces: str | int = "all"
+    reager: Reager,
+    sources: Sequence[str | Path],
+    plan: Plan,
+    output: str | Path,
+    *,
+    faces: str | int | Sequence[int] = "all",
 ) -> Iterator[PhotoOutcome]:
     """Ages a list of photos; yields each outcome when its photo is written. A photo that fails does not stop the rest.
 
@@ -263,7 +306,9 @@ def age_photos(
     return (_try_photo(reager, path, plan, folder / path.name, faces) for path in paths)
 
 
-def _try_photo(reager: Reager, source: Path, plan: Plan, output: Path, faces: str | int) -> PhotoOutcome:
+def _try_photo(
+    reager: Reager, source: Path, plan: Plan, output: Path, faces: str | int | Sequence[int]
+) -> PhotoOutcome:
     try:
         check_output(output, source=source)
         return age_photo(reager, source, plan, output, faces=faces)

@@ -9,20 +9,22 @@ taken against the warped crop, so that a face larger than the crop keeps its fin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
+from reage.images.codec import to_sixteen_bit
 from reage.images.regions import to_pixels
-from reage.types import GAIN_FLOOR, Aged, Face, Matrix, Pixels, Plane
+from reage.types import GAIN_FLOOR, Aged, Face, Layers, Matrix, Pixels, Plane
 
 BAND_PX = 2**17
 """Default number of image pixels in a band of `composite`."""
 _STILL_PX = 0.01
 """Pixels with a smaller shift are copied, not resampled."""
+_WHITE = 2**16 - 1
 
 
 def composite(pixels: Pixels, face: Face, aged: Aged, *, band_px: int = BAND_PX) -> Pixels:
@@ -37,21 +39,70 @@ def composite(pixels: Pixels, face: Face, aged: Aged, *, band_px: int = BAND_PX)
     Returns:
         (H, W, 3) RGB uint8; bit for bit the input where nothing changed.
     """
-    assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
-    if aged.gains:
-        return _apply(pixels, face, aged, band_px)
-    source, matte = face.crop.astype(np.float32), face.matte
-    if aged.shift is not None:  # the matte moves too, so that eyes and teeth stay protected
-        source, matte = _moved(face.crop, aged.shift), _moved(matte, aged.shift)
-    change = (aged.crop.astype(np.float32) - source) * matte[..., None]
-    touched = np.abs(change).max(-1) > 0
-    if aged.shift is not None:
-        touched |= np.abs(aged.shift).max(-1) > 0
-    if not touched.any():
-        return pixels.copy()
-    box = _bounding_box(touched)
-    placed = _Placed(change, np.eye(2, 3))
-    return _change(pixels, face.crop_from_image, [placed], aged.shift, box, band_px, _add)
+    result = pixels.copy()
+    for part in _change(pixels, face, aged, band_px):
+        result[part.place] = to_pixels(part.levels())
+    return result
+
+
+def make_layers(pixels: Pixels, changes: Sequence[tuple[Face, Aged]], *, band_px: int = BAND_PX) -> Layers:
+    """The layers of the picture that `composite` makes of one face after the other; `flatten` joins them to it.
+
+    Where the changes of two faces overlap, shapes move one after the other and gains add up; what this leaves to the
+    picture, and what the rounding of float32 leaves at a half level, is in `added`.
+
+    Args:
+        pixels: (H, W, 3) RGB uint8 image the faces were found in.
+        changes: each face, and the engine's result for it, in the order in which they are put back.
+        band_px: as in `composite`.
+    """
+    height, width = pixels.shape[:2]
+    gain, added = np.zeros_like(pixels, np.float32), np.zeros_like(pixels, np.float32)
+    skin, hair = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
+    moved = result = pixels
+    for face, aged in changes:
+        before, moved = moved, moved.copy()
+        for part in _change(before, face, aged, band_px):
+            moved[part.place] = part.moved
+            if part.gain is not None:
+                gain[part.place] += part.gain
+            if part.added is not None:
+                added[part.place] += part.added
+        result = composite(result, face, aged, band_px=band_px)
+        for whole, matte in ((skin, face.skin), (hair, face.hair)):
+            placed = matte if aged.shift is None else _moved(matte, aged.shift)
+            image_from_crop = geometry.invert(face.crop_from_image)
+            np.maximum(whole, geometry.warp(placed, image_from_crop, height, width, edge="zero"), out=whole)
+    layers = Layers(moved=moved, gain=gain, added=added, skin=skin, hair=hair)
+    for rows in _row_slices(pixels, band_px):
+        levels = _flat_levels(layers, rows)
+        other = to_pixels(levels) != result[rows]
+        added[rows][other] += (result[rows] - levels)[other]
+    return layers
+
+
+def flatten(layers: Layers, *, band_px: int = BAND_PX) -> Pixels:
+    """The picture (H, W, 3) RGB uint8 that layers add up to."""
+    result = np.empty_like(layers.moved)
+    for rows in _row_slices(layers.moved, band_px):
+        result[rows] = to_pixels(_flat_levels(layers, rows))
+    return result
+
+
+def mask_change(before: Pixels, after: Pixels, mask: Plane, *, band_px: int = BAND_PX) -> Pixels:
+    """The changed picture where the mask is 1, bit for bit the earlier one where it is 0, blended linearly in between.
+
+    Args:
+        before: (H, W, 3) RGB uint8.
+        after: (H, W, 3) RGB uint8.
+        mask: (H, W) in [0, 1], rounded to 16 bit.
+        band_px: as in `composite`.
+    """
+    result = np.empty_like(before)
+    for rows in _row_slices(before, band_px):
+        share = to_sixteen_bit(mask[rows]).astype(np.uint32)[..., None]
+        result[rows] = (before[rows] * (_WHITE - share) + after[rows] * share + _WHITE // 2) // _WHITE
+    return result
 
 
 def apply_gains(pixels: Pixels, gains: Sequence[Plane]) -> Plane:
@@ -61,28 +112,13 @@ def apply_gains(pixels: Pixels, gains: Sequence[Plane]) -> Plane:
     return levels
 
 
-def _add(pixels: Pixels, changes: Sequence[Plane]) -> Plane:
-    return changes[0] + pixels
+def _flat_levels(layers: Layers, rows: slice) -> Plane:
+    return apply_gains(layers.moved[rows], [layers.gain[rows]]) + layers.added[rows]
 
 
-def _apply(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Pixels:
-    """The image multiplied by the gains, where the shape has moved."""
-    side, placed, boxes = len(face.crop), [], []
-    for gain in aged.gains:
-        touched = np.logical_or.reduce([gain.log_ratio[..., channel] != 0 for channel in range(3)])
-        if touched.any():
-            crop_from_gain = gain.crop_from_gain(side)
-            x0, y0, x1, y1 = _bounding_box(touched)
-            corners = geometry.move_points(np.array([(x0, y0), (x1, y1)], float), crop_from_gain)
-            boxes.append(corners.ravel())
-            placed.append(_Placed(gain.log_ratio, crop_from_gain))
-    if aged.shift is not None and (moved := np.abs(aged.shift).max(-1) > 0).any():
-        boxes.append(np.array(_bounding_box(moved), np.float32))
-    if not boxes:
-        return pixels.copy()
-    edges = np.stack(boxes)
-    box = (*edges[:, :2].min(0).tolist(), *edges[:, 2:].max(0).tolist())
-    return _change(pixels, face.crop_from_image, placed, aged.shift, box, band_px, apply_gains)
+def _row_slices(pixels: Pixels, band_px: int) -> list[slice]:
+    height, width = pixels.shape[:2]
+    return [slice(band.start, band.stop) for band in _split(height, width, band_px)]
 
 
 def blend(face: Face, layers: Sequence[tuple[Aged, Plane]]) -> Aged:
@@ -111,49 +147,96 @@ def _bounding_box(touched: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A change (G, G, 3) and the matrix from its px to crop px."""
+    """A change (G, G, 3), the matrix from its px to crop px, and the box xyxy (crop px) in which it is not 0."""
 
     change: Plane
     crop_from_change: Matrix
+    box: tuple[float, ...]
 
 
-def _change(
-    pixels: Pixels,
-    crop_from_image: Matrix,
-    placed: Sequence[_Placed],
-    shift: Plane | None,
-    box: tuple[float, float, float, float],
-    band_px: int,
-    combine: Callable[[Pixels, Sequence[Plane]], Plane],
-) -> Pixels:
-    """The image with changes combined with it within a box xyxy (crop px), computed one band of rows at a time."""
+@dataclass(frozen=True)
+class _Part:
+    """A part of the image that changes.
+
+    Args:
+        place: its rows and columns.
+        moved: (h, w, 3) RGB uint8 after the change of shape.
+        gain: (h, w, 3) log ratio, or None.
+        added: (h, w, 3) levels, or None.
+    """
+
+    place: tuple[slice, slice]
+    moved: Pixels
+    gain: Plane | None
+    added: Plane | None
+
+    def levels(self) -> Pixels | Plane:
+        """(h, w, 3) levels, not rounded."""
+        levels = self.moved if self.gain is None else apply_gains(self.moved, [self.gain])
+        return levels if self.added is None else levels + self.added
+
+
+def _place_difference(face: Face, aged: Aged) -> list[_Placed]:
+    """The difference of the crops times the matte; empty when there is none."""
+    source, matte = face.crop.astype(np.float32), face.matte
+    if aged.shift is not None:  # the matte moves too, so that eyes and teeth stay protected
+        source, matte = _moved(face.crop, aged.shift), _moved(matte, aged.shift)
+    change = (aged.crop.astype(np.float32) - source) * matte[..., None]
+    touched = np.abs(change).max(-1) > 0
+    return [_Placed(change, np.eye(2, 3), _bounding_box(touched))] if touched.any() else []
+
+
+def _place_gains(face: Face, aged: Aged) -> list[_Placed]:
+    """The gains that change anything."""
+    placed = []
+    for gain in aged.gains:
+        touched = np.logical_or.reduce([gain.log_ratio[..., channel] != 0 for channel in range(3)])
+        if touched.any():
+            crop_from_gain = gain.crop_from_gain(len(face.crop))
+            x0, y0, x1, y1 = _bounding_box(touched)
+            corners = geometry.move_points(np.array([(x0, y0), (x1, y1)], float), crop_from_gain)
+            placed.append(_Placed(gain.log_ratio, crop_from_gain, tuple(corners.ravel().tolist())))
+    return placed
+
+
+def _change(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Iterator[_Part]:
+    """The parts of the image that one face changes, one band of rows after the other."""
+    assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
+    placed = _place_gains(face, aged) if aged.gains else _place_difference(face, aged)
+    boxes: list[tuple[float, ...]] = [one.box for one in placed]
+    if aged.shift is not None and (shifted := np.abs(aged.shift).max(-1) > 0).any():
+        boxes.append(_bounding_box(shifted))
+    if not boxes:
+        return
+    edges = np.array(boxes, float)
+    (x0, y0), (x1, y1) = edges[:, :2].min(0).tolist(), edges[:, 2:].max(0).tolist()
     height, width = pixels.shape[:2]
-    image_from_crop = geometry.invert(crop_from_image)
-    corners = np.array([(x, y) for x in (box[0] - 2, box[2] + 2) for y in (box[1] - 2, box[3] + 2)], float)
-    moved = geometry.move_points(corners, image_from_crop)
-    left, top = np.maximum(np.floor(moved.min(0)).astype(int) - 1, 0).tolist()
-    right, bottom = np.minimum(np.ceil(moved.max(0)).astype(int) + 2, [width, height]).tolist()
-    result = pixels.copy()
+    image_from_crop = geometry.invert(face.crop_from_image)
+    corners = np.array([(x, y) for x in (x0 - 2, x1 + 2) for y in (y0 - 2, y1 + 2)], float)
+    around = geometry.move_points(corners, image_from_crop)
+    left, top = np.maximum(np.floor(around.min(0)).astype(int) - 1, 0).tolist()
+    right, bottom = np.minimum(np.ceil(around.max(0)).astype(int) + 2, [width, height]).tolist()
     if left >= right or top >= bottom:
-        return result
+        return
     part_from_crop = image_from_crop.copy()
     part_from_crop[:, 2] -= (left, top)
     bands = _split(bottom - top, right - left, band_px)
-    if shift is None:
+    if aged.shift is None:
         parts: Iterator[Pixels] = (pixels[top + band.start : top + band.stop, left:right] for band in bands)
     else:
-        parts = _move_part(pixels, (left, top), bands, right - left, shift, part_from_crop)
+        parts = _move_part(pixels, (left, top), bands, right - left, aged.shift, part_from_crop)
     squared = np.vstack([part_from_crop, [0, 0, 1]])
-    changes = [
+    warped = [
         geometry.warp_bands(
             one.change, (squared @ np.vstack([one.crop_from_change, [0, 0, 1]]))[:2], bands, right - left
         )
         for one in placed
     ]
-    for band, part in zip(bands, parts, strict=True):
-        combined = combine(part, [next(change) for change in changes])
-        result[top + band.start : top + band.stop, left:right] = to_pixels(combined)
-    return result
+    for band, moved in zip(bands, parts, strict=True):
+        changes = [next(change) for change in warped]
+        total: Plane | None = np.sum(changes, axis=0, dtype=np.float32) if changes else None
+        gain, added = (total, None) if aged.gains else (None, total)
+        yield _Part((slice(top + band.start, top + band.stop), slice(left, right)), moved, gain, added)
 
 
 def _split(height_px: int, width_px: int, band_px: int) -> list[range]:

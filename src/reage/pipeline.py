@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reage.composite import blend, composite
+from reage.composite import blend, composite, mask_change
 from reage.engines import DEFAULT_ENGINE, Engine, load_engine
 from reage.errors import ImageError
 from reage.faces.blazeface import Box
@@ -22,7 +22,7 @@ from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, load_image
 from reage.measure import AgeEstimator, find_doubts, measure_face
 from reage.plan import complete, layers
-from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
+from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Plane, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +139,23 @@ class Reager:
         """The face in a box that a person drew around it; see `FaceFinder.find_in_box`."""
         return self.finder.find_in_box(as_image(image).pixels, box)
 
+    def choose(
+        self, image: str | Path | Pixels | Image, faces: str | int | Sequence[int] | Sequence[Face]
+    ) -> list[Face]:
+        """The faces of a picture that a choice names; given faces are returned as they are.
+
+        Args:
+            image: as in `find`.
+            faces: as in `__call__`.
+
+        Raises:
+            FaceNotFound: when there is no such face.
+        """
+        if isinstance(faces, str | int):
+            return choose_faces(self.find(image), faces)
+        numbers = [one for one in faces if isinstance(one, int)]
+        return choose_faces(self.find(image), numbers) if numbers else [one for one in faces if isinstance(one, Face)]
+
     def measure(self, face: Face) -> Reading:
         """The reading of a face, with zone scores when the engine is zone-driven."""
         return measure_face(face, self.age_estimator, self.zone_scorer if self.engine.zone_driven else None)
@@ -148,27 +165,32 @@ class Reager:
         image: str | Path | Pixels | Image,
         plan: Plan,
         *,
-        faces: str | int | Sequence[Face] = "all",
+        faces: str | int | Sequence[int] | Sequence[Face] = "all",
         readings: Sequence[Reading] | None = None,
+        mask: Plane | None = None,
     ) -> Result:
         """The aged picture.
 
         Args:
             image: a file, (H, W, 3) RGB uint8 pixels, or an `Image`.
             plan: for every face.
-            faces: "all", "largest", a number from 1 (the largest), or faces that `find` or `find_in_box`
+            faces: "all", "largest", a number from 1 (the largest) or several, or faces that `find` or `find_in_box`
                 returned for this picture.
             readings: of these faces, to measure them once and age them several times; measured by default.
+            mask: (H, W) float in [0, 1], where the picture may change: at 0 every bit is kept, in between the change is
+                blended; everywhere by default.
 
         Raises:
-            ImageError: when the picture cannot be read.
+            ImageError: when the picture cannot be read, or the mask does not fit it.
             FaceNotFound: when there is no such face.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "load"):
             picture = as_image(image)
+        if mask is not None:
+            _check_mask(mask, picture)
         with _timed(seconds, "find"):
-            chosen = choose_faces(self.find(picture), faces) if isinstance(faces, str | int) else list(faces)
+            chosen = self.choose(picture, faces)
         with _timed(seconds, "measure"):
             read = list(readings or map(self.measure, chosen))
         pixels, done = picture.pixels, []
@@ -180,6 +202,9 @@ class Reager:
                 pixels = composite(pixels, face, aged)
             given = plan.age_from is not None
             done.append(AgedFace(face=face, reading=reading, plan=own_plan, aged=aged, age_was_given=given))
+        if mask is not None:
+            with _timed(seconds, "composite"):
+                pixels = mask_change(picture.pixels, pixels, mask)
         return Result(
             image=picture.with_pixels(pixels),
             faces=tuple(done),
@@ -213,7 +238,7 @@ def reage(
     zones: Mapping[str, float] | None = None,
     strength: float = Plan.strength,
     engine: str = DEFAULT_ENGINE,
-    faces: str | int = "all",
+    faces: str | int | Sequence[int] = "all",
 ) -> Result:
     """The picture with its faces aged; use `Reager` for several pictures.
 
@@ -237,6 +262,15 @@ def as_image(image: str | Path | Pixels | Image) -> Image:
         given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ImageError(f"The picture is {given}; give a path, a reage.Image, or RGB uint8 pixels (height, width, 3).")
     return Image(pixels=np.ascontiguousarray(image))
+
+
+def _check_mask(mask: Plane, picture: Image) -> None:
+    wanted = f"floats from 0 to 1, {picture.pixels.shape[:2]} (height, width)"
+    if not isinstance(mask, np.ndarray) or mask.dtype.kind != "f" or mask.shape != picture.pixels.shape[:2]:
+        given = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise ImageError(f"The mask is {given}; give {wanted}.")
+    if not (mask.min() >= 0 and mask.max() <= 1):
+        raise ImageError(f"The mask has values from {mask.min():g} to {mask.max():g}; give {wanted}.")
 
 
 @contextmanager

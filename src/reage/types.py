@@ -1,4 +1,6 @@
-"""The values that all modules share: `Plan`, `CompletePlan`, `Face`, `Reading`, `Aged`. Frozen, validated, numpy only.
+"""The values that all modules share: `Plan`, `CompletePlan`, `Face`, `Reading`, `Aged`, `Layers`.
+
+All are frozen and validated, and need only numpy.
 
 Convention:
     points (x, y) in px; boxes (x0, y0, x1, y1) in px; sizes (height, width);
@@ -269,3 +271,25 @@ class Aged:
     crop: Pixels
     shift: Plane | None = None
     gains: tuple[Gain, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """An aged picture taken apart for a compositor, in the frame and size of the picture.
+
+    The aged picture, in levels from 0 to 255, is (moved + floor) * exp(gain) - floor + added, rounded and clipped, with
+    floor = 255 * `GAIN_FLOOR`.
+
+    Args:
+        moved: (H, W, 3) RGB uint8, the picture after the change of shape.
+        gain: (H, W, 3) float32, natural logarithm of the factor, see `Gain`; 0 leaves a pixel as it is.
+        added: (H, W, 3) float32, levels.
+        skin: (H, W) share of skin, with eyes, lips and glasses, of the faces that were aged, where it has moved to.
+        hair: (H, W) share of their hair within the crops.
+    """
+
+    moved: Pixels
+    gain: Plane
+    added: Plane
+    skin: Plane
+    hair: Plane

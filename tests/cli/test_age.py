@@ -74,7 +74,7 @@ def test_older_result_is_replaced(desk: Path) -> None:
     assert load_image("me-75.png").pixels.shape == (256, 256, 3)
 
 
-@pytest.mark.parametrize(("which", "count"), [("all", 2), ("largest", 1), ("2", 1)])
+@pytest.mark.parametrize(("which", "count"), [("all", 2), ("largest", 1), ("2", 1), ("1,2", 2)])
 def test_faces_can_be_chosen(pair: Path, which: str, count: int) -> None:
     done = call("age", pair, "--to", 75, "--face", which, "--json", *NO_CHANGE)
     assert done.exit_code == 0, done.output
@@ -108,6 +108,71 @@ def test_a_target_beyond_the_engine_is_noted(desk: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+# Masks and layers
+
+
+@pytest.fixture
+def halves(desk: Path, write: Callable[[Pixels, Path], Path]) -> tuple[Path, Path]:
+    """Masks of the photo's size: white on the left of the middle, and white in the uppermost 100 rows."""
+    left, upper = np.zeros((2, 256, 256, 3), np.uint8)
+    left[:, :128] = upper[:100] = 255
+    return write(left, desk / "left.png"), write(upper, desk / "upper.png")
+
+
+def test_mask_and_protect_keep_every_bit(desk: Path, halves: tuple[Path, Path]) -> None:
+    options = {"whole": (), "left": ("--mask", "left.png"), "both": ("--mask", "left.png", "--protect", "upper.png")}
+    shown = {}
+    for name, masks in options.items():
+        done = call("age", "photos/me.png", "--to", 75, "-o", f"{name}-75.png", *masks)
+        assert done.exit_code == 0, done.output
+        shown[name] = load_image(f"{name}-75.png").pixels
+    source = load_image("photos/me.png").pixels
+    np.testing.assert_array_equal(shown["left"][:, :128], shown["whole"][:, :128])
+    np.testing.assert_array_equal(shown["left"][:, 128:], source[:, 128:])
+    np.testing.assert_array_equal(shown["both"][100:, :128], shown["whole"][100:, :128])
+    np.testing.assert_array_equal(shown["both"][:100], source[:100])
+    assert (shown["both"] != source).any()
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(desk: Path, write: Callable[[Pixels, Path], Path]) -> None:
+    write(np.zeros((40, 60, 3), np.uint8), desk / "small.png")
+    assert_refused(desk, "age", "photos/me.png", "--to", 70, "--mask", "small.png")
+    done = call("age", "photos/me.png", "--to", 70, "--protect", "small.png")
+    assert "60 x 40 px" in done.stderr
+    assert "256 x 256 px" in done.stderr
+
+
+def test_masks_are_not_overwritten(desk: Path, halves: tuple[Path, Path]) -> None:
+    assert_refused(desk, "age", "photos/me.png", "--to", 70, "--mask", "left.png", "-o", "left.png")
+    assert_refused(desk, "age", "photos/me.png", "--sweep", "20:80:60", "--protect", "upper.png", "-o", "upper.png")
+    halves[0].rename(desk / "mask.png")
+    assert_refused(desk, "age", "photos/me.png", "--to", 70, "--mask", "mask.png", "--layers", ".")
+
+
+def test_a_sweep_takes_a_mask(desk: Path, halves: tuple[Path, Path]) -> None:
+    done = call("age", "photos/me.png", "--sweep", "30:70:40", "--mask", "left.png")
+    assert done.exit_code == 0, done.output
+    source = load_image("photos/me.png").pixels
+    for name in ("me-30.png", "me-70.png"):
+        pixels = load_image(name).pixels
+        np.testing.assert_array_equal(pixels[:, 128:], source[:, 128:])
+        assert (pixels != source).any()
+
+
+def test_layers_are_written_beside_the_result(desk: Path, halves: tuple[Path, Path]) -> None:
+    done = call("age", "photos/me.png", "--to", 75, "--layers", "layers", "--protect", "upper.png", "-o", "out.png")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.endswith(": out.png, layers in layers\n")
+    names = {"moved.png", "gain.tiff", "added.tiff", "skin.png", "hair.png", "mask.png", "README.txt"}
+    assert files_in(desk / "layers") == names
+    np.testing.assert_array_equal(load_image("layers/mask.png").pixels, 255 - load_image("upper.png").pixels)
+    np.testing.assert_array_equal(load_image("layers/moved.png").pixels, load_image("photos/me.png").pixels)
+    again = call("age", "photos/me.png", "--to", 75, "--layers", "layers", "-o", "out.png", "--json")
+    assert json.loads(again.stdout)["layers"] == "layers"
+    assert load_image("layers/mask.png").pixels.min() == 255
+    assert files_in(desk / "layers") == names
+
+
 # Doubts
 
 
@@ -136,6 +201,15 @@ def test_each_face_has_its_note_and_json_its_doubts(pair: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stderr == f"Note: face 1 {NOTE}Note: face 2 {NOTE}"
     assert [face["doubts"] for face in json.loads(done.stdout)["faces"]] == [["read within 12 years only"]] * 2
+
+
+@pytest.mark.usefixtures("unsure")
+def test_notes_number_the_faces_as_find_does(pair: Path) -> None:
+    done = call("age", pair, "--to", 75, "--face", 2, *NO_CHANGE)
+    assert done.stderr == f"Note: face 2 {NOTE}"
+    assert (
+        call("age", pair, "--to", 75, "--face", "2,1", *NO_CHANGE).stderr == f"Note: face 1 {NOTE}Note: face 2 {NOTE}"
+    )
 
 
 @pytest.mark.usefixtures("unsure")
@@ -254,6 +328,17 @@ def test_folder_without_a_bad_file_succeeds(desk: Path) -> None:
         ("--to", 70, "--face", 0),
         ("--to", 70, "--face", "mine"),
         ("--to", 70, "--face", ""),
+        ("--to", 70, "--face", "1,9"),
+        ("--to", 70, "--face", "1,"),
+        ("--to", 70, "--face", "1,all"),
+        ("--to", 70, "--mask", "missing.png"),
+        ("--to", 70, "--mask", "photos/me.png"),
+        ("--to", 70, "--protect", "photos/me.png"),
+        ("--to", 70, "--layers", "photos/me.png"),
+        ("--to", 70, "--layers", "missing/layers"),
+        ("--to", 70, "--layers", "photos", "-o", "photos/skin.png"),
+        ("--to", 70, "--layers", "layers", "--face", 9),
+        ("--sweep", "20:80:60", "--layers", "layers"),
         ("--to", 70, "--box", "10,20,30"),
         ("--to", 70, "--box", "10,20,30,much"),
         ("--to", 70, "--box", "10,20,30,inf"),
@@ -310,6 +395,9 @@ def test_sampling_options_are_refused_before_a_base_is_read(desk: Path) -> None:
         ("photos", "--to", 70, "-o", "aged", "--engine", "magic"),
         ("photos", "--sweep", "20:80:10", "-o", "aged"),
         ("photos", "--to", 70, "-o", "aged", "--box", "70,60,180,180"),
+        ("photos", "--to", 70, "-o", "aged", "--mask", "photos/me.png"),
+        ("photos", "--to", 70, "-o", "aged", "--protect", "photos/me.png"),
+        ("photos", "--to", 70, "-o", "aged", "--layers", "layers"),
         ("empty", "--to", 70, "-o", "aged"),
     ],
 )

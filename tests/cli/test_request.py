@@ -19,7 +19,8 @@ def test_sweep_ages(text: str, ages: tuple[float, ...]) -> None:
 
 
 def test_other_texts() -> None:
-    assert parse_faces("2") == 2
+    assert parse_faces("2") == parse_faces("2,2") == 2
+    assert parse_faces("3, 1") == (1, 3)
     assert parse_zones("forehead=0.2, crows_feet=0.9") == {"forehead": 0.2, "crows_feet": 0.9}
     assert parse_targets("30,20:".rstrip(":")) == (20, 30)
 

@@ -346,6 +346,7 @@ def test_faces_are_chosen_by_name_or_number(three: list[Face]) -> None:
     assert choose_faces(three, "all") == three
     assert choose_faces(three, "largest") == choose_faces(three, 1) == [three[0]]
     assert choose_faces(three, 3) == [three[2]]
+    assert choose_faces(three, [3, 1, 3]) == choose_faces(three, (1, 3)) == [three[0], three[2]]
 
 
 @pytest.mark.parametrize("which", [0, 4, -1, "smallest", "1", "", 1.5])
@@ -356,6 +357,11 @@ def test_faces_that_are_not_there_are_refused(three: list[Face], which: str | in
     assert repr(which) in text
     assert "1 to 3" in text
     assert text.endswith(".")
+
+
+def test_one_number_that_is_not_there_is_refused(three: list[Face]) -> None:
+    with pytest.raises(FaceNotFound, match=r"no face 4.*1 to 3"):
+        choose_faces(three, (1, 4))
 
 
 @pytest.mark.parametrize("which", ["all", "largest", 1])

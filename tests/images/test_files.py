@@ -13,7 +13,7 @@ import PIL.ImageCms
 import pytest
 
 from reage.errors import ImageError
-from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image
+from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image, load_mask
 from tests.images.pictures import (
     DATE_TAKEN,
     EXIF_IFD,
@@ -356,3 +356,47 @@ def test_with_pixels_keeps_everything_else():
     assert np.array_equal(other.pixels, 255 - make_pixels())
     with pytest.raises(AssertionError):
         image.with_pixels(make_pixels(8, 8))
+
+
+# Masks
+
+
+def test_a_mask_is_read_from_black_0_to_white_1(tmp_path):
+    photo = Image(pixels=make_pixels(24, 32))
+    grey = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) % 256
+    pictures = {
+        "grey.png": PIL.Image.fromarray(grey.astype(np.uint8)),
+        "rgb.tif": PIL.Image.fromarray(grey.astype(np.uint8)).convert("RGB"),
+        "deep.png": PIL.Image.fromarray(grey * np.uint16(257)),
+    }
+    for name, picture in pictures.items():
+        picture.save(tmp_path / name)
+        mask = load_mask(tmp_path / name, photo)
+        assert mask.dtype == np.float32
+        np.testing.assert_array_equal(mask, grey.astype(np.float32) / np.float32(255))
+        assert (mask.min(), mask.max()) == (0, 1)
+
+
+def test_a_mask_is_rotated_by_its_exif(tmp_path):
+    grey = make_pixels(32, 24)[..., 0]
+    PIL.Image.fromarray(grey).save(tmp_path / "mask.png", exif=make_exif(orientation=6))
+    mask = load_mask(tmp_path / "mask.png", Image(pixels=make_pixels(24, 32)))
+    np.testing.assert_array_equal(mask, np.rot90(grey, -1).astype(np.float32) / np.float32(255))
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "kind"),
+    [
+        ("L", (24, 32), "picture of 24 x 32 px"),
+        ("RGB", (32, 24), "colour picture of 32 x 24 px"),
+        ("LA", (32, 24), "picture with transparent parts of 32 x 24 px"),
+    ],
+)
+def test_another_mask_is_refused_with_both_sizes(tmp_path, mode, size, kind):
+    colour = {"L": 128, "RGB": (255, 0, 0), "LA": (128, 9)}[mode]
+    PIL.Image.new(mode, size, colour).save(tmp_path / "mask.png")
+    with pytest.raises(
+        ImageError, match=f"{kind}; give an opaque grey picture of the photo's size, 32 x 24 px"
+    ) as error:
+        load_mask(tmp_path / "mask.png", Image(pixels=make_pixels(24, 32)))
+    assert_one_sentence(error)

@@ -44,7 +44,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: reage age me.jpg --to 70",
 )
-app.command(epilog="Example: reage age me.jpg --to 70 --zones crows_feet=0.9 -o older.jpg")(age)
+app.command(
+    epilog="Example: reage age me.jpg --to 70 --zones crows_feet=0.9 -o older.jpg. "
+    "For a compositor: reage age plate.png --to 70 --face 1,3 --protect hat.png -o aged.png --layers layers/"
+)(age)
 app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
 app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reage.types import Face
 
 _DIFFUSION = "Latent diffusion"
+_COMPOSITING = "Masks and layers"
 
 
 def age(
@@ -44,11 +46,38 @@ def age(
     face: Annotated[
         str | None,
         typer.Option(
-            metavar="all|largest|N",
-            help=f"The faces to age, {AgeRequest.faces} by default; N is the number that `reage find` shows.",
+            metavar="all|largest|N,...",
+            help=f"The faces to age, {AgeRequest.faces} by default; numbers, as in 2 or 1,3, are those that "
+            "`reage find` shows.",
         ),
     ] = None,
     box: FaceBox = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A grey picture of the photo's size: the photo may change where it is white; where it is black, every "
+            "bit is kept.",
+            rich_help_panel=_COMPOSITING,
+        ),
+    ] = None,
+    protect: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A grey picture of the photo's size: where it is white, every bit of the photo is kept.",
+            rich_help_panel=_COMPOSITING,
+        ),
+    ] = None,
+    layers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write the change as layers for a compositor: shape, gain, added levels, mattes of skin and "
+            "hair, and a README.txt with the formula that joins them.",
+            rich_help_panel=_COMPOSITING,
+        ),
+    ] = None,
     sweep: Annotated[
         str | None,
         typer.Option(
@@ -137,6 +166,11 @@ def age(
         raise PlanError("--face and --box exclude each other; give one of them.")
     if box is not None and source.is_dir():
         raise PlanError(f"--box is a place in one photo, and '{source}' is a folder; give one photo, or leave it out.")
+    if source.is_dir() and (mask, protect, layers) != (None, None, None):
+        flag = "--mask" if mask is not None else "--protect" if protect is not None else "--layers"
+        raise PlanError(f"{flag} is for one photo, and '{source}' is a folder; give one photo, or leave it out.")
+    if layers is not None and sweep is not None:
+        raise PlanError("--layers and --sweep exclude each other; give one age with --to.")
     ages = parse_sweep(sweep) if sweep is not None else ()
     request = AgeRequest(
         source=source,
@@ -147,6 +181,9 @@ def age(
         ages=ages,
         faces=AgeRequest.faces if face is None else parse_faces(face),
         box=parse_box(box),
+        mask=mask,
+        protect=protect,
+        layers=layers,
         engine=engine,
         device=device,
         as_json=as_json,
@@ -171,29 +208,39 @@ def age(
 
 def _age_photo(request: AgeRequest) -> None:
     from reage.batch import age_photo, check_photo
-    from reage.images import load_image
+    from reage.images import check_layers, check_output, load_image
 
     photo = load_image(request.source)
     output = check_photo(photo, request.plan, request.output)
+    for mask_file in request.mask_files:
+        check_output(output, source=mask_file)
+    if request.layers is not None:
+        check_layers(request.layers, [request.source, output, *request.mask_files])
+    mask = request.load_mask(photo)
     reager = _load_reager(request)
     faces = _choose_faces(request, reager, photo)
-    outcome = age_photo(reager, photo, request.plan, output, faces=faces)
-    _print_doubts(outcome.result)
+    outcome = age_photo(reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers)
+    _print_doubts(outcome.result, request.faces)
     if request.as_json:
         print_json(outcome.to_json())
     elif outcome.result is not None:
-        typer.echo(f"{_describe(outcome.result, request.plan)}: {output}")
+        layers = "" if request.layers is None else f", layers in {request.layers}"
+        typer.echo(f"{_describe(outcome.result, request.plan)}: {output}{layers}")
 
 
 def _age_sweep(request: AgeRequest) -> None:
     from reage.batch import age_sweep, check_sweep
-    from reage.images import load_image
+    from reage.images import check_output, load_image
 
     photo = load_image(request.source)
     outputs = check_sweep(photo, request.plan, request.ages, request.output)
+    for mask_file in request.mask_files:
+        for output in (outputs.strip, *outputs.photos):
+            check_output(output, source=mask_file)
+    mask = request.load_mask(photo)
     reager = _load_reager(request)
     faces = _choose_faces(request, reager, photo)
-    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=faces)
+    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask)
     if request.as_json:
         print_json(outcome.to_json())
         return
@@ -233,9 +280,10 @@ def _load_reager(request: AgeRequest) -> Reager:
     return reager
 
 
-def _print_doubts(result: Result | None) -> None:
-    """A line on stderr for each face whose age may have been read wrong."""
-    for number, done in enumerate(result.faces if result else (), start=1):
+def _print_doubts(result: Result | None, chosen: str | int | tuple[int, ...]) -> None:
+    """A line on stderr for each face whose age may have been read wrong, by the number that `reage find` shows."""
+    numbers = chosen if isinstance(chosen, tuple) else count(chosen if isinstance(chosen, int) else 1)
+    for number, done in zip(numbers, result.faces if result else (), strict=False):
         if done.doubts:
             read = f"{done.reading.age_years:.0f} ± {done.reading.age_std_years:.0f} years"
             typer.echo(
@@ -245,8 +293,8 @@ def _print_doubts(result: Result | None) -> None:
             )
 
 
-def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | int | list[Face]:
-    """The faces by name or number, or the one that was given by hand."""
+def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | int | tuple[int, ...] | list[Face]:
+    """The faces by name or numbers, or the one that was given by hand."""
     return request.faces if request.box is None else [reager.find_in_box(photo, request.box)]
 
 
@@ -265,7 +313,7 @@ def _print_failures(outcomes: Iterable[PhotoOutcome], total: int) -> list[PhotoO
 
 
 def _describe(result: Result, plan: Plan) -> str:
-    count = len(result.faces)
+    num_faces = len(result.faces)
     ages_from = ", ".join(f"{aged.plan.age_from:.0f}" for aged in result.faces)
     change = f"changed in {len(plan.zones)} zones" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
-    return f"{count} {'face' if count == 1 else 'faces'} {change} in {sum(result.seconds.values()):.1f} s"
+    return f"{num_faces} {'face' if num_faces == 1 else 'faces'} {change} in {sum(result.seconds.values()):.1f} s"

@@ -15,7 +15,9 @@ from reage.zones import ZONE_PRESETS
 if TYPE_CHECKING:
     from reage.engines import Engine
     from reage.faces.blazeface import Box
+    from reage.images import Image
     from reage.pipeline import Reager
+    from reage.types import Plane
 
 MAX_SWEEP_PICTURES = 100
 """Most pictures that one sweep makes."""
@@ -101,8 +103,11 @@ class AgeRequest:
         output: file or folder of the result; None for the default name in the current folder.
         plan: for every face.
         ages: target ages of a sweep, the first of which is in `plan`; empty for one result.
-        faces: "all", "largest" or a number from 1.
+        faces: "all", "largest", a number from 1, or several in rising order.
         box: of the one face to age, drawn by hand, instead of `faces`; None to find the faces.
+        mask: file of the mask that is white where the photo may change; None for everywhere.
+        protect: file of the mask that is white where the photo must not change; None for nowhere.
+        layers: folder for the layers; None for none.
         engine: name of the engine.
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
@@ -114,8 +119,11 @@ class AgeRequest:
     output: Path | None
     plan: Plan
     ages: tuple[float, ...] = ()
-    faces: str | int = "all"
+    faces: str | int | tuple[int, ...] = "all"
     box: Box | None = None
+    mask: Path | None = None
+    protect: Path | None = None
+    layers: Path | None = None
     engine: str
     device: str
     as_json: bool
@@ -135,18 +143,41 @@ class AgeRequest:
         engine = self.diffusion.load_engine(self.engine, self.weights, self.device)
         return Reager(engine or load_engine(self.engine, weights=self.weights, device=self.device), device=self.device)
 
+    @property
+    def mask_files(self) -> tuple[Path, ...]:
+        """The files of the masks that were given, which are never overwritten."""
+        return tuple(path for path in (self.mask, self.protect) if path is not None)
 
-def parse_faces(text: str) -> str | int:
-    """The choice of faces: "all", "largest" or a number from 1.
+    def load_mask(self, photo: Image) -> Plane | None:
+        """Where the photo may change, (H, W) in [0, 1]: `mask` times what `protect` leaves; None for everywhere.
+
+        Raises:
+            ImageError: when a file is not a grey picture of the photo's size.
+        """
+        from reage.images import load_mask
+
+        mask = None if self.mask is None else load_mask(self.mask, photo)
+        if self.protect is None:
+            return mask
+        unprotected = 1 - load_mask(self.protect, photo)
+        return unprotected if mask is None else mask * unprotected
+
+
+def parse_faces(text: str) -> str | int | tuple[int, ...]:
+    """The choice of faces: "all", "largest", a number from 1, or several in rising order, as in '1,3'.
 
     Raises:
         PlanError: on anything else.
     """
     if text in ("all", "largest"):
         return text
-    if text.isdecimal() and int(text) >= 1:
-        return int(text)
-    raise PlanError(f"--face is '{text}'; give all, largest, or the number, from 1, that `reage find` shows.")
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise PlanError(
+            f"--face is '{text}'; give all, largest, or numbers, from 1, that `reage find` shows, as in 2 or 1,3."
+        )
+    numbers = tuple(sorted({int(part) for part in parts}))
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def parse_box(text: str | None) -> Box | None:

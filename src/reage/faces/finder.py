@@ -108,8 +108,10 @@ class FaceFinder:
         )
 
 
-def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
-    """A selection of faces, which are sorted by size: "all", "largest", or a number from 1 as `reage find` prints it.
+def choose_faces(faces: Sequence[Face], which: str | int | Sequence[int]) -> list[Face]:
+    """A selection of faces, which are sorted by size: "all", "largest", or numbers from 1 as `reage find` prints them.
+
+    Several numbers give each face once, in the order of the numbers' size.
 
     Raises:
         FaceNotFound: when there is no face, or none of that number.
@@ -121,7 +123,9 @@ def choose_faces(faces: Sequence[Face], which: str | int) -> list[Face]:
         )
     if which == "all":
         return list(faces)
+    if isinstance(which, tuple | list):
+        return [face for number in sorted(set(which)) for face in choose_faces(faces, number)]
     number = 1 if which == "largest" else which
     if not isinstance(number, int) or not 1 <= number <= len(faces):
-        raise FaceNotFound(f"There is no face {which!r}: choose 'all', 'largest' or a number from 1 to {len(faces)}.")
+        raise FaceNotFound(f"There is no face {number!r}: choose 'all', 'largest' or a number from 1 to {len(faces)}.")
     return [faces[number - 1]]

@@ -12,14 +12,17 @@ from reage.images.files import (
     check_output,
     list_images,
     load_image,
+    load_mask,
     save_image,
 )
+from reage.images.layers import check_layers, replace_layers
 
 __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE_PX",
     "SUFFIXES",
     "Image",
+    "check_layers",
     "check_output",
     "draw_faces",
     "draw_sheet",
@@ -27,5 +30,7 @@ __all__ = [
     "draw_zones",
     "list_images",
     "load_image",
+    "load_mask",
+    "replace_layers",
     "save_image",
 ]

@@ -23,7 +23,7 @@ from reage.errors import ImageError
 from reage.files import replace_file
 from reage.images.colour import to_eight_bit
 from reage.images.xmp import mark_altered
-from reage.types import Pixels
+from reage.types import Pixels, Plane
 
 MAX_PIXELS = 200_000_000
 """Largest picture that is opened; a larger one would not fit the memory of a common computer."""
@@ -141,6 +141,28 @@ def load_image(source: str | Path) -> Image:
             raise
         except Exception as error:  # the decoders raise a dozen kinds on damaged files
             raise ImageError(f"'{path}' is damaged or cut short and cannot be decoded; give an intact file.") from error
+
+
+def load_mask(source: str | Path, photo: Image) -> Plane:
+    """A mask (H, W) in [0, 1] for a photo, black 0 and white 1, read at 8 bit, upright.
+
+    Args:
+        source: path of the file.
+        photo: whose size it must have.
+
+    Raises:
+        ImageError: when it cannot be read, or is not an opaque grey picture of that size.
+    """
+    mask = load_image(source)
+    given, wanted = (f"{pixels.shape[1]} x {pixels.shape[0]} px" for pixels in (mask.pixels, photo.pixels))
+    red, green, blue = np.moveaxis(mask.pixels, -1, 0)
+    coloured = bool((red != green).any() or (green != blue).any())
+    if given != wanted or coloured or mask.see_through:
+        kind = "colour picture" if coloured else "picture with transparent parts" if mask.see_through else "picture"
+        raise ImageError(
+            f"The mask '{source}' is a {kind} of {given}; give an opaque grey picture of the photo's size, {wanted}."
+        )
+    return red.astype(np.float32) / np.float32(255)
 
 
 def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
