@@ -54,7 +54,14 @@ def test_an_engine_that_changes_nothing_differs_by_exactly_nothing(before_backdr
         np.testing.assert_array_equal(aged[name], np.repeat(source[name], 2, 0))
     for name in ("zones", "second_zones"):
         np.testing.assert_array_equal(aged[name], np.repeat(source[name], 2, 0))
-    for name in ("background_l1", "background_share_of_change", "l1", "backdrop_changed", "outside_changed", "hue_shift_degrees"):
+    for name in (
+        "background_l1",
+        "background_share_of_change",
+        "l1",
+        "backdrop_changed",
+        "outside_changed",
+        "hue_shift_degrees",
+    ):
         np.testing.assert_array_equal(aged[name], [0, 0])
     np.testing.assert_array_equal(aged["psnr"], [np.inf, np.inf])
     np.testing.assert_array_equal(aged["ssim"], [1, 1])

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reage.evaluation.generators import Picture
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.evaluation.generators import Picture
 from reage.evaluation.metrics.distribution import Inception
 from reage.evaluation.metrics.image_similarity import (
     background_share_of_change,

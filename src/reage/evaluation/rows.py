@@ -81,8 +81,8 @@ SCHEMA = pa.schema(
     background_l1, background_psnr, background_share_of_change: see `reage.evaluation.metrics.image_similarity`; the
         background is all but skin and hair, of a zone request all but the zone.
     outside_changed: share of the pixels outside skin, hair, brows and beard that changed by more than 2 of 255.
-    hue_shift_degrees: see `reage.evaluation.metrics.skin`; NaN when grey. band_energy: of `PATCHES` by frequency band of
-        `reage.faces.skin_detail`, the bands of a patch side by side; both not of zone requests.
+    hue_shift_degrees: see `reage.evaluation.metrics.skin`; NaN when grey.
+    band_energy: of `PATCHES` by frequency band of `reage.faces.skin_detail`, the bands of a patch side by side.
     l1, psnr, ssim: of the whole crop beside the source's.
     seconds: that making the picture took; thumbnail: JPEG.
 """

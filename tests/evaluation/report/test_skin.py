@@ -82,7 +82,9 @@ def test_zones_and_bands_have_their_tables(faces: MeasuredFaces) -> None:
     assert [cell.value for cell in zones.rows[PATCHES[0]][2:]] == [0.5, 1.5]
     assert [cell.value for cell in zones.rows[PATCHES[-1]][2:]] == [1, 1]
     assert not zones.rows[PATCHES[0]][0].known
-    assert [cells[1].value for cells in bands.rows.values()] == pytest.approx([np.nan, np.nan, 1, 1.25, 4, 4], nan_ok=True)
+    assert [cells[1].value for cells in bands.rows.values()] == pytest.approx(
+        [np.nan, np.nan, 1, 1.25, 4, 4], nan_ok=True
+    )
     json.dumps([table.to_json() for table in (zones, bands)], allow_nan=False)
 
 

@@ -1,8 +1,8 @@
 """Whether aged skin has the fine detail of real skin of that age, and whether it keeps its hue.
 
 Convention:
-    energies (N, Q, B) as of `reage.faces.skin_detail.measure_energy`: mean absolute value of each of B frequency bands of
-    log luminance, finest first, in each of Q patches of the face. A result is NaN where nothing is known.
+    energies (N, Q, B) as of `reage.faces.skin_detail.measure_energy`: mean absolute value of each of B frequency bands
+    of log luminance, finest first, in each of Q patches of the face. A result is NaN where nothing is known.
 """
 
 from __future__ import annotations

@@ -131,8 +131,8 @@ def realism_table(faces: MeasuredFaces) -> Table | None:
         note=(
             "A face-KID is the kernel distance on the features of the judges' age estimator, not the KID of papers; "
             "give Inception weights for that; "
-            f"at {FINE_CROP_PX} px the same net sees crops of that side, in which skin texture counts for more and age for "
-            "less. The number after ± is the standard deviation over 100 draws. Smaller is "
+            f"at {FINE_CROP_PX} px the same net sees crops of that side, where skin texture counts for more and age "
+            "for less. The number after ± is the standard deviation over 100 draws. Smaller is "
             "better: an engine should bring the first line of each three from the second towards the third. FID is too "
             "large for small sets; compare it only at the same N."
         ),

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from reage.evaluation.judges import OUTSIDE_LEVELS
 from reage.evaluation.metrics.skin import LIKE_REAL, MIN_REAL_PEOPLE, share_between
 from reage.evaluation.report.measured_faces import REAL_WINDOW_YEARS, MeasuredFaces, Names, Values, figure, median
 from reage.evaluation.report.tables import Cell, Figure, Table
@@ -38,10 +39,10 @@ def skin_table(faces: MeasuredFaces) -> Table | None:
         headers=[f"{target:g}" for target in faces.targets],
         rows={name: [column[name] for column in columns] for name in columns[0]},
         note=(
-            f"Energy is the mean absolute value of a frequency band of log luminance in a zone, divided by its mean over "
-            f"real people within {REAL_WINDOW_YEARS:g} years of the target, the person left out; at least "
-            f"{MIN_REAL_PEOPLE} people must show the zone. {_describe_bands(faces.fine_bands)} Real faces beside the same "
-            f"mean show how far people differ. Changed are pixels that differ by more than 2 of 255."
+            "Energy is the mean absolute value of a frequency band of log luminance in a zone, divided by its mean "
+            f"over real people within {REAL_WINDOW_YEARS:g} years of the target, the person left out; at least "
+            f"{MIN_REAL_PEOPLE} people must show the zone. {_describe_bands(faces.fine_bands)} Real faces beside the "
+            f"same mean show how far people differ. Changed: by more than {OUTSIDE_LEVELS} of 255."
         ),
     )
 
@@ -75,8 +76,8 @@ def zone_energy_table(faces: MeasuredFaces) -> Table | None:
             for index, patch in enumerate(PATCHES)
         },
         note=(
-            f"Median over faces of the energy divided by that of real people of that age; below {_LOW:g} is too smooth, "
-            f"above {_HIGH:g} too strong. {_describe_bands(faces.fine_bands)}"
+            "Median over faces of the energy divided by that of real people of that age; below "
+            f"{_LOW:g} is too smooth, above {_HIGH:g} too strong. {_describe_bands(faces.fine_bands)}"
         ),
     )
 
@@ -98,8 +99,8 @@ def band_energy_table(faces: MeasuredFaces) -> Table | None:
             for band in range(len(BAND_SIGMAS))
         },
         note=(
-            "Median over faces of the median over zones of the energy divided by that of real people of that age; band 1 "
-            f"is finer than a blur of {BAND_SIGMAS[0]:g} eye distances, each other one lies between two of the blurs "
+            "Median over faces of the median over zones of the energy divided by that of real people of that age; band "
+            f"1 is finer than a blur of {BAND_SIGMAS[0]:g} eye distances, each other one lies between two of the blurs "
             f"{', '.join(f'{sigma:g}' for sigma in BAND_SIGMAS)}. Photos that do not resolve a band are left out of it."
         ),
     )

@@ -108,7 +108,8 @@ def _skin(faces: MeasuredFaces) -> Measures:
         ratios = faces.energy_ratios[:, at][..., faces.fine_bands]
         like_real = share_between(ratios, low, high)
         hue = faces.aged("hue_shift_degrees")[:, at]
-        measures[f"fine-line energy at {target:g} by that of real faces, median"] = (median_ratio(ratios), median, ".2f")
+        energy = median_ratio(ratios)
+        measures[f"fine-line energy at {target:g} by that of real faces, median"] = (energy, median, ".2f")
         measures[f"zones with {low:g} to {high:g} of that energy at {target:g}"] = (like_real, mean, ".0%")
         measures[f"hue shift on skin at {target:g}, degrees"] = (hue, mean, ".2f")
     return measures
