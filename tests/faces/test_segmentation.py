@@ -18,6 +18,7 @@ from reage.faces.mesh import IBUG_POINTS
 from reage.faces.segmentation import (
     FaceParser,
     Segmentation,
+    brow_mask,
     crop_places,
     eye_mask,
     face_oval,
@@ -86,6 +87,15 @@ def test_eyes_are_kept(face: Face, ibug: Plane) -> None:
         assert opening.sum() > 300
         assert face.matte[opening].mean() < 0.02
         assert around(face.matte, ibug[first:last].mean(0), 4).max() < 1e-3
+
+
+def test_brows_are_masked_closely(mesh: Plane) -> None:
+    brows = brow_mask(512, mesh)
+    for outline in BROW_OUTLINES:
+        x, y = np.rint(mesh[list(outline), :2].mean(0)).astype(int)
+        assert brows[y, x] == 1
+    assert (brows * eye_mask(512, mesh)).sum() < 0.02 * eye_mask(512, mesh).sum()
+    assert 0.005 < brows.mean() < 0.03
 
 
 def test_teeth_are_kept(face: Face, ibug: Plane) -> None:

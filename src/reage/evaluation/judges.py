@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.evaluation.generators import Picture
 from reage.evaluation.metrics.distribution import Inception
 from reage.evaluation.metrics.image_similarity import (
@@ -24,13 +25,17 @@ from reage.evaluation.metrics.image_similarity import (
     peak_signal_to_noise_ratio,
     structural_similarity,
 )
+from reage.evaluation.metrics.skin import hue_shift
 from reage.evaluation.metrics.statistics import individual_typology_angle
 from reage.evaluation.subjects import Subject
+from reage.faces.common_face import COMMON_UNITS
 from reage.faces.geometry import FACE_PER_CROP, zone_masks
+from reage.faces.segmentation import brow_mask
+from reage.faces.skin_detail import fill_unusable, log_luminance, measure_energy, split_bands
 from reage.faces.skin_features import make_skin_view
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images.codec import encode_jpeg
-from reage.images.geometry import grow, resize
+from reage.images.geometry import grow, resize, sample
 from reage.images.tensors import to_net
 from reage.measure.age import AgeEstimator
 from reage.measure.recognizers import DlibRecognizer
@@ -41,8 +46,15 @@ if TYPE_CHECKING:
     from reage.measure.recognizers import OnnxRecognizer
 
 THUMBNAIL_PX = 160
+FINE_CROP_PX = 512
+"""Side of the crops of which `fine_features` are taken, which show skin texture; smaller crops are enlarged."""
+OUTSIDE_LEVELS = 2
+"""Pixels outside the person's skin and hair changed when a level differs by more than this, of 255."""
 ZONE_MARGIN = 0.1
 """The background of a zone request begins so far beyond the zone, in eye distances."""
+
+_OUTSIDE_SHARE = 0.1
+"""A pixel is outside the person's skin and hair when less of it than this shows them."""
 
 Mask = NDArray[np.bool_]
 
@@ -151,6 +163,7 @@ class Judges:
             if self.second_recognizer
             else empty,
             "features": age_features(self.age_estimator, crops).tolist(),
+            "fine_features": age_features(self.age_estimator, crops, FINE_CROP_PX).tolist(),
             "inception": self.inception.features(crops).tolist() if self.inception else empty,
             "thumbnail": [encode_jpeg(resize(crop, THUMBNAIL_PX, THUMBNAIL_PX)) for crop in crops],
         }
@@ -179,13 +192,30 @@ class SourceComparison:
         self._face = face
         self._backdrop = find_backdrop(face.crop)
         self._background = make_background(np.maximum(face.skin > 0.5, face.hair > 0.5).astype(np.float32))
+        self._skin = np.minimum(face.bare, 1 - face.hair)
+        brows = brow_mask(len(face.crop), face.to_crop(face.mesh))
+        self._outside = np.maximum.reduce([face.bare, face.hair, brows]) < _OUTSIDE_SHARE
 
     @cached_property
     def _zone_backgrounds(self) -> dict[str, Mask]:
         margin_px = ZONE_MARGIN * len(self._face.crop) / FACE_PER_CROP
         return {zone: grow(mask, margin_px) < 0.02 for zone, mask in zone_masks(self._face).items()}
 
-    def columns(self, picture: Picture) -> dict[str, float]:
+    @cached_property
+    def _view(self) -> FaceView:
+        """The source in the common face, at the resolution of the crop."""
+        face, side_px = self._face, round(len(self._face.crop) / FACE_PER_CROP * COMMON_UNITS)
+        return view_face(face.crop, face.to_crop(face.mesh), shrink_skin(self._skin), 0.5, side_px)
+
+    def _band_energy(self, crop: Pixels) -> list[float]:
+        """Energies of `PATCHES` by band, always on the skin that the source shows."""
+        usable = self._view.usable
+        levels = sample(crop, self._view.common.straighten(len(usable)))
+        bands = split_bands(fill_unusable(log_luminance(levels), usable))
+        energies: list[float] = measure_energy(bands, usable).ravel().tolist()
+        return energies
+
+    def columns(self, picture: Picture) -> dict[str, Any]:
         """Columns of a row; none without a picture of the same frame. A zone's background is all but the zone."""
         before, after = self._face.crop, picture.in_source_frame
         if after is None:
@@ -199,6 +229,9 @@ class SourceComparison:
             "background_l1": mean_absolute_difference(before, after, self._background),
             "background_psnr": peak_signal_to_noise_ratio(before, after, self._background),
             "background_share_of_change": background_share_of_change(before, after, self._background),
+            "outside_changed": changed_share(before, after, self._outside, OUTSIDE_LEVELS),
+            "hue_shift_degrees": hue_shift(before, after, self._skin > 0.5),
+            "band_energy": self._band_energy(after),
             "ssim": structural_similarity(before, after),
             "psnr": peak_signal_to_noise_ratio(before, after),
             "l1": mean_absolute_difference(before, after),
@@ -206,11 +239,20 @@ class SourceComparison:
 
 
 @torch.inference_mode()
-def age_features(age_estimator: AgeEstimator, crops: Pixels) -> NDArray[np.float32]:
-    """(N, S, S, 3) -> (N, D) input of the estimator's last layer, which describes texture and shape, for a face-KID."""
-    net = age_estimator.net
+def age_features(age_estimator: AgeEstimator, crops: Pixels, crop_px: int | None = None) -> NDArray[np.float32]:
+    """(N, S, S, 3) -> (N, D) input of the estimator's last layer, which describes texture and shape, for a face-KID.
+
+    Args:
+        age_estimator: whose net it is; its convolutions take a picture of any size.
+        crops: aligned as `Face.crop`.
+        crop_px: side to which the crops are resampled first; by default the net sees them as when it estimates age.
+    """
+    net, px = age_estimator.net, None
+    if crop_px is not None:
+        crops = np.stack([resize(crop, crop_px, crop_px) for crop in crops])
+        px = round(net.config.input_crops[0][0] * crop_px)
     features: NDArray[np.float32] = (
-        net.trunk.pooled(net.input_crop(to_net(crops)), net.config.feature_stages).float().numpy()
+        net.trunk.pooled(net.input_crop(to_net(crops), px=px), net.config.feature_stages).float().numpy()
     )
     return features
 
@@ -228,6 +270,7 @@ def _describe_subject(subject: Subject) -> dict[str, Any]:
         "true_years": subject.age_years,
         "sex": subject.sex,
         "grey": subject.grey,
+        "px_per_face_unit": len(subject.face.crop) * min(subject.image_px_per_crop_px, 1.0) / FACE_PER_CROP,
         "tone_degrees": np.nan if subject.grey else individual_typology_angle(_skin_colour(subject.face)),
     }
 

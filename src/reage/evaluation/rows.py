@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from reage.errors import ReageError
+from reage.faces.skin_detail import NUM_BANDS, PATCHES
 from reage.files import replace_file
 from reage.zones import ZONES
 
@@ -26,6 +27,7 @@ Kind = Literal["source", "aged", "zone"]
 
 _FLOATS = pa.list_(pa.float32())
 _SCORES = pa.list_(pa.float32(), len(ZONES))
+_ENERGIES = pa.list_(pa.float32(), len(PATCHES) * NUM_BANDS)
 
 SCHEMA = pa.schema(
     {
@@ -36,6 +38,7 @@ SCHEMA = pa.schema(
         "sex": pa.string(),
         "grey": pa.bool_(),
         "tone_degrees": pa.float32(),
+        "px_per_face_unit": pa.float32(),
         "target": pa.float32(),
         "zone": pa.string(),
         "score": pa.float32(),
@@ -47,11 +50,15 @@ SCHEMA = pa.schema(
         "zones": _SCORES,
         "second_zones": _SCORES,
         "features": _FLOATS,
+        "fine_features": _FLOATS,
         "inception": _FLOATS,
         "backdrop_changed": pa.float32(),
         "background_l1": pa.float32(),
         "background_psnr": pa.float32(),
         "background_share_of_change": pa.float32(),
+        "outside_changed": pa.float32(),
+        "hue_shift_degrees": pa.float32(),
+        "band_energy": _ENERGIES,
         "ssim": pa.float32(),
         "psnr": pa.float32(),
         "l1": pa.float32(),
@@ -62,16 +69,20 @@ SCHEMA = pa.schema(
 """Columns of a row.
 
     file, person, true_years, sex ("M", "F" or ""), grey: of the source; tone_degrees: individual typology angle of its
-        skin, NaN when grey.
+        skin, NaN when grey; px_per_face_unit: px between the eyes in the photo, at most those in the crop.
     target: years asked for, NaN unless aged.
     zone, score: zone that was asked for and its requested score, "" and NaN unless the row is of kind "zone".
     years, years_std: read by the judges' age estimator; second_years: by their second one.
     identity: 128 numbers of dlib's net; second_identity: those of the second recognizer; both empty without a face.
     zones: scores of `ZONES` by the judges' zone scorer; second_zones: by their second one.
-    features: of the judges' age estimator; inception: of an Inception net.
+    features: of the judges' age estimator; fine_features: of the same net on larger crops, see
+        `reage.evaluation.judges.FINE_CROP_PX`; inception: of an Inception net.
     backdrop_changed: share of the pixels of a plain backdrop that changed by more than 4 of 255.
     background_l1, background_psnr, background_share_of_change: see `reage.evaluation.metrics.image_similarity`; the
         background is all but skin and hair, of a zone request all but the zone.
+    outside_changed: share of the pixels outside skin, hair, brows and beard that changed by more than 2 of 255.
+    hue_shift_degrees: see `reage.evaluation.metrics.skin`; NaN when grey.
+    band_energy: of `PATCHES` by frequency band of `reage.faces.skin_detail`, the bands of a patch side by side.
     l1, psnr, ssim: of the whole crop beside the source's.
     seconds: that making the picture took; thumbnail: JPEG.
 """

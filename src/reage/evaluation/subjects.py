@@ -28,6 +28,7 @@ class Subject:
         face: the largest one in it, in the frame of its own crop.
         age_years: true age, NaN if unknown.
         sex: "M", "F" or "" if unknown.
+        image_px_per_crop_px: px of the photo that one crop px covers; below 1 the crop is finer than the photo.
         photo: file it was read from; None for a portrait of a shard.
         face_in_photo: the face with its geometry in that photo; None for a portrait of a shard.
     """
@@ -37,6 +38,7 @@ class Subject:
     face: Face
     age_years: float = math.nan
     sex: str = ""
+    image_px_per_crop_px: float = 1.0
     photo: Path | None = None
     face_in_photo: Face | None = None
 
@@ -70,6 +72,7 @@ class PortraitSubjects:
             face=portrait_to_face(known, index, self._parser),
             age_years=float(known.age_years[index]),
             sex=str(known.sex[index]),
+            image_px_per_crop_px=float(known.image_px_per_crop_px[index]),
         )
 
 
@@ -89,7 +92,12 @@ class PhotoSubjects:
         if not faces:
             return None
         return Subject(
-            file=photo.name, person=photo.stem, face=faces[0].in_crop_frame(), photo=photo, face_in_photo=faces[0]
+            file=photo.name,
+            person=photo.stem,
+            face=faces[0].in_crop_frame(),
+            image_px_per_crop_px=faces[0].image_px_per_crop_px,
+            photo=photo,
+            face_in_photo=faces[0],
         )
 
 

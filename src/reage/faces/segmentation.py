@@ -159,6 +159,12 @@ def eye_mask(side_px: int, mesh: Plane) -> Plane:
     return geometry.blur(geometry.grow(np.maximum(*eyes), 0.02 * unit), 0.015 * unit)
 
 
+def brow_mask(side_px: int, mesh: Plane) -> Plane:
+    """1 on the brows and closely around them, from the mesh (478, 3) crop px."""
+    brows = [geometry.fill_polygon(mesh[list(outline), :2], side_px, side_px) for outline in BROW_OUTLINES]
+    return geometry.grow(np.maximum(*brows), 0.05 * side_px / FACE_PER_CROP)
+
+
 def face_oval(side_px: int, landmarks: Plane, mesh: Plane) -> Plane:
     """1 on the face from hairline to jaw, soft at the border, from landmarks (5, 2) and mesh (478, 3) crop px."""
     grid = face_grid(side_px, landmarks)

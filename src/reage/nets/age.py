@@ -101,9 +101,10 @@ class AgeNet(nn.Module):
         logits: Tensor = self.head(features).float()
         return logits[:, :NUM_AGES], logits[:, NUM_AGES]
 
-    def input_crop(self, crops: Tensor, index: int = 0) -> Tensor:
+    def input_crop(self, crops: Tensor, index: int = 0, px: int | None = None) -> Tensor:
         """(B, 3, S, S) -> (B, 3, px, px): the central square `config.input_crops[index]`, antialiased."""
-        side_share, px = self.config.input_crops[index]
+        side_share, own_px = self.config.input_crops[index]
+        px = px or own_px
         side = crops.shape[-1]
         margin = round(side * (1 - side_share) / 2)
         centre = crops[..., margin : side - margin, margin : side - margin]

@@ -77,7 +77,13 @@ def test_realism_compares_sets_of_one_age(make_rows: Callable) -> None:
     assert abs(moved) < 0.1 * before
     assert abs(real) < 0.1 * before
     assert all("N=" in str(cells[1]) for cells in table.rows.values())
-    assert "Inception-KID x 1000" not in table.headers
+    assert list(table.headers) == ["face-KID x 1000", "face-FID"]
+    for row in rows:
+        row["fine_features"] = row["features"]
+    both = realism_table(MeasuredFaces(Rows(to_table(rows))))
+    assert both is not None
+    assert list(both.headers[2:]) == ["face-KID x 1000 at 512 px", "face-FID at 512 px"]
+    assert all(cells[:2] == cells[2:] for cells in both.rows.values())
 
 
 def test_realism_needs_enough_faces_of_known_age(make_rows: Callable) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reage.evaluation.judges import FINE_CROP_PX
 from reage.evaluation.metrics.distribution import KernelDistance, frechet_distance, kernel_distance
 from reage.evaluation.metrics.verification import ScoreSummary, summarise_scores
 from reage.evaluation.reference import IdentityReference, Reference
@@ -100,9 +101,15 @@ def realism_table(faces: MeasuredFaces) -> Table | None:
     years = faces.sources["true_years"]
     if np.isnan(years).all():
         return None
-    nets = {"face": "features"}
-    if faces.sources["inception"].shape[1]:
-        nets["Inception"] = "inception"
+    nets = {
+        name: column
+        for name, column in (
+            ("face", "features"),
+            (f"face at {FINE_CROP_PX} px", "fine_features"),
+            ("Inception", "inception"),
+        )
+        if faces.sources[column].shape[1]
+    }
     rows: dict[str, list[Cell]] = {}
     for (youngest, oldest), target, (low, high) in REALISM_SETS:
         if target not in faces.targets:
@@ -119,15 +126,23 @@ def realism_table(faces: MeasuredFaces) -> Table | None:
     return Table(
         name="realism",
         title="Realism: sets of faces beside real ones",
-        headers=[f"{net}-{metric}" for net in nets for metric in ("KID x 1000", "FID")],
+        headers=[_metric_name(net, metric) for net in nets for metric in ("KID x 1000", "FID")],
         rows=rows,
         note=(
             "A face-KID is the kernel distance on the features of the judges' age estimator, not the KID of papers; "
-            "give Inception weights for that. The number after ± is the standard deviation over 100 draws. Smaller is "
+            "give Inception weights for that; "
+            f"at {FINE_CROP_PX} px the same net sees crops of that side, where skin texture counts for more and age "
+            "for less. The number after ± is the standard deviation over 100 draws. Smaller is "
             "better: an engine should bring the first line of each three from the second towards the third. FID is too "
             "large for small sets; compare it only at the same N."
         ),
     )
+
+
+def _metric_name(net: str, metric: str) -> str:
+    """Name of a column, such as "face-KID x 1000 at 512 px"."""
+    name, _, px = net.partition(" ")
+    return f"{name}-{metric} {px}".rstrip()
 
 
 def _set_distances(faces: MeasuredFaces, column: str, moved: Mask, real: Mask, target: float | None) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 Convention:
     N sources in the order of the rows, T targets rising; NaN where a picture is missing or no face was found in it.
+    Q patches and B frequency bands of skin, see `reage.faces.skin_detail`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.evaluation.metrics.skin import energy_ratios, resolved_bands
 from reage.evaluation.metrics.statistics import bootstrap_interval, thirds
 from reage.evaluation.report.tables import Figure
 from reage.evaluation.rows import Rows
+from reage.faces.skin_detail import NUM_BANDS, PATCHES
 
 Values = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -24,6 +27,10 @@ Names = NDArray[np.str_]
 
 MIN_PEOPLE = 5
 """A figure of fewer people is not resolvable."""
+REAL_WINDOW_YEARS = 7.0
+"""Aged skin is compared with that of real people up to so many years from the target."""
+NUM_FINE_BANDS = 2
+"""Of so many bands, the finest that the photos resolve, the energies are summarised."""
 COMPARED_YEARS = (35.0, 60.0)
 """Colour portraits of such people have a group of their own: old enough to rejuvenate, young enough to age."""
 
@@ -76,6 +83,36 @@ class MeasuredFaces:
         return [indices[file] for file in pictures["file"].tolist()]
 
     @cached_property
+    def years_before(self) -> Values:
+        """(N,) true age, or what the second age estimator reads where it is not known."""
+        true_years = self.sources["true_years"]
+        return np.where(np.isnan(true_years), self.sources["second_years"], true_years)
+
+    @cached_property
+    def fine_bands(self) -> list[int]:
+        """The finest bands that at least half of the photos resolve, at most `NUM_FINE_BANDS`."""
+        shares = resolved_bands(self.sources["px_per_face_unit"]).mean(0)
+        return np.flatnonzero(shares >= 0.5)[:NUM_FINE_BANDS].tolist()
+
+    @cached_property
+    def energy_ratios(self) -> Values:
+        """(N, T, Q, B) energies of aged faces divided by those of real people of about the target age."""
+        ratios = np.full((len(self.sources), len(self.targets), len(PATCHES), NUM_BANDS), math.nan)
+        for at, (target, aged) in enumerate(self.aged_rows.items()):
+            real, people = self._real_energies(target)
+            ratios[self.source_indices(aged), at] = energy_ratios(_energies(aged), aged["person"], real, people)
+        return ratios
+
+    def real_energy_ratios(self, target: float) -> tuple[Values, Names]:
+        """(M, Q, B) the same ratios of real faces of about that age, and the ids (M,) of the people."""
+        real, people = self._real_energies(target)
+        return energy_ratios(real, people, real, people), people
+
+    def _real_energies(self, target: float) -> tuple[Values, Names]:
+        near = np.abs(self.years_before - target) <= REAL_WINDOW_YEARS
+        return _energies(self.sources)[near], self.people[near]
+
+    @cached_property
     def distances(self) -> Values:
         """(N, T) identity distances to the source."""
         return self.compare("identity", lambda source, aged: np.linalg.norm(source - aged, axis=1))
@@ -103,6 +140,12 @@ class MeasuredFaces:
             groups[name] = tone == third
         groups["grey photos"] = grey
         return {name: mask for name, mask in groups.items() if mask.any()}
+
+
+def _energies(rows: Rows) -> Values:
+    """(N, Q, B) of each row; NaN in bands that the photo does not resolve."""
+    energies = rows["band_energy"].reshape(len(rows), len(PATCHES), NUM_BANDS)
+    return np.where(resolved_bands(rows["px_per_face_unit"])[:, None], energies, math.nan)
 
 
 def cosine(first: Values, second: Values) -> Values:

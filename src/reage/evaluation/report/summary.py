@@ -15,9 +15,11 @@ from reage.evaluation.metrics.progression import (
     rising_steps,
     slopes,
 )
+from reage.evaluation.metrics.skin import LIKE_REAL, share_between
 from reage.evaluation.metrics.statistics import kendall_tau, rank_correlation
 from reage.evaluation.reference import AGE_GAP_LIMITS_YEARS, Reference, age_gap_names
 from reage.evaluation.report.measured_faces import MeasuredFaces, Values, figure, mean, median
+from reage.evaluation.report.skin import median_ratio
 from reage.evaluation.report.tables import Cell, Figure, Table
 
 OLDER, YOUNGER = 75.0, 30.0
@@ -31,7 +33,12 @@ Measures = dict[str, tuple[Values, Callable[[Values], float], str]]
 
 def summary_table(faces: MeasuredFaces, reference: Reference) -> Table:
     """The main numbers, a column for each group of people."""
-    measures = {**_at_targets(faces, reference), **_over_targets(faces, reference), **_background(faces)}
+    measures = {
+        **_at_targets(faces, reference),
+        **_over_targets(faces, reference),
+        **_skin(faces),
+        **_background(faces),
+    }
     identity = reference.identity
     return Table(
         name="summary",
@@ -46,7 +53,8 @@ def summary_table(faces: MeasuredFaces, reference: Reference) -> Table:
             f"{identity.genuine_years:.0f} years apart are {-identity.genuine.median:.2f} from each other (median, "
             f"N={identity.genuine.num}), photos of two people {-identity.impostors.median:.2f} "
             f"(N={identity.impostors.num}); two faces match up to {-identity.thresholds[0].score:.2f}. Backdrops are "
-            "known in photos with a plain coloured one; the background is all but skin, hair and a margin around them."
+            "known in photos with a plain coloured one; the background is all but skin, hair and a margin around them. "
+            "Fine-line energy is 1 where skin has as much fine detail as that of real people of the target age."
         ),
     )
 
@@ -55,7 +63,7 @@ def _at_targets(faces: MeasuredFaces, reference: Reference) -> Measures:
     measures: Measures = {}
     gained = faces.aged("years") - faces.sources["years"][:, None]
     score = reference.identity.thresholds[0].score
-    for target in dict.fromkeys(nearest(faces.targets, wanted) for wanted in (OLDER, YOUNGER)):
+    for target in _summary_targets(faces):
         at = faces.targets.index(target)
         measures[f"years gained at {target:g}"] = (gained[:, at], mean, "+.1f")
         measures[f"identity distance at {target:g}, median"] = (faces.distances[:, at], median, ".3f")
@@ -92,8 +100,32 @@ def _over_targets(faces: MeasuredFaces, reference: Reference) -> Measures:
     }
 
 
+def _skin(faces: MeasuredFaces) -> Measures:
+    measures: Measures = {}
+    low, high = LIKE_REAL
+    for target in _summary_targets(faces):
+        at = faces.targets.index(target)
+        ratios = faces.energy_ratios[:, at][..., faces.fine_bands]
+        like_real = share_between(ratios, low, high)
+        hue = faces.aged("hue_shift_degrees")[:, at]
+        energy = median_ratio(ratios)
+        measures[f"fine-line energy at {target:g} by that of real faces, median"] = (energy, median, ".2f")
+        measures[f"zones with {low:g} to {high:g} of that energy at {target:g}"] = (like_real, mean, ".0%")
+        measures[f"hue shift on skin at {target:g}, degrees"] = (hue, mean, ".2f")
+    return measures
+
+
+def _summary_targets(faces: MeasuredFaces) -> list[float]:
+    return list(dict.fromkeys(nearest(faces.targets, wanted) for wanted in (OLDER, YOUNGER)))
+
+
 def _background(faces: MeasuredFaces) -> Measures:
     return {
+        "changed outside skin, hair, brows and beard, worst target": (
+            faces.aged("outside_changed").max(1),
+            mean,
+            ".2%",
+        ),
         "backdrop changed visibly, worst target": (faces.aged("backdrop_changed").max(1), mean, ".2%"),
         "background, mean difference, worst target": (faces.aged("background_l1").max(1), mean, ".3%"),
         "background PSNR, worst target, dB, median": (faces.aged("background_psnr").min(1), median, ".1f"),
@@ -158,9 +190,7 @@ def _identity_cells(faces: MeasuredFaces, at: int, reference: Reference) -> dict
         f"not recognised (FNMR at FMR {threshold.false_match_rate:.2%})": 1 - matches(scores, threshold.score)
         for threshold in reference.identity.thresholds
     }
-    true_years = faces.sources["true_years"]
-    age_before = np.where(np.isnan(true_years), faces.sources["second_years"], true_years)
-    recognised = matches(scores, age_gap_scores(np.abs(faces.targets[at] - age_before), reference))
+    recognised = matches(scores, age_gap_scores(np.abs(faces.targets[at] - faces.years_before), reference))
     return {
         "identity distance, median": figure(distances, people, median),
         "identity distance, 95 % quantile": figure(distances, people, _quantile_95),

@@ -17,6 +17,7 @@ from reage.evaluation.report.identity_realism import (
 )
 from reage.evaluation.report.measured_faces import MeasuredFaces
 from reage.evaluation.report.page import make_page
+from reage.evaluation.report.skin import band_energy_table, skin_table, zone_energy_table
 from reage.evaluation.report.summary import summary_table, target_table
 from reage.evaluation.report.tables import Table
 from reage.evaluation.report.zones import cross_talk_table, zone_request_table, zone_target_table
@@ -39,6 +40,9 @@ def make_tables(rows: Rows, reference: Reference, second_identity: IdentityRefer
         target_table(faces, reference),
         identity_table(faces, reference),
         second_recognizer_table(faces, second_identity),
+        skin_table(faces),
+        zone_energy_table(faces),
+        band_energy_table(faces),
         realism_table(faces),
         judge_agreement_table(faces, reference),
         zone_target_table(faces),
