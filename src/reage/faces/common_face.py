@@ -215,8 +215,7 @@ def _system(sources: Points) -> Points:
 
 def _fit_thin_plate(sources: NDArray[np.floating], values: NDArray[np.floating]) -> Points:
     filled = np.vstack([values, np.zeros((3, values.shape[1]))])
-    model: Points = np.linalg.solve(_system(np.asarray(sources, np.float64)), filled.astype(np.float64))
-    return model
+    return np.asarray(np.linalg.solve(_system(np.asarray(sources, np.float64)), filled), np.float64)
 
 
 def _evaluate_thin_plate(sources: NDArray[np.floating], model: Points, points: Points) -> Points:

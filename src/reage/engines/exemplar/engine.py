@@ -155,9 +155,9 @@ class ExemplarEngine:
         shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, _WIDE), _WIDE)
         on_face = self._brows_and_beard(view, old, new)
         if on_face is not None:
-            seen = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
-            seen = (seen * (1 - _middle_of(shares[CLASSES.index("glasses")], side)))[..., None]
-            change += geometry.sample(on_face, places) * np.clip(seen, 0, 1)
+            seen: Plane = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
+            seen = np.clip(seen * (1 - _middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
+            change += geometry.sample(on_face, places) * seen[..., None]
         change = change * np.float32(plan.strength)
         gains = [Gain(_without_hue(change, colourfulness(face)))]
         hair = self._hair_gain(face, wide, shares, old, new, plan.strength)
