@@ -168,7 +168,7 @@ def beard_region(side_px: int) -> Plane:
     grid = common_grid(side_px)
     lips = geometry.grow(_fill(points[list(LIP_OUTLINE)], side_px), 0.03 * unit)
     face = geometry.grow(_fill(points[list(FACE_OUTLINE)], side_px), -0.1 * unit)
-    below_nose = smoothstep(grid[..., 1], 0.78, 0.9) * smoothstep(np.abs(grid[..., 0]) - 0.6 * grid[..., 1], 0.75, 0.45)
+    below_nose = smoothstep(grid[..., 1], 0.78, 0.9) * smoothstep(np.abs(grid[..., 0]) - 0.6 * grid[..., 1], 0.95, 0.65)
     return geometry.blur(face * (1 - lips), 0.04 * unit) * below_nose
 
 
