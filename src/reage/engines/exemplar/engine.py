@@ -15,7 +15,7 @@ from reage.composite import apply_gains
 from reage.engines.base import Condition
 from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
-from reage.engines.exemplar.hair import brows_and_beard, hair_change
+from reage.engines.exemplar.hair import SILVER, brows_and_beard, hair_change
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
@@ -47,6 +47,12 @@ _LEAST_PX, _MOST_PX = 192, 1024
 _CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
 _HAIR_MASK_PX = 640
 """Most px of the side of the window at which the border of hair is found."""
+_LEAST_HAIR = 0.1
+"""Square face units of the smallest patch of hair."""
+_MOST_BEARD_LIGHT = 0.15
+"""Log luminance of grey brows and beard above that of the skin, at most: shadows are no beard."""
+_SILVER_BY_SKIN = 1.25
+"""Luminance of grey hair by that of the brightest skin."""
 _MIDDLE_YEARS = 60.0
 _FULL_YEARS = 25.0
 """Years from which rough skin of a face made younger is brought to what its age has in full."""
@@ -302,6 +308,7 @@ class ExemplarEngine:
         """The change of hair, also beyond the crop."""
         side = min(len(wide), _HAIR_MASK_PX)
         hair = _join_hair(face, geometry.resize(wide, side, side), shares[CLASSES.index("hair")])
+        hair = _drop_stray_hair(hair, mesh_in_window(face, side, _WIDE))
         hair = np.clip(geometry.resize(hair, len(wide), len(wide)), 0, 1)
         rows, columns = np.flatnonzero(hair.max(1) > 0), np.flatnonzero(hair.max(0) > 0)
         if not len(rows):
@@ -309,7 +316,7 @@ class ExemplarEngine:
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         unit = len(wide) / (_WIDE * FACE_PER_CROP)
         intensity = wide[part].astype(np.float32) / np.float32(255)
-        own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new)
+        own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, _silver(face))
         if not own.any():
             return None
         change = np.zeros((*hair.shape, 3), np.float32)
@@ -323,12 +330,14 @@ class ExemplarEngine:
         cheeks = view.usable * patch_mask(_CHEEKS, len(light)) > 0.5
         if not cheeks.any():
             return None
-        brows, beard = brows_and_beard(light, float(np.median(light[cheeks])), unit, view.traits.masculinity)
+        skin_light = float(np.median(light[cheeks]))
+        brows, beard = brows_and_beard(light, skin_light, unit, view.traits.masculinity)
         seen = view.common.visibility(len(light))
         intensity = view.levels.astype(np.float32) / np.float32(255)
         change = 0.6 * hair_change(intensity, brows * seen, unit, old, new)
         change += hair_change(intensity, beard * seen, unit, old, new)
-        return change * np.float32(self.strengths.hair)
+        too_light = np.maximum(change @ LUMINANCE - np.maximum(skin_light + _MOST_BEARD_LIGHT - light, 0), 0)
+        return (change - too_light[..., None]) * np.float32(self.strengths.hair)
 
 
 def _own_zones(reading: Reading, plan: CompletePlan) -> dict[str, tuple[float, float]]:
@@ -356,6 +365,27 @@ def _join_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
     away = np.abs(geometry.pixel_grid(side, side) - (side - 1) / 2).max(-1) / (half / 2)
     trust, border = smoothstep(away, 1.0, 0.8), smoothstep(away, _WIDE, 0.9 * _WIDE)
     return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
+
+
+def _drop_stray_hair(hair: Plane, mesh: Plane) -> Plane:
+    """Hair (W, W) without patches that lie within the face as a whole, or are small: no hair grows there."""
+    side = len(hair)
+    unit = side / (_WIDE * FACE_PER_CROP)
+    face = geometry.fill_polygon(mesh[:, :2], side, side) > 0
+    kept = np.zeros_like(hair)
+    for part in regions.connected_parts(hair > 0.2):
+        if part.sum() > _LEAST_HAIR * unit**2 and (part & ~face).sum() > 0.2 * part.sum():
+            kept[part] = 1
+    return hair * geometry.blur(kept, 0.01 * unit)
+
+
+def _silver(face: Face) -> float:
+    """Luminance of grey hair in the light of the photo: a little more than that of the brightest skin."""
+    skin = face.crop[(face.bare > 0.9) & (face.hair < 0.1)]
+    if not len(skin):
+        return SILVER
+    brightest = float(np.quantile(skin.astype(np.float32) @ LUMINANCE, 0.9)) / 255
+    return float(np.clip(brightest * _SILVER_BY_SKIN, 0.2, SILVER))
 
 
 def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:

@@ -14,7 +14,7 @@ from reage.images import geometry
 from reage.types import Plane
 
 FIRST_GREY_YEARS, ALL_GREY_YEARS = 36.0, 78.0
-_SILVER = 0.56
+SILVER = 0.56
 """Luminance of grey hair in even light."""
 _MAX_LIFT = 1.55
 _SHADOW_CONTRAST = 0.85
@@ -34,7 +34,9 @@ def greyness(age_years: float) -> float:
     return t * t * (3 - 2 * t)
 
 
-def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float, new_years: float) -> Plane:
+def hair_change(
+    intensity: Plane, hair: Plane, unit_px: float, old_years: float, new_years: float, silver: float = SILVER
+) -> Plane:
     """Log ratio (H, W, 3) of hair between two ages.
 
     Args:
@@ -43,6 +45,7 @@ def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float,
         unit_px: px to a face unit, for the width of strands.
         old_years: age of the person.
         new_years: target age.
+        silver: luminance of grey hair in this light.
     """
     sure = hair > 0.6
     before, after = greyness(old_years), greyness(new_years)
@@ -53,7 +56,7 @@ def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float,
     saturation = float(np.median(np.ptp(intensity[sure], -1) / (intensity[sure].max(-1) + 0.05)))
     if after > before:
         share = (after - before) / (1 - before + 1e-6)
-        return _grey(intensity, light, typical, share, unit_px) * hair[..., None]
+        return _grey(intensity, light, typical, share, unit_px, silver) * hair[..., None]
     is_grey = smoothstep_of(saturation, 0.32, _GREY_CHROMA) * smoothstep_of(typical, 0.28, 0.4)
     if is_grey == 0:
         return np.zeros_like(intensity)
@@ -61,13 +64,13 @@ def hair_change(intensity: Plane, hair: Plane, unit_px: float, old_years: float,
     return _darken(intensity, light, sure, share) * hair[..., None]
 
 
-def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px: float) -> Plane:
+def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px: float, silver: float) -> Plane:
     """Colour fades and hair gets lighter, dark strands more than light ones; single strands go before others."""
     log_light = np.log(light + LOG_FLOOR)
     strand = log_light - geometry.blur(log_light, 0.08 * unit_px)
     local = np.clip(share * (1 + 0.8 * np.clip(strand, -0.5, 0.5)), 0, 1)
     before = float(np.log(typical + LOG_FLOOR))
-    lift = float(np.clip(np.log(_SILVER + LOG_FLOOR) - before, 0, _MAX_LIFT))
+    lift = float(np.clip(np.log(silver + LOG_FLOOR) - before, 0, _MAX_LIFT))
     away = log_light - before
     lighter = lift * np.clip(1 - away / (_WHITE - before), 0, 1)  # white stays white
     lifted = np.where(away > 0, lighter, lift - (1 - _SHADOW_CONTRAST) * away)
@@ -107,7 +110,7 @@ def brows_and_beard(light: Plane, skin_light: float, unit_px: float, masculinity
     rough = geometry.blur(fine, 0.06 * unit_px)
     bare = float(np.median(rough[skin_region(side) * (1 - beard_region(side)) > 0.9]))
     broad = skin_light - geometry.blur(light, 0.05 * unit_px)
-    darker = smoothstep(skin_light - geometry.blur(light, 0.006 * unit_px), -0.05, 0.15)
+    darker = smoothstep(skin_light - geometry.blur(light, 0.006 * unit_px), 0.08, 0.3)
     beard = smoothstep(broad, 0.12, 0.35) * smoothstep(rough / max(bare, 1e-4), 1.5, 2.5) * darker
     beard = (beard * beard_region(side)).astype(np.float32)
     grown = smoothstep_of(float(beard.sum() / beard_region(side).sum()), 0.06, 0.2)
