@@ -20,6 +20,7 @@ from common.markdown import show, to_markdown
 
 from reage import Plan, Reager
 from reage.data.split import split_of
+from reage.engines import DEFAULT_ENGINE
 from reage.face_classes import CLASSES
 from reage.images import geometry, load_image
 from reage.training.measures.scenes import draw_polygons, hand_labels
@@ -35,7 +36,7 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="How much of a photo changes that should not.")
     parser.add_argument("--photos", type=Path, required=True, help="folder of the collections that were labelled")
-    parser.add_argument("--engine", default="amgan", help="engine that ages the photos")
+    parser.add_argument("--engine", default=DEFAULT_ENGINE, help="engine that ages the photos")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     arguments = parser.parse_args()
     reager = Reager(arguments.engine)

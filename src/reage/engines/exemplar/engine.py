@@ -15,11 +15,12 @@ from reage.composite import apply_gains
 from reage.engines.base import Condition
 from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
-from reage.engines.exemplar.hair import SILVER, brows_and_beard, hair_change
+from reage.engines.exemplar.hair import brows_and_beard, hair_change
+from reage.engines.exemplar.hair_mask import WIDE, find_hair, measure_silver, middle_of
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
-from reage.faces.geometry import FACE_PER_CROP, smoothstep, smoothstep_of
+from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser, colourfulness
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
@@ -35,7 +36,7 @@ from reage.faces.skin_detail import (
     to_log,
 )
 from reage.faces.window import cut_window, mesh_in_window
-from reage.images import geometry, regions
+from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.plan import expected_score
 from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
@@ -45,14 +46,8 @@ from reage.zones import typical_score, zone_age
 _LEAST_PX, _MOST_PX = 192, 1024
 """Side of the crop at which skin is changed: that of the photo, between these."""
 _CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
-_HAIR_MASK_PX = 640
-"""Most px of the side of the window at which the border of hair is found."""
-_LEAST_HAIR = 0.1
-"""Square face units of the smallest patch of hair."""
 _MOST_BEARD_LIGHT = 0.15
 """Log luminance of grey brows and beard above that of the skin, at most: shadows are no beard."""
-_SILVER_BY_SKIN = 1.25
-"""Luminance of grey hair by that of the brightest skin."""
 _MIDDLE_YEARS = 60.0
 _FULL_YEARS = 25.0
 """Years from which rough skin of a face made younger is brought to what its age has in full."""
@@ -62,9 +57,8 @@ _YOUNGER_LIGHT = 0.9
 """How much of the lighter side of folds goes when the darker side goes."""
 _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
-_WIDE = 2.0
 _WIDE_PX = (512, 1400)
-"""Least and most side of the window of `_WIDE` crops in which hair is changed."""
+"""Least and most side of the window of `WIDE` crops in which hair is changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +150,13 @@ class ExemplarEngine:
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]
-        wide_px = int(np.clip(_WIDE * side, *_WIDE_PX))
-        wide = cut_window(face, wide_px, _WIDE)
-        shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, _WIDE), _WIDE)
+        wide_px = int(np.clip(WIDE * side, *_WIDE_PX))
+        wide = cut_window(face, wide_px, WIDE)
+        shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, WIDE), WIDE)
         on_face = self._brows_and_beard(view, old, new)
         if on_face is not None:
             seen: Plane = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
-            seen = np.clip(seen * (1 - _middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
+            seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
             change += geometry.sample(on_face, places) * seen[..., None]
         change = change * np.float32(plan.strength)
         gains = [Gain(_without_hue(change, colourfulness(face)))]
@@ -306,22 +300,19 @@ class ExemplarEngine:
         self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float
     ) -> Gain | None:
         """The change of hair, also beyond the crop."""
-        side = min(len(wide), _HAIR_MASK_PX)
-        hair = _join_hair(face, geometry.resize(wide, side, side), shares[CLASSES.index("hair")])
-        hair = _drop_stray_hair(hair, mesh_in_window(face, side, _WIDE))
-        hair = np.clip(geometry.resize(hair, len(wide), len(wide)), 0, 1)
+        hair = find_hair(face, wide, shares[CLASSES.index("hair")])
         rows, columns = np.flatnonzero(hair.max(1) > 0), np.flatnonzero(hair.max(0) > 0)
         if not len(rows):
             return None
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        unit = len(wide) / (_WIDE * FACE_PER_CROP)
+        unit = len(wide) / (WIDE * FACE_PER_CROP)
         intensity = wide[part].astype(np.float32) / np.float32(255)
-        own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, _silver(face))
+        own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, measure_silver(face))
         if not own.any():
             return None
         change = np.zeros((*hair.shape, 3), np.float32)
         change[part] = own * np.float32(self.strengths.hair * strength)
-        return Gain(_without_hue(change, colourfulness(face)), _WIDE)
+        return Gain(_without_hue(change, colourfulness(face)), WIDE)
 
     def _brows_and_beard(self, view: FaceView, old: float, new: float) -> Plane | None:
         """(N, N, 3) change of brows and beard in the common face."""
@@ -348,64 +339,6 @@ def _own_zones(reading: Reading, plan: CompletePlan) -> dict[str, tuple[float, f
         if abs(wanted - expected_score(zone, now, plan.age_from, plan.age)) > 1e-6:
             found[zone] = (zone_age(zone, now), zone_age(zone, wanted))
     return found
-
-
-def _join_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
-    """(W, W) share of hair in the wide window: as found in the crop inside, as found in the window outside."""
-    side = len(wide)
-    guide = regions.to_lab(wide)[..., 0] / np.float32(100)
-    outside = geometry.resize(smoothstep(share, 0.3, 0.8), side, side)
-    outside = regions.follow_edges(outside, guide, round(0.01 * side), 1e-3).astype(np.float32)
-    half = round(side / _WIDE)
-    first = (side - half) // 2
-    inside, skin = np.zeros_like(outside), np.zeros_like(outside)
-    inside[first : first + half, first : first + half] = geometry.resize(face.hair, half, half)
-    skin[first : first + half, first : first + half] = geometry.resize(face.skin, half, half)
-    inside = inside * (1 - _skin_between_hair(wide, np.clip(inside, 0, 1), skin))
-    away = np.abs(geometry.pixel_grid(side, side) - (side - 1) / 2).max(-1) / (half / 2)
-    trust, border = smoothstep(away, 1.0, 0.8), smoothstep(away, _WIDE, 0.9 * _WIDE)
-    return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
-
-
-def _drop_stray_hair(hair: Plane, mesh: Plane) -> Plane:
-    """Hair (W, W) without patches that lie within the face as a whole, or are small: no hair grows there."""
-    side = len(hair)
-    unit = side / (_WIDE * FACE_PER_CROP)
-    face = geometry.fill_polygon(mesh[:, :2], side, side) > 0
-    kept = np.zeros_like(hair)
-    for part in regions.connected_parts(hair > 0.2):
-        if part.sum() > _LEAST_HAIR * unit**2 and (part & ~face).sum() > 0.2 * part.sum():
-            kept[part] = 1
-    return hair * geometry.blur(kept, 0.01 * unit)
-
-
-def _silver(face: Face) -> float:
-    """Luminance of grey hair in the light of the photo: a little more than that of the brightest skin."""
-    skin = face.crop[(face.bare > 0.9) & (face.hair < 0.1)]
-    if not len(skin):
-        return SILVER
-    brightest = float(np.quantile(skin.astype(np.float32) @ LUMINANCE, 0.9)) / 255
-    return float(np.clip(brightest * _SILVER_BY_SKIN, 0.2, SILVER))
-
-
-def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
-    """(W, W) what in the hair near the face is as light as skin, where hair is much darker: it must not turn grey."""
-    unit = len(wide) / (_WIDE * FACE_PER_CROP)
-    light = log_luminance(wide)
-    on_hair, on_skin = hair > 0.8, (skin > 0.9) & (hair < 0.1)
-    if not on_hair.any() or not on_skin.any():
-        return np.zeros_like(hair)
-    dark, bright = float(np.median(light[on_hair])), float(np.median(light[on_skin]))
-    near = geometry.blur(geometry.grow(((skin > 0.5) & (hair < 0.5)).astype(np.float32), 0.12 * unit), 0.05 * unit)
-    like = smoothstep(light, dark + 0.35 * (bright - dark), dark + 0.8 * (bright - dark))
-    return near * like * np.float32(smoothstep_of(bright - dark, 0.4, 0.8))
-
-
-def _middle_of(share: Plane, side_px: int) -> Plane:
-    """(S, S) a share of the wide window, in the crop."""
-    first = round(len(share) * (1 - 1 / _WIDE) / 2)
-    middle = np.ascontiguousarray(share[first : len(share) - first, first : len(share) - first])
-    return np.clip(geometry.resize(middle, side_px, side_px), 0, 1)
 
 
 def _weighted_terms(traits: Traits, old: float, new: float, weights: tuple[float, float]) -> NDArray[np.float64]:
