@@ -166,7 +166,8 @@ def test_layers_are_written_beside_the_result(desk: Path, halves: tuple[Path, Pa
     names = {"moved.png", "gain.tiff", "added.tiff", "skin.png", "hair.png", "mask.png", "README.txt"}
     assert files_in(desk / "layers") == names
     np.testing.assert_array_equal(load_image("layers/mask.png").pixels, 255 - load_image("upper.png").pixels)
-    np.testing.assert_array_equal(load_image("layers/moved.png").pixels, load_image("photos/me.png").pixels)
+    photo, moved = (load_image(file).pixels.astype(int) for file in ("photos/me.png", "layers/moved.png"))
+    assert 0 < (moved != photo).any(-1).mean() < 0.5
     again = call("age", "photos/me.png", "--to", 75, "--layers", "layers", "-o", "out.png", "--json")
     assert json.loads(again.stdout)["layers"] == "layers"
     assert load_image("layers/mask.png").pixels.min() == 255

@@ -290,8 +290,8 @@ def fit_models(measured: Measured, config: ExemplarFitConfig) -> dict[str, NDArr
 
 def _symmetric(model: NDArray[np.float64], mirrored: NDArray[np.float64]) -> NDArray[np.float64]:
     """Models (P, ...) of mirrored and unmirrored faces together; turned and side-lit faces change to the other side."""
-    signs = np.where(ODD_TERMS, -1, 1).reshape(-1, *[1] * (model.ndim - 1))
-    return (model + signs * mirrored) / 2
+    parity = np.where(ODD_TERMS, -1, 1).reshape(-1, *[1] * (model.ndim - 1))
+    return (model + parity * mirrored) / 2
 
 
 def unknown_bands(energy: NDArray[np.float32], unit_px: NDArray[np.floating], config: ExemplarFitConfig) -> None:
