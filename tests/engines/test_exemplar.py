@@ -125,8 +125,8 @@ def test_a_grey_photo_stays_grey(engine: ExemplarEngine, face: Face, reading: Re
 
 def test_covariates_of_a_mirrored_face() -> None:
     mirrored = replace(FACE, yaw=-FACE.yaw, side_light=-FACE.side_light)
-    signs = np.where(ODD_TERMS, -1, 1)
-    np.testing.assert_allclose(design_row(60.0, mirrored), signs * design_row(60.0, FACE))
+    parity = np.where(ODD_TERMS, -1, 1)
+    np.testing.assert_allclose(design_row(60.0, mirrored), parity * design_row(60.0, FACE))
     assert design_row(np.array([20.0, 60.0]), FACE).shape == (2, len(ODD_TERMS))
 
 
