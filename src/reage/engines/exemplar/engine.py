@@ -159,10 +159,9 @@ class ExemplarEngine:
             seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
             change += geometry.sample(on_face, places) * seen[..., None]
         change = change * np.float32(plan.strength)
-        gains = [Gain(_without_hue(change, colourfulness(face)))]
-        hair = self._hair_gain(face, wide, shares, old, new, plan.strength)
-        if hair is not None:
-            gains.append(hair)
+        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength)]
+        colour = colourfulness(face)
+        gains = [replace(gain, log_ratio=_without_hue(gain.log_ratio, colour)) for gain in gains]
         shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side)
         if shift is not None:
             gains = [_move(gain, shift) for gain in gains]
@@ -298,21 +297,21 @@ class ExemplarEngine:
 
     def _hair_gain(
         self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float
-    ) -> Gain | None:
-        """The change of hair, also beyond the crop."""
+    ) -> list[Gain]:
+        """The change of hair, also beyond the crop; nothing where there is none."""
         hair = find_hair(face, wide, shares[CLASSES.index("hair")])
         rows, columns = np.flatnonzero(hair.max(1) > 0), np.flatnonzero(hair.max(0) > 0)
         if not len(rows):
-            return None
+            return []
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         unit = len(wide) / (WIDE * FACE_PER_CROP)
         intensity = wide[part].astype(np.float32) / np.float32(255)
         own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, measure_silver(face))
         if not own.any():
-            return None
+            return []
         change = np.zeros((*hair.shape, 3), np.float32)
         change[part] = own * np.float32(self.strengths.hair * strength)
-        return Gain(_without_hue(change, colourfulness(face)), WIDE)
+        return [Gain(change, WIDE)]
 
     def _brows_and_beard(self, view: FaceView, old: float, new: float) -> Plane | None:
         """(N, N, 3) change of brows and beard in the common face."""
@@ -367,6 +366,9 @@ def _face_region() -> Plane:
 
 
 def _without_hue(change: Plane, colour: float) -> Plane:
+    """A change of log colour (H, W, 3) whose hue is reduced as far as the photo has none."""
+    if colour == 1:
+        return change
     light = (change @ LUMINANCE)[..., None]
     return (light + colour * (change - light)).astype(np.float32)
 
