@@ -61,6 +61,10 @@ _WIDE_PX = (512, 1400)
 """Least and most side of the window of `WIDE` crops in which hair is changed."""
 
 
+ZoneAges = Mapping[str, tuple[float, float]]
+"""Zone -> ages before and after."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExemplarStrengths:
     """Factors on each change, chosen by eye and by evaluation (see the model card).
@@ -78,6 +82,8 @@ class ExemplarStrengths:
         hue: on the hue of that change, relative to its shading.
         shape: on the change of shape, likewise.
         hair: on the greying of hair.
+        zone_detail: on the change of log energy of a zone that is asked for alone.
+        zone_colour: on its change of colour.
         most_ratio: largest ratio of the energy of a patch to that of the face as it is.
         most_detail: bounds of the added log luminance, darker and lighter.
         most_colour: bound of the change of log colour.
@@ -94,6 +100,8 @@ class ExemplarStrengths:
     hue: float = 0.6
     shape: tuple[float, float] = (1.8, 1.0)
     hair: float = 1.0
+    zone_detail: float = 2.0
+    zone_colour: float = 2.4
     most_ratio: float = 3.5
     most_detail: tuple[float, float] = (-0.6, 0.3)
     most_colour: float = 0.4
@@ -146,7 +154,7 @@ class ExemplarEngine:
         bare = np.minimum(face.bare, 1 - face.hair)
         plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
         view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
-        skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new)
+        skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new, own_zones)
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]
@@ -169,9 +177,7 @@ class ExemplarEngine:
 
     # Skin
 
-    def _detail_change(
-        self, view: FaceView, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]
-    ) -> Plane:
+    def _detail_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
         """(N, N, 3) change of log colour in the common face."""
         side = len(view.levels)
         light = fill_unusable(log_luminance(view.levels), view.usable)
@@ -240,9 +246,7 @@ class ExemplarEngine:
         known = np.where(np.isfinite(energy), energy, typical)
         return known, np.log(typical / known)
 
-    def _log_growth(
-        self, traits: Traits, old: float, new: float, own_zones: Mapping[str, tuple[float, float]]
-    ) -> NDArray[np.float64]:
+    def _log_growth(self, traits: Traits, old: float, new: float, own_zones: ZoneAges) -> NDArray[np.float64]:
         """(Q, B) natural logarithm of the ratio of energies between both ages; it rises with age in adults."""
         curves = np.einsum("ap,pqb->aqb", design_row(AGES, traits), self._energy)
         adult = AGES >= 18
@@ -256,7 +260,7 @@ class ExemplarEngine:
         growth = at(new) - at(old)
         for zone, (before, after) in own_zones.items():
             index = PATCHES.index(zone)
-            growth[index] = at(after)[index] - at(before)[index]
+            growth[index] = self.strengths.zone_detail * (at(after)[index] - at(before)[index])
         return growth
 
     def _towards_typical(
@@ -268,30 +272,43 @@ class ExemplarEngine:
         younger = self.strengths.younger_detail * growth + self.strengths.younger_typical * excess
         return np.where(growth > 0, older, younger)
 
-    def _colour_change(self, view: FaceView, old: float, new: float) -> Plane:
+    def _colour_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
         """(N, N, 3) change of low-pass log colour in the common face."""
-        side = len(view.levels)
-        terms = _weighted_terms(view.traits, old, new, self.strengths.colour)
-        colour = np.einsum("p,phwc->hwc", terms, self._colour).astype(np.float32)
-        colour *= self.strengths.younger if new < old else 1.0
-        region = _face_region()
-        colour -= np.average(colour.reshape(-1, 3), axis=0, weights=region.ravel())
-        shading = (colour @ LUMINANCE)[..., None]
-        colour = shading + self.strengths.hue * (colour - shading)
+        side, region = len(view.levels), _face_region()
+
+        def between(before: float, after: float) -> Plane:
+            terms = self._weighted_terms(view.traits, before, after, self.strengths.colour)
+            colour: Plane = np.einsum("p,phwc->hwc", terms, self._colour).astype(np.float32)
+            mean = np.average(colour.reshape(-1, 3), axis=0, weights=region.ravel())
+            return colour - mean.astype(np.float32)
+
+        colour = between(old, new)
+        for zone, ages in own_zones.items():
+            weight = patch_weights()[PATCHES.index(zone)][..., None]
+            colour += weight * (np.float32(self.strengths.zone_colour) * between(*ages) - colour)
+        shading: Plane = (colour @ LUMINANCE)[..., None]
+        colour = shading + np.float32(self.strengths.hue) * (colour - shading)
         bound = self.strengths.most_colour
-        colour = bound * np.tanh(colour / bound) * region[..., None]
-        return geometry.resize(colour.astype(np.float32), side, side)
+        bounded = bound * np.tanh(colour / bound) * region[..., None]
+        return geometry.resize(bounded.astype(np.float32), side, side)
 
     def _shape_shift(
         self, view: FaceView, old: float, new: float, strength: float, crop_px: int, side_px: int
     ) -> Plane | None:
-        """(S, S, 2) crop px, the shift of `Aged`."""
+        """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move."""
         if new == old:
             return None
-        terms = _weighted_terms(view.traits, old, new, self.strengths.shape)
+        terms = self._weighted_terms(view.traits, old, new, self.strengths.shape)
         moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
-        moves *= self.strengths.younger if new < old else 1.0
         return view.common.move(moves - moves.mean(0), side_px, crop_px)
+
+    def _weighted_terms(
+        self, traits: Traits, old: float, new: float, weights: tuple[float, float]
+    ) -> NDArray[np.float64]:
+        """(P,) change of the covariates between two ages, weighted below and above `_MIDDLE_YEARS`."""
+        below = design_row(min(new, _MIDDLE_YEARS), traits) - design_row(min(old, _MIDDLE_YEARS), traits)
+        above = design_row(max(new, _MIDDLE_YEARS), traits) - design_row(max(old, _MIDDLE_YEARS), traits)
+        return (weights[0] * below + weights[1] * above) * (self.strengths.younger if new < old else 1.0)
 
     # Hair
 
@@ -330,7 +347,7 @@ class ExemplarEngine:
         return (change - too_light[..., None]) * np.float32(self.strengths.hair)
 
 
-def _own_zones(reading: Reading, plan: CompletePlan) -> dict[str, tuple[float, float]]:
+def _own_zones(reading: Reading, plan: CompletePlan) -> ZoneAges:
     """Zone -> ages before and after, of zones whose score the plan sets apart from what the age brings."""
     found = {}
     for zone, wanted in plan.zones.items():
@@ -338,13 +355,6 @@ def _own_zones(reading: Reading, plan: CompletePlan) -> dict[str, tuple[float, f
         if abs(wanted - expected_score(zone, now, plan.age_from, plan.age)) > 1e-6:
             found[zone] = (zone_age(zone, now), zone_age(zone, wanted))
     return found
-
-
-def _weighted_terms(traits: Traits, old: float, new: float, weights: tuple[float, float]) -> NDArray[np.float64]:
-    """(P,) change of the covariates between two ages, weighted below and above `_MIDDLE_YEARS`."""
-    below = design_row(min(new, _MIDDLE_YEARS), traits) - design_row(min(old, _MIDDLE_YEARS), traits)
-    above = design_row(max(new, _MIDDLE_YEARS), traits) - design_row(max(old, _MIDDLE_YEARS), traits)
-    return weights[0] * below + weights[1] * above
 
 
 def _patch_map(values: NDArray[np.float64], side_px: int) -> Plane:
