@@ -62,7 +62,7 @@ def test_glasses_hide_what_they_cross(face: Face, mesh: Plane) -> None:
     bare, hidden = (dict(zip(ZONES, view.visible, strict=True)) for view in views)
     for zone in ("interocular", "under_eye.left", "under_eye.right"):
         assert hidden[zone] < bare[zone] - 0.12
-    assert hidden["upper_lip"] == pytest.approx(bare["upper_lip"], abs=0.01)
+    assert hidden["upper_lip"] == pytest.approx(bare["upper_lip"], abs=0.02)
 
 
 def test_lines_that_an_edit_draws_hide_nothing(face: Face) -> None:

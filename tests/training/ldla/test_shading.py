@@ -140,7 +140,7 @@ def test_wrinkles_of_a_donor_are_learned_for_both_sides(
     fan = lights[0] - lights[1]
     fan -= geometry.blur(fan, 6.0)
     assert np.corrcoef(left[inside], fan[inside])[0, 1] > 0.6
-    assert roughness(left, inside) > 2 * roughness(plain.wrinkles[0], inside)
+    assert roughness(left, inside) > 1.7 * roughness(plain.wrinkles[0], inside)
     assert np.abs(left[masks[0] < 1e-3]).max() < 0.01
 
 
