@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.faces.geometry import smoothstep
-from reage.images import geometry
+from reage.images import geometry, regions
 from reage.types import Plane
 
 COMMON_UNITS = 4.0
@@ -91,13 +91,22 @@ class CommonFace:
         ring = _ring(self.mesh, scale)
         sources = np.vstack([(self.mesh + by)[_used()], ring]) / scale
         model = _fit_thin_plate(sources, np.vstack([-by[_used()], np.zeros_like(ring)]))
-        away = np.hypot(*(knots - _middle(self.mesh)).T) / scale
         shift = _evaluate_thin_plate(sources, model, knots / scale)
-        shift = shift * smoothstep(away.astype(np.float32), _RING, 0.85 * _RING)[:, None]
+        shift = shift * self._near_face(picture_px)[:, None]
         side = shift_px or picture_px
         return _enlarge((shift * (side / picture_px)).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), side)
 
+    def _near_face(self, picture_px: int) -> Plane:
+        """(K * K,) at the knots of the picture, 1 on the face and less around it: what is beside it stays."""
+        side = 4 * _KNOTS
+        points = (self.mesh + 0.5) * (side / picture_px) - 0.5
+        outside = regions.distance_px(geometry.fill_polygon(points, side, side) == 0) * (picture_px / side)
+        near = smoothstep((outside / np.ptp(self.mesh[:, 1])).astype(np.float32), _FADE, 0.0)
+        return geometry.resize(near, _KNOTS, _KNOTS).ravel()
 
+
+_FADE = 0.1
+"""Distance from the face at which nothing moves, heights of the face."""
 _RING = 0.66
 """Radius of the ring of points that stay where they are, heights of the face."""
 

@@ -81,7 +81,7 @@ def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
     if not on_hair.any() or not on_skin.any():
         return np.zeros_like(hair)
     dark, bright = float(np.median(light[on_hair])), float(np.median(light[on_skin]))
-    near = geometry.blur(geometry.grow(((skin > 0.5) & (hair < 0.5)).astype(np.float32), 0.12 * unit), 0.05 * unit)
+    near = geometry.blur(geometry.grow(((skin > 0.5) & (hair < 0.5)).astype(np.float32), 0.32 * unit), 0.08 * unit)
     like = smoothstep(light, dark + 0.35 * (bright - dark), dark + 0.8 * (bright - dark))
     return near * like * np.float32(smoothstep_of(bright - dark, 0.4, 0.8))
 
