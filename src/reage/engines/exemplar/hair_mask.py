@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reage.engines.exemplar.hair import SILVER
-from reage.faces.geometry import FACE_PER_CROP, smoothstep, smoothstep_of
+from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP, smoothstep, smoothstep_of
 from reage.faces.skin_detail import LUMINANCE, log_luminance
 from reage.faces.window import mesh_in_window
 from reage.images import geometry, regions
@@ -81,7 +81,12 @@ def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
     if not on_hair.any() or not on_skin.any():
         return np.zeros_like(hair)
     dark, bright = float(np.median(light[on_hair])), float(np.median(light[on_skin]))
-    near = geometry.blur(geometry.grow(((skin > 0.5) & (hair < 0.5)).astype(np.float32), 0.32 * unit), 0.08 * unit)
+    bare = ((skin > 0.5) & (hair < 0.5)).astype(np.float32)
+    eyes = round(len(wide) * (0.5 + (EYES_IN_CROP[1] - 0.5) / WIDE))
+    near = geometry.grow(bare, 0.12 * unit)
+    beside = slice(eyes - round(0.3 * unit), None)  # ears
+    near[beside] = geometry.grow(bare, 0.32 * unit)[beside]
+    near = geometry.blur(near, 0.05 * unit)
     like = smoothstep(light, dark + 0.35 * (bright - dark), dark + 0.8 * (bright - dark))
     return near * like * np.float32(smoothstep_of(bright - dark, 0.4, 0.8))
 
