@@ -47,8 +47,8 @@ def measure_traits(mesh: Plane, masculinity: float, skin_colours: Plane) -> Trai
         masculinity: 0 to 1.
         skin_colours: (3, 3) mean RGB in [0, 1] of the left cheek, the right cheek and the nose.
     """
-    left, right = (mesh[list(pair), :2] for pair in (_MOUTH_CORNERS, _EYE_CORNERS))
-    smile = float(np.linalg.norm(left[0] - left[1]) / max(float(np.linalg.norm(right[0] - right[1])), 1e-6))
+    mouth, eyes = (mesh[list(pair), :2] for pair in (_MOUTH_CORNERS, _EYE_CORNERS))
+    smile = float(np.linalg.norm(mouth[0] - mouth[1]) / max(float(np.linalg.norm(eyes[0] - eyes[1])), 1e-6))
     light = np.log(skin_colours.mean(1) + 0.05)
     middle = np.median(skin_colours, 0)
     return Traits(

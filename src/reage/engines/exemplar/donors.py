@@ -16,7 +16,7 @@ from reage.faces.geometry import smoothstep
 from reage.faces.skin_detail import PATCHES, skin_region
 from reage.images import geometry
 from reage.types import Plane
-from reage.zones import ZONES, mirrored_zone
+from reage.zones import mirrored_zone
 
 REGIONS = ("forehead", "eyes", "lower face")
 """Each has a donor of its own."""
@@ -29,13 +29,7 @@ _BEST_AGE = 72.0
 _MIRRORED_TRAITS = np.array([1, 1, 1, -1, 1, 1, -1])
 
 
-def _mirrored_patch(name: str) -> str:
-    if name in ZONES:
-        return mirrored_zone(name)
-    return name.replace(".left", ".?").replace(".right", ".left").replace(".?", ".right")
-
-
-MIRRORED_PATCHES = [PATCHES.index(_mirrored_patch(name)) for name in PATCHES]
+MIRRORED_PATCHES = [PATCHES.index(mirrored_zone(name)) for name in PATCHES]
 """Place in `PATCHES` of each patch's mirror image."""
 
 

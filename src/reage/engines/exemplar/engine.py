@@ -180,9 +180,9 @@ class ExemplarEngine:
     def _detail_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
         """(N, N, 3) change of log colour in the common face."""
         side = len(view.levels)
-        light = fill_unusable(log_luminance(view.levels), view.usable)
-        bands = split_bands(light)
-        sharpness = np.minimum(measure_sharpness(log_luminance(view.levels)) / self._sharpness, 1)
+        light = log_luminance(view.levels)
+        bands = split_bands(fill_unusable(light, view.usable))
+        sharpness = np.minimum(measure_sharpness(light) / self._sharpness, 1)
         energy, lag = self._own_energy(measure_energy(bands, view.usable), view.traits, old, sharpness)
         growth = self._log_growth(view.traits, old, new, own_zones)
         growth = self._towards_typical(growth, lag, max(0.0, old - new))
