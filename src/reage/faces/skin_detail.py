@@ -8,7 +8,7 @@ Convention:
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ PATCHES = (*ZONES, *REST)
 _REST_SPREAD = 0.3
 MIN_USABLE = 0.3
 """Share of a patch that must be usable to measure it."""
+SIZES_KEPT = 6
+"""How many sizes of a plane are kept: every face of a folder may have another."""
 _SMALL_SIGMA_PX = 4.0
 _PATCH_PX = 96
 _NOSTRILS = (79, 309)
@@ -117,7 +119,7 @@ def _flat_grid() -> Plane:
     return ((flat - px / 2) / 100).astype(np.float32)
 
 
-@cache
+@lru_cache(SIZES_KEPT)
 def skin_region(side_px: int) -> Plane:
     """(N, N) 1 on the skin of the common face; 0, with a soft border, on eyes, brows, lips, nostrils and beyond it."""
     unit = side_px / COMMON_UNITS
@@ -143,7 +145,7 @@ def measure_sharpness(light: Plane) -> NDArray[np.float64]:
     return np.array([float(np.average(np.abs(band), weights=region)) for band in split_bands(light)])
 
 
-@cache
+@lru_cache(SIZES_KEPT)
 def feature_region(side_px: int) -> Plane:
     """(N, N) 1 on eyes, brows and lips of the common face."""
     points = (common_points() * side_px - 0.5).astype(np.float32)
@@ -151,7 +153,7 @@ def feature_region(side_px: int) -> Plane:
     return np.maximum.reduce([_fill(points[list(outline)], side_px) for outline in outlines])
 
 
-@cache
+@lru_cache(SIZES_KEPT)
 def brow_region(side_px: int) -> Plane:
     """(N, N) 1 on and around the brows of the common face, soft at the border."""
     unit = side_px / COMMON_UNITS
@@ -160,7 +162,7 @@ def brow_region(side_px: int) -> Plane:
     return geometry.blur(geometry.grow(brows, 0.05 * unit), 0.025 * unit)
 
 
-@cache
+@lru_cache(SIZES_KEPT)
 def beard_region(side_px: int) -> Plane:
     """(N, N) 1 where beard and moustache grow in the common face, soft at the border."""
     unit = side_px / COMMON_UNITS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reage.engines.exemplar.view import FaceView
 from reage.faces.common_face import common_grid
 from reage.faces.geometry import smoothstep
-from reage.faces.skin_detail import PATCHES, skin_region
+from reage.faces.skin_detail import PATCHES, SIZES_KEPT, skin_region
 from reage.images import geometry
 from reage.types import Plane
 from reage.zones import mirrored_zone
@@ -72,7 +72,7 @@ class Donors:
         return self.energy[row][MIRRORED_PATCHES] if mirrored else self.energy[row]
 
 
-@cache
+@lru_cache(SIZES_KEPT)
 def region_weights(side_px: int) -> Plane:
     """(3, N, N) weight of each of `REGIONS` in the common face; they add up to 1."""
     y = common_grid(side_px)[..., 1]
