@@ -36,8 +36,7 @@ from reage.faces.skin_detail import (
     to_log,
 )
 from reage.faces.window import cut_window, mesh_in_window
-from reage.images import geometry
-from reage.images.regions import to_pixels
+from reage.images import geometry, regions
 from reage.plan import expected_score
 from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
 from reage.weights import find_weights, load_weights, made_for, weights_hash
@@ -57,6 +56,8 @@ _YOUNGER_LIGHT = 0.9
 """How much of the lighter side of folds goes when the darker side goes."""
 _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
+_MARGIN_UNITS, _MOST_SHARE = 0.01, 0.6
+"""Margin, face units, around what stays where it is, and share of the distance from it by which skin may move."""
 _WIDE_PX = (512, 1400)
 """Least and most side of the window of `WIDE` crops in which hair is changed."""
 
@@ -95,10 +96,10 @@ class ExemplarStrengths:
     younger_typical: float = 0.7
     bands: tuple[float, ...] = (1.0, 1.0, 1.0, 0.8, 0.5, 0.2)
     younger_bands: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
-    colour: tuple[float, float] = (1.6, 1.0)
+    colour: tuple[float, float] = (1.85, 1.0)
     younger: float = 0.75
     hue: float = 0.6
-    shape: tuple[float, float] = (1.8, 1.0)
+    shape: tuple[float, float] = (2.0, 1.2)
     hair: float = 1.0
     zone_detail: float = 2.0
     zone_colour: float = 2.4
@@ -170,7 +171,7 @@ class ExemplarEngine:
         gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength)]
         colour = colourfulness(face)
         gains = [replace(gain, log_ratio=_without_hue(gain.log_ratio, colour)) for gain in gains]
-        shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side)
+        shift = self._shape_shift(view, face.matte, old, new, plan.strength, side)
         if shift is not None:
             gains = [_move(gain, shift) for gain in gains]
         return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains))
@@ -293,14 +294,17 @@ class ExemplarEngine:
         return geometry.resize(bounded.astype(np.float32), side, side)
 
     def _shape_shift(
-        self, view: FaceView, old: float, new: float, strength: float, crop_px: int, side_px: int
+        self, view: FaceView, matte: Plane, old: float, new: float, strength: float, side_px: int
     ) -> Plane | None:
-        """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move."""
+        """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move.
+
+        What must not change, where the matte (S, S) is 0, stays where it is.
+        """
         if new == old:
             return None
         terms = self._weighted_terms(view.traits, old, new, self.strengths.shape)
         moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
-        return view.common.move(moves - moves.mean(0), side_px, crop_px)
+        return _hold_still(view.common.move(moves - moves.mean(0), side_px, len(matte)), matte)
 
     def _weighted_terms(
         self, traits: Traits, old: float, new: float, weights: tuple[float, float]
@@ -375,6 +379,15 @@ def _face_region() -> Plane:
     return np.clip(geometry.blur(geometry.grow(region, 0.16 * side / COMMON_UNITS), 2.0), 0, 1)
 
 
+def _hold_still(shift: Plane, matte: Plane) -> Plane:
+    """A shift (S, S, 2) by at most a share of the distance from where the matte (S, S) is 0, so that nothing folds."""
+    distance = regions.distance_px(matte > 0.5) - _MARGIN_UNITS * len(matte) / FACE_PER_CROP
+    most = np.maximum(_MOST_SHARE * distance, 1e-3)
+    length = np.maximum(np.linalg.norm(shift, axis=-1), 1e-6)
+    held: Plane = (shift * (most * np.tanh(length / most) / length)[..., None]).astype(np.float32)
+    return held
+
+
 def _without_hue(change: Plane, colour: float) -> Plane:
     """A change of log colour (H, W, 3) whose hue is reduced as far as the photo has none."""
     if colour == 1:
@@ -400,4 +413,4 @@ def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> NDArray[np.u
     if shift is not None:
         source = geometry.sample(source, geometry.pixel_grid(side, side) + shift)
     changes = [geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains]
-    return to_pixels(apply_gains(source, changes))
+    return regions.to_pixels(apply_gains(source, changes))
