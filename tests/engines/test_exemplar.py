@@ -11,7 +11,7 @@ from reage.composite import composite
 from reage.engines.exemplar import ExemplarEngine
 from reage.engines.exemplar.covariates import ODD_TERMS, Traits, design_row
 from reage.engines.exemplar.donors import REGIONS, choose_donors, region_weights
-from reage.engines.exemplar.hair import brows_and_beard, greyness, hair_change
+from reage.engines.exemplar.hair import brows_and_stubble, greyness, hair_change
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.faces.geometry import zone_masks
 from reage.faces.skin_detail import PATCHES, fill_unusable, log_luminance, measure_energy, split_bands
@@ -149,10 +149,10 @@ def test_hair_greys_strand_by_strand_and_gets_its_colour_back() -> None:
     assert greyness(90) == 1
 
 
-def test_brows_are_dark_and_women_have_no_beard(face: Face) -> None:
+def test_brows_are_dark_and_women_have_no_stubble(face: Face) -> None:
     seen = view(face)
     light = log_luminance(seen.levels)
-    brows, beard = brows_and_beard(light, float(np.median(light[seen.usable > 0.9])), 100.0, 0.1)
+    brows, stubble = brows_and_stubble(light, float(np.median(light[seen.usable > 0.9])), 100.0, 0.1)
     assert brows.max() > 0.5
-    assert not beard.any()
+    assert not stubble.any()
     assert light[brows > 0.5].mean() < light[seen.usable > 0.9].mean() - 0.3

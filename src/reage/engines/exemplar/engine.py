@@ -15,7 +15,7 @@ from reage.composite import apply_gains
 from reage.engines.base import Condition
 from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
-from reage.engines.exemplar.hair import brows_and_beard, hair_change
+from reage.engines.exemplar.hair import brows_and_stubble, hair_change
 from reage.engines.exemplar.hair_mask import WIDE, find_hair, measure_silver, middle_of
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.face_classes import CLASSES
@@ -162,7 +162,7 @@ class ExemplarEngine:
         wide_px = int(np.clip(WIDE * side, *_WIDE_PX))
         wide = cut_window(face, wide_px, WIDE)
         shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, WIDE), WIDE)
-        on_face = self._brows_and_beard(view, old, new)
+        on_face = self._brows_and_stubble(view, old, new)
         if on_face is not None:
             seen: Plane = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
             seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
@@ -334,19 +334,19 @@ class ExemplarEngine:
         change[part] = own * np.float32(self.strengths.hair * strength)
         return [Gain(change, WIDE)]
 
-    def _brows_and_beard(self, view: FaceView, old: float, new: float) -> Plane | None:
-        """(N, N, 3) change of brows and beard in the common face."""
+    def _brows_and_stubble(self, view: FaceView, old: float, new: float) -> Plane | None:
+        """(N, N, 3) change of brows and stubble in the common face."""
         light = log_luminance(view.levels)
         unit = len(light) / COMMON_UNITS
         cheeks = view.usable * patch_mask(_CHEEKS, len(light)) > 0.5
         if not cheeks.any():
             return None
         skin_light = float(np.median(light[cheeks]))
-        brows, beard = brows_and_beard(light, skin_light, unit, view.traits.masculinity)
+        brows, stubble = brows_and_stubble(light, skin_light, unit, view.traits.masculinity)
         seen = view.common.visibility(len(light))
         intensity = view.levels.astype(np.float32) / np.float32(255)
         change = 0.6 * hair_change(intensity, brows * seen, unit, old, new)
-        change += hair_change(intensity, beard * seen, unit, old, new)
+        change += hair_change(intensity, stubble * seen, unit, old, new)
         too_light = np.maximum(change @ LUMINANCE - np.maximum(skin_light + _MOST_BEARD_LIGHT - light, 0), 0)
         return (change - too_light[..., None]) * np.float32(self.strengths.hair)
 
