@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,15 @@ from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
 from reage.engines.exemplar.hair import brows_and_beard, hair_change
 from reage.engines.exemplar.hair_mask import WIDE, find_hair, measure_silver, middle_of
+from reage.engines.exemplar.own_photos import (
+    Models,
+    OwnChange,
+    OwnPhoto,
+    lies_on_the_way,
+    measure_deviation,
+    see_reference,
+    steady,
+)
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
@@ -39,7 +49,7 @@ from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.plan import expected_score
-from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
+from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading, ReferenceFace
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import typical_score, zone_age
 
@@ -87,6 +97,8 @@ class ExemplarStrengths:
         most_ratio: largest ratio of the energy of a patch to that of the face as it is.
         most_detail: bounds of the added log luminance, darker and lighter.
         most_colour: bound of the change of log colour.
+        own_light: on the change of low-pass light towards that of the person's own photos.
+        own_shape: on the change of shape towards theirs.
     """
 
     detail: float = 1.0
@@ -105,6 +117,8 @@ class ExemplarStrengths:
     most_ratio: float = 3.5
     most_detail: tuple[float, float] = (-0.6, 0.3)
     most_colour: float = 0.4
+    own_light: float = 0.3
+    own_shape: float = 0.3
 
 
 class ExemplarEngine:
@@ -112,7 +126,7 @@ class ExemplarEngine:
 
     name = "exemplar"
     summary = "lines of older people in a common face: fine detail at the resolution of the photo"
-    accepts: frozenset[Condition] = frozenset({"age", "zones"})
+    accepts: frozenset[Condition] = frozenset({"age", "zones", "references"})
     zone_driven = True
     ages = (5.0, 95.0)
 
@@ -130,6 +144,8 @@ class ExemplarEngine:
         self._sharpness = tensors["sharpness"].astype(np.float64)
         self.donors = Donors.from_tensors(tensors, float(config["donor_step"]))
         self._parser = parser
+        self._models = Models(energy=self._energy, colour=self._colour, shape=self._shape, sharpness=self._sharpness)
+        self._own_photos: tuple[OwnPhoto, ...] = ()
         self._detail = lru_cache(maxsize=4)(self._make_detail)
 
     @classmethod
@@ -143,6 +159,12 @@ class ExemplarEngine:
         with made_for(path, "the exemplar engine"):
             return cls(*load_weights(path), weights_hash(path), FaceParser.load())
 
+    def with_references(self, references: Sequence[ReferenceFace]) -> Self:
+        """The engine for one person, whose own photos take the place of the mean of other people."""
+        own = copy(self)
+        own._own_photos = tuple(see_reference(reference, self._models) for reference in references)
+        return own
+
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The face at the target age, each zone at its own score, the change times `plan.strength`."""
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
@@ -154,7 +176,10 @@ class ExemplarEngine:
         bare = np.minimum(face.bare, 1 - face.hair)
         plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
         view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
-        skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new, own_zones)
+        own = self._find_own_change(view, face, old, new)
+        skin = self._detail_change(view, old, new, own_zones, own) + self._colour_change(view, old, new, own_zones)
+        if own is not None:
+            skin += self._own_light(own, len(skin))
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]
@@ -170,14 +195,23 @@ class ExemplarEngine:
         gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength)]
         colour = colourfulness(face)
         gains = [replace(gain, log_ratio=_without_hue(gain.log_ratio, colour)) for gain in gains]
-        shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side)
+        shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side, own)
         if shift is not None:
             gains = [_move(gain, shift) for gain in gains]
         return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains))
 
     # Skin
 
-    def _detail_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
+    def _find_own_change(self, view: FaceView, face: Face, old: float, new: float) -> OwnChange | None:
+        """What the person's own photos say about the way; None without one that lies on it."""
+        photos = [one for one in self._own_photos if lies_on_the_way(one.deviation.age_years, old, new)]
+        if not photos:
+            return None
+        return OwnChange(photos=photos, deviation=measure_deviation(view, face, old, self._models), new=new)
+
+    def _detail_change(
+        self, view: FaceView, old: float, new: float, own_zones: ZoneAges, own: OwnChange | None
+    ) -> Plane:
         """(N, N, 3) change of log colour in the common face."""
         side = len(view.levels)
         light = log_luminance(view.levels)
@@ -186,6 +220,11 @@ class ExemplarEngine:
         energy, lag = self._own_energy(measure_energy(bands, view.usable), view.traits, old, sharpness)
         growth = self._log_growth(view.traits, old, new, own_zones)
         growth = self._towards_typical(growth, lag, max(0.0, old - new))
+        if own is not None:
+            alone = [PATCHES.index(zone) for zone in own_zones]
+            growth = np.where(
+                np.isin(np.arange(len(PATCHES)), alone)[:, None], growth, self._own_growth(view.traits, old, lag, own)
+            )
         change = np.zeros((side, side), np.float32)
         older = (
             np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
@@ -193,6 +232,8 @@ class ExemplarEngine:
         if older.max() > 0:
             chosen = choose_donors(self.donors, view)
             detail, donor_energy = self._detail(chosen, side)
+            if own is not None:
+                detail, donor_energy = own.donate(detail, donor_energy)
             for index, band in enumerate(detail):
                 amplitude = _patch_map(older[:, index], side) * self.strengths.bands[index]
                 change += np.clip(amplitude / donor_energy[index], 0, 2.5) * band
@@ -263,6 +304,15 @@ class ExemplarEngine:
             growth[index] = self.strengths.zone_detail * (at(after)[index] - at(before)[index])
         return growth
 
+    def _own_growth(self, traits: Traits, old: float, lag: NDArray[np.float64], own: OwnChange) -> NDArray[np.float64]:
+        """(Q, B) the growth of log energy by the person's own photos, the more the further the target age."""
+
+        def growth(age: float) -> NDArray[np.float64]:
+            model = self._log_growth(traits, old, age, {})
+            return own.energy_growth(age, self._towards_typical(model, lag, max(0.0, old - age)), model)
+
+        return steady(growth, old, own.new)
+
     def _towards_typical(
         self, growth: NDArray[np.float64], lag: NDArray[np.float64], years_younger: float
     ) -> NDArray[np.float64]:
@@ -292,14 +342,29 @@ class ExemplarEngine:
         bounded = bound * np.tanh(colour / bound) * region[..., None]
         return geometry.resize(bounded.astype(np.float32), side, side)
 
+    def _own_light(self, own: OwnChange, side_px: int) -> Plane:
+        """(N, N, 1) change of low-pass log luminance towards that of the person's own photos."""
+        bound = self.strengths.most_colour
+        light = own.light_change(side_px) * geometry.resize(_face_region(), side_px, side_px)
+        return (bound * np.tanh(self.strengths.own_light * light / bound))[..., None].astype(np.float32)
+
     def _shape_shift(
-        self, view: FaceView, old: float, new: float, strength: float, crop_px: int, side_px: int
+        self,
+        view: FaceView,
+        old: float,
+        new: float,
+        strength: float,
+        crop_px: int,
+        side_px: int,
+        own: OwnChange | None,
     ) -> Plane | None:
         """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move."""
         if new == old:
             return None
         terms = self._weighted_terms(view.traits, old, new, self.strengths.shape)
         moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
+        if own is not None:
+            moves = moves + self.strengths.own_shape * strength * own.moves()
         return view.common.move(moves - moves.mean(0), side_px, crop_px)
 
     def _weighted_terms(
