@@ -6,7 +6,7 @@ The photos are read once; then `References.choose` tells for the faces of a pict
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from reage.faces.quality import measure_quality
 from reage.images import SUFFIXES, list_images, load_image
 from reage.measure.age import AgeEstimator
 from reage.measure.recognizers import SAME_PERSON_DISTANCE, DlibRecognizer, identity_distance
-from reage.types import Face, Plane, Reading, ReferenceFace
+from reage.plan import lies_on_the_way
+from reage.types import CompletePlan, Face, Plane, Reading, ReferenceFace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,14 @@ class ChosenReference:
         measured = {"age_years": self.age_years, "identity_distance": self.identity_distance}
         return {**used, **why, **{name: round(value, 3) for name, value in measured.items()}}
 
+    def within(self, plan: CompletePlan) -> ChosenReference:
+        """The same, left out where its age is clearly not on the side of the target."""
+        if self.reference is None or lies_on_the_way(self.age_years, plan.age_from, plan.age):
+            return self
+        side = "older" if plan.age < plan.age_from else "younger"
+        reason = f"it looks {self.age_years:.0f}, {side} than the picture"
+        return replace(self, reference=None, left_out=reason)
+
 
 @dataclass(frozen=True, kw_only=True)
 class References:
@@ -105,7 +114,7 @@ class References:
         recognizer = DlibRecognizer.load()
         photos = tuple(_read_photo(file, finder, age_estimator, recognizer) for file in dict.fromkeys(files))
         if not any(photo.faces for photo in photos):
-            raise FaceNotFound(f"No face was found in {_count(photos)} of references; give photos of the person's face.")
+            raise FaceNotFound("No face was found in the references; give photos of the person's face.")
         return cls(photos=photos, recognizer=recognizer)
 
     def choose(self, faces: Sequence[Face]) -> list[tuple[ChosenReference, ...]]:
@@ -114,18 +123,36 @@ class References:
         A face of a photo serves at most one face of the picture, the one that it is nearest to.
 
         Raises:
-            FaceNotFound: when nobody in the picture is in any of the photos.
+            FaceNotFound: when no photo can be used for any of the faces.
         """
         identities = [self.recognizer.embed(face.crop, face.to_crop(face.landmarks)) for face in faces]
         chosen = [tuple(_choose(photo, identities, index) for photo in self.photos) for index in range(len(faces))]
-        nearest = min((one.identity_distance for own in chosen for one in own), default=np.inf)
-        if faces and not any(_shows_person(one) for own in chosen for one in own):
-            raise FaceNotFound(
-                f"Nobody in the picture is the person in {_count(self.photos)} of references: the nearest face is at an "
-                f"identity distance of {nearest:.2f}, and one person's is below {SAME_PERSON_DISTANCE:g}; give photos "
-                "of the same person."
-            )
+        every = [one for own in chosen for one in own]
+        if every and not any(one.reference for one in every):
+            raise FaceNotFound(_describe_none(every))
         return chosen
+
+
+def describe_left_out(chosen: Sequence[ChosenReference]) -> str:
+    """The photos that are left out for a person and why, as in 'a.jpg (no face was found in it)'; "" for none."""
+    return ", ".join(f"{one.file.name} ({one.left_out})" for one in chosen if one.left_out)
+
+
+def _describe_none(every: Sequence[ChosenReference]) -> str:
+    """One sentence for the case that no photo can be used."""
+    nearest = min(every, key=lambda one: np.nan_to_num(one.identity_distance, nan=np.inf))
+    others = len({one.file for one in every}) - 1
+    more = f", and {others} more" if others else ""
+    if not nearest.identity_distance < SAME_PERSON_DISTANCE:
+        return (
+            f"No reference shows a person of the picture ({nearest.file.name}{more}): the nearest face is at an identity "
+            f"distance of {nearest.identity_distance:.2f}, and one person's is below {SAME_PERSON_DISTANCE:g}; give "
+            "photos of the same person."
+        )
+    return (
+        f"No reference can be used: in {nearest.file.name}, {nearest.left_out}{more}; give larger, sharper photos of the "
+        "face from the front."
+    )
 
 
 def _list_photos(path: Path) -> list[Path]:

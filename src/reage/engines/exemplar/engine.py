@@ -22,7 +22,6 @@ from reage.engines.exemplar.own_photos import (
     Models,
     OwnChange,
     OwnPhoto,
-    lies_on_the_way,
     measure_deviation,
     see_reference,
     steady,
@@ -48,7 +47,7 @@ from reage.faces.skin_detail import (
 from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry
 from reage.images.regions import to_pixels
-from reage.plan import expected_score
+from reage.plan import expected_score, lies_on_the_way
 from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading, ReferenceFace
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import typical_score, zone_age
@@ -119,6 +118,7 @@ class ExemplarStrengths:
     most_colour: float = 0.4
     own_light: float = 0.3
     own_shape: float = 0.3
+    own_hair: float = 1.0
 
 
 class ExemplarEngine:
@@ -192,7 +192,7 @@ class ExemplarEngine:
             seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
             change += geometry.sample(on_face, places) * seen[..., None]
         change = change * np.float32(plan.strength)
-        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength)]
+        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength, own)]
         colour = colourfulness(face)
         gains = [replace(gain, log_ratio=_without_hue(gain.log_ratio, colour)) for gain in gains]
         shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side, own)
@@ -205,7 +205,7 @@ class ExemplarEngine:
     def _find_own_change(self, view: FaceView, face: Face, old: float, new: float) -> OwnChange | None:
         """What the person's own photos say about the way; None without one that lies on it."""
         photos = [one for one in self._own_photos if lies_on_the_way(one.deviation.age_years, old, new)]
-        if not photos:
+        if not photos or new == old:
             return None
         return OwnChange(photos=photos, deviation=measure_deviation(view, face, old, self._models), new=new)
 
@@ -378,7 +378,7 @@ class ExemplarEngine:
     # Hair
 
     def _hair_gain(
-        self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float
+        self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float, own_change: OwnChange | None,
     ) -> list[Gain]:
         """The change of hair, also beyond the crop; nothing where there is none."""
         hair = find_hair(face, wide, shares[CLASSES.index("hair")])
@@ -389,6 +389,9 @@ class ExemplarEngine:
         unit = len(wide) / (WIDE * FACE_PER_CROP)
         intensity = wide[part].astype(np.float32) / np.float32(255)
         own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, measure_silver(face))
+        if own_change is not None and (hair[part] > 0.6).any():
+            usual = float(np.median((own @ LUMINANCE)[hair[part] > 0.6]))
+            own = own + self.strengths.own_hair * np.float32(own_change.hair_change(usual)) * hair[part][..., None]
         if not own.any():
             return []
         change = np.zeros((*hair.shape, 3), np.float32)

@@ -48,6 +48,11 @@ _DOUBT = 0.25
 _SPREAD = 0.4
 """Deviations of log energy further than this from the median of the references lose weight."""
 _KNOT_YEARS = 5.0
+_SURE, _LEAST_SHARE = 0.8, 0.01
+_MOST_HAIR = 1.0
+_HP = 0
+_SYM = False
+_SYMS = False
 _READING_ERROR = 10.0
 """Years by which the age that is read on a photo may be wrong."""
 _LEAST_YEARS = 5.0
@@ -81,6 +86,7 @@ class Deviation:
         light: (M, M) low-pass log luminance without the broad light of the photo.
         seen: (M, M) share of usable skin.
         shape: (478, 2).
+        hair: log luminance of hair less that of skin, see `measure_hair`; NaN without hair.
     """
 
     age_years: float
@@ -88,6 +94,7 @@ class Deviation:
     light: Plane
     seen: Plane
     shape: NDArray[np.float64]
+    hair: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +147,23 @@ def measure_deviation(view: FaceView, face: Face, age_years: float, models: Mode
     own = geometry.resize(low, side, side) - np.einsum("p,phwc->hwc", row, models.colour) @ LUMINANCE
     seen = geometry.resize(view.usable, side, side)
     shape = align_mesh(face.mesh) - common_points() - np.einsum("p,pkc->kc", row, models.shape)
-    return Deviation(age_years=age_years, energy=energy, light=without_broad_light(own, seen), seen=seen, shape=shape)
+    return Deviation(
+        age_years=age_years,
+        energy=energy,
+        light=without_broad_light(own, seen),
+        seen=seen,
+        shape=shape,
+        hair=measure_hair(face),
+    )
+
+
+def measure_hair(face: Face) -> float:
+    """Median log luminance of hair less that of bare skin; NaN where little of either is seen."""
+    light = log_luminance(face.crop)
+    hair, skin = light[face.hair > _SURE], light[(face.bare > _SURE) & (face.hair < 1 - _SURE)]
+    if min(len(hair), len(skin)) < _LEAST_SHARE * light.size:
+        return float("nan")
+    return float(np.median(hair) - np.median(skin))
 
 
 def without_broad_light(light: Plane, seen: Plane) -> Plane:
@@ -186,15 +209,38 @@ class OwnChange:
         """(N, N) change of low-pass log luminance."""
         theirs = np.stack([one.deviation.light for one in self.photos])
         seen = np.stack([np.minimum(one.deviation.seen, self.deviation.seen) for one in self.photos])
-        mean, share = self._mean(theirs - self.deviation.light, seen, self.new)
+        diff = theirs - self.deviation.light
+        if _HP:
+            wide = lambda x: geometry.blur(x, _HP * len(x) / COMMON_UNITS)
+            diff = np.stack(
+                [(d - wide(d * k) / np.maximum(wide(k), 0.05)) * k for d, k in zip(diff.astype(np.float32), seen)]
+            )
+        if _SYM:
+            k2 = seen[:, :, ::-1]
+            diff = (diff * seen + diff[:, :, ::-1] * k2) / np.maximum(seen + k2, 0.05)
+            seen = np.maximum(seen, k2)
+        mean, share = self._mean(diff, seen, self.new)
         return geometry.resize((mean * share).astype(np.float32), side_px, side_px)
 
     def moves(self) -> NDArray[np.float64]:
         """(478, 2) moves of the mesh points, sides of the common face."""
         theirs = np.stack([one.deviation.shape for one in self.photos])
-        mean, share = self._mean(theirs - self.deviation.shape, np.ones_like(theirs), self.new)
+        diff = theirs - self.deviation.shape
+        if _SYMS:
+            from reage.faces.common_face import mirrored_points
+
+            diff = (diff + diff[:, mirrored_points()] * [-1, 1]) / 2
+        mean, share = self._mean(diff, np.ones_like(theirs), self.new)
         moves: NDArray[np.float64] = mean * share
         return moves
+
+    def hair_change(self, usual: float) -> float:
+        """What is added to the log luminance of hair whose usual change is known, so that it becomes theirs."""
+        theirs = np.array([one.deviation.hair for one in self.photos])
+        known = np.isfinite(theirs) & np.isfinite(self.deviation.hair)
+        change = np.where(known, theirs - self.deviation.hair, 0.0)
+        mean, share = self._mean(change, known.astype(np.float64), self.new)
+        return float(np.clip(share * (mean - usual), -_MOST_HAIR, _MOST_HAIR))
 
     def donate(self, detail: Sequence[Plane], energy: Sequence[Plane]) -> tuple[list[Plane], list[Plane]]:
         """The bands of donors and their energy, each (N, N), where the person's own lines are not known, else those."""
