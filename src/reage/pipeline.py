@@ -178,7 +178,7 @@ class Reager:
     def _check_references(self) -> None:
         if "references" not in self.engine.accepts:
             raise EngineError(
-                f"The engine '{self.engine.name}' accepts no reference photos; use --engine exemplar, or leave them out."
+                f"The engine '{self.engine.name}' accepts no references; use --engine exemplar, or leave them out."
             )
 
     def measure(self, face: Face) -> Reading:

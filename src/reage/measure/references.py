@@ -145,12 +145,12 @@ def _describe_none(every: Sequence[ChosenReference]) -> str:
     more = f", and {others} more" if others else ""
     if not nearest.identity_distance < SAME_PERSON_DISTANCE:
         return (
-            f"No reference shows a person of the picture ({nearest.file.name}{more}): the nearest face is at an identity "
-            f"distance of {nearest.identity_distance:.2f}, and one person's is below {SAME_PERSON_DISTANCE:g}; give "
+            f"No reference shows a person of the picture ({nearest.file.name}{more}): the nearest face is at an "
+            f"identity distance of {nearest.identity_distance:.2f}, and one person's is below {SAME_PERSON_DISTANCE:g}; give "
             "photos of the same person."
         )
     return (
-        f"No reference can be used: in {nearest.file.name}, {nearest.left_out}{more}; give larger, sharper photos of the "
+        f"No reference can be used ({nearest.file.name}: {nearest.left_out}{more}); give larger, sharper photos of the "
         "face from the front."
     )
 

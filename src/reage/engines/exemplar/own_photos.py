@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from reage.engines.exemplar.covariates import design_row
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
-from reage.faces.common_face import COMMON_UNITS, align_mesh, common_grid, common_points
+from reage.faces.common_face import COMMON_UNITS, align_mesh, common_grid, common_points, mirrored_points
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
@@ -48,15 +48,13 @@ _DOUBT = 0.25
 _SPREAD = 0.4
 """Deviations of log energy further than this from the median of the references lose weight."""
 _KNOT_YEARS = 5.0
+_LEAST_SEEN = 0.05
 _SURE, _LEAST_SHARE = 0.8, 0.01
+"""Share of hair or skin of a pixel that is counted, and share of such pixels in a crop from which they are measured."""
 _MOST_HAIR = 1.0
-_HP = 0
-_SYM = False
-_SYMS = False
-_READING_ERROR = 10.0
-"""Years by which the age that is read on a photo may be wrong."""
+"""Bound of the change of log luminance of hair."""
 _LEAST_YEARS = 5.0
-"""A photo is at least so many years away from its references."""
+"""A photo is taken to be at least so many years away from its references: ages are read with an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +179,7 @@ class OwnChange:
     """What the person's own photos say about the way from the age in a photo to another.
 
     Args:
-        photos: one or more, all of which lie on the way, see `lies_on_the_way`.
+        photos: one or more, all of which lie on the way, see `reage.plan`.
         deviation: of the face in the photo that is changed.
         new: target age.
     """
@@ -190,47 +188,43 @@ class OwnChange:
     deviation: Deviation
     new: float
 
-    def energy_growth(self, age: float, usual: NDArray[np.float64], model: NDArray[np.float64]) -> NDArray[np.float64]:
+    def energy_growth(
+        self, age: float, usual: NDArray[np.float64], model: NDArray[np.float64], exaggeration: float
+    ) -> NDArray[np.float64]:
         """(Q, B) growth of log energy from the photo to an age.
+
+        How it differs from patch to patch is taken from the references; its mean in a band tells more about the light
+        and the contrast of a photo than about the person, and is that of the model.
 
         Args:
             age: years.
             usual: (Q, B) growth without references.
             model: (Q, B) growth of the model alone.
+            exaggeration: factor on the growth with references.
         """
         theirs = np.stack([one.deviation.energy for one in self.photos])
         known = np.isfinite(theirs) & np.isfinite(self.deviation.energy)
-        change = np.where(known, theirs - np.nan_to_num(self.deviation.energy), 0.0)
+        change = np.where(known, theirs - self.deviation.energy, 0.0)
+        level = change.sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+        change = np.where(known, change - level, 0.0)
         agreement = known / (1 + ((change - np.median(change, 0)) / _SPREAD) ** 2)
         mean, share = self._mean(change, agreement, age)
-        return usual + share * (model + mean - usual)
+        return usual + share * (exaggeration * (model + mean) - usual)
 
     def light_change(self, side_px: int) -> Plane:
-        """(N, N) change of low-pass log luminance."""
+        """(N, N) change of low-pass log luminance, the same on both sides of the face: light often has a side."""
         theirs = np.stack([one.deviation.light for one in self.photos])
         seen = np.stack([np.minimum(one.deviation.seen, self.deviation.seen) for one in self.photos])
-        diff = theirs - self.deviation.light
-        if _HP:
-            wide = lambda x: geometry.blur(x, _HP * len(x) / COMMON_UNITS)
-            diff = np.stack(
-                [(d - wide(d * k) / np.maximum(wide(k), 0.05)) * k for d, k in zip(diff.astype(np.float32), seen)]
-            )
-        if _SYM:
-            k2 = seen[:, :, ::-1]
-            diff = (diff * seen + diff[:, :, ::-1] * k2) / np.maximum(seen + k2, 0.05)
-            seen = np.maximum(seen, k2)
-        mean, share = self._mean(diff, seen, self.new)
+        change, mirrored = theirs - self.deviation.light, seen[..., ::-1]
+        change = (change * seen + change[..., ::-1] * mirrored) / np.maximum(seen + mirrored, _LEAST_SEEN)
+        mean, share = self._mean(change, np.maximum(seen, mirrored), self.new)
         return geometry.resize((mean * share).astype(np.float32), side_px, side_px)
 
     def moves(self) -> NDArray[np.float64]:
-        """(478, 2) moves of the mesh points, sides of the common face."""
-        theirs = np.stack([one.deviation.shape for one in self.photos])
-        diff = theirs - self.deviation.shape
-        if _SYMS:
-            from reage.faces.common_face import mirrored_points
-
-            diff = (diff + diff[:, mirrored_points()] * [-1, 1]) / 2
-        mean, share = self._mean(diff, np.ones_like(theirs), self.new)
+        """(478, 2) moves of the mesh points, sides of the common face, the same on both sides: poses differ."""
+        change = np.stack([one.deviation.shape for one in self.photos]) - self.deviation.shape
+        change = (change + change[:, mirrored_points()] * [-1, 1]) / 2
+        mean, share = self._mean(change, np.ones_like(change), self.new)
         moves: NDArray[np.float64] = mean * share
         return moves
 
@@ -248,14 +242,15 @@ class OwnChange:
         photo = max(self.photos, key=lambda one: float(one.usable.mean() * np.isfinite(one.energy).mean()))
         bands = split_bands(geometry.resize(photo.detail, side, side))
         usable = geometry.resize(photo.usable, side, side)
-        mixed = []
+        mixed, energies = [], []
         for index, band in enumerate(bands):
             known = np.isfinite(photo.energy[:, index])
             own_energy = _patch_map(np.nan_to_num(photo.energy[:, index]), side)
             share = usable * _patch_map(known.astype(np.float64), side)
-            own = np.divide(band, own_energy, out=np.zeros_like(band), where=share > 0.01)
-            mixed.append(share * own + (1 - share) * detail[index] / energy[index])
-        return mixed, [np.ones_like(usable)] * len(mixed)
+            own = np.divide(band, own_energy, out=np.zeros_like(band), where=share > _LEAST_SEEN)
+            energies.append(share * own_energy + (1 - share) * energy[index])
+            mixed.append(energies[-1] * (share * own + (1 - share) * detail[index] / energy[index]))
+        return mixed, energies
 
     def _mean(
         self, values: NDArray[np.floating], known: NDArray[np.floating], age: float
@@ -280,12 +275,6 @@ def _patch_map(values: NDArray[np.float64], side_px: int) -> Plane:
     """(N, N) a value of each patch."""
     small = np.einsum("q,qhw->hw", values, patch_weights()).astype(np.float32)
     return geometry.resize(small, side_px, side_px)
-
-
-def lies_on_the_way(age_years: float, old: float, new: float) -> bool:
-    """Whether a reference may be on the side of the target, by its age as it was read, which errs by some years."""
-    beyond = age_years - old if new < old else old - age_years
-    return beyond < _READING_ERROR
 
 
 def way_age(age_years: float, old: float, new: float) -> float:
