@@ -144,10 +144,11 @@ def _describe_none(every: Sequence[ChosenReference]) -> str:
     others = len({one.file for one in every}) - 1
     more = f", and {others} more" if others else ""
     if not nearest.identity_distance < SAME_PERSON_DISTANCE:
+        limit = f"one person's is below {SAME_PERSON_DISTANCE:g}"
         return (
             f"No reference shows a person of the picture ({nearest.file.name}{more}): the nearest face is at an "
-            f"identity distance of {nearest.identity_distance:.2f}, and one person's is below {SAME_PERSON_DISTANCE:g}; give "
-            "photos of the same person."
+            f"identity distance of {nearest.identity_distance:.2f}, and {limit}; give photos of the "
+            "same person."
         )
     return (
         f"No reference can be used ({nearest.file.name}: {nearest.left_out}{more}); give larger, sharper photos of the "
@@ -187,7 +188,7 @@ def _read_photo(
 def _choose(photo: ReferencePhoto, identities: Sequence[Plane], index: int) -> ChosenReference:
     """What becomes of a photo for one of the people with these identities."""
     if not photo.faces:
-        return ChosenReference(file=photo.file, left_out=photo.error or "no face was found in it")
+        return ChosenReference(file=photo.file, left_out=photo.error.rstrip(".") or "no face was found in it")
     distances = identity_distance(np.stack(identities)[:, None], np.stack([one.identity for one in photo.faces]))
     nearest = int(distances[index].argmin())
     found, distance = photo.faces[nearest], float(distances[index, nearest])
