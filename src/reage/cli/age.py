@@ -257,6 +257,7 @@ def _age_sweep(request: AgeRequest) -> None:
     outcome = age_sweep(
         reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask, references=references
     )
+    _print_references(outcome.photos[0].result, request.faces)
     if request.as_json:
         print_json(outcome.to_json())
         return
@@ -312,10 +313,9 @@ def _print_references(result: Result | None, chosen: str | int | tuple[int, ...]
     for number, done in _numbered(result, chosen):
         left_out = describe_left_out(done.references)
         used = sum(one.reference is not None for one in done.references)
-        if left_out and used:
-            typer.echo(f"Note: face {number} has {used} references; left out: {left_out}.", err=True)
-        elif left_out:
-            typer.echo(f"Note: face {number} was aged without references; left out: {left_out}.", err=True)
+        by = f"by {used} of {len(done.references)} references" if used else "without references"
+        if left_out:
+            typer.echo(f"Note: face {number} is aged {by}; left out: {left_out}.", err=True)
 
 
 def _print_doubts(result: Result | None, chosen: str | int | tuple[int, ...]) -> None:
