@@ -98,6 +98,8 @@ def test_light_shape_and_hair_go_towards_the_reference() -> None:
     np.testing.assert_allclose(own.moves()[:, 0], 0, atol=1e-12)
     assert own.hair_change(usual=0.0) == pytest.approx(-0.6 / 1.25)
     assert own.hair_change(usual=-0.6) == 0
+    assert change(deviation(20.0, hair=0.5)).hair_change(usual=0.0) == 0
+    assert change(deviation(80.0, hair=0.5), new=80.0).hair_change(usual=0.0) == pytest.approx(0.5 / 1.25)
     unknown = change(deviation(20.0, hair=float("nan")))
     assert unknown.hair_change(usual=-0.3) == 0
 

@@ -99,6 +99,7 @@ class ExemplarStrengths:
         own_detail: on the growth of log energy by the person's own photos, made younger and older. Of a reduction, 0.35
             to 0.55 is found in the finished picture.
         own_light: on the change of low-pass light towards that of the person's own photos.
+        most_own_light: bound of that change.
         own_shape: on the change of shape towards theirs.
         own_hair: on the change of the light of hair towards theirs.
     """
@@ -121,6 +122,7 @@ class ExemplarStrengths:
     most_colour: float = 0.4
     own_detail: tuple[float, float] = (2.2, 1.0)
     own_light: float = 0.4
+    most_own_light: float = 0.1
     own_shape: float = 0.3
     own_hair: float = 1.0
 
@@ -349,7 +351,7 @@ class ExemplarEngine:
 
     def _own_light(self, own: OwnChange, side_px: int) -> Plane:
         """(N, N, 1) change of low-pass log luminance towards that of the person's own photos."""
-        bound = self.strengths.most_colour
+        bound = self.strengths.most_own_light
         light = own.light_change(side_px) * geometry.resize(_face_region(), side_px, side_px)
         return (bound * np.tanh(self.strengths.own_light * light / bound))[..., None].astype(np.float32)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from reage.engines.exemplar.covariates import design_row
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.faces.common_face import COMMON_UNITS, align_mesh, common_grid, common_points, mirrored_points
-from reage.faces.geometry import FACE_PER_CROP
+from reage.faces.geometry import FACE_PER_CROP, smoothstep
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
     LUMINANCE,
@@ -49,6 +49,8 @@ _SPREAD = 0.4
 """Deviations of log energy further than this from the median of the references lose weight."""
 _KNOT_YEARS = 5.0
 _LEAST_SEEN = 0.05
+_CLIPPED = 250.0
+"""Level from which skin is too bright to tell its light."""
 _SURE, _LEAST_SHARE = 0.8, 0.01
 """Share of hair or skin of a pixel that is counted, and share of such pixels in a crop from which they are measured."""
 _MOST_HAIR = 1.0
@@ -82,7 +84,7 @@ class Deviation:
         age_years: at which it was compared.
         energy: (Q, B); NaN where skin is hidden or the photo does not resolve the band.
         light: (M, M) low-pass log luminance without the broad light of the photo.
-        seen: (M, M) share of usable skin.
+        seen: (M, M) share of usable skin that is not too bright.
         shape: (478, 2).
         hair: log luminance of hair less that of skin, see `measure_hair`; NaN without hair.
     """
@@ -143,7 +145,10 @@ def measure_deviation(view: FaceView, face: Face, age_years: float, models: Mode
     side = models.colour.shape[1]
     low = geometry.blur(to_log(view.levels) @ LUMINANCE, _LOW_PASS_SIGMA * len(light) / COMMON_UNITS)
     own = geometry.resize(low, side, side) - np.einsum("p,phwc->hwc", row, models.colour) @ LUMINANCE
-    seen = geometry.resize(view.usable, side, side)
+    unclipped = smoothstep(view.levels.max(-1).astype(np.float32), _CLIPPED, _CLIPPED - 10)
+    seen = geometry.resize(
+        view.usable * geometry.blur(unclipped, _LOW_PASS_SIGMA * len(light) / COMMON_UNITS), side, side
+    )
     shape = align_mesh(face.mesh) - common_points() - np.einsum("p,pkc->kc", row, models.shape)
     return Deviation(
         age_years=age_years,
@@ -229,12 +234,13 @@ class OwnChange:
         return moves
 
     def hair_change(self, usual: float) -> float:
-        """What is added to the log luminance of hair whose usual change is known, so that it becomes theirs."""
+        """What is added to the usual change of the log luminance of hair: darker when made younger, else lighter."""
         theirs = np.array([one.deviation.hair for one in self.photos])
         known = np.isfinite(theirs) & np.isfinite(self.deviation.hair)
         change = np.where(known, theirs - self.deviation.hair, 0.0)
         mean, share = self._mean(change, known.astype(np.float64), self.new)
-        return float(np.clip(share * (mean - usual), -_MOST_HAIR, _MOST_HAIR))
+        low, high = (-_MOST_HAIR, 0.0) if self.new < self.deviation.age_years else (0.0, _MOST_HAIR)
+        return float(np.clip(share * (mean - usual), low, high))
 
     def donate(self, detail: Sequence[Plane], energy: Sequence[Plane]) -> tuple[list[Plane], list[Plane]]:
         """The bands of donors and their energy, each (N, N), where the person's own lines are not known, else those."""
