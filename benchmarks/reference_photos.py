@@ -2,8 +2,8 @@
 
 Everyone has two portraits ten years apart, the earlier one grey. The later one is made as old as the engine's estimator
 reads the earlier one, which is the only reference, and compared with it: as it is, aged without the reference, and with
-it. Both pictures are made grey and equally coarse. People whose earlier photo does not look clearly younger are left
-out.
+it. Both pictures are made grey and equally coarse. People whose earlier photo does not look clearly younger, or is
+refused as a reference, are left out.
 
     python benchmarks/reference_photos.py --shards shards/ --photos data/congress/
     python benchmarks/reference_photos.py ... --write benchmarks/reference_photos.md
@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from reage import Plan, Reager
 from reage.data.shards import read_shards
 from reage.engines import DEFAULT_ENGINE
+from reage.errors import FaceNotFound
 from reage.evaluation.judges import Judges
 from reage.evaluation.metrics.statistics import bootstrap_interval
 from reage.evaluation.real_aging import make_alike, pairs_of
 from reage.images import geometry, load_image
+from reage.measure.references import ChosenReference, References
 from reage.types import Face, Pixels
 
 LEAST_YOUNGER_YEARS = 3.0
@@ -78,12 +80,22 @@ def measure(
         readings = [reager.measure(face) for face in faces]
         if not faces or readings[0].age_years - reference.reading.age_years < LEAST_YOUNGER_YEARS:
             continue
+        if not any(one.reference for one in try_references(references, faces)):
+            continue
         plan = Plan(age=reference.reading.age_years)
         pictures = [photo.pixels]
         for given in ((), references):
             aged = reager(photo, plan, faces=faces, readings=readings, references=given)
             pictures.append(aged.image.pixels)
         yield [judge(judges, picture, faces[0], reference.face) for picture in pictures]
+
+
+def try_references(references: References, faces: list[Face]) -> tuple[ChosenReference, ...]:
+    """What became of the reference; nothing where it is refused."""
+    try:
+        return references.choose(faces)[0]
+    except FaceNotFound:
+        return ()
 
 
 def judge(judges: Judges, picture: Pixels, face: Face, other: Face) -> tuple[float, float, float]:

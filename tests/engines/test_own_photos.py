@@ -140,6 +140,8 @@ def test_lines_of_an_older_reference_take_the_place_of_the_donor_where_it_resolv
     np.testing.assert_allclose(mixed[0], 0.5, rtol=1e-4)
     np.testing.assert_allclose(mixed[2], split_bands(own.photos[0].detail)[2], atol=1e-4)
     np.testing.assert_allclose(energies[2], 0.02, rtol=1e-3)
+    young = OwnChange(photos=[own_photo(deviation(40.0))], deviation=deviation(30.0), new=80.0)
+    np.testing.assert_allclose(young.donate(donor, energy)[0][2], 0.5, rtol=1e-4)
 
 
 def cheek_energy(engine: ExemplarEngine, face: Face, reading: Reading, age: float) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from reage.engines.exemplar.covariates import design_row
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.faces.common_face import COMMON_UNITS, align_mesh, common_grid, common_points, mirrored_points
-from reage.faces.geometry import FACE_PER_CROP, smoothstep
+from reage.faces.geometry import FACE_PER_CROP, smoothstep, smoothstep_of
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
     LUMINANCE,
@@ -53,6 +53,8 @@ _CLIPPED = 250.0
 """Level from which skin is too bright to tell its light."""
 _SURE, _LEAST_SHARE = 0.8, 0.01
 """Share of hair or skin of a pixel that is counted, and share of such pixels in a crop from which they are measured."""
+_LINED_YEARS, _OLDER_YEARS = (45.0, 60.0), (5.0, 20.0)
+"""Age of a reference, and years by which it is older than the photo, between which its lines come in for donors'."""
 _MOST_HAIR = 1.0
 """Bound of the change of log luminance of hair."""
 _LEAST_YEARS = 5.0
@@ -247,7 +249,7 @@ class OwnChange:
         side = len(detail[0])
         photo = max(self.photos, key=lambda one: float(one.usable.mean() * np.isfinite(one.energy).mean()))
         bands = split_bands(geometry.resize(photo.detail, side, side))
-        usable = geometry.resize(photo.usable, side, side)
+        usable = geometry.resize(photo.usable, side, side) * self._lined(photo)
         mixed, energies = [], []
         for index, band in enumerate(bands):
             known = np.isfinite(photo.energy[:, index])
@@ -257,6 +259,11 @@ class OwnChange:
             energies.append(share * own_energy + (1 - share) * energy[index])
             mixed.append(energies[-1] * (share * own + (1 - share) * detail[index] / energy[index]))
         return mixed, energies
+
+    def _lined(self, photo: OwnPhoto) -> float:
+        """How far a photo has the lines of older people: 0 where the person was not much older than in the picture."""
+        age = photo.deviation.age_years
+        return smoothstep_of(age, *_LINED_YEARS) * smoothstep_of(age - self.deviation.age_years, *_OLDER_YEARS)
 
     def _mean(
         self, values: NDArray[np.floating], known: NDArray[np.floating], age: float
