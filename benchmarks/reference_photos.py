@@ -74,7 +74,7 @@ def measure(
     """For everyone and each of `KINDS` identity distance, reading, and reading of the earlier photo."""
     for earlier, later in pairs:
         references = reager.read_references([earlier])
-        reference = references.photos[0].faces[0]
+        reference = references.photos[0].faces[0].reference
         photo = load_image(later)
         faces = reager.find(photo)[:1]
         readings = [reager.measure(face) for face in faces]

@@ -235,9 +235,9 @@ class Reading:
     zones: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ReferenceFace:
-    """The face of the same person in another photo, at another age.
+    """The face of the same person in another photo, at another age; two are equal when they are the same object.
 
     Args:
         face: as it was found there.

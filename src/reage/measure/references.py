@@ -19,7 +19,7 @@ from reage.images import SUFFIXES, list_images, load_image
 from reage.measure.age import AgeEstimator
 from reage.measure.recognizers import SAME_PERSON_DISTANCE, DlibRecognizer, identity_distance
 from reage.plan import lies_on_the_way
-from reage.types import CompletePlan, Face, Plane, Reading, ReferenceFace
+from reage.types import CompletePlan, Face, Plane, ReferenceFace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +27,12 @@ class FoundFace:
     """A face in a reference photo.
 
     Args:
-        face: as it was found, without its photo where it is not good enough to be used.
-        reading: of it.
+        reference: the face and its reading.
         identity: (128,) embedding.
         flaws: why it is not good enough, in words; empty for a good one.
     """
 
-    face: Face
-    reading: Reading
+    reference: ReferenceFace
     identity: Plane
     flaws: tuple[str, ...]
 
@@ -175,8 +173,7 @@ def _read_photo(
         return ReferencePhoto(file=file, error=str(error))
     found = [
         FoundFace(
-            face=face,
-            reading=age_estimator.measure(face),
+            reference=ReferenceFace(face=face, reading=age_estimator.measure(face)),
             identity=recognizer.embed(face.crop, face.to_crop(face.landmarks)),
             flaws=measure_quality(face).flags,
         )
@@ -199,8 +196,8 @@ def _choose(photo: ReferencePhoto, identities: Sequence[Plane], index: int) -> C
         left_out = f"the face is {' and '.join(found.flaws)}"
     return ChosenReference(
         file=photo.file,
-        reference=None if left_out else ReferenceFace(face=found.face, reading=found.reading),
+        reference=None if left_out else found.reference,
         left_out=left_out,
         identity_distance=distance,
-        age_years=found.reading.age_years,
+        age_years=found.reference.reading.age_years,
     )

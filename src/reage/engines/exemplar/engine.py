@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -66,6 +66,8 @@ _YOUNGER_LIGHT = 0.9
 """How much of the lighter side of folds goes when the darker side goes."""
 _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
+_REFERENCES_KEPT = 32
+"""References that are kept as they were seen, for other target ages; each takes 10 MB at most."""
 _WIDE_PX = (512, 1400)
 """Least and most side of the window of `WIDE` crops in which hair is changed."""
 
@@ -152,6 +154,7 @@ class ExemplarEngine:
         self._parser = parser
         self._models = Models(energy=self._energy, colour=self._colour, shape=self._shape, sharpness=self._sharpness)
         self._own_photos: tuple[OwnPhoto, ...] = ()
+        self._see_reference = lru_cache(maxsize=_REFERENCES_KEPT)(partial(see_reference, models=self._models))
         self._detail = lru_cache(maxsize=4)(self._make_detail)
 
     @classmethod
@@ -168,7 +171,7 @@ class ExemplarEngine:
     def with_references(self, references: Sequence[ReferenceFace]) -> Self:
         """The engine for one person, whose own photos take the place of the mean of other people."""
         own = copy(self)
-        own._own_photos = tuple(see_reference(reference, self._models) for reference in references)
+        own._own_photos = tuple(map(self._see_reference, references))
         return own
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
