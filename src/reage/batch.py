@@ -29,6 +29,7 @@ from reage.images import (
     replace_layers,
     save_image,
 )
+from reage.measure.references import References
 from reage.pipeline import AgedFace, Reager, Result, as_image
 from reage.types import Face, Pixels, Plan, Plane
 
@@ -122,6 +123,7 @@ def age_photo(
     faces: str | int | Sequence[int] | Sequence[Face] = "all",
     mask: Plane | None = None,
     layers: str | Path | None = None,
+    references: References | Sequence[str | Path] = (),
 ) -> PhotoOutcome:
     """Ages one photo and writes it; for the other arguments see `check_photo` and `Reager.__call__`.
 
@@ -133,6 +135,7 @@ def age_photo(
         faces: to age.
         mask: (H, W) in [0, 1], where the photo may change.
         layers: folder into which the layers are written, see `reage.types.Layers`; none by default.
+        references: photos of the same person at about the wanted age.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
@@ -140,7 +143,7 @@ def age_photo(
     picture = as_image(source)
     path = check_photo(picture, plan, output)
     folder = None if layers is None else check_layers(layers, [path, *([picture.source] if picture.source else [])])
-    result = reager(picture, plan, faces=faces, mask=mask)
+    result = reager(picture, plan, faces=faces, mask=mask, references=references)
     if folder is None:
         result.save(path)
     else:
@@ -189,6 +192,7 @@ def age_sweep(
     *,
     faces: str | int | Sequence[int] | Sequence[Face] = "all",
     mask: Plane | None = None,
+    references: References | Sequence[str | Path] = (),
 ) -> SweepOutcome:
     """Ages one photo to several ages; writes a photo for each, and a strip of the faces.
 
@@ -201,12 +205,16 @@ def age_sweep(
     picture = as_image(source)
     outputs = check_sweep(picture, plan, ages, output)
     chosen = reager.choose(picture, faces)
+    if references and not isinstance(references, References):
+        references = reager.read_references(references)
     readings = None
     photos: list[PhotoOutcome] = []
     columns = [[face.crop for face in chosen]]
     with replace_files([*outputs.photos, outputs.strip], ImageError) as unfinished:
         for age, path in zip(ages, outputs.photos, strict=True):
-            result = reager(picture, replace(plan, age=age), faces=chosen, readings=readings, mask=mask)
+            result = reager(
+                picture, replace(plan, age=age), faces=chosen, readings=readings, mask=mask, references=references
+            )
             result.save(unfinished[path])
             readings = [aged.reading for aged in result.faces]
             photos.append(PhotoOutcome(source=picture.source, output=path, result=result))
@@ -263,13 +271,14 @@ def age_folder(
     output: str | Path,
     *,
     faces: str | int | Sequence[int] = "all",
+    references: References | Sequence[str | Path] = (),
 ) -> Iterator[PhotoOutcome]:
     """Ages every photo of a folder, see `age_photos`.
 
     Raises:
         ImageError: see `check_folder`; also when the folder for the results cannot be made.
     """
-    return age_photos(reager, check_folder(source, output), plan, output, faces=faces)
+    return age_photos(reager, check_folder(source, output), plan, output, faces=faces, references=references)
 
 
 def age_photos(
@@ -279,6 +288,7 @@ def age_photos(
     output: str | Path,
     *,
     faces: str | int | Sequence[int] = "all",
+    references: References | Sequence[str | Path] = (),
 ) -> Iterator[PhotoOutcome]:
     """Ages a list of photos; yields each outcome when its photo is written. A photo that fails does not stop the rest.
 
@@ -288,9 +298,11 @@ def age_photos(
         plan: for every face.
         output: folder for the aged photos, which keep their names; it is made.
         faces: see `Reager.__call__`.
+        references: see there; a photo of somebody else fails.
 
     Raises:
         ImageError: when two photos have the same name, or the folder cannot be made.
+        ReageError: when the references cannot be used at all.
     """
     folder, paths = Path(output), [Path(source) for source in sources]
     names = [path.name for path in paths]
@@ -303,15 +315,22 @@ def age_photos(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"The folder '{folder}' cannot be made ({error.strerror}); choose another.") from error
-    return (_try_photo(reager, path, plan, folder / path.name, faces) for path in paths)
+    if references and not isinstance(references, References):
+        references = reager.read_references(references)
+    return (_try_photo(reager, path, plan, folder / path.name, faces, references) for path in paths)
 
 
 def _try_photo(
-    reager: Reager, source: Path, plan: Plan, output: Path, faces: str | int | Sequence[int]
+    reager: Reager,
+    source: Path,
+    plan: Plan,
+    output: Path,
+    faces: str | int | Sequence[int],
+    references: References | Sequence[str | Path],
 ) -> PhotoOutcome:
     try:
         check_output(output, source=source)
-        return age_photo(reager, source, plan, output, faces=faces)
+        return age_photo(reager, source, plan, output, faces=faces, references=references)
     except ReageError as error:
         return PhotoOutcome(source=source, error=str(error))
 

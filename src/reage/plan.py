@@ -28,6 +28,16 @@ def expected_score(zone: str, score: float, age_from: float, age: float) -> floa
     return min(1.0, max(0.0, score + (typical_score(zone, age) - typical_score(zone, age_from))))
 
 
+READING_ERROR_YEARS = 10.0
+"""Years by which the age that is read on a photo may be wrong."""
+
+
+def lies_on_the_way(age_years: float, age_from: float, age: float) -> bool:
+    """Whether an age that was read on a photo may lie on the side of the target, seen from the age in the picture."""
+    beyond = age_years - age_from if age < age_from else age_from - age_years
+    return beyond < READING_ERROR_YEARS
+
+
 @dataclass(frozen=True)
 class Layer:
     """One step of a plan for an engine that only knows ages.

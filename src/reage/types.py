@@ -235,6 +235,19 @@ class Reading:
     zones: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReferenceFace:
+    """The face of the same person in another photo, at another age; two are equal when they are the same object.
+
+    Args:
+        face: as it was found there.
+        reading: of it.
+    """
+
+    face: Face
+    reading: Reading
+
+
 @dataclass(frozen=True)
 class Gain:
     """A change by which a picture is multiplied, at any resolution: the picture keeps its own detail.

@@ -19,7 +19,7 @@ from reage.types import Plan
 if TYPE_CHECKING:
     from reage.batch import PhotoOutcome
     from reage.images import Image
-    from reage.pipeline import Reager, Result
+    from reage.pipeline import AgedFace, Reager, Result
     from reage.types import Face
 
 _DIFFUSION = "Latent diffusion"
@@ -83,6 +83,14 @@ def age(
         typer.Option(
             metavar="START:STOP:STEP",
             help="Age the photo to each of these ages, and draw a labelled strip of the faces.",
+        ),
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="For exemplar: a photo of the same person at about the target age, or a folder of them; may be given "
+            "several times. Their lines, light and shape take the place of those of other people.",
         ),
     ] = None,
     engine: Annotated[str, typer.Option(metavar="NAME", help="Engine, see `reage engines`.")] = DEFAULT_ENGINE,
@@ -184,6 +192,7 @@ def age(
         mask=mask,
         protect=protect,
         layers=layers,
+        references=tuple(reference or ()),
         engine=engine,
         device=device,
         as_json=as_json,
@@ -219,8 +228,12 @@ def _age_photo(request: AgeRequest) -> None:
     mask = request.load_mask(photo)
     reager = _load_reager(request)
     faces = _choose_faces(request, reager, photo)
-    outcome = age_photo(reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers)
+    references = request.read_references(reager)
+    outcome = age_photo(
+        reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers, references=references
+    )
     _print_doubts(outcome.result, request.faces)
+    _print_references(outcome.result, request.faces)
     if request.as_json:
         print_json(outcome.to_json())
     elif outcome.result is not None:
@@ -240,7 +253,11 @@ def _age_sweep(request: AgeRequest) -> None:
     mask = request.load_mask(photo)
     reager = _load_reager(request)
     faces = _choose_faces(request, reager, photo)
-    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask)
+    references = request.read_references(reager)
+    outcome = age_sweep(
+        reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask, references=references
+    )
+    _print_references(outcome.photos[0].result, request.faces)
     if request.as_json:
         print_json(outcome.to_json())
         return
@@ -255,7 +272,10 @@ def _age_folder(request: AgeRequest) -> None:
         raise ImageError(f"'{request.source}' is a folder; add -o FOLDER for its aged pictures.")
     total = len(check_folder(request.source, request.output))
     reager = _load_reager(request)
-    outcomes = age_folder(reager, request.source, request.plan, request.output, faces=request.faces)
+    references = request.read_references(reager)
+    outcomes = age_folder(
+        reager, request.source, request.plan, request.output, faces=request.faces, references=references
+    )
     done = _print_failures(outcomes, total)
     failed = sum(bool(outcome.error) for outcome in done)
     if request.as_json:
@@ -280,10 +300,27 @@ def _load_reager(request: AgeRequest) -> Reager:
     return reager
 
 
+def _numbered(result: Result | None, chosen: str | int | tuple[int, ...]) -> Iterable[tuple[int, AgedFace]]:
+    """The aged faces by the number that `reage find` shows."""
+    numbers = chosen if isinstance(chosen, tuple) else count(chosen if isinstance(chosen, int) else 1)
+    return zip(numbers, result.faces if result else (), strict=False)
+
+
+def _print_references(result: Result | None, chosen: str | int | tuple[int, ...]) -> None:
+    """A line on stderr for each face about the references that are left out for it, and why."""
+    from reage.measure.references import describe_left_out
+
+    for number, done in _numbered(result, chosen):
+        left_out = describe_left_out(done.references)
+        used = sum(one.reference is not None for one in done.references)
+        by = f"by {used} of {len(done.references)} references" if used else "without references"
+        if left_out:
+            typer.echo(f"Note: face {number} is aged {by}; left out: {left_out}.", err=True)
+
+
 def _print_doubts(result: Result | None, chosen: str | int | tuple[int, ...]) -> None:
     """A line on stderr for each face whose age may have been read wrong, by the number that `reage find` shows."""
-    numbers = chosen if isinstance(chosen, tuple) else count(chosen if isinstance(chosen, int) else 1)
-    for number, done in zip(numbers, result.faces if result else (), strict=False):
+    for number, done in _numbered(result, chosen):
         if done.doubts:
             read = f"{done.reading.age_years:.0f} ± {done.reading.age_std_years:.0f} years"
             typer.echo(

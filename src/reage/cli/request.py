@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reage.engines import Engine
     from reage.faces.blazeface import Box
     from reage.images import Image
+    from reage.measure.references import References
     from reage.pipeline import Reager
     from reage.types import Plane
 
@@ -108,6 +109,7 @@ class AgeRequest:
         mask: file of the mask that is white where the photo may change; None for everywhere.
         protect: file of the mask that is white where the photo must not change; None for nowhere.
         layers: folder for the layers; None for none.
+        references: files and folders of photos of the same person; empty for none.
         engine: name of the engine.
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
@@ -124,6 +126,7 @@ class AgeRequest:
     mask: Path | None = None
     protect: Path | None = None
     layers: Path | None = None
+    references: tuple[Path, ...] = ()
     engine: str
     device: str
     as_json: bool
@@ -142,6 +145,10 @@ class AgeRequest:
         check_device(self.device)
         engine = self.diffusion.load_engine(self.engine, self.weights, self.device)
         return Reager(engine or load_engine(self.engine, weights=self.weights, device=self.device), device=self.device)
+
+    def read_references(self, reager: Reager) -> References | tuple[()]:
+        """The references of the request, read; nothing for none."""
+        return reager.read_references(self.references) if self.references else ()
 
     @property
     def mask_files(self) -> tuple[Path, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
-from reage.types import Aged, CompletePlan, Face, Reading
+from reage.types import Aged, CompletePlan, Face, Reading, ReferenceFace
 
-Condition = Literal["age", "zones", "person"]
+Condition = Literal["age", "zones", "person", "references"]
 
 
 class Engine(Protocol):
@@ -40,4 +41,13 @@ class Engine(Protocol):
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The aged crop, of the same size; the input is not changed, and the same seed gives the same pixels."""
+        ...
+
+
+@runtime_checkable
+class ReferenceEngine(Engine, Protocol):
+    """An engine that accepts "references", photos of the same person at another age."""
+
+    def with_references(self, references: Sequence[ReferenceFace]) -> Engine:
+        """The engine for that person; the engine itself does not change."""
         ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,14 @@ from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
 from reage.engines.exemplar.hair import brows_and_stubble, hair_change
 from reage.engines.exemplar.hair_mask import WIDE, find_hair, measure_silver, middle_of
+from reage.engines.exemplar.own_photos import (
+    Models,
+    OwnChange,
+    OwnPhoto,
+    measure_deviation,
+    see_reference,
+    steady,
+)
 from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
@@ -37,8 +46,8 @@ from reage.faces.skin_detail import (
 )
 from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry, regions
-from reage.plan import expected_score
-from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
+from reage.plan import expected_score, lies_on_the_way
+from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading, ReferenceFace
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import typical_score, zone_age
 
@@ -58,6 +67,8 @@ _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
 _MARGIN_UNITS, _MOST_SHARE = 0.01, 0.6
 """Margin, face units, around what stays where it is, and share of the distance from it by which skin may move."""
+_REFERENCES_KEPT = 32
+"""References that are kept as they were seen, for other target ages; each takes 10 MB at most."""
 _WIDE_PX = (512, 1400)
 """Least and most side of the window of `WIDE` crops in which hair is changed."""
 
@@ -88,6 +99,12 @@ class ExemplarStrengths:
         most_ratio: largest ratio of the energy of a patch to that of the face as it is.
         most_detail: bounds of the added log luminance, darker and lighter.
         most_colour: bound of the change of log colour.
+        own_detail: on the growth of log energy by the person's own photos, made younger and older. Of a reduction, 0.35
+            to 0.55 is found in the finished picture.
+        own_light: on the change of low-pass light towards that of the person's own photos.
+        most_own_light: bound of that change.
+        own_shape: on the change of shape towards theirs.
+        own_hair: on the change of the light of hair towards theirs.
     """
 
     detail: float = 1.0
@@ -106,6 +123,11 @@ class ExemplarStrengths:
     most_ratio: float = 3.5
     most_detail: tuple[float, float] = (-0.6, 0.3)
     most_colour: float = 0.4
+    own_detail: tuple[float, float] = (2.2, 1.0)
+    own_light: float = 0.4
+    most_own_light: float = 0.1
+    own_shape: float = 0.3
+    own_hair: float = 1.0
 
 
 class ExemplarEngine:
@@ -113,7 +135,7 @@ class ExemplarEngine:
 
     name = "exemplar"
     summary = "lines of older people in a common face: fine detail at the resolution of the photo"
-    accepts: frozenset[Condition] = frozenset({"age", "zones"})
+    accepts: frozenset[Condition] = frozenset({"age", "zones", "references"})
     zone_driven = True
     ages = (5.0, 95.0)
 
@@ -131,6 +153,9 @@ class ExemplarEngine:
         self._sharpness = tensors["sharpness"].astype(np.float64)
         self.donors = Donors.from_tensors(tensors, float(config["donor_step"]))
         self._parser = parser
+        self._models = Models(energy=self._energy, colour=self._colour, shape=self._shape, sharpness=self._sharpness)
+        self._own_photos: tuple[OwnPhoto, ...] = ()
+        self._see_reference = lru_cache(maxsize=_REFERENCES_KEPT)(partial(see_reference, models=self._models))
         self._detail = lru_cache(maxsize=4)(self._make_detail)
 
     @classmethod
@@ -144,6 +169,12 @@ class ExemplarEngine:
         with made_for(path, "the exemplar engine"):
             return cls(*load_weights(path), weights_hash(path), FaceParser.load())
 
+    def with_references(self, references: Sequence[ReferenceFace]) -> Self:
+        """The engine for one person, whose own photos take the place of the mean of other people."""
+        own = copy(self)
+        own._own_photos = tuple(map(self._see_reference, references))
+        return own
+
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The face at the target age, each zone at its own score, the change times `plan.strength`."""
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
@@ -155,7 +186,10 @@ class ExemplarEngine:
         bare = np.minimum(face.bare, 1 - face.hair)
         plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
         view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
-        skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new, own_zones)
+        own = self._find_own_change(view, face, old, new)
+        skin = self._detail_change(view, old, new, own_zones, own) + self._colour_change(view, old, new, own_zones)
+        if own is not None:
+            skin += self._own_light(own, len(skin))
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]
@@ -168,17 +202,26 @@ class ExemplarEngine:
             seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
             change += geometry.sample(on_face, places) * seen[..., None]
         change = change * np.float32(plan.strength)
-        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength)]
+        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength, own)]
         colour = colourfulness(face)
         gains = [replace(gain, log_ratio=_without_hue(gain.log_ratio, colour)) for gain in gains]
-        shift = self._shape_shift(view, face.matte, old, new, plan.strength, side)
+        shift = self._shape_shift(view, face.matte, old, new, plan.strength, side, own)
         if shift is not None:
             gains = [_move(gain, shift) for gain in gains]
         return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains))
 
     # Skin
 
-    def _detail_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
+    def _find_own_change(self, view: FaceView, face: Face, old: float, new: float) -> OwnChange | None:
+        """What the person's own photos say about the way; None without one that lies on it."""
+        photos = [one for one in self._own_photos if lies_on_the_way(one.deviation.age_years, old, new)]
+        if not photos or new == old:
+            return None
+        return OwnChange(photos=photos, deviation=measure_deviation(view, face, old, self._models), new=new)
+
+    def _detail_change(
+        self, view: FaceView, old: float, new: float, own_zones: ZoneAges, own: OwnChange | None
+    ) -> Plane:
         """(N, N, 3) change of log colour in the common face."""
         side = len(view.levels)
         light = log_luminance(view.levels)
@@ -187,6 +230,11 @@ class ExemplarEngine:
         energy, lag = self._own_energy(measure_energy(bands, view.usable), view.traits, old, sharpness)
         growth = self._log_growth(view.traits, old, new, own_zones)
         growth = self._towards_typical(growth, lag, max(0.0, old - new))
+        if own is not None:
+            alone = [PATCHES.index(zone) for zone in own_zones]
+            growth = np.where(
+                np.isin(np.arange(len(PATCHES)), alone)[:, None], growth, self._own_growth(view.traits, old, lag, own)
+            )
         change = np.zeros((side, side), np.float32)
         older = (
             np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
@@ -194,6 +242,8 @@ class ExemplarEngine:
         if older.max() > 0:
             chosen = choose_donors(self.donors, view)
             detail, donor_energy = self._detail(chosen, side)
+            if own is not None:
+                detail, donor_energy = own.donate(detail, donor_energy)
             for index, band in enumerate(detail):
                 amplitude = _patch_map(older[:, index], side) * self.strengths.bands[index]
                 change += np.clip(amplitude / donor_energy[index], 0, 2.5) * band
@@ -264,6 +314,16 @@ class ExemplarEngine:
             growth[index] = self.strengths.zone_detail * (at(after)[index] - at(before)[index])
         return growth
 
+    def _own_growth(self, traits: Traits, old: float, lag: NDArray[np.float64], own: OwnChange) -> NDArray[np.float64]:
+        """(Q, B) the growth of log energy by the person's own photos, the more the further the target age."""
+        exaggeration = self.strengths.own_detail[own.new > old]
+
+        def growth(age: float) -> NDArray[np.float64]:
+            model = self._log_growth(traits, old, age, {})
+            return own.energy_growth(age, self._towards_typical(model, lag, max(0.0, old - age)), model, exaggeration)
+
+        return steady(growth, old, own.new)
+
     def _towards_typical(
         self, growth: NDArray[np.float64], lag: NDArray[np.float64], years_younger: float
     ) -> NDArray[np.float64]:
@@ -293,8 +353,21 @@ class ExemplarEngine:
         bounded = bound * np.tanh(colour / bound) * region[..., None]
         return geometry.resize(bounded.astype(np.float32), side, side)
 
+    def _own_light(self, own: OwnChange, side_px: int) -> Plane:
+        """(N, N, 1) change of low-pass log luminance towards that of the person's own photos."""
+        bound = self.strengths.most_own_light
+        light = own.light_change(side_px) * geometry.resize(_face_region(), side_px, side_px)
+        return (bound * np.tanh(self.strengths.own_light * light / bound))[..., None].astype(np.float32)
+
     def _shape_shift(
-        self, view: FaceView, matte: Plane, old: float, new: float, strength: float, side_px: int
+        self,
+        view: FaceView,
+        matte: Plane,
+        old: float,
+        new: float,
+        strength: float,
+        side_px: int,
+        own: OwnChange | None,
     ) -> Plane | None:
         """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move.
 
@@ -304,6 +377,8 @@ class ExemplarEngine:
             return None
         terms = self._weighted_terms(view.traits, old, new, self.strengths.shape)
         moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
+        if own is not None:
+            moves = moves + self.strengths.own_shape * strength * own.moves()
         return _hold_still(view.common.move(moves - moves.mean(0), side_px, len(matte)), matte)
 
     def _weighted_terms(
@@ -317,7 +392,14 @@ class ExemplarEngine:
     # Hair
 
     def _hair_gain(
-        self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float
+        self,
+        face: Face,
+        wide: Pixels,
+        shares: Plane,
+        old: float,
+        new: float,
+        strength: float,
+        own_change: OwnChange | None,
     ) -> list[Gain]:
         """The change of hair, also beyond the crop; nothing where there is none."""
         hair = find_hair(face, wide, shares[CLASSES.index("hair")])
@@ -328,6 +410,9 @@ class ExemplarEngine:
         unit = len(wide) / (WIDE * FACE_PER_CROP)
         intensity = wide[part].astype(np.float32) / np.float32(255)
         own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, measure_silver(face))
+        if own_change is not None and (hair[part] > 0.6).any():
+            usual = float(np.median((own @ LUMINANCE)[hair[part] > 0.6]))
+            own = own + self.strengths.own_hair * np.float32(own_change.hair_change(usual)) * hair[part][..., None]
         if not own.any():
             return []
         change = np.zeros((*hair.shape, 3), np.float32)
