@@ -94,8 +94,9 @@ class ExemplarStrengths:
         hue: on the hue of that change, relative to its shading.
         shape: on the change of shape, likewise.
         hair: on the greying of hair.
-        zone_detail: on the change of log energy of a zone that is asked for alone.
-        zone_colour: on its change of colour.
+        zone_detail: on the growth of log energy of a zone that is asked for alone.
+        zone_younger_bands: on its reduction, band by band.
+        zone_colour: on its change of colour, whose mean is left out: a zone gets no other tone than what is around it.
         most_ratio: largest ratio of the energy of a patch to that of the face as it is.
         most_detail: bounds of the added log luminance, darker and lighter.
         most_colour: bound of the change of log colour.
@@ -107,7 +108,7 @@ class ExemplarStrengths:
         own_hair: on the change of the light of hair towards theirs.
     """
 
-    detail: float = 1.0
+    detail: float = 1.05
     typical: float = 0.5
     younger_detail: float = 1.3
     younger_typical: float = 0.7
@@ -118,8 +119,9 @@ class ExemplarStrengths:
     hue: float = 0.6
     shape: tuple[float, float] = (2.0, 1.2)
     hair: float = 1.0
-    zone_detail: float = 2.0
-    zone_colour: float = 2.4
+    zone_detail: float = 1.5
+    zone_younger_bands: tuple[float, ...] = (3.0, 3.0, 3.0, 2.0, 1.0, 0.3)
+    zone_colour: float = 1.2
     most_ratio: float = 3.5
     most_detail: tuple[float, float] = (-0.6, 0.3)
     most_colour: float = 0.4
@@ -247,8 +249,8 @@ class ExemplarEngine:
             for index, band in enumerate(detail):
                 amplitude = _patch_map(older[:, index], side) * self.strengths.bands[index]
                 change += np.clip(amplitude / donor_energy[index], 0, 2.5) * band
-            low, high = self.strengths.most_detail
-            change = np.clip(change * self.strengths.detail, low, high)
+            bounds = np.where(change < 0, *self.strengths.most_detail)
+            change = (bounds * np.tanh(change * self.strengths.detail / bounds)).astype(np.float32)
         younger = np.exp(np.minimum(growth, 0)) - 1
         if younger.min() < 0:
             for index, band in enumerate(bands):
@@ -311,7 +313,8 @@ class ExemplarEngine:
         growth = at(new) - at(old)
         for zone, (before, after) in own_zones.items():
             index = PATCHES.index(zone)
-            growth[index] = self.strengths.zone_detail * (at(after)[index] - at(before)[index])
+            own = at(after)[index] - at(before)[index]
+            growth[index] = own * np.where(own > 0, self.strengths.zone_detail, self.strengths.zone_younger_bands)
         return growth
 
     def _own_growth(self, traits: Traits, old: float, lag: NDArray[np.float64], own: OwnChange) -> NDArray[np.float64]:
@@ -345,8 +348,10 @@ class ExemplarEngine:
 
         colour = between(old, new)
         for zone, ages in own_zones.items():
-            weight = patch_weights()[PATCHES.index(zone)][..., None]
-            colour += weight * (np.float32(self.strengths.zone_colour) * between(*ages) - colour)
+            weight = patch_weights()[PATCHES.index(zone)]
+            own = between(*ages) - colour
+            own -= np.average(own.reshape(-1, 3), axis=0, weights=weight.ravel()).astype(np.float32)
+            colour += weight[..., None] * np.float32(self.strengths.zone_colour) * own
         shading: Plane = (colour @ LUMINANCE)[..., None]
         colour = shading + np.float32(self.strengths.hue) * (colour - shading)
         bound = self.strengths.most_colour

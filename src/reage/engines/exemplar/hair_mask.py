@@ -83,8 +83,8 @@ def _like_hair(wide: Pixels, hair: Plane) -> Plane:
 def _mean_around(values: Plane, where: Plane, sigma_px: float) -> tuple[Plane, Plane]:
     """(H, W, C) mean of values where a mask (H, W) is, weighted by distance, and (H, W) 1 where any of it is near."""
     weight = geometry.blur(where, sigma_px)
-    mean: Plane = geometry.blur(values * where[..., None], sigma_px) / np.maximum(weight, 1e-4)[..., None]
-    return mean, smoothstep(weight, 0.005, 0.05)
+    total: Plane = geometry.blur(values * where[..., None], sigma_px)
+    return (total / np.maximum(weight, 1e-4)[..., None]).astype(np.float32), smoothstep(weight, 0.005, 0.05)
 
 
 def _drop_stray_hair(hair: Plane, mesh: Plane) -> Plane:
