@@ -52,7 +52,7 @@ def test_attributes_describe_the_engine(engine: Engine) -> None:
     assert engine_class(engine.name) is type(engine)
     assert 10 < len(engine.summary) < 100
     assert "\n" not in engine.summary
-    assert engine.accepts <= {"age", "zones", "person"}
+    assert engine.accepts <= {"age", "zones", "skin", "person"}
     assert "age" in engine.accepts or "zones" in engine.accepts
     assert isinstance(engine.zone_driven, bool)
     assert "zones" in engine.accepts or not engine.zone_driven
