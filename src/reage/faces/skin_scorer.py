@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -70,16 +71,8 @@ class SkinScorer:
         A score is left out where the photo has no colour or is too small, the head is turned, or too little bare skin
         is seen.
         """
-        tone = find_tone(face)
-        unit_px = len(face.crop) * face.image_px_per_crop_px / FACE_PER_CROP
-        if tone is None or abs(face.pose_degrees[0]) > MAX_YAW_DEGREES:
-            return {}
-        values = measure_skin(view_skin(face))
-        return {
-            name: self.score(name, value, tone)
-            for name, value in values.items()
-            if math.isfinite(value) and unit_px >= MIN_UNIT_PX[name]
-        }
+        read = read_skin(face)
+        return {} if read is None else {name: self.score(name, value, read.tone) for name, value in read.values.items()}
 
     def score(self, name: str, value: float, tone: int) -> float:
         """The score of a value of `measure_skin` among the people of a tone group."""
@@ -94,6 +87,33 @@ class SkinScorer:
     def typical_score(self, name: str, age_years: float) -> float:
         """The mean score at an age; ages are clipped to 20 to 85 years."""
         return float(np.interp(age_years, TYPICAL_AGES, self._typical_scores[SKIN_SCORES.index(name)]))
+
+
+@dataclass(frozen=True)
+class SkinValues:
+    """What is measured on the skin of a face.
+
+    Args:
+        view: of its skin.
+        tone: index into `RANKED_TONES`.
+        values: one of `SKIN_SCORES` -> value, see `measure_skin`; without those that the photo does not show.
+    """
+
+    view: CommonView
+    tone: int
+    values: Mapping[str, float]
+
+
+def read_skin(face: Face) -> SkinValues | None:
+    """The values of a face; None for a photo without colour and a head that is turned by `MAX_YAW_DEGREES`."""
+    tone = find_tone(face)
+    if tone is None or abs(face.pose_degrees[0]) > MAX_YAW_DEGREES:
+        return None
+    view = view_skin(face)
+    unit_px = len(face.crop) * face.image_px_per_crop_px / FACE_PER_CROP
+    found = measure_skin(view)
+    shown = {name: value for name, value in found.items() if math.isfinite(value) and unit_px >= MIN_UNIT_PX[name]}
+    return SkinValues(view, tone, shown)
 
 
 def measure_skin(view: CommonView) -> dict[str, float]:

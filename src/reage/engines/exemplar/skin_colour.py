@@ -20,23 +20,22 @@ from reage.faces.skin_colour import (
     REDNESS_PX,
     find_dark_spots,
     measure_dark_spots,
-    measure_redness,
     redness_of,
     redness_regions,
     small_view,
     spot_weights,
-    view_skin,
 )
 from reage.faces.skin_detail import LUMINANCE, to_log
-from reage.faces.skin_scorer import SkinScorer, find_tone
+from reage.faces.skin_scorer import SkinScorer, SkinValues, read_skin
 from reage.images import geometry, regions
 from reage.types import CompletePlan, Face, Pixels, Plane
 
 _SPOT_SPREAD, _SPOT_SOFTNESS = 0.02, 0.01
 """Face units by which a spot is larger than where its contrast is found, and the width of its border."""
-_SURROUND = 0.06
-"""Blur of the skin around a spot, face units; its pores stay, as what is finer than `_PORES`."""
+_SURROUND, _SURROUND_PX = 0.06, 200
+"""Blur of the skin around a spot, face units, and side of the common face in which it is made."""
 _PORES = 0.006
+"""What is finer, face units, stays."""
 _MOLE_LIGHT, _MOLE_RADIUS = 0.7, 0.04
 """Log luminance by which a mole is darker than its surround, and its size; moles stay."""
 _SURE_CONTRAST, _LEAST_WEIGHT = 0.004, 0.05
@@ -44,6 +43,10 @@ _SURE_CONTRAST, _LEAST_WEIGHT = 0.004, 0.05
 _MOST_DARKENING = 3.0
 """Times of its own colour that a spot may get darker by."""
 _MOST_SPOT = 0.5
+_GROWTH = 1.5
+"""Rise of the mean contrast of spots, relative, when they get darker by once their own colour."""
+_MOST_AGING = 1.0
+"""The same bound for what an older age brings."""
 _ROUNDS = 7
 """Bisections of the share by which spots are changed."""
 _RED_DIRECTION = np.array([0.2, -0.64, -0.47], np.float32)
@@ -82,25 +85,38 @@ def skin_colour_change(face: Face, levels: Pixels, plan: CompletePlan) -> Plane:
         PlanError: when the photo does not show what is to be changed.
     """
     change = np.zeros((*levels.shape[:2], 3), np.float32)
-    if not plan.skin:
+    if not plan.skin and plan.age == plan.age_from:
         return change
-    scorer, tone = _scorer(), find_tone(face)
-    now = scorer.measure(face)
-    hidden = [name for name in plan.skin if name not in now]
-    if hidden or tone is None:
+    read = read_skin(face)
+    shown = {} if read is None else read.values
+    hidden = [name for name in plan.skin if name not in shown]
+    if hidden:
         raise PlanError(
             f"The photo does not show {' and '.join(hidden)}: it has no colour, the face is small or turned, or too "
             "little of the skin is bare; leave it out, or take a larger photo."
         )
-    view = view_skin(face)
-    wanted = {name: scorer.value(name, score, tone) for name, score in plan.skin.items()}
+    if read is None:
+        return change
+    wanted = {name: _scorer().value(name, score, read.tone) for name, score in plan.skin.items()}
     if "dark_spots" in wanted:
-        spots = find_spots(view)
+        spots = find_spots(read.view)
         change += spot_change(spots, levels, _spot_share(spots, wanted["dark_spots"]))
+    elif "dark_spots" in shown:
+        share = _aging_share(read, plan.age_from, plan.age)
+        change += spot_change(find_spots(read.view), levels, share)
     if "redness" in wanted:
-        small = redness_change(view, wanted["redness"] - measure_redness(view))
+        small = redness_change(read.view, wanted["redness"] - read.values["redness"])
         change += geometry.resize(small, len(levels), len(levels))
     return change
+
+
+def _aging_share(read: SkinValues, old_years: float, new_years: float) -> float:
+    """The share for `spot_change` between two ages: the score stays as far above or below the mean of the age."""
+    scorer, value = _scorer(), read.values["dark_spots"]
+    rise = scorer.typical_score("dark_spots", new_years) - scorer.typical_score("dark_spots", old_years)
+    score = scorer.score("dark_spots", value, read.tone)
+    wanted = scorer.value("dark_spots", float(np.clip(score + rise, 0, 1)), read.tone)
+    return float(np.clip((1 - math.exp(wanted - value)) / (1 if rise < 0 else _GROWTH), -_MOST_AGING, 1))
 
 
 # Dark spots
@@ -133,14 +149,16 @@ def spot_change(spots: Spots, levels: Pixels, share: float) -> Plane:
 
 
 def _towards_surround(colour: Plane, place: Plane, unit: float) -> Plane:
-    """(N, N, 3) log colour of the skin around the places (N, N) less that in them."""
-    rest = 1 - place
-    weight = geometry.blur(rest, _SURROUND * unit)
-    planes = []
-    for channel in np.moveaxis(colour, -1, 0):
-        around = geometry.blur(np.ascontiguousarray(channel * rest), _SURROUND * unit) / np.maximum(weight, 1e-3)
-        planes.append(np.maximum(around - geometry.blur(np.ascontiguousarray(channel), _PORES * unit), 0))
-    return np.stack(planes, -1)
+    """(N, N, 3) log colour of the skin around the places (N, N), on a smaller plane, less that in them."""
+    side = len(colour)
+    small = min(side, _SURROUND_PX)
+    rest = 1 - geometry.resize(place, small, small)
+    sigma = _SURROUND * unit * small / side
+    weight = np.maximum(geometry.blur(rest, sigma), 1e-3)
+    around = geometry.blur(geometry.resize(colour, small, small) * rest[..., None], sigma) / weight[..., None]
+    own = geometry.blur(colour, _PORES * unit)
+    removed: Plane = np.maximum(geometry.resize(around, side, side) - own, 0)
+    return removed
 
 
 def _spot_share(spots: Spots, wanted: float) -> float:

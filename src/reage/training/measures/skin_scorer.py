@@ -17,8 +17,7 @@ from reage.data.shards import Portraits
 from reage.errors import ReageError
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser
-from reage.faces.skin_colour import view_skin
-from reage.faces.skin_scorer import MAX_YAW_DEGREES, MIN_UNIT_PX, NUM_QUANTILES, RANKED_TONES, find_tone, measure_skin
+from reage.faces.skin_scorer import MIN_UNIT_PX, NUM_QUANTILES, RANKED_TONES, read_skin
 from reage.skin_scores import SKIN_SCORES
 from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.measures.zone_scorer import isotonic_regression, local_mean, portrait_weights, weighted_quantiles
@@ -66,12 +65,12 @@ def measure_portraits(portraits: Portraits, parser: FaceParser) -> tuple[Values,
     unit_px = portraits.crops.shape[1] * portraits.image_px_per_crop_px / FACE_PER_CROP
     for row in range(len(portraits)):
         face = portrait_to_face(portraits, row, parser)
-        tone = find_tone(face)
-        if tone is None or abs(face.pose_degrees[0]) > MAX_YAW_DEGREES:
+        read = read_skin(face)
+        if read is None:
             continue
-        tones[row] = tone
-        found = measure_skin(view_skin(face))
-        values[row] = [found[name] if unit_px[row] >= MIN_UNIT_PX[name] else np.nan for name in SKIN_SCORES]
+        tones[row] = read.tone
+        shown = [name in read.values and unit_px[row] >= MIN_UNIT_PX[name] for name in SKIN_SCORES]
+        values[row] = [read.values[name] if known else np.nan for name, known in zip(SKIN_SCORES, shown, strict=True)]
     return values, tones
 
 
