@@ -69,13 +69,16 @@ def test_a_mole_stays(spotted: Face) -> None:
     assert find_spots(mole).share[y, x] < 0.2
 
 
-@pytest.mark.parametrize("wanted", [-0.05, 0.05])
-def test_redness_changes_by_what_is_wanted(spotted: Face, wanted: float) -> None:
+def test_redness_changes_by_what_is_wanted_until_nothing_is_red(spotted: Face) -> None:
     view = view_skin(spotted)
-    side = len(view.levels)
-    change = geometry.resize(redness_change(view, wanted), side, side)
-    after = measure_redness(changed(view, change))
-    assert after - measure_redness(view) == pytest.approx(wanted, rel=0.15)
+
+    def after(wanted: float) -> float:
+        return measure_redness(changed(view, geometry.resize(redness_change(view, wanted), *view.levels.shape[:2])))
+
+    before = measure_redness(view)
+    assert after(0.05) - before == pytest.approx(0.05, rel=0.15)
+    assert after(-0.02) < before - 0.005
+    assert after(-0.3) > -0.12
 
 
 def test_scores_follow_the_wishes(spotted: Face, engine: ExemplarEngine, reading: Reading) -> None:
@@ -101,4 +104,15 @@ def test_nothing_but_bare_skin_changes(spotted: Face, engine: ExemplarEngine, re
 def test_what_the_photo_does_not_show_is_refused(face: Face, reading: Reading) -> None:
     plan = complete(Plan(skin={"dark_spots": 0.2}), reading)  # its eyes are 42 px apart
     with pytest.raises(PlanError, match="does not show dark_spots"):
-        skin_colour_change(face, np.zeros((64, 64, 3), np.uint8), plan)
+        skin_colour_change(face, np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.float32), plan)
+
+
+def test_a_younger_face_loses_spots_and_none_turns_light(
+    spotted: Face, engine: ExemplarEngine, reading: Reading
+) -> None:
+    aged = render(engine, spotted, reading, complete(Plan(age=20, age_from=60), reading))
+    side = len(spotted.crop)
+    for x, y in _SPOTS:
+        near = np.s_[round(y * side) - 12 : round(y * side) + 13, round(x * side) - 12 : round(x * side) + 13]
+        light = aged.crop[near].mean(-1)
+        assert light[9:16, 9:16].mean() < np.median(light) + 6

@@ -157,7 +157,7 @@ class ExemplarEngine:
         plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
         view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
         skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new, own_zones)
-        skin += skin_colour_change(face, view.levels, plan)
+        skin += skin_colour_change(face, view.levels, skin, plan)
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]

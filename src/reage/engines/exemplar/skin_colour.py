@@ -53,6 +53,8 @@ _RED_DIRECTION = np.array([0.2, -0.64, -0.47], np.float32)
 """Change of log RGB of one in `redness_of`: that of haemoglobin, with half of its change of light."""
 _MOST_REDNESS = 0.3
 _RED_SOFTNESS = 0.14
+_LEAST_EXCESS = 0.02
+"""Redness below that of forehead and temples at which nothing more is taken away."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,13 @@ def _scorer() -> SkinScorer:
     return SkinScorer.load()
 
 
-def skin_colour_change(face: Face, levels: Pixels, plan: CompletePlan) -> Plane:
+def skin_colour_change(face: Face, levels: Pixels, before: Plane, plan: CompletePlan) -> Plane:
     """The change of log colour (N, N, 3) that a plan asks for: its scores, and fewer dark spots for a younger face.
 
     Args:
         face: to change.
         levels: (N, N, 3) of it in the common face, at any resolution.
+        before: (N, N, 3) change of log colour that the age brings; a spot that it has faded is not removed twice.
         plan: for it.
 
     Raises:
@@ -100,10 +103,11 @@ def skin_colour_change(face: Face, levels: Pixels, plan: CompletePlan) -> Plane:
     wanted = {name: _scorer().value(name, score, read.tone) for name, score in plan.skin.items()}
     if "dark_spots" in wanted:
         spots = find_spots(read.view)
-        change += spot_change(spots, levels, _spot_share(spots, wanted["dark_spots"]))
+        share = _spot_share(spots, wanted["dark_spots"])
+        change += spot_change(spots, _apply(levels, before) if share > 0 else levels, share)
     elif "dark_spots" in shown:
         share = _aging_share(read, plan.age_from, plan.age)
-        change += spot_change(find_spots(read.view), levels, share)
+        change += spot_change(find_spots(read.view), _apply(levels, before) if share > 0 else levels, share)
     if "redness" in wanted:
         small = redness_change(read.view, wanted["redness"] - read.values["redness"])
         change += geometry.resize(small, len(levels), len(levels))
@@ -181,7 +185,8 @@ def _apply(levels: Pixels, change: Plane) -> Pixels:
 def redness_change(view: CommonView, wanted: float) -> Plane:
     """The change of log colour (M, M, 3) by which `measure_redness` rises by what is wanted.
 
-    It lies on cheeks and nose, and follows what is red there.
+    It lies on cheeks and nose, and follows what is red there. What is not redder than the forehead stays, so that no
+    cheek turns green: a very low score may not be reached.
     """
     levels, usable = small_view(view)
     unit = REDNESS_PX / COMMON_UNITS
@@ -194,5 +199,8 @@ def redness_change(view: CommonView, wanted: float) -> Plane:
     place = place * np.clip(1 + 0.4 * (redness - mean) / spread, 0.4, 1.6)
     effect = [float((place * region * usable).sum() / (region * usable).sum()) for region in (red, calm)]
     amount = np.clip(wanted / max(effect[0] - effect[1], 0.1), -_MOST_REDNESS, _MOST_REDNESS)
-    change: Plane = np.float32(amount) * place[..., None] * _RED_DIRECTION
+    weights = calm * usable
+    excess = redness - float((redness * weights).sum() / weights.sum()) + _LEAST_EXCESS
+    rise = np.maximum(np.float32(amount) * place, -np.maximum(excess, 0))
+    change: Plane = rise[..., None] * _RED_DIRECTION
     return change.astype(np.float32)
