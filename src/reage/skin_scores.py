@@ -8,7 +8,7 @@ from reage.errors import PlanError
 from reage.zones import check_range
 
 SKIN_SCORES: tuple[str, ...] = ("dark_spots", "redness")
-"""Spots of 2 to 8 mm that are darker and browner than their surround, such as freckles and age spots; redness of
+"""Spots of 2 to 6 mm that are darker and browner than their surround, such as freckles and age spots; redness of
 cheeks and nose against forehead and temples."""
 
 
