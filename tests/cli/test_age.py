@@ -405,3 +405,17 @@ def test_sampling_options_are_refused_before_a_base_is_read(desk: Path) -> None:
 def test_unusable_folder_is_refused(desk: Path, options: tuple[object, ...]) -> None:
     (desk / "empty").mkdir()
     assert_refused(desk, "age", *options)
+
+
+def test_skin_alone_is_changed_and_its_mistakes_are_refused(me: Path) -> None:
+    done = call("age", me, "--skin", "redness=0.95", "-o", "red.png")
+    assert done.exit_code == 0, done.output
+    assert "changed redness" in done.stdout
+    for wish, words in (("freckles=0.5", "dark_spots or redness"), ("redness=2", "0 to 1"), ("redness", "NAME=SCORE")):
+        refused = call("age", me, "--skin", wish, "-o", "no.png")
+        assert refused.exit_code == 2
+        assert words in " ".join(refused.stderr.split())
+    other = call("age", me, "--skin", "redness=0.5", "--engine", "prototype", "-o", "no.png")
+    assert other.exit_code == 2
+    assert "cannot change redness" in other.stderr
+    assert not Path("no.png").exists()

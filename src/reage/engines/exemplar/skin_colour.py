@@ -159,7 +159,8 @@ def _towards_surround(colour: Plane, place: Plane, unit: float) -> Plane:
     rest = 1 - geometry.resize(place, small, small)
     sigma = _SURROUND * unit * small / side
     weight = np.maximum(geometry.blur(rest, sigma), 1e-3)
-    around = geometry.blur(geometry.resize(colour, small, small) * rest[..., None], sigma) / weight[..., None]
+    skin = geometry.resize(colour, small, small) * rest[..., None]
+    around = np.divide(geometry.blur(skin, sigma), weight[..., None], dtype=np.float32)
     own = geometry.blur(colour, _PORES * unit)
     removed: Plane = np.maximum(geometry.resize(around, side, side) - own, 0)
     return removed
