@@ -53,7 +53,7 @@ def test_attributes_describe_the_engine(engine: Engine) -> None:
     assert engine_class(engine.name) is type(engine)
     assert 10 < len(engine.summary) < 100
     assert "\n" not in engine.summary
-    assert engine.accepts <= {"age", "zones", "person", "references"}
+    assert engine.accepts <= {"age", "zones", "skin", "person", "references"}
     assert "age" in engine.accepts or "zones" in engine.accepts
     assert ("references" in engine.accepts) == isinstance(engine, ReferenceEngine)
     assert isinstance(engine.zone_driven, bool)

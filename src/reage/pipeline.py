@@ -15,7 +15,7 @@ import numpy as np
 from reage.composite import blend, composite, mask_change
 from reage.engines import DEFAULT_ENGINE, Engine, load_engine
 from reage.engines.base import ReferenceEngine
-from reage.errors import EngineError, ImageError
+from reage.errors import EngineError, ImageError, PlanError
 from reage.faces.blazeface import Box
 from reage.faces.finder import FaceFinder, choose_faces
 from reage.faces.geometry import zone_masks
@@ -212,6 +212,7 @@ class Reager:
             ImageError: when the picture or a reference cannot be read, or the mask does not fit it.
             FaceNotFound: when there is no such face, or no reference shows it.
             EngineError: when the engine does not accept references.
+            PlanError: when the plan asks for skin, and the engine does not accept it or the photo does not show it.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "load"):
@@ -275,7 +276,14 @@ def render(engine: Engine, face: Face, reading: Reading, plan: CompletePlan) -> 
     """The engine's aged crop for a complete plan.
 
     For an engine that does not accept zones, each zone is rendered at its age and blended in by its mask.
+
+    Raises:
+        PlanError: when the plan asks for skin, and the engine does not accept it or the photo does not show it.
     """
+    if plan.skin and "skin" not in engine.accepts:
+        raise PlanError(
+            f"The engine {engine.name} cannot change {' or '.join(plan.skin)}; use {DEFAULT_ENGINE}, or leave skin out."
+        )
     if not plan.zones or "zones" in engine.accepts:
         return engine.render(face, reading, plan)
     masks = zone_masks(face)

@@ -19,7 +19,12 @@ def complete(plan: Plan, reading: Reading) -> CompletePlan:
     age = age_from if plan.age is None else plan.age
     expected = {zone: expected_score(zone, score, age_from, age) for zone, score in reading.zones.items()}
     return CompletePlan(
-        age=age, zones={**expected, **plan.zones}, strength=plan.strength, seed=plan.seed, age_from=age_from
+        age=age,
+        zones={**expected, **plan.zones},
+        strength=plan.strength,
+        seed=plan.seed,
+        age_from=age_from,
+        skin=plan.skin,
     )
 
 
@@ -43,7 +48,7 @@ class Layer:
     """One step of a plan for an engine that only knows ages.
 
     Args:
-        plan: without zones.
+        plan: without zones or skin.
         zones: that it applies to; empty for the whole face.
     """
 
@@ -53,8 +58,8 @@ class Layer:
 
 def layers(plan: CompletePlan) -> list[Layer]:
     """The layers of a complete plan: the whole face, then one for each different `zone_age` of its zones."""
-    whole = [Layer(replace(plan, zones={}))]
+    whole = [Layer(replace(plan, zones={}, skin={}))]
     by_age: dict[float, list[str]] = {}
     for zone, score in plan.zones.items():
         by_age.setdefault(zone_age(zone, score), []).append(zone)
-    return whole + [Layer(replace(plan, age=age, zones={}), tuple(zones)) for age, zones in by_age.items()]
+    return whole + [Layer(replace(plan, age=age, zones={}, skin={}), tuple(zones)) for age, zones in by_age.items()]

@@ -455,3 +455,20 @@ def test_wrong_references_are_refused(desk: Path, youth: Path) -> None:
     for wrong in (youth / "other.png", youth / "wall.png", "nowhere", "photos/none.png"):
         assert_refused(desk, "age", "photos/me.png", "--to", 25, "--reference", wrong)
     assert_refused(desk, "age", "photos/me.png", "--to", 25, "--reference", youth, *NO_CHANGE)
+
+
+# Skin
+
+
+def test_skin_alone_is_changed_and_its_mistakes_are_refused(me: Path) -> None:
+    done = call("age", me, "--skin", "redness=0.95", "-o", "red.png")
+    assert done.exit_code == 0, done.output
+    assert "changed redness" in done.stdout
+    for wish, words in (("freckles=0.5", "dark_spots or redness"), ("redness=2", "0 to 1"), ("redness", "NAME=SCORE")):
+        refused = call("age", me, "--skin", wish, "-o", "no.png")
+        assert refused.exit_code == 2
+        assert words in " ".join(refused.stderr.split())
+    other = call("age", me, "--skin", "redness=0.5", "--engine", "prototype", "-o", "no.png")
+    assert other.exit_code == 2
+    assert "cannot change redness" in other.stderr
+    assert not Path("no.png").exists()

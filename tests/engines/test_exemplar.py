@@ -12,7 +12,8 @@ from reage.engines.exemplar import ExemplarEngine
 from reage.engines.exemplar.covariates import ODD_TERMS, Traits, design_row
 from reage.engines.exemplar.donors import REGIONS, choose_donors, region_weights
 from reage.engines.exemplar.hair import brows_and_stubble, greyness, hair_change
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.engines.exemplar.view import FaceView, view_face
+from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import zone_masks
 from reage.faces.skin_detail import PATCHES, fill_unusable, log_luminance, measure_energy, split_bands
 from reage.images import geometry

@@ -11,7 +11,15 @@ import typer
 
 from reage.cli.console import print_json, print_table, stderr_console
 from reage.cli.options import AsJson, Device, FaceBox
-from reage.cli.request import AgeRequest, DiffusionOptions, parse_box, parse_faces, parse_sweep, parse_zones
+from reage.cli.request import (
+    AgeRequest,
+    DiffusionOptions,
+    parse_box,
+    parse_faces,
+    parse_skin,
+    parse_sweep,
+    parse_zones,
+)
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
 from reage.types import Plan
@@ -38,6 +46,14 @@ def age(
             metavar="NAME=SCORE,...",
             help="Zone scores from 0 (smooth) to 1 (marked), see `reage zones`; or a preset: older, younger, upper, "
             "lower, mixed.",
+        ),
+    ] = None,
+    skin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=SCORE,...",
+            help="For exemplar: dark_spots and redness from 0 (none has less) to 1, see `reage measure`, as in "
+            "dark_spots=0.1,redness=0.3.",
         ),
     ] = None,
     strength: Annotated[
@@ -184,7 +200,12 @@ def age(
         source=source,
         output=output,
         plan=Plan(
-            age=ages[0] if ages else to, zones=parse_zones(zones), strength=strength, seed=seed, age_from=age_from
+            age=ages[0] if ages else to,
+            zones=parse_zones(zones),
+            strength=strength,
+            seed=seed,
+            age_from=age_from,
+            skin=parse_skin(skin),
         ),
         ages=ages,
         faces=AgeRequest.faces if face is None else parse_faces(face),
@@ -352,5 +373,7 @@ def _print_failures(outcomes: Iterable[PhotoOutcome], total: int) -> list[PhotoO
 def _describe(result: Result, plan: Plan) -> str:
     num_faces = len(result.faces)
     ages_from = ", ".join(f"{aged.plan.age_from:.0f}" for aged in result.faces)
-    change = f"changed in {len(plan.zones)} zones" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
+    parts = [f"in {len(plan.zones)} zones"] if plan.zones else []
+    parts += [name.replace("_", " ") for name in plan.skin]
+    change = f"changed {' and '.join(parts)}" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
     return f"{num_faces} {'face' if num_faces == 1 else 'faces'} {change} in {sum(result.seconds.values()):.1f} s"

@@ -211,14 +211,24 @@ def parse_zones(text: str | None) -> dict[str, float]:
     """
     if text is not None and text in ZONE_PRESETS:
         return dict(ZONE_PRESETS[text])
+    allowed = f"NAME=SCORE, as in crows_feet=0.9,forehead=0.2, or one of {', '.join(ZONE_PRESETS)}"
+    return _parse_scores(text, "--zones", allowed)
+
+
+def parse_skin(text: str | None) -> dict[str, float]:
+    """The skin scores of 'dark_spots=0.1,redness=0.2'; `Plan` checks them.
+
+    Raises:
+        PlanError: when a part is not NAME=SCORE.
+    """
+    return _parse_scores(text, "--skin", "NAME=SCORE, as in dark_spots=0.1,redness=0.2")
+
+
+def _parse_scores(text: str | None, option: str, allowed: str) -> dict[str, float]:
     scores: dict[str, float] = {}
     for part in text.split(",") if text is not None else ():
         name, _, score = part.partition("=")
-        scores[name.strip()] = _to_number(
-            score,
-            f"--zones has '{part}'",
-            f"NAME=SCORE, as in crows_feet=0.9,forehead=0.2, or one of {', '.join(ZONE_PRESETS)}",
-        )
+        scores[name.strip()] = _to_number(score, f"{option} has '{part}'", allowed)
     return scores
 
 

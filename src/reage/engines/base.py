@@ -8,7 +8,7 @@ from typing import Literal, Protocol, Self, runtime_checkable
 
 from reage.types import Aged, CompletePlan, Face, Reading, ReferenceFace
 
-Condition = Literal["age", "zones", "person", "references"]
+Condition = Literal["age", "zones", "skin", "person", "references"]
 
 
 class Engine(Protocol):
@@ -17,7 +17,8 @@ class Engine(Protocol):
     Attributes:
         name: key in `ENGINES`.
         summary: one line that describes it.
-        accepts: what it can be conditioned on; without "zones", `reage.pipeline.render` makes zones by masks.
+        accepts: what it can be conditioned on; without "zones", `reage.pipeline.render` makes zones by masks, and
+            without "skin" it refuses a plan that asks for it.
         zone_driven: whether it needs readings with the scores of all zones.
         ages: youngest and oldest target in years that it was trained for; targets beyond are clipped to them.
         weights_hash: 12 hex digits that change when the weights do; "" without weights.

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from reage.data.shards import Portraits
 from reage.engines.exemplar.covariates import ODD_TERMS, design_row
 from reage.engines.exemplar.donors import MIRRORED_PATCHES
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.engines.exemplar.view import FaceView, view_face
 from reage.errors import ReageError
 from reage.faces.common_face import COMMON_UNITS, align_mesh, common_points, mirrored_points
+from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser
 from reage.faces.skin_detail import (

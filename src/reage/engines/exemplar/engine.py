@@ -26,9 +26,11 @@ from reage.engines.exemplar.own_photos import (
     see_reference,
     steady,
 )
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.engines.exemplar.skin_colour import skin_colour_change
+from reage.engines.exemplar.view import FaceView, view_face
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
+from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser, colourfulness
 from reage.faces.skin_detail import (
@@ -137,7 +139,7 @@ class ExemplarEngine:
 
     name = "exemplar"
     summary = "lines of older people in a common face: fine detail at the resolution of the photo"
-    accepts: frozenset[Condition] = frozenset({"age", "zones", "references"})
+    accepts: frozenset[Condition] = frozenset({"age", "zones", "skin", "references"})
     zone_driven = True
     ages = (5.0, 95.0)
 
@@ -181,7 +183,7 @@ class ExemplarEngine:
         """The face at the target age, each zone at its own score, the change times `plan.strength`."""
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
         own_zones = _own_zones(reading, plan)
-        if plan.strength == 0 or (new == old and not own_zones):
+        if plan.strength == 0 or (new == old and not own_zones and not plan.skin):
             return Aged(crop=face.crop.copy())
         side = int(np.clip(round(len(face.crop) * face.image_px_per_crop_px), _LEAST_PX, _MOST_PX))
         crop, mesh = cut_window(face, side), mesh_in_window(face, side)
@@ -192,6 +194,7 @@ class ExemplarEngine:
         skin = self._detail_change(view, old, new, own_zones, own) + self._colour_change(view, old, new, own_zones)
         if own is not None:
             skin += self._own_light(own, len(skin))
+        skin += skin_colour_change(face, view.levels, skin, plan)
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.engines.exemplar.covariates import design_row
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.engines.exemplar.view import FaceView, view_face
 from reage.faces.common_face import COMMON_UNITS, align_mesh, common_grid, common_points, mirrored_points
+from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import FACE_PER_CROP, smoothstep, smoothstep_of
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
