@@ -81,7 +81,7 @@ class Result:
         return Path(path)
 
     def to_json(self) -> dict[str, Any]:
-        """Engine, weights, seconds and, for each face, box, score, reading, doubts, plan and references, if any."""
+        """Engine, weights, seconds and, for each face, box, score, reading, doubts, plan, what the engine tells, and references."""
         return {
             "engine": self.engine,
             "weights_hash": self.weights_hash,
@@ -93,6 +93,7 @@ class Result:
                     "age_std_years": round(done.reading.age_std_years, 1),
                     "doubts": list(done.doubts),
                     "plan": done.plan.to_json(),
+                    **done.aged.details,
                     **({"references": [one.to_json() for one in done.references]} if done.references else {}),
                 }
                 for done in self.faces

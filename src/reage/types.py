@@ -289,11 +289,13 @@ class Aged:
             (x, y) + shift. It keeps the fine detail of a face larger than the crop where the shape moves.
         gains: changes that take the place of the difference between the crops; they may reach beyond the crop and be
             finer than it, and hold where the shape has moved to.
+        details: what the engine tells of how it was done, as plain values.
     """
 
     crop: Pixels
     shift: Plane | None = None
     gains: tuple[Gain, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -213,7 +213,8 @@ class ExemplarEngine:
         shift = self._shape_shift(view, face.matte, old, new, plan.strength, side, own)
         if shift is not None:
             gains = [_move(gain, shift) for gain in gains]
-        return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains))
+        details = {"donors": self.donors.describe(choose_donors(self.donors, view))} if new > old or own_zones else {}
+        return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains), details=details)
 
     # Skin
 
