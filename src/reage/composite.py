@@ -13,16 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
 from reage.images.codec import to_sixteen_bit
-from reage.images.geometry import AnyPixels
 from reage.images.regions import to_pixels
 from reage.images.samples import from_levels, to_levels
 from reage.types import GAIN_FLOOR, Aged, Face, Layers, Matrix, Plane, Samples
+
+AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
 BAND_PX = 2**17
 """Default number of image pixels in a band of `composite`."""
@@ -31,7 +33,7 @@ _STILL_PX = 0.01
 _WHITE = 2**16 - 1
 
 
-def composite(pixels: AnyPixels, face: Face, aged: Aged, *, band_px: int = BAND_PX) -> AnyPixels:
+def composite(pixels: AnySamples, face: Face, aged: Aged, *, band_px: int = BAND_PX) -> AnySamples:
     """A copy of the image in which one face looks as in the aged crop.
 
     Args:
@@ -93,7 +95,7 @@ def flatten(layers: Layers, *, band_px: int = BAND_PX) -> Samples:
     return result
 
 
-def mask_change(before: AnyPixels, after: AnyPixels, mask: Plane, *, band_px: int = BAND_PX) -> AnyPixels:
+def mask_change(before: AnySamples, after: AnySamples, mask: Plane, *, band_px: int = BAND_PX) -> AnySamples:
     """The changed picture where the mask is 1, bit for bit the earlier one where it is 0, blended linearly in between.
 
     Args:
@@ -265,7 +267,7 @@ def _split(height_px: int, width_px: int, band_px: int) -> list[range]:
 
 
 def _move_part(
-    pixels: Samples,
+    pixels: NDArray[Any],
     corner: tuple[int, int],
     bands: Sequence[range],
     width_px: int,

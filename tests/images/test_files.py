@@ -13,7 +13,7 @@ import PIL.ImageCms
 import pytest
 
 from reage.errors import ImageError
-from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image, load_mask
+from reage.images import MAX_MEGAPIXELS, SUFFIXES, Image, check_output, list_images, load_image, load_mask
 from tests.images.pictures import (
     DATE_TAKEN,
     EXIF_IFD,
@@ -167,7 +167,7 @@ def test_the_first_picture_of_several_is_read(tmp_path, suffix):
 
 
 def make_bomb():
-    header = struct.pack(">IIBBBBB", 20_000, MAX_PIXELS // 20_000 + 1, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 20_000, int(MAX_MEGAPIXELS * 1e6) // 20_000 + 1, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
     return (
         b"\x89PNG\r\n\x1a\n"

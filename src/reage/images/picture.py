@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class Image:
         """The same picture showing other pixels, (H, W, 3) RGB of the same size, uint8 or as `samples` are."""
         assert samples.shape == self.pixels.shape, (samples.shape, self.pixels.shape)
         assert samples.dtype in (np.uint8, self.samples.dtype), samples.dtype
-        deep = None if samples.dtype == np.uint8 else samples
+        deep: Any = None if samples.dtype == np.uint8 else samples
         return replace(self, pixels=to_eight_bits(samples), deep=deep)
 
     def save(self, path: str | Path, *, altered: bool = True) -> tuple[str, ...]:

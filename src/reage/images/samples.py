@@ -45,7 +45,7 @@ def to_eight_bits(samples: Samples) -> Pixels:
     return np.asarray(cv2.convertScaleAbs(clipped, alpha=scale), np.uint8).reshape(samples.shape)
 
 
-def to_sixteen_bits(samples: Samples) -> NDArray[np.uint16]:
+def to_sixteen_bits(samples: NDArray[Any]) -> NDArray[np.uint16]:
     """The nearest 16-bit samples; floats beyond black and white are clipped."""
     if samples.dtype == np.uint16:
         return samples.astype(np.uint16, copy=False)
