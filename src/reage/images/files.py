@@ -20,7 +20,7 @@ import PIL.PngImagePlugin
 from numpy.typing import NDArray
 
 from reage.errors import ImageError
-from reage.files import replace_file
+from reage.files import check_place, is_stream, open_whole, replace_file
 from reage.images.colour import to_eight_bit
 from reage.images.xmp import mark_altered
 from reage.types import Pixels, Plane
@@ -34,12 +34,16 @@ MIN_SIDE_PX = 16
 _FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".mpo": "JPEG",
     ".png": "PNG",
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
     ".heic": "HEIF",
+    ".heif": "HEIF",
     ".avif": "AVIF",
 }
 SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
@@ -128,7 +132,7 @@ def load_image(source: str | Path) -> Image:
     """
     path = Path(source)
     try:
-        file = path.open("rb")
+        file = open_whole(path, ImageError)
     except (OSError, ValueError) as error:
         raise ImageError(_why_unreadable(path, error)) from error
     with file:
@@ -136,7 +140,7 @@ def load_image(source: str | Path) -> Image:
         _check_size(picture, path)
         try:
             picture.load()
-            return replace(_decode(picture, path), source=path)
+            return replace(_decode(picture, path), source=None if is_stream(path) else path)
         except ImageError:
             raise
         except Exception as error:  # the decoders raise a dozen kinds on damaged files
@@ -224,20 +228,41 @@ def check_output(path: str | Path, *, source: Image | str | Path | None = None) 
         raise ImageError(
             f"The picture has transparent parts, which {path.suffix} cannot keep; save as .png, .webp or .tiff."
         )
+    check_place(path, ImageError)
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The picture files of a folder by suffix, sorted by name; hidden ones and folders inside are left out.
+    """The picture files of a folder, sorted by name: by suffix, and by content those that have none.
+
+    Hidden ones and folders inside are left out.
 
     Raises:
         ImageError: when the folder is missing or may not be read.
     """
     folder = Path(folder)
     try:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+        found = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
     except OSError as error:
         raise ImageError(f"The folder '{folder}' cannot be read: {_one_line(error.strerror or error)}.") from error
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in found if is_picture(path))
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called like a picture that can be read or, without a suffix, has the content of one."""
+    return path.suffix.lower() in SUFFIXES if path.suffix else find_suffix(path) != ""
+
+
+def find_suffix(path: Path) -> str:
+    """The suffix, such as ".jpg", for the content of a file whatever its name; "" for no picture.
+
+    A format that is read and not written has ".png".
+    """
+    try:
+        with path.open("rb") as file:
+            found = _open(file, path).format
+    except (ImageError, OSError, ValueError):
+        return ""
+    return next((suffix for suffix, name in _FORMATS.items() if name == found), ".jpg" if found == "MPO" else ".png")
 
 
 # Reading
