@@ -1,4 +1,4 @@
-"""Ages photos and writes the results: one photo, one photo at several ages, a list of photos, a folder.
+"""Ages a photo, at one age or at several, and writes the results; `reage.folders` does so with many photos.
 
 Every check is made before the work starts, so call the `check_` function before a slow engine is loaded; the functions
 that age make the same checks again. Nothing here prints. A photo is never overwritten.
@@ -6,7 +6,7 @@ that age make the same checks again. Nothing here prints. A photo is never overw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import numpy as np
 
 from reage.composite import make_layers
 from reage.engines import Engine
-from reage.errors import ImageError, ReageError
-from reage.files import replace_files
+from reage.errors import ImageError
+from reage.files import STANDARD_STREAM, replace_files, shorten_name
 from reage.images import (
     SUFFIXES,
     Image,
@@ -25,7 +25,6 @@ from reage.images import (
     draw_sheet,
     draw_strip,
     geometry,
-    list_images,
     replace_layers,
     save_image,
 )
@@ -39,23 +38,19 @@ class PhotoOutcome:
 
     Args:
         source: the photo; None for pixels that came from no file.
-        output: file of the aged photo; None when it failed.
+        output: file of the aged photo.
         layers: folder of the layers; None when none were requested.
-        result: the aged photo; None when it failed.
-        error: why it failed, in a sentence; "" when it did not.
+        result: the aged photo.
     """
 
     source: Path | None
-    output: Path | None = None
+    output: Path
     layers: Path | None = None
-    result: Result | None = None
-    error: str = ""
+    result: Result
 
     def to_json(self) -> dict[str, Any]:
-        """The source, and either output and result or the error, as plain values."""
+        """The source, the output and the result, as plain values."""
         source = None if self.source is None else str(self.source)
-        if self.result is None:
-            return {"input": source, "error": self.error}
         layers = {} if self.layers is None else {"layers": str(self.layers)}
         return {"input": source, "output": str(self.output), **layers, **self.result.to_json()}
 
@@ -170,7 +165,7 @@ def check_sweep(
         PlanError: when an age is out of its range.
     """
     origin = _path_of(source)
-    strip = Path(output) if output is not None else Path(f"{origin.stem}-{ages[0]:g}-{ages[-1]:g}.png")
+    strip = Path(output) if output is not None else Path(shorten_name(origin.stem, f"-{ages[0]:g}-{ages[-1]:g}.png"))
     check_output(strip, source=source)
     photos = tuple(strip.with_name(name_aged(origin, replace(plan, age=age))) for age in ages)
     if strip in photos:
@@ -233,96 +228,16 @@ def _draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], 
     return draw_sheet(rows, ["source", *age_labels], source_labels, cell_px=256)
 
 
-# Many photos
-
-
-def check_folder(source: str | Path, output: str | Path) -> list[Path]:
-    """The photos of a folder, sorted by name, after a check of the folder for the results.
-
-    Args:
-        source: folder of photos.
-        output: folder for the aged photos; it is not made yet.
-
-    Raises:
-        ImageError: when there is no photo, or the results have no folder of their own.
-    """
-    photos = list_images(source)
-    if not photos:
-        raise ImageError(f"The folder '{source}' holds no pictures; they end in {' '.join(SUFFIXES)}.")
-    if Path(output).exists() and not Path(output).is_dir():
-        raise ImageError(f"'{output}' is a file; give a folder for the aged pictures of '{source}'.")
-    if Path(output).resolve() == Path(source).resolve():
-        raise ImageError(f"'{output}' is the folder that is read, which is never written to; choose another.")
-    return photos
-
-
-def age_folder(
-    reager: Reager,
-    source: str | Path,
-    plan: Plan,
-    output: str | Path,
-    *,
-    faces: str | int | Sequence[int] = "all",
-) -> Iterator[PhotoOutcome]:
-    """Ages every photo of a folder, see `age_photos`.
-
-    Raises:
-        ImageError: see `check_folder`; also when the folder for the results cannot be made.
-    """
-    return age_photos(reager, check_folder(source, output), plan, output, faces=faces)
-
-
-def age_photos(
-    reager: Reager,
-    sources: Sequence[str | Path],
-    plan: Plan,
-    output: str | Path,
-    *,
-    faces: str | int | Sequence[int] = "all",
-) -> Iterator[PhotoOutcome]:
-    """Ages a list of photos; yields each outcome when its photo is written. A photo that fails does not stop the rest.
-
-    Args:
-        reager: loaded once for all.
-        sources: files of photos, with different names.
-        plan: for every face.
-        output: folder for the aged photos, which keep their names; it is made.
-        faces: see `Reager.__call__`.
-
-    Raises:
-        ImageError: when two photos have the same name, or the folder cannot be made.
-    """
-    folder, paths = Path(output), [Path(source) for source in sources]
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ImageError(
-            f"Two photos are called '{twice}'; one result would overwrite the other, so rename one of them."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(f"The folder '{folder}' cannot be made ({error.strerror}); choose another.") from error
-    return (_try_photo(reager, path, plan, folder / path.name, faces) for path in paths)
-
-
-def _try_photo(
-    reager: Reager, source: Path, plan: Plan, output: Path, faces: str | int | Sequence[int]
-) -> PhotoOutcome:
-    try:
-        check_output(output, source=source)
-        return age_photo(reager, source, plan, output, faces=faces)
-    except ReageError as error:
-        return PhotoOutcome(source=source, error=str(error))
-
-
 # Names and notes
 
 
 def name_aged(source: Path, plan: Plan) -> str:
-    """The default name of an aged photo, such as me-70.jpg; a suffix that cannot be written becomes .png."""
+    """The default name of an aged photo, such as me-70.jpg; a suffix that cannot be written becomes .png.
+
+    A name that would be too long is shortened.
+    """
     suffix = source.suffix if source.suffix.lower() in SUFFIXES else ".png"
-    return f"{source.stem}-{'aged' if plan.age is None else format(plan.age, 'g')}{suffix}"
+    return shorten_name(source.stem, f"-{'aged' if plan.age is None else format(plan.age, 'g')}{suffix}")
 
 
 def describe_clipped_ages(engine: Engine, ages: Sequence[float | None]) -> str:
@@ -340,4 +255,4 @@ def describe_clipped_ages(engine: Engine, ages: Sequence[float | None]) -> str:
 
 def _path_of(source: str | Path | Image) -> Path:
     path = source.source if isinstance(source, Image) else Path(source)
-    return path or Path("picture.png")
+    return Path("picture.png") if path is None or path == STANDARD_STREAM else path

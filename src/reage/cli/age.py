@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reage.cli.console import print_json, print_table, stderr_console
-from reage.cli.options import AsJson, Device, FaceBox
+from reage.cli.console import print_json
+from reage.cli.folder import FolderOptions, age_folder
+from reage.cli.options import (
+    AsJson,
+    AsJsonLines,
+    Device,
+    FaceBox,
+    Jobs,
+    Quiet,
+    Recursive,
+    Resume,
+    SkipExisting,
+    Verbose,
+)
 from reage.cli.request import AgeRequest, DiffusionOptions, parse_box, parse_faces, parse_sweep, parse_zones
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
+from reage.files import STANDARD_STREAM
 from reage.types import Plan
 
 if TYPE_CHECKING:
-    from reage.batch import PhotoOutcome
     from reage.images import Image
     from reage.pipeline import Reager, Result
     from reage.types import Face
@@ -27,7 +41,9 @@ _COMPOSITING = "Masks and layers"
 
 
 def age(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo, or a folder of photos (needs -o).")],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A photo, - for standard input, or a folder (needs -o).")
+    ],
     to: Annotated[float | None, typer.Option(metavar="AGE", help="Target age in years, 1 to 100.")] = None,
     age_from: Annotated[
         float | None, typer.Option("--from", metavar="AGE", help="Age of the person; measured by default.")
@@ -92,7 +108,8 @@ def age(
             "--output",
             "-o",
             metavar="OUT",
-            help="Result file; its suffix sets the format; NAME-AGE.SUFFIX in the current folder by default. "
+            help="Result file; its suffix sets the format; NAME-AGE.SUFFIX in the current folder by default; - for "
+            "standard output. "
             "For a folder: the folder for the results. For a sweep: the strip; the photos are written beside it.",
         ),
     ] = None,
@@ -121,19 +138,20 @@ def age(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Noise level that denoising starts from, above 0 to 1: how far a zone or a face is regenerated (γ_n).",
+            help="Noise level that denoising starts from, above 0 to 1: how far a zone or a face is regenerated "
+            "(gamma_n).",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of denoising steps (γ_inf).", rich_help_panel=_DIFFUSION),
+        typer.Option(metavar="N", help="Number of denoising steps (gamma_inf).", rich_help_panel=_DIFFUSION),
     ] = None,
     guidance_scale: Annotated[
         float | None,
         typer.Option(
             metavar="SCALE",
-            help="Scale of classifier-free guidance, 0 to 20: how strongly the score or age is followed (γ_g).",
+            help="Scale of classifier-free guidance, 0 to 20: how strongly the score or age is followed (gamma_g).",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
@@ -154,12 +172,32 @@ def age(
         ),
     ] = False,
     device: Device = "cpu",
+    recursive: Recursive = False,
+    skip_existing: SkipExisting = False,
+    resume: Resume = None,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
+    as_json_lines: AsJsonLines = False,
 ) -> None:
     """Make the faces of a photo look older or younger.
 
     The photo itself is never overwritten; an earlier result is.
     """
+    options = FolderOptions(
+        recursive=recursive,
+        skip_existing=skip_existing,
+        resume=resume,
+        num_jobs=jobs,
+        quiet=quiet,
+        verbose=verbose,
+        as_json_lines=as_json_lines,
+    )
+    if not source.is_dir():
+        options.check_unused(source)
+    if as_json and as_json_lines:
+        raise PlanError("--json and --jsonl exclude each other; give one of them.")
     if sweep is not None and to is not None:
         raise PlanError("--to and --sweep exclude each other; give one of them.")
     if box is not None and face is not None:
@@ -186,7 +224,7 @@ def age(
         layers=layers,
         engine=engine,
         device=device,
-        as_json=as_json,
+        as_json=as_json or as_json_lines,
         weights=weights,
         diffusion=DiffusionOptions(
             base=base,
@@ -199,14 +237,32 @@ def age(
         ),
     )
     if ages:
-        _age_sweep(request)
+        _age_sweep(request, as_json_lines)
     elif source.is_dir():
-        _age_folder(request)
+        age_folder(request, options)
+    elif STANDARD_STREAM in (output, source if output is None else None):
+        _pipe_photo(request)
     else:
-        _age_photo(request)
+        _age_photo(request, quiet, as_json_lines)
 
 
-def _age_photo(request: AgeRequest) -> None:
+def _pipe_photo(request: AgeRequest) -> None:
+    """Ages a photo and writes the result to standard output, in the format of a photo with a name, else as PNG."""
+    if request.as_json:
+        raise PlanError("Standard output is for the picture; give -o FILE with --json or --jsonl.")
+    if sys.stdout.isatty():
+        raise ImageError("The picture would go to the terminal; give -o FILE, or send it on with > FILE.")
+    from reage.images import SUFFIXES
+
+    suffix = request.source.suffix.lower()
+    with TemporaryDirectory(prefix="reage-") as folder:
+        output = Path(folder) / f"picture{suffix if suffix in SUFFIXES else '.png'}"
+        _age_photo(replace(request, output=output), quiet=True)
+        sys.stdout.buffer.write(output.read_bytes())
+        sys.stdout.buffer.flush()
+
+
+def _age_photo(request: AgeRequest, quiet: bool, as_json_lines: bool = False) -> None:
     from reage.batch import age_photo, check_photo
     from reage.images import check_layers, check_output, load_image
 
@@ -222,13 +278,13 @@ def _age_photo(request: AgeRequest) -> None:
     outcome = age_photo(reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers)
     _print_doubts(outcome.result, request.faces)
     if request.as_json:
-        print_json(outcome.to_json())
-    elif outcome.result is not None:
+        print_json(outcome.to_json(), in_one_line=as_json_lines)
+    elif not quiet:
         layers = "" if request.layers is None else f", layers in {request.layers}"
         typer.echo(f"{_describe(outcome.result, request.plan)}: {output}{layers}")
 
 
-def _age_sweep(request: AgeRequest) -> None:
+def _age_sweep(request: AgeRequest, as_json_lines: bool) -> None:
     from reage.batch import age_sweep, check_sweep
     from reage.images import check_output, load_image
 
@@ -242,31 +298,10 @@ def _age_sweep(request: AgeRequest) -> None:
     faces = _choose_faces(request, reager, photo)
     outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask)
     if request.as_json:
-        print_json(outcome.to_json())
+        print_json(outcome.to_json(), in_one_line=as_json_lines)
         return
     for path in (*outputs.photos, outputs.strip):
         typer.echo(path)
-
-
-def _age_folder(request: AgeRequest) -> None:
-    from reage.batch import age_folder, check_folder
-
-    if request.output is None:
-        raise ImageError(f"'{request.source}' is a folder; add -o FOLDER for its aged pictures.")
-    total = len(check_folder(request.source, request.output))
-    reager = _load_reager(request)
-    outcomes = age_folder(reager, request.source, request.plan, request.output, faces=request.faces)
-    done = _print_failures(outcomes, total)
-    failed = sum(bool(outcome.error) for outcome in done)
-    if request.as_json:
-        paths = {"input": str(request.source), "output": str(request.output)}
-        print_json({**paths, "failed": failed, "pictures": [outcome.to_json() for outcome in done]})
-    else:
-        num_faces = sum(len(outcome.result.faces) for outcome in done if outcome.result is not None)
-        print_table(("pictures aged", "faces aged", "pictures failed"), [(len(done) - failed, num_faces, failed)])
-        typer.echo(request.output)
-    if failed:
-        raise typer.Exit(1)
 
 
 def _load_reager(request: AgeRequest) -> Reager:
@@ -280,10 +315,10 @@ def _load_reager(request: AgeRequest) -> Reager:
     return reager
 
 
-def _print_doubts(result: Result | None, chosen: str | int | tuple[int, ...]) -> None:
+def _print_doubts(result: Result, chosen: str | int | tuple[int, ...]) -> None:
     """A line on stderr for each face whose age may have been read wrong, by the number that `reage find` shows."""
     numbers = chosen if isinstance(chosen, tuple) else count(chosen if isinstance(chosen, int) else 1)
-    for number, done in zip(numbers, result.faces if result else (), strict=False):
+    for number, done in zip(numbers, result.faces, strict=False):
         if done.doubts:
             read = f"{done.reading.age_years:.0f} ± {done.reading.age_std_years:.0f} years"
             typer.echo(
@@ -296,20 +331,6 @@ def _print_doubts(result: Result | None, chosen: str | int | tuple[int, ...]) ->
 def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | int | tuple[int, ...] | list[Face]:
     """The faces by name or numbers, or the one that was given by hand."""
     return request.faces if request.box is None else [reager.find_in_box(photo, request.box)]
-
-
-def _print_failures(outcomes: Iterable[PhotoOutcome], total: int) -> list[PhotoOutcome]:
-    """All outcomes, with a progress bar and a line on stderr for each photo that failed."""
-    from rich.progress import Progress
-
-    console, done = stderr_console(), []
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        for outcome in progress.track(outcomes, total=total, description="Aging"):
-            if outcome.error and outcome.source is not None:
-                line = f"{outcome.source.name}: {outcome.error}"
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-            done.append(outcome)
-    return done
 
 
 def _describe(result: Result, plan: Plan) -> str:

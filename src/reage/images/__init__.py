@@ -4,8 +4,16 @@ Pixels for nets are made by `reage.images.tensors`, which is imported by its own
 """
 
 from reage.images.drawing import draw_faces, draw_sheet, draw_strip, draw_zones
-from reage.images.files import check_output, list_images, load_image, load_mask, save_image
-from reage.images.formats import READ_SUFFIXES, SUFFIXES, name_writable
+from reage.images.files import (
+    check_output,
+    find_suffix,
+    is_picture,
+    list_images,
+    load_image,
+    load_mask,
+    save_image,
+)
+from reage.images.formats import READ_SUFFIXES, SUFFIXES
 from reage.images.layers import check_layers, replace_layers
 from reage.images.memory import MAX_MEGAPIXELS, MIN_SIDE_PX
 from reage.images.metadata import describe_losses
@@ -24,10 +32,11 @@ __all__ = [
     "draw_sheet",
     "draw_strip",
     "draw_zones",
+    "find_suffix",
+    "is_picture",
     "list_images",
     "load_image",
     "load_mask",
-    "name_writable",
     "replace_layers",
     "save_image",
 ]

@@ -6,7 +6,6 @@ Convention:
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,20 @@ import numpy as np
 import PIL.Image
 
 from reage.errors import ImageError
-from reage.files import replace_file
-from reage.images.formats import FORMAT_OF, READ_SUFFIXES, SUFFIXES, Format, register_plugins, suffixes_that_keep
+from reage.files import check_place, is_stream, open_whole, replace_file
+from reage.images.formats import (
+    FORMAT_OF,
+    FORMATS,
+    READ_SUFFIXES,
+    SUFFIXES,
+    Format,
+    register_plugins,
+    suffixes_that_keep,
+)
 from reage.images.memory import MAX_MEGAPIXELS, Limit
 from reage.images.metadata import describe_losses
 from reage.images.picture import Image
-from reage.images.reading import read_picture
+from reage.images.reading import find_format, read_picture
 from reage.images.writing import write_picture
 from reage.types import Plane
 
@@ -49,14 +56,13 @@ def load_image(source: str | Path, *, frame: int | None = 1, max_megapixels: flo
     """
     path = Path(source)
     try:
-        file = path.open("rb")
+        file = open_whole(path, ImageError)
     except (OSError, ValueError) as error:
         raise ImageError(_why_unreadable(path, error)) from error
     limit = Limit(max_megapixels)
     with file:
         try:
-            stream = file if file.seekable() else io.BytesIO(file.read())
-            return replace(read_picture(stream, path, frame, limit), source=path)
+            return replace(read_picture(file, path, frame, limit), source=None if is_stream(path) else path)
         except ImageError:
             raise
         except MemoryError as error:
@@ -162,20 +168,41 @@ def check_output(path: str | Path, *, source: Image | str | Path | None = None) 
         )
     if isinstance(source, Image) and source.more:
         _check_frames(path, source, file_format)
+    check_place(path, ImageError)
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The picture files of a folder by suffix, sorted by name; hidden ones and folders inside are left out.
+    """The picture files of a folder, sorted by name: by suffix, and by content those that have none.
+
+    Hidden ones and folders inside are left out.
 
     Raises:
         ImageError: when the folder is missing or may not be read.
     """
     folder = Path(folder)
     try:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in READ_SUFFIXES and path.is_file()]
+        found = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
     except OSError as error:
         raise ImageError(f"The folder '{folder}' cannot be read: {_one_line(error.strerror or error)}.") from error
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in found if is_picture(path))
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called like a picture that can be read or, without a suffix, has the content of one."""
+    return path.suffix.lower() in READ_SUFFIXES if path.suffix else find_suffix(path) != ""
+
+
+def find_suffix(path: Path) -> str:
+    """The suffix, such as ".jpg", for the content of a file whatever its name; "" for no picture.
+
+    A format that is read and not written has ".png".
+    """
+    try:
+        with path.open("rb") as file:
+            found = find_format(file, path)
+    except (ImageError, OSError, ValueError):
+        return ""
+    return next((one.suffixes[0] for one in FORMATS if one.name == found), ".jpg" if found == "MPO" else ".png")
 
 
 # Reading

@@ -75,12 +75,6 @@ def register_plugins() -> frozenset[str]:
     return frozenset(READ_FORMATS) & frozenset(PIL.Image.OPEN)
 
 
-def name_writable(name: str) -> str:
-    """The file name for a result: the same, or with .png added where its suffix cannot be written or is missing."""
-    _, dot, suffix = name.rpartition(".")
-    return name if (dot + suffix).lower() in FORMAT_OF else f"{name}.png"
-
-
 def suffixes_that_keep(needs: frozenset[str]) -> list[str]:
     """The usual suffix of each format that keeps all of `needs`."""
     return [one.suffixes[0] for one in FORMATS if needs <= one.keeps]

@@ -70,6 +70,18 @@ def read_picture(stream: IO[bytes], path: Path, frame: int | None, limit: Limit)
     return _read_frames(file, _open(file), frame, limit)
 
 
+def find_format(stream: IO[bytes], path: Path) -> str:
+    """Pillow's name of the format of an open file, by its content.
+
+    Raises:
+        ImageError: when it is no picture.
+    """
+    head = stream.read(_HEAD_BYTES)
+    if tiff.is_tiff(head) and tiff.read_directories(stream):
+        return "TIFF"
+    return str(_open(_File(stream, head, path, [])).format)
+
+
 def _open(file: _File) -> PIL.Image.Image:
     known = register_plugins()
     file.stream.seek(0)
