@@ -22,13 +22,15 @@ from reage.images import (
     Image,
     check_layers,
     check_output,
+    describe_losses,
     draw_sheet,
     draw_strip,
     geometry,
+    load_image,
     replace_layers,
     save_image,
 )
-from reage.pipeline import AgedFace, Reager, Result, as_image
+from reage.pipeline import AgedFace, Reager, Result, as_image, clip_target
 from reage.types import Face, Pixels, Plan, Plane
 
 
@@ -41,18 +43,21 @@ class PhotoOutcome:
         output: file of the aged photo.
         layers: folder of the layers; None when none were requested.
         result: the aged photo.
+        notes: those of the result, and what the format of the file cannot keep, a sentence each.
     """
 
     source: Path | None
     output: Path
     layers: Path | None = None
     result: Result
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The source, the output and the result, as plain values."""
+        """The source, the output, the result and the notes, as plain values."""
         source = None if self.source is None else str(self.source)
         layers = {} if self.layers is None else {"layers": str(self.layers)}
-        return {"input": source, "output": str(self.output), **layers, **self.result.to_json()}
+        result = {**self.result.to_json(), "notes": list(self.notes)}
+        return {"input": source, "output": str(self.output), **layers, **result}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +138,22 @@ def age_photo(
         ReageError: when it cannot be done; then no file is written.
     """
     picture = as_image(source)
-    path = check_photo(picture, plan, output)
+    path = check_photo(picture, clip_target(plan, reager.engine), output)
+    if layers is not None and picture.more:
+        raise ImageError(
+            f"Layers are for one picture, and this one has {len(picture.frames)} pages or frames; choose one of them "
+            "with --frame."
+        )
     folder = None if layers is None else check_layers(layers, [path, *([picture.source] if picture.source else [])])
     result = reager(picture, plan, faces=faces, mask=mask)
     if folder is None:
         result.save(path)
     else:
-        made = make_layers(picture.pixels, [(done.face, done.aged) for done in result.faces])
+        made = make_layers(picture.samples, [(done.face, done.aged) for done in result.faces])
         with replace_layers(folder, made, mask):
             result.save(path)
-    return PhotoOutcome(source=picture.source, output=path, layers=folder, result=result)
+    notes = (*result.notes, *describe_losses(result.image, path.suffix, altered=result.altered))
+    return PhotoOutcome(source=picture.source, output=path, layers=folder, result=result, notes=notes)
 
 
 # One photo at several ages
@@ -187,13 +198,15 @@ def age_sweep(
 ) -> SweepOutcome:
     """Ages one photo to several ages; writes a photo for each, and a strip of the faces.
 
-    Faces are found and measured once. All files appear together at the end. For the arguments see `check_sweep` and
+    Faces are found and measured once, in the first frame of a picture that has several; ages beyond those of the engine
+    are replaced by its nearest. All files appear together at the end. For the arguments see `check_sweep` and
     `Reager.__call__`.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
     """
-    picture = as_image(source)
+    picture = replace(load_image(source) if isinstance(source, str | Path) else source, more=())
+    ages = clip_ages(ages, reager.engine)
     outputs = check_sweep(picture, plan, ages, output)
     chosen = reager.choose(picture, faces)
     readings = None
@@ -204,17 +217,26 @@ def age_sweep(
             result = reager(picture, replace(plan, age=age), faces=chosen, readings=readings, mask=mask)
             result.save(unfinished[path])
             readings = [aged.reading for aged in result.faces]
-            photos.append(PhotoOutcome(source=picture.source, output=path, result=result))
+            notes = (*result.notes, *describe_losses(result.image, path.suffix, altered=result.altered))
+            photos.append(PhotoOutcome(source=picture.source, output=path, result=result, notes=notes))
             columns.append(aged_crops(result))
         strip = _draw_sweep(columns, result.faces, ages)
         save_image(Image(pixels=strip), unfinished[outputs.strip])
     return SweepOutcome(source=picture.source, strip=outputs.strip, photos=tuple(photos))
 
 
+def clip_ages(ages: Sequence[float], engine: Engine | type[Engine]) -> tuple[float, ...]:
+    """The target ages within those of the engine, each once."""
+    return tuple(dict.fromkeys(min(max(float(age), engine.ages[0]), engine.ages[1]) for age in ages))
+
+
 def aged_crops(result: Result) -> list[Pixels]:
     """The crop of each aged face, cut from the finished picture."""
-    faces = [aged.face for aged in result.faces]
-    warped = [geometry.warp(result.image.pixels, face.crop_from_image, *face.crop.shape[:2]) for face in faces]
+    frames = result.image.frames
+    warped = [
+        geometry.warp(frames[aged.frame - 1].pixels, aged.face.crop_from_image, *aged.face.crop.shape[:2])
+        for aged in result.faces
+    ]
     return [np.asarray(crop, np.uint8) for crop in warped]
 
 
@@ -228,7 +250,7 @@ def _draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], 
     return draw_sheet(rows, ["source", *age_labels], source_labels, cell_px=256)
 
 
-# Names and notes
+# Names
 
 
 def name_aged(source: Path, plan: Plan) -> str:
@@ -238,19 +260,6 @@ def name_aged(source: Path, plan: Plan) -> str:
     """
     suffix = source.suffix if source.suffix.lower() in SUFFIXES else ".png"
     return shorten_name(source.stem, f"-{'aged' if plan.age is None else format(plan.age, 'g')}{suffix}")
-
-
-def describe_clipped_ages(engine: Engine, ages: Sequence[float | None]) -> str:
-    """A remark on target ages that the engine clips to its range, as the end of a sentence; "" for none."""
-    youngest, oldest = engine.ages
-    beyond = [age for age in ages if age is not None and not youngest <= age <= oldest]
-    if not beyond:
-        return ""
-    used = ", ".join(f"{min(max(float(age), youngest), oldest):g}" for age in beyond)
-    return (
-        f"the engine '{engine.name}' was made for ages {youngest:g} to {oldest:g}; "
-        f"instead of {', '.join(f'{age:g}' for age in beyond)} it uses {used}."
-    )
 
 
 def _path_of(source: str | Path | Image) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -18,7 +19,9 @@ from reage.cli.options import (
     AsJsonLines,
     Device,
     FaceBox,
+    Frame,
     Jobs,
+    MaxMegapixels,
     Quiet,
     Recursive,
     Resume,
@@ -172,6 +175,8 @@ def age(
         ),
     ] = False,
     device: Device = "cpu",
+    frame: Frame = None,
+    max_megapixels: MaxMegapixels = None,
     recursive: Recursive = False,
     skip_existing: SkipExisting = False,
     resume: Resume = None,
@@ -207,6 +212,8 @@ def age(
     if source.is_dir() and (mask, protect, layers) != (None, None, None):
         flag = "--mask" if mask is not None else "--protect" if protect is not None else "--layers"
         raise PlanError(f"{flag} is for one photo, and '{source}' is a folder; give one photo, or leave it out.")
+    if frame is not None and source.is_dir():
+        raise PlanError(f"--frame is for one file, and '{source}' is a folder; give one photo, or leave it out.")
     if layers is not None and sweep is not None:
         raise PlanError("--layers and --sweep exclude each other; give one age with --to.")
     ages = parse_sweep(sweep) if sweep is not None else ()
@@ -225,6 +232,8 @@ def age(
         engine=engine,
         device=device,
         as_json=as_json or as_json_lines,
+        frame=frame,
+        max_megapixels=max_megapixels,
         weights=weights,
         diffusion=DiffusionOptions(
             base=base,
@@ -264,19 +273,21 @@ def _pipe_photo(request: AgeRequest) -> None:
 
 def _age_photo(request: AgeRequest, quiet: bool, as_json_lines: bool = False) -> None:
     from reage.batch import age_photo, check_photo
-    from reage.images import check_layers, check_output, load_image
+    from reage.images import check_layers, check_output
+    from reage.pipeline import clip_target
 
-    photo = load_image(request.source)
-    output = check_photo(photo, request.plan, request.output)
+    photo = request.load_photo(frame=request.frame)
+    output = check_photo(photo, clip_target(request.plan, request.engine_class()), request.output)
     for mask_file in request.mask_files:
         check_output(output, source=mask_file)
     if request.layers is not None:
         check_layers(request.layers, [request.source, output, *request.mask_files])
     mask = request.load_mask(photo)
-    reager = _load_reager(request)
+    reager = request.load_reager()
     faces = _choose_faces(request, reager, photo)
     outcome = age_photo(reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers)
     _print_doubts(outcome.result, request.faces)
+    _print_notes(outcome.notes)
     if request.as_json:
         print_json(outcome.to_json(), in_one_line=as_json_lines)
     elif not quiet:
@@ -285,18 +296,23 @@ def _age_photo(request: AgeRequest, quiet: bool, as_json_lines: bool = False) ->
 
 
 def _age_sweep(request: AgeRequest, as_json_lines: bool) -> None:
-    from reage.batch import age_sweep, check_sweep
-    from reage.images import check_output, load_image
+    from reage.batch import age_sweep, check_sweep, clip_ages
+    from reage.images import check_output
+    from reage.pipeline import describe_clipped_ages
 
-    photo = load_image(request.source)
-    outputs = check_sweep(photo, request.plan, request.ages, request.output)
+    photo = request.load_photo(frame=request.frame or 1)
+    ages = clip_ages(request.ages, request.engine_class())
+    outputs = check_sweep(photo, request.plan, ages, request.output)
     for mask_file in request.mask_files:
         for output in (outputs.strip, *outputs.photos):
             check_output(output, source=mask_file)
     mask = request.load_mask(photo)
-    reager = _load_reager(request)
+    reager = request.load_reager()
     faces = _choose_faces(request, reager, photo)
-    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask)
+    outcome = age_sweep(reager, photo, request.plan, ages, outputs.strip, faces=faces, mask=mask)
+    clipped = describe_clipped_ages(reager.engine, request.ages)
+    notes = [note for aged in outcome.photos for note in aged.notes]
+    _print_notes(dict.fromkeys([*([clipped] if clipped else []), *notes]))
     if request.as_json:
         print_json(outcome.to_json(), in_one_line=as_json_lines)
         return
@@ -304,15 +320,10 @@ def _age_sweep(request: AgeRequest, as_json_lines: bool) -> None:
         typer.echo(path)
 
 
-def _load_reager(request: AgeRequest) -> Reager:
-    """The loaded engine, after a note on stderr about target ages beyond its range."""
-    from reage.batch import describe_clipped_ages
-
-    reager = request.load_reager()
-    note = describe_clipped_ages(reager.engine, request.ages or (request.plan.age,))
-    if note:
+def _print_notes(notes: Iterable[str]) -> None:
+    """A line on stderr for each thing that the user should know about a result."""
+    for note in notes:
         typer.echo(f"Note: {note}", err=True)
-    return reager
 
 
 def _print_doubts(result: Result, chosen: str | int | tuple[int, ...]) -> None:
@@ -335,6 +346,10 @@ def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | in
 
 def _describe(result: Result, plan: Plan) -> str:
     num_faces = len(result.faces)
-    ages_from = ", ".join(f"{aged.plan.age_from:.0f}" for aged in result.faces)
-    change = f"changed in {len(plan.zones)} zones" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
-    return f"{num_faces} {'face' if num_faces == 1 else 'faces'} {change} in {sum(result.seconds.values()):.1f} s"
+    ages_from = ", ".join(dict.fromkeys(f"{aged.plan.age_from:.0f}" for aged in result.faces))
+    frames = f" of {len(result.image.frames)} frames" if result.image.more else ""
+    used = result.faces[0].plan.age if plan.age is not None and result.faces else plan.age
+    change = f"changed in {len(plan.zones)} zones" if used is None else f"aged from {ages_from} to {used:g}"
+    return (
+        f"{num_faces} {'face' if num_faces == 1 else 'faces'}{frames} {change} in {sum(result.seconds.values()):.1f} s"
+    )

@@ -86,6 +86,7 @@ def age_folder(request: AgeRequest, options: FolderOptions) -> None:
 
 def _prepare(request: AgeRequest, options: FolderOptions, listing: Listing) -> FolderRun:
     from reage.folders import FolderRun, ResumeFile, RunConfig, find_num_jobs
+    from reage.images import MAX_MEGAPIXELS
 
     assert request.output is not None
     settings = _describe_settings(request)
@@ -97,6 +98,7 @@ def _prepare(request: AgeRequest, options: FolderOptions, listing: Listing) -> F
         output=request.output,
         settings=settings,
         skip_existing=options.skip_existing,
+        max_megapixels=request.max_megapixels or MAX_MEGAPIXELS,
     )
     num_jobs = options.num_jobs or (1 if one_process else find_num_jobs(len(listing.photos)))
     return FolderRun(load=request.load_reager, listing=listing, config=config, resume=resume, num_jobs=num_jobs)
@@ -206,6 +208,9 @@ class _Report:
         elif outcome.status == "aged" and has_lines:
             faces = f"{outcome.num_faces} {'face' if outcome.num_faces == 1 else 'faces'}"
             self._print(f"{number}: {faces} in {sum(outcome.values['seconds'].values()):.1f} s")
+        if not self._options.quiet:
+            for note in outcome.values.get("notes", ()):
+                self._print(f"{self._name(outcome.source)}: note: {note}")
         elif outcome.status == "skipped" and self._options.verbose:
             self._print(f"{number}: skipped: {outcome.reason}")
 

@@ -15,6 +15,22 @@ FaceBox = Annotated[
         help="A face by hand, where none is found: left, top, right and bottom px, brow to chin, in the upright photo.",
     ),
 ]
+Frame = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Number, from 1, of one page or frame of a file that has several; by default all of them.",
+    ),
+]
+MaxMegapixels = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N",
+        min=0.001,
+        help="Largest picture that is opened, in millions of pixels, all its frames together; 200 by default.",
+    ),
+]
 _FOLDERS = "Folders"
 Recursive = Annotated[
     bool,

@@ -40,7 +40,7 @@ class WorkerProcesses:
         num_threads: that each computes with.
 
     Attributes:
-        note: a remark on the target age, see `reage.batch.describe_clipped_ages`, once an engine is loaded.
+        note: a remark on the target age, see `reage.pipeline.describe_clipped_ages`, once an engine is loaded.
     """
 
     def __init__(self, load: LoadReager, config: RunConfig, num_jobs: int, num_threads: int) -> None:
@@ -128,7 +128,7 @@ def _serve(connection: Connection, load: LoadReager, config: RunConfig) -> None:
     """A worker process: loads, then ages one photo after the other until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides when to stop
     signal.signal(signal.SIGTERM, _leave)
-    from reage.batch import describe_clipped_ages
+    from reage.pipeline import describe_clipped_ages
 
     try:
         reager = load()

@@ -49,7 +49,7 @@ class FolderRun:
     resume: ResumeFile | None = None
     num_jobs: int = 1
     note: str = field(default="", init=False)
-    """A remark on the target age, see `reage.batch.describe_clipped_ages`, once an engine is loaded."""
+    """A remark on the target age, see `reage.pipeline.describe_clipped_ages`, once an engine is loaded."""
 
     def __iter__(self) -> Generator[FolderOutcome]:
         """What became of each photo; see the class.
@@ -81,7 +81,7 @@ class FolderRun:
 
     def _age(self, photos: list[FolderPhoto]) -> Iterator[FolderOutcome]:
         if self.num_jobs == 1:
-            from reage.batch import describe_clipped_ages
+            from reage.pipeline import describe_clipped_ages
 
             reager = self.load()
             self.note = describe_clipped_ages(reager.engine, [self.config.plan.age])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from reage.errors import ImageError, ReageError, describe_unexpected
 from reage.folders.claims import Claims
 from reage.folders.listing import FolderPhoto
-from reage.images import check_output
+from reage.images import MAX_MEGAPIXELS, check_output, load_image
 from reage.types import Plan
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class RunConfig:
         settings: a text that differs where results differ: source, plan, engine, weights and options. Runs of equal
             settings at the same time share the photos.
         skip_existing: leave out photos whose result is there already, however it was made.
+        max_megapixels: size of the largest picture that is opened.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class RunConfig:
     settings: str
     faces: str | int | Sequence[int] = "all"
     skip_existing: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,8 @@ class PhotoWorker:
             return skip(photo, "another run has made it")
         make_folder(photo.output.parent)
         check_output(photo.output, source=photo.source)
-        done = age_photo(self._reager, photo.source, self._config.plan, photo.output, faces=self._config.faces)
+        picture = load_image(photo.source, frame=None, max_megapixels=self._config.max_megapixels)
+        done = age_photo(self._reager, picture, self._config.plan, photo.output, faces=self._config.faces)
         values = {name: value for name, value in done.to_json().items() if name not in ("input", "output")}
         return FolderOutcome(source=photo.source, output=photo.output, status="aged", values=values)
 
