@@ -346,10 +346,10 @@ def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | in
 
 def _describe(result: Result, plan: Plan) -> str:
     num_faces = len(result.faces)
-    ages_from = ", ".join(dict.fromkeys(f"{aged.plan.age_from:.0f}" for aged in result.faces))
+    ages = [f"{aged.plan.age_from:.0f}" for aged in result.faces]
+    ages_from = ", ".join(dict.fromkeys(ages) if result.image.more else ages)
     frames = f" of {len(result.image.frames)} frames" if result.image.more else ""
+    faces = f"{num_faces} {'face' if num_faces == 1 else 'faces'}{frames}"
     used = result.faces[0].plan.age if plan.age is not None and result.faces else plan.age
     change = f"changed in {len(plan.zones)} zones" if used is None else f"aged from {ages_from} to {used:g}"
-    return (
-        f"{num_faces} {'face' if num_faces == 1 else 'faces'}{frames} {change} in {sum(result.seconds.values()):.1f} s"
-    )
+    return f"{faces} {change} in {sum(result.seconds.values()):.1f} s"

@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 from numpy.typing import NDArray
+from PIL.ExifTags import IFD
 
 from reage.errors import ImageError
 from reage.images import deep, tiff
@@ -26,7 +27,7 @@ from reage.images.picture import Image
 from reage.images.samples import to_eight_bits, to_sixteen_bits
 
 _HEAD_BYTES = 4096
-_ORIENTATION = 274
+_ORIENTATION, _XMP = 274, 700
 _JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 _NOT_OWN: dict[str, Any] = {"exif": None, "icc": None, "xmp": None, "iptc": None, "texts": {}, "dpi": None, "notes": ()}
@@ -139,7 +140,7 @@ def _read_frames(file: _File, picture: PIL.Image.Image, frame: int | None, limit
     if not animated:
         if chosen[0] > 0:
             picture.seek(chosen[0])
-        return _with_notes(_decode(file, picture), _note_beside(picture, len(numbers)))
+        return _with_notes(_decode(file, picture), _note_beside(file, picture, len(numbers)))
     frames = []
     for number in chosen:
         picture.seek(number)
@@ -166,8 +167,10 @@ def _note_others(count: int, frame: int | None, word: str) -> tuple[str, ...]:
     return (f"The file has {count} {word}s, of which this is number {frame}.",)
 
 
-def _note_beside(picture: PIL.Image.Image, count: int) -> tuple[str, ...]:
-    """What the file holds beside the picture: another view, a depth or a gain map, thumbnails excepted."""
+def _note_beside(file: _File, picture: PIL.Image.Image, count: int) -> tuple[str, ...]:
+    """What the file holds beside the picture and is not read: another view, a depth or a gain map, XMP of JPEG XL."""
+    if picture.format == "JXL" and (b"xml " in (content := file.read()) or b"brob" in content):
+        return ("The XMP of a JPEG XL picture is not read.",)
     maps = [name for name in ("depth_images", "aux") if picture.info.get(name)]
     if count == 1 and not maps:
         return ()
@@ -207,7 +210,10 @@ def _decode(
         image = Image(pixels=np.array(flat if flat.mode == "RGB" else flat.convert("RGB")), alpha=alpha, grey=grey)
         if max(bits, *_bits_of(tags)) > 8:
             notes += ("It has more than 8 bits per channel, of which 8 are kept.",)
-    metadata = read_metadata(picture.info, exif, tags=tags, texts=texts)
+    info: Mapping[Any, Any] = picture.info
+    if tags:  # a page without a profile keeps that of the page before
+        info = {"xmp": info.get("xmp")} if _XMP in tags else {}
+    metadata = read_metadata(info, exif, tags=tags, texts=texts)
     if mode in ("CMYK", "LAB"):
         metadata["icc"] = None
         notes += (f"It is converted from {mode} to sRGB.",)
@@ -243,17 +249,21 @@ def _read_deep_page(file: _File, number: int) -> Image:
     """A page of a TIFF with 16-bit or float samples."""
     tags = file.directories[number]
     samples = tiff.read_samples(file.read(), number, tags, file.path)
-    exif: PIL.Image.Exif | None = PIL.Image.Exif()
+    exif = _read_exif_of_page(file, tags)
+    image = _from_samples(samples, samples.ndim == 2)
+    return replace(image, **read_metadata({}, exif, tags=tags, texts={}))
+
+
+def _read_exif_of_page(file: _File, tags: tiff.Tags) -> PIL.Image.Exif | None:
+    exif = PIL.Image.Exif()
     try:
-        assert exif is not None
-        file.stream.seek(0)
         exif.bigtiff, exif.endian = tags._bigtiff, tags._endian
         exif.load_from_fp(file.stream, tags.offset)
-        exif.get_ifd(0x8769), exif.get_ifd(0x8825)
+        for directory in (IFD.Exif, IFD.GPSInfo):
+            exif.get_ifd(directory)
     except Exception:  # as in `_read_exif`
-        exif = None
-    image = _from_samples(_turn(samples, tags.get(_ORIENTATION, 1)), samples.ndim == 2)
-    return replace(image, **read_metadata({}, exif, tags=tags, texts={}))
+        return None
+    return exif
 
 
 def _from_samples(samples: NDArray[Any], grey: bool) -> Image:
@@ -286,5 +296,10 @@ def _read_raw(file: _File, kind: str, limit: Limit) -> Image:
         limit.check([(max(largest[0], 16), max(largest[1], 16))], file.path, deep=True)
     samples = develop(file.read(), file.path, kind)
     limit.check([(samples.shape[1], samples.shape[0])], file.path, deep=True)
-    note = f"It is a camera raw file ({kind}), developed with the camera's white balance."
-    return replace(_from_samples(samples, grey=False), notes=(note,))
+    notes: tuple[str, ...] = (f"It is a camera raw file ({kind}), developed with the camera's white balance.",)
+    image = _from_samples(samples, grey=False)
+    if not file.directories:
+        return replace(image, notes=(*notes, "Its EXIF is not read."))
+    exif = _read_exif_of_page(file, file.directories[0])
+    metadata = read_metadata({}, exif, tags={}, texts={})
+    return replace(image, **{**metadata, "notes": notes + metadata["notes"]})

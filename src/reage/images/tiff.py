@@ -72,13 +72,13 @@ def has_deep_samples(tags: Mapping[int, Any]) -> bool:
 def read_samples(file: bytes, page: int, tags: Mapping[int, Any], path: Path) -> NDArray[Any]:
     """The samples (H, W) or (H, W, 3 or 4) of a page, uint16 or float32, white as the greatest number.
 
-    Colour that is stored multiplied by alpha is divided by it. Rows are not turned.
+    They are upright, and colour that is stored multiplied by alpha is divided by it.
 
     Raises:
         ImageError: when the page is damaged, or has floats that are no picture with white 1.
     """
     done, pages = cv2.imdecodemulti(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
-    if not done or pages[0].shape[:2] != size_of(tags)[::-1] or pages[0].dtype.itemsize < 2:
+    if not done or sorted(pages[0].shape[:2]) != sorted(size_of(tags)) or pages[0].dtype.itemsize < 2:
         raise ImageError(f"'{path}' is damaged or cut short and cannot be decoded; give an intact file.")
     samples = pages[0]
     if samples.ndim == 3:
