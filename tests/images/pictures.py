@@ -67,7 +67,7 @@ def assert_one_sentence(refusal, *words):
 
 
 def write_tiff(path, samples, *, order="<", big=False, tags=None):
-    """A TIFF of one strip with samples (H, W, C) of any type, and other tags: number -> number or text."""
+    """A TIFF of one strip with samples (H, W, C) of any type, and other tags: number -> number, text or bytes."""
     height, width, channels = samples.shape
     stored = samples.astype(samples.dtype.newbyteorder(order))
     entries = {
@@ -83,9 +83,11 @@ def write_tiff(path, samples, *, order="<", big=False, tags=None):
     for tag, value in sorted(entries.items()):
         if isinstance(value, str):
             kind, number, block = 2, len(value) + 1, value.encode() + b"\0"
+        elif isinstance(value, bytes):
+            kind, number, block = 1, len(value), value
         else:
             values = value if isinstance(value, tuple) else (value,)
-            kind, form = (4, "I") if tag in (256, 257, 273, 278, 279) else (3, "H")
+            kind, form = (4, "I") if tag in (256, 257, 273, 278, 279, 33723) else (3, "H")
             number, block = len(values), struct.pack(f"{order}{len(values)}{form}", *values)
         blocks[tag] = (kind, number, block)
     data_place = place + sum(len(block) + len(block) % 2 for _, _, block in blocks.values() if len(block) > size)

@@ -47,7 +47,7 @@ class Limit:
         if min(min(one) for one in sizes) < MIN_SIDE_PX:
             raise ImageError(f"'{path}' is {width} x {height} px; each side must have at least {MIN_SIDE_PX} px.")
         need = num_pixels * (_BYTES_PER_DEEP_PIXEL if deep else _BYTES_PER_PIXEL)
-        self._need = f"{num_pixels / _MILLION:.0f} megapixels need {need / _GIGABYTE:.1f} GB of memory"
+        self._need = f"{num_pixels / _MILLION:.3g} megapixels need {need / _GIGABYTE:.1f} GB of memory"
         advice = "one of them with --frame" if frames else "a smaller copy"
         if num_pixels > self._max_megapixels * _MILLION:
             raise ImageError(

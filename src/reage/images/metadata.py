@@ -16,6 +16,7 @@ import PIL.Image
 import PIL.PngImagePlugin
 from PIL.ExifTags import IFD
 
+from reage.images import tiff
 from reage.images.formats import FORMAT_OF, Format, suffixes_that_keep
 from reage.images.picture import Image
 from reage.images.xmp import can_mark, mark_altered
@@ -27,8 +28,10 @@ _CM_PER_INCH = 2.54
 _LAYOUT_TAGS = frozenset(
     [*range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 301, *range(317, 334), *range(336, 348)]
 ).union([*range(512, 522), *range(529, 533), _XMP, _IPTC, _PHOTOSHOP, _ICC, 37724])
+_IPTC_START = b"\x1c"
 _IPTC_RESOURCE = 1028  # of Photoshop's image resource blocks
 _JPEG_BLOCK_BYTES = 65_500  # one marker holds 65533 bytes, the name of the block included
+_EMPTY_EXIF_BYTES = 24
 _COMMENT = "Comment"
 _DPI_IN_EXIF = ("WEBP", "HEIF", "AVIF")
 _ENCODER_COMMENT = b"Created by OpenJPEG"
@@ -48,7 +51,7 @@ def read_metadata(
         tags: tag -> value of a TIFF page; empty for other formats.
         texts: of a PNG; empty for other formats.
     """
-    block, notes = _store_exif(exif, bool(info.get("exif")))
+    block, notes = _store_exif(exif, info.get("exif") or b"")
     xmp = info.get("xmp") or tags.get(_XMP)
     return {
         "exif": block,
@@ -61,13 +64,13 @@ def read_metadata(
     }
 
 
-def _store_exif(exif: PIL.Image.Exif | None, was_there: bool) -> tuple[bytes | None, tuple[str, ...]]:
+def _store_exif(exif: PIL.Image.Exif | None, stored: bytes) -> tuple[bytes | None, tuple[str, ...]]:
     """The EXIF block with orientation 1, without the thumbnail, which shows the old face, and notes on lost tags."""
-    if exif is None:
+    if exif is None or (len(stored) > _EMPTY_EXIF_BYTES and not exif):
         return None, ("The EXIF is damaged and was left out.",)
     for tag in _LAYOUT_TAGS.intersection(exif):
         del exif[tag]
-    if not exif and not was_there:
+    if not exif and not stored:
         return None, ()
     exif[_ORIENTATION] = 1
     exif.bigtiff = False
@@ -97,11 +100,9 @@ def _to_bytes(exif: PIL.Image.Exif) -> bytes | None:
 def _read_iptc(info: Mapping[Any, Any], tags: Mapping[int, Any]) -> bytes | None:
     resources = info.get("photoshop")
     records = resources.get(_IPTC_RESOURCE) if isinstance(resources, Mapping) else None
-    stored = tags.get(_IPTC)
-    if isinstance(stored, tuple) and all(isinstance(number, int) for number in stored):  # some writers store it as LONG
-        stored = struct.pack(f"<{len(stored)}I", *(number & 0xFFFFFFFF for number in stored)).rstrip(b"\0")
-    found = records or stored
-    return found if isinstance(found, bytes) and found else None
+    if not isinstance(records, bytes):
+        records = tiff.read_bytes(tags, _IPTC).rstrip(b"\0")
+    return records if records.startswith(_IPTC_START) else None
 
 
 def _read_texts(texts: Mapping[str, str], comment: object) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,10 +36,11 @@ def is_tiff(head: bytes) -> bool:
 def read_directories(file: IO[bytes]) -> list[Tags]:
     """The tags of every page, without thumbnails after the first; empty when they cannot be read."""
     pages: list[Tags] = []
-    try:
+    with warnings.catch_warnings(), suppress(Exception):  # the parser raises a dozen kinds on damaged files
+        warnings.simplefilter("ignore")
         file.seek(0)
         head = file.read(8)
-        head += file.read(8) if head[2:3] == b"+" or head[3:4] == b"+" else b""
+        head += file.read(8) if b"+" in head[2:4] else b""
         tags, seen = Tags(head), set[int]()
         while tags.next and tags.next not in seen and len(pages) < _MAX_PAGES:
             seen.add(tags.next)
@@ -46,9 +49,13 @@ def read_directories(file: IO[bytes]) -> list[Tags]:
             following.load(file)
             pages.append(following)
             tags = following
-    except Exception:  # the parser raises a dozen kinds on damaged files
-        return pages
     return pages
+
+
+def read_bytes(tags: Mapping[int, Any], tag: int) -> bytes:
+    """The value of a tag as it is stored, whatever its type; empty where it is missing."""
+    stored = tags._tagdata.get(tag, b"") if isinstance(tags, Tags) else b""  # Pillow cuts long values of some tags
+    return bytes(stored)
 
 
 def size_of(tags: Mapping[int, Any]) -> tuple[int, int]:
