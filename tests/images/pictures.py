@@ -1,6 +1,7 @@
 """Small pictures and checks that the tests of this room share."""
 
 import struct
+from functools import cache
 
 import numpy as np
 import PIL.Image
@@ -38,6 +39,7 @@ def make_exif(orientation=1):
     return exif.tobytes()
 
 
+@cache
 def make_srgb():
     return PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 

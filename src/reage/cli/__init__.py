@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from typing import Annotated, Any
 
 import click
@@ -92,6 +93,7 @@ def _root(
 def main() -> None:
     """The `reage` command."""
     adapt_streams()
+    warnings.filterwarnings("ignore", module="PIL")  # on odd tags, which our own notes name where they matter
     options: dict[str, Any] = {}
     if is_narrow():
         app.rich_markup_mode = training.rich_markup_mode = None
