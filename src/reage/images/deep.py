@@ -13,6 +13,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from reage.images.samples import swap_colours
+
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _HEAD = 4096
 """Bytes of the start of a file in which a format says how many bits it has."""
@@ -48,9 +50,7 @@ def read_samples(file: bytes, file_format: str, bits: int) -> NDArray[np.uint16]
     decoded = cv2.imdecode(np.frombuffer(file, np.uint8), flags)
     if decoded is None or decoded.dtype != np.uint16:
         return None
-    if decoded.ndim == 3:
-        decoded = np.ascontiguousarray(decoded[..., [2, 1, 0, 3][: decoded.shape[2]]])
-    return _widen(decoded, bits)
+    return _widen(swap_colours(decoded), bits)
 
 
 def _widen(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
@@ -77,20 +77,23 @@ def write_png(path: Path, samples: NDArray[np.uint16], options: Mapping[str, Any
     assert done
     one_pixel = io.BytesIO()
     PIL.Image.new("RGB", (1, 1)).save(one_pixel, "PNG", **options)
-    pixel_chunks = [(kind, chunk) for kind, chunk in _chunks(encoded.tobytes()) if kind in (b"IHDR", b"IDAT", b"IEND")]
-    kept = [chunk for kind, chunk in _chunks(one_pixel.getvalue()) if kind not in (b"IHDR", b"IDAT", b"IEND")]
+    pixel_chunks = [
+        (kind, chunk) for kind, chunk in _chunks(encoded.reshape(-1).data) if kind in (b"IHDR", b"IDAT", b"IEND")
+    ]
+    kept = [chunk for kind, chunk in _chunks(one_pixel.getbuffer()) if kind not in (b"IHDR", b"IDAT", b"IEND")]
     with open(path, "wb") as file:
-        file.write(_PNG_START + pixel_chunks[0][1])
+        file.write(_PNG_START)
+        file.write(pixel_chunks[0][1])
         file.writelines(kept)
         file.writelines(chunk for _, chunk in pixel_chunks[1:])
 
 
-def _chunks(file: bytes) -> list[tuple[bytes, bytes]]:
+def _chunks(file: memoryview) -> list[tuple[bytes, memoryview]]:
     """The chunks of a PNG that was just made: the kind of each, and all of its bytes."""
     chunks, place = [], len(_PNG_START)
     while place < len(file):
         (length,) = struct.unpack(">I", file[place : place + 4])
-        chunks.append((file[place + 4 : place + 8], file[place : place + length + 12]))
+        chunks.append((bytes(file[place + 4 : place + 8]), file[place : place + length + 12]))
         place += length + 12
     return chunks
 

@@ -191,33 +191,39 @@ def _decode(
 ) -> Image:
     """The frame that the picture is at."""
     tags = tags or {}
-    bits = deep.num_bits(picture, file.head)
-    samples = None if bits == 8 or animated else deep.read_samples(file.read(), str(picture.format), bits)
     picture, notes = _load(file, picture)
-    exif = _read_exif(picture)
+    exif, texts, mode = _read_exif(picture), getattr(picture, "text", {}), picture.mode
     orientation = exif.get(_ORIENTATION, 1) if exif is not None else 1
-    mode, texts = picture.mode, getattr(picture, "text", {})
-    if animated or tags:  # the file goes on with its next frame
-        picture = PIL.ImageOps.exif_transpose(picture)
-    else:
-        PIL.ImageOps.exif_transpose(picture, in_place=True)
-    flat = to_eight_bit(picture, file.path, tiff_tags=tags)
-    grey = flat.mode in ("L", "LA")
-    if samples is not None:
-        image = _from_samples(samples if picture.format == "HEIF" else _turn(samples, orientation), grey)
-    else:
-        alpha = np.array(flat.getchannel("A")) if flat.mode in ("LA", "RGBA") else None
-        image = Image(pixels=np.array(flat if flat.mode == "RGB" else flat.convert("RGB")), alpha=alpha, grey=grey)
-        if max(bits, *_bits_of(tags)) > 8:
-            notes += ("It has more than 8 bits per channel, of which 8 are kept.",)
+    if orientation != 1:
+        if animated or tags:  # the file goes on with its next frame
+            picture = PIL.ImageOps.exif_transpose(picture)
+        else:
+            PIL.ImageOps.exif_transpose(picture, in_place=True)
     info: Mapping[Any, Any] = picture.info
     if tags:  # a page without a profile keeps that of the page before
         info = {"xmp": info.get("xmp")} if _XMP in tags else {}
     metadata = read_metadata(info, exif, tags=tags, texts=texts)
+    image, lost = _decode_pixels(file, picture, tags, 1 if picture.format == "HEIF" else orientation, animated)
     if mode in ("CMYK", "LAB"):
         metadata["icc"] = None
-        notes += (f"It is converted from {mode} to sRGB.",)
-    return replace(image, **{**metadata, "notes": notes + metadata["notes"]})
+        lost += (f"It is converted from {mode} to sRGB.",)
+    return replace(image, **{**metadata, "notes": (*notes, *lost, *metadata["notes"])})
+
+
+def _decode_pixels(
+    file: _File, picture: PIL.Image.Image, tags: Mapping[int, Any], orientation: object, animated: bool
+) -> tuple[Image, tuple[str, ...]]:
+    """The pixels of an upright picture, or the samples of its file, which are still to be turned; and notes."""
+    bits = 8 if animated else deep.num_bits(picture, file.head)
+    flat = to_eight_bit(picture, file.path, tiff_tags=tags)
+    grey = flat.mode in ("L", "LA")
+    samples = deep.read_samples(file.read(), str(picture.format), bits) if bits > 8 else None
+    if samples is not None:
+        return _from_samples(_turn(samples, orientation), grey), ()
+    alpha = np.array(flat.getchannel("A")) if flat.mode in ("LA", "RGBA") else None
+    image = Image(pixels=np.array(flat if flat.mode == "RGB" else flat.convert("RGB")), alpha=alpha, grey=grey)
+    deeper = max(bits, *_bits_of(tags), 8) > 8 or (animated and deep.num_bits(picture, file.head) > 8)
+    return image, ("It has more than 8 bits per channel, of which 8 are kept.",) if deeper else ()
 
 
 def _load(file: _File, picture: PIL.Image.Image) -> tuple[PIL.Image.Image, tuple[str, ...]]:

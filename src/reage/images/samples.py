@@ -52,3 +52,10 @@ def to_sixteen_bits(samples: NDArray[Any]) -> NDArray[np.uint16]:
     if samples.dtype == np.uint8:
         return samples * np.uint16(257)
     return np.rint(np.clip(samples, 0, 1) * np.float32(65535)).astype(np.uint16)
+
+
+def swap_colours(samples: NDArray[Any]) -> NDArray[Any]:
+    """BGR samples (H, W, 3 or 4), changed into RGB in place; those of one channel (H, W) stay."""
+    if samples.ndim == 3:
+        cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_BGRA2RGBA, dst=samples)
+    return samples

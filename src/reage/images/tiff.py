@@ -17,6 +17,7 @@ from PIL.TiffImagePlugin import AppendingTiffWriter, ImageFileDirectory_v2
 from PIL.TiffTags import TAGS_V2_GROUPS
 
 from reage.errors import ImageError
+from reage.images.samples import swap_colours
 
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -87,9 +88,7 @@ def read_samples(file: bytes, page: int, tags: Mapping[int, Any], path: Path) ->
     done, pages = cv2.imdecodemulti(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
     if not done or sorted(pages[0].shape[:2]) != sorted(size_of(tags)) or pages[0].dtype.itemsize < 2:
         raise ImageError(f"'{path}' is damaged or cut short and cannot be decoded; give an intact file.")
-    samples = pages[0]
-    if samples.ndim == 3:
-        samples = np.ascontiguousarray(samples[..., [2, 1, 0, 3][: samples.shape[2]]])
+    samples = swap_colours(pages[0])
     if samples.dtype != np.uint16:
         samples = _check_floats(samples.astype(np.float32, copy=False), path)
     if tags.get(_PHOTOMETRIC) == 0:  # white is zero
