@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from reage.images.samples import swap_colours
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of a PNG, by the number of channels
+_ROWS_AT_ONCE = 64
 _HEAD = 4096
 """Bytes of the start of a file in which a format says how many bits it has."""
 
@@ -63,39 +67,50 @@ def _widen(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
 
 
 def write_png(path: Path, samples: NDArray[np.uint16], options: Mapping[str, Any]) -> None:
-    """A 16-bit PNG: the pixels by OpenCV, the metadata by Pillow, from a file of one pixel with the same options.
+    """A 16-bit PNG: the pixels band by band, the metadata by Pillow, from a file of one pixel with the same options.
 
     Args:
         path: of the file.
-        samples: (H, W), (H, W, 3) or (H, W, 4); grey with alpha, (H, W, 2), is written as RGB with alpha.
+        samples: (H, W) or (H, W, 2 to 4).
         options: of Pillow's PNG writer.
     """
-    if samples.shape[2:] == (2,):
-        samples = samples[..., [0, 0, 0, 1]]
-    stored = samples if samples.ndim == 2 else samples[..., [2, 1, 0, 3][: samples.shape[2]]]
-    done, encoded = cv2.imencode(".png", stored)
-    assert done
     one_pixel = io.BytesIO()
     PIL.Image.new("RGB", (1, 1)).save(one_pixel, "PNG", **options)
-    pixel_chunks = [
-        (kind, chunk) for kind, chunk in _chunks(encoded.reshape(-1).data) if kind in (b"IHDR", b"IDAT", b"IEND")
-    ]
-    kept = [chunk for kind, chunk in _chunks(one_pixel.getbuffer()) if kind not in (b"IHDR", b"IDAT", b"IEND")]
+    height, width = samples.shape[:2]
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    head = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0)
     with open(path, "wb") as file:
-        file.write(_PNG_START)
-        file.write(pixel_chunks[0][1])
-        file.writelines(kept)
-        file.writelines(chunk for _, chunk in pixel_chunks[1:])
+        file.write(_PNG_START + _chunk(b"IHDR", head))
+        file.writelines(chunk for kind, chunk in _chunks(one_pixel.getbuffer()) if kind not in _PIXEL_CHUNKS)
+        file.writelines(_chunk(b"IDAT", part) for part in _compress_rows(samples, 2 * channels) if part)
+        file.write(_chunk(b"IEND", b""))
 
 
-def _chunks(file: memoryview) -> list[tuple[bytes, memoryview]]:
+def _compress_rows(samples: NDArray[np.uint16], bytes_per_pixel: int) -> Iterator[bytes]:
+    """The compressed rows, each as its difference from the pixel to the left (PNG's filter 1)."""
+    compressor = zlib.compressobj(3)
+    for first in range(0, len(samples), _ROWS_AT_ONCE):
+        band = np.ascontiguousarray(samples[first : first + _ROWS_AT_ONCE], ">u2")
+        rows = band.view(np.uint8).reshape(len(band), -1)
+        filtered = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
+        filtered[:, 0] = 1
+        filtered[:, 1 : 1 + bytes_per_pixel] = rows[:, :bytes_per_pixel]
+        np.subtract(rows[:, bytes_per_pixel:], rows[:, :-bytes_per_pixel], out=filtered[:, 1 + bytes_per_pixel :])
+        yield compressor.compress(filtered.data)
+    yield compressor.flush()
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _chunks(file: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """The chunks of a PNG that was just made: the kind of each, and all of its bytes."""
-    chunks, place = [], len(_PNG_START)
+    place = len(_PNG_START)
     while place < len(file):
         (length,) = struct.unpack(">I", file[place : place + 4])
-        chunks.append((bytes(file[place + 4 : place + 8]), file[place : place + length + 12]))
+        yield bytes(file[place + 4 : place + 8]), file[place : place + length + 12]
         place += length + 12
-    return chunks
 
 
 def write_heif(path: Path, samples: NDArray[np.uint16], options: Mapping[str, Any]) -> None:
