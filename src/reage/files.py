@@ -152,7 +152,7 @@ def open_whole(path: Path, error: type[ReageError] = ReageError) -> BinaryIO:
 
 def is_address(path: Path) -> bool:
     """Whether a path that does not exist was meant as an address, such as https://example.org/me.jpg."""
-    return _ADDRESS.match(str(path)) is not None and not path.exists()
+    return _ADDRESS.match(str(path)) is not None and not os.path.exists(path)
 
 
 def is_stream(path: Path) -> bool:

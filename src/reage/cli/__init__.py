@@ -11,7 +11,6 @@ import shutil
 import warnings
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -39,10 +38,11 @@ class _Group(TyperGroup):
         except ReageError as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2) from error
-        except (click.ClickException, click.Abort, typer.Exit, BrokenPipeError):
-            raise
         except Exception as error:
-            if TRACEBACK_VARIABLE in os.environ:
+            is_handled = type(error).__module__.partition(".")[0] in ("click", "typer") or isinstance(
+                error, BrokenPipeError
+            )
+            if is_handled or TRACEBACK_VARIABLE in os.environ:
                 raise
             typer.echo(f"Error: {describe_unexpected(error)}", err=True)
             raise typer.Exit(1) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -181,7 +182,7 @@ def age(
     skip_existing: SkipExisting = False,
     resume: Resume = None,
     jobs: Jobs = None,
-    quiet: Quiet = False,
+    failures_only: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
     as_json_lines: AsJsonLines = False,
@@ -195,11 +196,11 @@ def age(
         skip_existing=skip_existing,
         resume=resume,
         num_jobs=jobs,
-        quiet=quiet,
+        failures_only=failures_only,
         verbose=verbose,
         as_json_lines=as_json_lines,
     )
-    if not source.is_dir():
+    if not os.path.isdir(source):
         options.check_unused(source)
     if as_json and as_json_lines:
         raise PlanError("--json and --jsonl exclude each other; give one of them.")
@@ -207,9 +208,9 @@ def age(
         raise PlanError("--to and --sweep exclude each other; give one of them.")
     if box is not None and face is not None:
         raise PlanError("--face and --box exclude each other; give one of them.")
-    if box is not None and source.is_dir():
+    if box is not None and os.path.isdir(source):
         raise PlanError(f"--box is a place in one photo, and '{source}' is a folder; give one photo, or leave it out.")
-    if source.is_dir() and (mask, protect, layers) != (None, None, None):
+    if os.path.isdir(source) and (mask, protect, layers) != (None, None, None):
         flag = "--mask" if mask is not None else "--protect" if protect is not None else "--layers"
         raise PlanError(f"{flag} is for one photo, and '{source}' is a folder; give one photo, or leave it out.")
     if frame is not None and source.is_dir():
@@ -247,12 +248,12 @@ def age(
     )
     if ages:
         _age_sweep(request, as_json_lines)
-    elif source.is_dir():
+    elif os.path.isdir(source):
         age_folder(request, options)
     elif STANDARD_STREAM in (output, source if output is None else None):
         _pipe_photo(request)
     else:
-        _age_photo(request, quiet, as_json_lines)
+        _age_photo(request, failures_only, as_json_lines)
 
 
 def _pipe_photo(request: AgeRequest) -> None:
@@ -266,12 +267,12 @@ def _pipe_photo(request: AgeRequest) -> None:
     suffix = request.source.suffix.lower()
     with TemporaryDirectory(prefix="reage-") as folder:
         output = Path(folder) / f"picture{suffix if suffix in SUFFIXES else '.png'}"
-        _age_photo(replace(request, output=output), quiet=True)
+        _age_photo(replace(request, output=output), failures_only=True)
         sys.stdout.buffer.write(output.read_bytes())
         sys.stdout.buffer.flush()
 
 
-def _age_photo(request: AgeRequest, quiet: bool, as_json_lines: bool = False) -> None:
+def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = False) -> None:
     from reage.batch import age_photo, check_photo
     from reage.images import check_layers, check_output
     from reage.pipeline import clip_target
@@ -290,7 +291,7 @@ def _age_photo(request: AgeRequest, quiet: bool, as_json_lines: bool = False) ->
     _print_notes(outcome.notes)
     if request.as_json:
         print_json(outcome.to_json(), in_one_line=as_json_lines)
-    elif not quiet:
+    elif not failures_only:
         layers = "" if request.layers is None else f", layers in {request.layers}"
         typer.echo(f"{_describe(outcome.result, request.plan)}: {output}{layers}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import shutil
 import sys
@@ -34,14 +35,31 @@ _PLAIN = {
     "’": "'",
 }
 _ENCODE_ERRORS = "reage.plain"
+_ASCII = "reage_ascii"
 
 
 def adapt_streams() -> None:
     """Lets stdout and stderr print any text: what their encoding lacks is spelled with ASCII instead of an error."""
     codecs.register_error(_ENCODE_ERRORS, _spell)
+    codecs.register(_find_codec)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=_ENCODE_ERRORS)
+        if isinstance(stream, io.TextIOWrapper):
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=_ASCII if is_ascii else None, errors=_ENCODE_ERRORS)
+
+
+def _find_codec(name: str) -> codecs.CodecInfo | None:
+    """ASCII by another name: where typer sees the usual one, it takes it for a mistake and prints UTF-8."""
+    if name != _ASCII:
+        return None
+    found = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        name=_ASCII,
+        encode=found.encode,
+        decode=found.decode,
+        incrementalencoder=found.incrementalencoder,
+        incrementaldecoder=found.incrementaldecoder,
+    )
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

@@ -34,7 +34,7 @@ class FolderOptions:
         skip_existing: leave out photos whose result is there.
         resume: file that notes which photos are finished; None for none.
         num_jobs: number of processes; None to choose it.
-        quiet: print failures and the summary only.
+        failures_only: print failures and the summary only.
         verbose: name what is left out, and show where unexpected errors arose.
         as_json_lines: print one JSON object for each photo.
     """
@@ -43,7 +43,7 @@ class FolderOptions:
     skip_existing: bool = False
     resume: Path | None = None
     num_jobs: int | None = None
-    quiet: bool = False
+    failures_only: bool = False
     verbose: bool = False
     as_json_lines: bool = False
 
@@ -126,7 +126,7 @@ class _Report:
     @contextmanager
     def progress(self) -> Iterator[None]:
         """A context with a bar, rate, time left and failures on a terminal; elsewhere `add` prints lines."""
-        if self._options.quiet or not self._console.is_terminal:
+        if self._options.failures_only or not self._console.is_terminal:
             yield
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -200,7 +200,7 @@ class _Report:
     def _print_outcome(self, outcome: FolderOutcome) -> None:
         """A line for a photo: always where it failed, else where no bar is shown; for what was skipped, if wanted."""
         number = f"{len(self._statuses)}/{len(self._listing.photos)} {self._name(outcome.source)}"
-        has_lines = self._bar is None and not self._options.quiet
+        has_lines = self._bar is None and not self._options.failures_only
         if outcome.status == "failed":
             self._print(f"{number}: failed: {outcome.reason}")
             if outcome.traceback and self._options.verbose:

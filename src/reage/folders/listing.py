@@ -86,9 +86,9 @@ def list_photos(sources: Iterable[str | Path], output: str | Path) -> Listing:
 
 
 def _check_folders(source: Path, output: Path) -> None:
-    if output.exists() and output.resolve() == source.resolve():
+    if os.path.exists(output) and output.resolve() == source.resolve():
         raise ImageError(f"'{output}' is the folder that is read, which is never written to; choose another.")
-    if output.exists() and not output.is_dir():
+    if os.path.exists(output) and not os.path.isdir(output):
         raise ImageError(f"'{output}' is a file; give a folder for the aged pictures of '{source}'.")
     _check_results_folder(output)
 
@@ -115,7 +115,7 @@ def _walk(folder: Path, output: Path, recursive: bool) -> Iterator[tuple[Path, s
             if not entry.name.startswith(OWN_PREFIX):
                 yield path, _why_skipped(path)
         elif recursive and not entry.name.startswith(".") and not entry.is_symlink():
-            if not (output.exists() and path.samefile(output)):
+            if not (os.path.exists(output) and path.samefile(output)):
                 yield from _walk_inside(path, output)
         else:
             yield path, _why_folder_skipped(entry, recursive)

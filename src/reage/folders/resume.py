@@ -61,7 +61,7 @@ class ResumeFile:
         return {"reage_resume": 1, "settings": self._settings}
 
     def _read(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
+        if not os.path.exists(self._path):
             check_place(self._path, ImageError)
             return []
         try:
