@@ -16,7 +16,6 @@ from reage.batch import (
     age_sweep,
     check_photo,
     check_sweep,
-    describe_clipped_ages,
     name_aged,
 )
 from reage.engines import load_engine
@@ -251,11 +250,3 @@ def test_a_sweep_of_two_faces_draws_two_rows(reager: Reager, folder: Path) -> No
 
 
 # Ages that an engine clips
-
-
-def test_clipped_ages_are_described() -> None:
-    engine = load_engine("none")
-    assert describe_clipped_ages(engine, (1, 50, 100, None)) == ""
-    engine.ages = (20.0, 80.0)
-    text = describe_clipped_ages(engine, (1, 50, 95.5))
-    assert text == "the engine 'none' was made for ages 20 to 80; instead of 1, 95.5 it uses 20, 80."

@@ -18,7 +18,7 @@ from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, geometry, load_image, save_image
 from reage.measure import AgeEstimator, measure_face
-from reage.pipeline import Reager, Result, as_image, render
+from reage.pipeline import Reager, Result, as_image, describe_clipped_ages, render
 from reage.plan import complete
 from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
 from reage.zones import zone_age
@@ -469,3 +469,11 @@ def test_an_age_beyond_the_engine_is_clipped_and_noted(
 def test_notes_of_the_picture_are_those_of_the_result(no_change: Reager, photo: Pixels, face: Face) -> None:
     image = Image(pixels=photo, notes=("The file is cut short.",))
     assert no_change(image, Plan(age=75), faces=[face]).notes == ("The file is cut short.",)
+
+
+def test_clipped_ages_are_described() -> None:
+    engine = load_engine("none")
+    assert describe_clipped_ages(engine, (1, 50, 100, None)) == ""
+    engine.ages = (20.0, 80.0)
+    text = describe_clipped_ages(engine, (1, 50, 95.5))
+    assert text == "The engine 'none' was made for ages 20 to 80; instead of 1, 95.5 it uses 20, 80."

@@ -151,6 +151,9 @@ class _Report:
         self._statuses.append(outcome.status)
         self._num_faces += outcome.num_faces
         self._print_outcome(outcome)
+        for found in outcome.values.get("notes", ()):
+            if found != note and not self._options.failures_only:
+                self._print(f"Note: {self._name(outcome.source)}: {found}")
         if self._options.as_json_lines:
             print_json(outcome.to_json(), in_one_line=True)
         elif self._request.as_json:
@@ -208,9 +211,6 @@ class _Report:
         elif outcome.status == "aged" and has_lines:
             faces = f"{outcome.num_faces} {'face' if outcome.num_faces == 1 else 'faces'}"
             self._print(f"{number}: {faces} in {sum(outcome.values['seconds'].values()):.1f} s")
-        if not self._options.quiet:
-            for note in outcome.values.get("notes", ()):
-                self._print(f"{self._name(outcome.source)}: note: {note}")
         elif outcome.status == "skipped" and self._options.verbose:
             self._print(f"{number}: skipped: {outcome.reason}")
 
