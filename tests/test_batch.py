@@ -102,7 +102,7 @@ def test_an_unusable_output_is_refused_before_the_work(reager: Reager, folder: P
     [
         ("a/me.jpg", Plan(age=70), "me-70.jpg"),
         ("me.JPG", Plan(age=70.5), "me-70.5.JPG"),
-        ("me.gif", Plan(age=70), "me-70.png"),
+        ("me.jxl", Plan(age=70), "me-70.png"),
         ("me", Plan(zones={"all": 0.5}), "me-aged.png"),
         ("ü" * 123 + ".jpg", Plan(age=70), "ü" * 123 + "-70.jpg"),
     ],

