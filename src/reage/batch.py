@@ -226,8 +226,13 @@ def age_sweep(
 
 
 def clip_ages(ages: Sequence[float], engine: Engine | type[Engine]) -> tuple[float, ...]:
-    """The target ages within those of the engine, each once."""
-    return tuple(dict.fromkeys(min(max(float(age), engine.ages[0]), engine.ages[1]) for age in ages))
+    """The target ages within those of the engine, each once.
+
+    Raises:
+        PlanError: when an age is out of the range of plans.
+    """
+    clipped = (clip_target(Plan(age=age), engine).age for age in ages)
+    return tuple(dict.fromkeys(age for age in clipped if age is not None))
 
 
 def aged_crops(result: Result) -> list[Pixels]:

@@ -34,13 +34,13 @@ except ImageError as error:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("maker", STARTS)
-def test_raw_files_are_told_by_how_they_start(tmp_path, maker, monkeypatch):
+@pytest.mark.parametrize("brand", STARTS)
+def test_raw_files_are_told_by_how_they_start(tmp_path, brand, monkeypatch):
     monkeypatch.setitem(sys.modules, "rawpy", None)
-    (tmp_path / "a.jpg").write_bytes(STARTS[maker] + bytes(200))
+    (tmp_path / "a.jpg").write_bytes(STARTS[brand] + bytes(200))
     with pytest.raises(ImageError) as refusal:
         load_image(tmp_path / "a.jpg")
-    assert_one_sentence(refusal, f"{maker} raw", "thumbnail", ".tif", "reage[raw]")
+    assert_one_sentence(refusal, f"{brand} raw", "thumbnail", ".tif", "reage[raw]")
 
 
 @pytest.mark.parametrize(

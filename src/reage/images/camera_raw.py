@@ -32,16 +32,16 @@ def describe_raw(head: bytes, tags: Mapping[int, Any]) -> str:
         head: the first 16 bytes.
         tags: tag -> value of the first directory of a TIFF file; empty for other files.
     """
-    for start, maker in _STARTS.items():
+    for start, brand in _STARTS.items():
         if head.startswith(start):
-            return f"{maker} raw"
+            return f"{brand} raw"
     if head[4:12] == b"ftypcrx " or (tags and head[8:10] == b"CR") or head[6:14] == b"HEAPCCDR":
         return "Canon raw"
     if _DNG_VERSION in tags:
         return "DNG"
     if tags.get(_NEW_SUBFILE_TYPE) == 1 or tags.get(_PHOTOMETRIC) in _SENSOR_PHOTOMETRIC:
-        maker = str(tags.get(271, "")).strip("\0 ").split(" ")[0].capitalize()
-        return f"{maker} raw".strip()
+        brand = str(tags.get(271, "")).strip("\0 ").split(" ")[0].capitalize()
+        return f"{brand} raw".strip()
     return ""
 
 
