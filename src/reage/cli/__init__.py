@@ -92,6 +92,7 @@ def _root(
 def main() -> None:
     """The `reage` command."""
     adapt_streams()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take a busy computer's time
     options: dict[str, Any] = {}
     if is_narrow():
         app.rich_markup_mode = training.rich_markup_mode = None
