@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -69,3 +71,13 @@ def test_a_killed_process_leaves_no_claim(tmp_path: Path) -> None:
     with Claims(tmp_path, "at 70") as claims, claims.claim(tmp_path / "me.jpg") as is_ours:
         assert is_ours
     assert os.listdir(tmp_path) == []
+
+
+def test_without_locks_every_photo_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with Claims(tmp_path, "at 70") as claims, claims.claim(tmp_path / "me.jpg") as is_ours:
+        assert is_ours
+        assert not claims.is_made(tmp_path / "me.jpg")

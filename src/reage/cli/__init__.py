@@ -95,6 +95,7 @@ def main() -> None:
     adapt_streams()
     warnings.filterwarnings("ignore", module="PIL")  # on odd tags; reage has notes of its own
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # on damaged files, which become one sentence
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take a busy computer's time
     options: dict[str, Any] = {}
     if is_narrow():
         app.rich_markup_mode = training.rich_markup_mode = None

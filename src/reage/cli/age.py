@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reage.cli.console import print_json
+from reage.cli.console import print_json, print_notes
 from reage.cli.folder import FolderOptions, age_folder
 from reage.cli.options import (
     AsJson,
@@ -288,7 +287,7 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     faces = _choose_faces(request, reager, photo)
     outcome = age_photo(reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers)
     _print_doubts(outcome.result, request.faces)
-    _print_notes(outcome.notes)
+    print_notes(outcome.notes)
     if request.as_json:
         print_json(outcome.to_json(), in_one_line=as_json_lines)
     elif not failures_only:
@@ -313,18 +312,12 @@ def _age_sweep(request: AgeRequest, as_json_lines: bool) -> None:
     outcome = age_sweep(reager, photo, request.plan, ages, outputs.strip, faces=faces, mask=mask)
     clipped = describe_clipped_ages(reager.engine, request.ages)
     notes = [note for aged in outcome.photos for note in aged.notes]
-    _print_notes(dict.fromkeys([*([clipped] if clipped else []), *notes]))
+    print_notes(dict.fromkeys([*([clipped] if clipped else []), *notes]))
     if request.as_json:
         print_json(outcome.to_json(), in_one_line=as_json_lines)
         return
     for path in (*outputs.photos, outputs.strip):
         typer.echo(path)
-
-
-def _print_notes(notes: Iterable[str]) -> None:
-    """A line on stderr for each thing that the user should know about a result."""
-    for note in notes:
-        typer.echo(f"Note: {note}", err=True)
 
 
 def _print_doubts(result: Result, chosen: str | int | tuple[int, ...]) -> None:

@@ -79,6 +79,12 @@ def print_json(values: Any, *, in_one_line: bool = False) -> None:
     typer.echo(json.dumps(values, indent=None if in_one_line else 2))
 
 
+def print_notes(notes: Iterable[str]) -> None:
+    """A line on stderr for each thing that the user should know about a result."""
+    for note in notes:
+        typer.echo(f"Note: {note}", err=True)
+
+
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints a table on stdout; nothing in it is read as markup."""
     from rich.console import Console

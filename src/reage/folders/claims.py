@@ -41,8 +41,10 @@ class Claims:
         self._started_ns = 0
 
     def __enter__(self) -> Self:
-        with suppress(OSError):
+        try:
             self._join()
+        except OSError:  # a place without locks
+            self._close()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,8 +52,7 @@ class Claims:
             if self._lock(_ALIVE, alone=True):
                 with suppress(OSError):
                     self._path.unlink()
-            os.close(self._file)
-            self._file = None
+            self._close()
 
     @contextmanager
     def claim(self, output: Path) -> Iterator[bool]:
@@ -86,8 +87,12 @@ class Claims:
             opened = os.fstat(self._file)
             self._started_ns = opened.st_mtime_ns
             if not (self._path.exists() and os.path.samestat(opened, self._path.stat())):
-                os.close(self._file)  # the last run before has just deleted it
-                self._file = None
+                self._close()  # the last run before has just deleted it
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _lock(self, byte: int, *, alone: bool) -> bool:
         assert self._file is not None
