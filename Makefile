@@ -1,10 +1,10 @@
-# The commands to know: demo, test, check, bench, docs. Each installs what it needs into .venv, once.
+# The commands to know: demo, test, check, bench, fuzz, docs. Each installs what it needs into .venv, once.
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-base lint check bench docs
+.PHONY: demo test test-base lint check bench fuzz docs
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo-installed  ## age a real photo
@@ -31,6 +31,10 @@ check: lint test  ## format, lint, types, import rules, tests
 
 bench: .venv/dev-installed  ## seconds and memory from photo to photo
 	$(BIN)/python benchmarks/end_to_end.py
+
+fuzz: .venv/dev-installed  ## damaged pictures and killed runs; about an hour
+	$(BIN)/python benchmarks/fuzz.py files
+	$(BIN)/python benchmarks/fuzz.py kills
 
 docs: .venv/docs-installed  ## build the documentation as a site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -1,4 +1,4 @@
-"""Photos, sweeps, lists and folders: names, checks before the work, errors that do not stop the rest."""
+"""Photos and sweeps: names, and checks before the work."""
 
 from __future__ import annotations
 
@@ -12,14 +12,10 @@ import pytest
 import skimage.data
 
 from reage.batch import (
-    age_folder,
     age_photo,
-    age_photos,
     age_sweep,
-    check_folder,
     check_photo,
     check_sweep,
-    describe_clipped_ages,
     name_aged,
 )
 from reage.engines import load_engine
@@ -75,7 +71,7 @@ def files_in(folder: Path) -> set[str]:
 
 def test_a_photo_is_aged_under_its_default_name(reager: Reager, folder: Path) -> None:
     outcome = age_photo(reager, "photos/me.png", Plan(age=70))
-    assert (outcome.source, outcome.output, outcome.error) == (Path("photos/me.png"), Path("me-70.png"), "")
+    assert (outcome.source, outcome.output) == (Path("photos/me.png"), Path("me-70.png"))
     assert files_in(folder) == {"me-70.png"}
     values = json.loads(json.dumps(outcome.to_json()))
     assert (values["input"], values["output"], values["engine"]) == ("photos/me.png", "me-70.png", "none")
@@ -106,12 +102,27 @@ def test_an_unusable_output_is_refused_before_the_work(reager: Reager, folder: P
     [
         ("a/me.jpg", Plan(age=70), "me-70.jpg"),
         ("me.JPG", Plan(age=70.5), "me-70.5.JPG"),
-        ("me.gif", Plan(age=70), "me-70.png"),
+        ("me.jxl", Plan(age=70), "me-70.png"),
         ("me", Plan(zones={"all": 0.5}), "me-aged.png"),
+        ("ü" * 123 + ".jpg", Plan(age=70), "ü" * 123 + "-70.jpg"),
     ],
 )
 def test_names_of_aged_photos(source: str, plan: Plan, name: str) -> None:
     assert name_aged(Path(source), plan) == name
+
+
+def test_names_that_would_be_too_long_are_shortened_and_stay_different(reager: Reager, folder: Path) -> None:
+    names = ["ü" * 125 + f"{number}.png" for number in range(2)]
+    aged = [name_aged(Path(name), Plan(age=70)) for name in names]
+    assert len(set(aged)) == 2
+    for name, short in zip(names, aged, strict=True):
+        assert len(short.encode()) <= 255
+        assert short.startswith("ü" * 110)
+        assert short.endswith("-70.png")
+        write(load_image("photos/me.png").pixels, Path("photos", name))
+        assert age_photo(reager, Path("photos", name), Plan(age=70)).output == Path(short)
+    outputs = check_sweep(Path("photos", names[0]), Plan(age=70), (30, 50))
+    assert len({path.name for path in (outputs.strip, *outputs.photos)}) == 3
 
 
 # Layers of one photo
@@ -238,66 +249,4 @@ def test_a_sweep_of_two_faces_draws_two_rows(reager: Reager, folder: Path) -> No
     assert not Path("three.png").exists()
 
 
-# Many photos
-
-
-def test_a_folder_goes_on_after_a_failure(reager: Reager, folder: Path) -> None:
-    Path("photos/broken.jpg").write_bytes(b"no picture")
-    write(np.full((64, 64, 3), 200, np.uint8), Path("photos/nobody.png"))
-    Path("photos/notes.txt").write_text("left out")
-    outcomes = list(age_folder(reager, "photos", Plan(age=70), "aged/deep"))
-    assert [outcome.source and outcome.source.name for outcome in outcomes] == ["broken.jpg", "me.png", "nobody.png"]
-    assert [bool(outcome.error) for outcome in outcomes] == [True, False, True]
-    assert [outcome.output for outcome in outcomes] == [None, Path("aged/deep/me.png"), None]
-    assert "No face" in outcomes[2].error
-    assert outcomes[0].to_json() == {"input": "photos/broken.jpg", "error": outcomes[0].error}
-    assert [path.name for path in Path("aged/deep").iterdir()] == ["me.png"]
-
-
-def test_outcomes_come_one_by_one(reager: Reager, folder: Path) -> None:
-    write(load_image("photos/me.png").pixels, Path("photos/you.png"))
-    outcomes = age_folder(reager, "photos", Plan(age=70), "aged")
-    assert next(outcomes).output == Path("aged/me.png")
-    assert [path.name for path in Path("aged").iterdir()] == ["me.png"]
-    assert next(outcomes).output == Path("aged/you.png")
-
-
-def test_a_photo_is_never_written_over(reager: Reager, folder: Path) -> None:
-    before = Path("photos/me.png").read_bytes()
-    (outcome,) = age_photos(reager, ["photos/me.png"], Plan(age=70), "photos")
-    assert "never written over" in outcome.error
-    assert Path("photos/me.png").read_bytes() == before
-
-
-def test_photos_of_one_name_are_refused_at_once(reager: Reager, folder: Path) -> None:
-    with pytest.raises(ImageError, match=r"called 'me\.png'"):
-        age_photos(reager, ["photos/me.png", "more/me.png"], Plan(age=70), "aged")
-    assert files_in(folder) == set()
-
-
-@pytest.mark.parametrize(
-    ("source", "output"),
-    [("photos", "photos"), ("photos", "photos/me.png"), ("photos", "photos/me.png/aged"), ("missing", "aged")],
-)
-def test_unusable_folders_are_refused_at_once(reager: Reager, folder: Path, source: str, output: str) -> None:
-    with pytest.raises(ImageError):
-        age_folder(reager, source, Plan(age=70), output)
-    assert files_in(folder) == set()
-
-
-def test_an_empty_folder_is_refused(folder: Path) -> None:
-    Path("empty").mkdir()
-    with pytest.raises(ImageError, match="holds no pictures"):
-        check_folder("empty", "aged")
-    assert [path.name for path in check_folder("photos", "aged")] == ["me.png"]
-
-
 # Ages that an engine clips
-
-
-def test_clipped_ages_are_described() -> None:
-    engine = load_engine("none")
-    assert describe_clipped_ages(engine, (1, 50, 100, None)) == ""
-    engine.ages = (20.0, 80.0)
-    text = describe_clipped_ages(engine, (1, 50, 95.5))
-    assert text == "the engine 'none' was made for ages 20 to 80; instead of 1, 95.5 it uses 20, 80."

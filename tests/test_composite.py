@@ -384,3 +384,78 @@ def test_blend_of_halves_is_the_mean(pixels: Pixels, cut_face: CutFace) -> None:
         face, [(Aged(crop=np.full_like(face.crop, 200)), half), (Aged(crop=np.full_like(face.crop, 100)), half)]
     )
     assert (blended.crop == 150).all()
+
+
+# More than 8 bits
+
+
+def deepen(pixels: Pixels, kind: type) -> np.ndarray:
+    """The picture with samples between the 8-bit levels."""
+    rest = np.random.default_rng(0).integers(-100, 100, pixels.shape)
+    deep = np.clip(pixels.astype(np.int64) * 257 + rest, 0, 65535).astype(np.uint16)
+    return deep if kind is np.uint16 else deep.astype(np.float32) / np.float32(65535)
+
+
+def all_changes(face: Face) -> dict[str, Aged]:
+    log_ratio = (face.matte[..., None] * np.array([0.4, 0.1, -0.3])).astype(np.float32)
+    return {
+        "difference": inverted(face),
+        "gain": Aged(crop=face.crop, gains=(Gain(log_ratio),)),
+        "shape": moved(face, make_shift(face, 2.0, -1.0)),
+        "shape and gain": replace(moved(face, make_shift(face, 2.0, -1.0)), gains=(Gain(log_ratio),)),
+    }
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+@pytest.mark.parametrize("change", ["difference", "gain", "shape", "shape and gain"])
+def test_deep_samples_change_as_the_8_bit_pixels_do(pixels: Pixels, placed: Face, change: str, kind: type) -> None:
+    deep, aged = deepen(pixels, kind), all_changes(placed)[change]
+    result = composite(deep, placed, aged)
+    assert result.dtype == kind
+    white = 65535 if kind is np.uint16 else 1
+    shallow = composite(pixels, placed, aged).astype(float) / 255
+    apart = np.abs(np.clip(result / white, 0, 1) - shallow)
+    assert np.quantile(apart, 0.999) < 2 / 255
+    assert apart.max() < 6 / 255  # cubics overshoot, which 8 bits clip before the gain
+    changed = result != deep
+    assert changed.any()
+    if kind is np.uint16:
+        assert len(np.unique(result[changed] & 255)) > 200
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_deep_samples_that_do_not_change_keep_every_bit(pixels: Pixels, placed: Face, kind: type) -> None:
+    deep = deepen(pixels, kind)
+    np.testing.assert_array_equal(composite(deep, placed, Aged(crop=placed.crop.copy())), deep)
+    result = composite(deep, placed, all_changes(placed)["gain"])
+    outside = ~reach_of(placed, pixels, placed.matte)
+    np.testing.assert_array_equal(result[outside], deep[outside])
+
+
+def test_floats_beyond_white_change_and_do_not_fall_below_black(pixels: Pixels, placed: Face) -> None:
+    bright = deepen(pixels, np.float32) * np.float32(8) - np.float32(0.01)
+    log_ratio = np.full((SIDE, SIDE, 3), -2.0, np.float32)
+    result = composite(bright, placed, Aged(crop=placed.crop, gains=(Gain(log_ratio),)))
+    assert result.max() > 1
+    assert (result[bright > 0] >= 0).all()
+    assert result.min() == bright.min()
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_a_mask_blends_deep_samples(pixels: Pixels, kind: type) -> None:
+    before = deepen(pixels, kind)
+    after = before[::-1].copy()
+    mask = np.zeros(pixels.shape[:2], np.float32)
+    mask[:100], mask[100:200] = 1, 0.5
+    blended = mask_change(before, after, mask)
+    np.testing.assert_array_equal(blended[:100], after[:100])
+    np.testing.assert_array_equal(blended[200:], before[200:])
+    middle = (before[100:200].astype(float) + after[100:200]) / 2
+    assert np.abs(blended[100:200] - middle).max() <= (1 if kind is np.uint16 else 1e-4)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_layers_add_up_to_the_deep_picture(pixels: Pixels, placed: Face, kind: type) -> None:
+    deep, aged = deepen(pixels, kind), all_changes(placed)["shape and gain"]
+    flat = flatten(make_layers(deep, [(placed, aged)]))
+    np.testing.assert_allclose(flat, composite(deep, placed, aged), rtol=0, atol=0 if kind is np.uint16 else 1e-5)

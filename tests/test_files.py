@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from reage.errors import ReageError, WeightsError
-from reage.files import replace_file, replace_files
+from reage.files import (
+    check_place,
+    is_stream,
+    open_whole,
+    remove_abandoned,
+    replace_file,
+    replace_files,
+    shorten_name,
+)
 
 
 @pytest.fixture
@@ -91,3 +99,62 @@ def test_a_folder_that_cannot_be_written_to_is_refused(faces: Path) -> None:
     with pytest.raises(WeightsError, match=r"cannot be written to .*; choose another folder\.$"):  # noqa: SIM117
         with replace_files([faces / "inside.csv"], WeightsError):
             pass
+
+
+# Names, places, pipes
+
+
+def test_a_place_is_checked_by_a_file_that_is_deleted(tmp_path: Path) -> None:
+    check_place(tmp_path / "faces.csv")
+    check_place(tmp_path / ("n" * 255))
+    assert os.listdir(tmp_path) == []
+    for name, reason in (("n" * 256, "256 bytes"), ("ü" * 128, "256 bytes"), ("missing/faces.csv", "could not")):
+        with pytest.raises(WeightsError, match=reason):
+            check_place(tmp_path / name, WeightsError)
+
+
+def test_only_names_that_are_too_long_are_shortened() -> None:
+    assert shorten_name("me", "-70.jpg") == "me-70.jpg"
+    assert shorten_name("n" * 248, "-70.jpg") == "n" * 248 + "-70.jpg"
+    short = shorten_name("ü" * 127, "-70.jpg")
+    assert 250 < len(short.encode()) <= 255
+    assert short.endswith("-70.jpg")
+    assert shorten_name("ü" * 126 + "ö", "-70.jpg") != short
+
+
+def test_files_of_processes_that_ended_are_deleted(tmp_path: Path) -> None:
+    with replace_file(tmp_path / "faces.csv") as unfinished:
+        unfinished.touch()
+        own = unfinished.name
+        pid = f"-{os.getpid()}-"
+        assert own.count(pid) == 1
+        abandoned = [own.replace(pid, "-999999999-"), own.replace(pid, f"-{2**40}-")]
+        others = [own.replace(".reage-", ".reage-0"), ".reage-notes.txt", "me.jpg"]
+        for name in (*abandoned[:1], *others):
+            (tmp_path / name).touch()
+        remove_abandoned(tmp_path)
+        assert set(os.listdir(tmp_path)) == {own, *others}
+    remove_abandoned(tmp_path / "missing")
+
+
+def test_an_address_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match="fetch it first"):
+        open_whole(Path("https://example.org/me.jpg"), WeightsError)
+    Path("https:/example.org").mkdir(parents=True)
+    Path("https://example.org/me.jpg").write_bytes(b"a file after all")
+    with open_whole(Path("https://example.org/me.jpg")) as file:
+        assert file.read() == b"a file after all"
+
+
+def test_a_pipe_is_read_whole(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"a photo")
+    os.close(writing)
+    path = Path(f"/dev/fd/{reading}")
+    assert is_stream(path)
+    with open_whole(path) as file:
+        assert (file.read(), file.seek(2), file.read()) == (b"a photo", 2, b"photo")
+    os.close(reading)
+    assert not is_stream(tmp_path)
+    assert not is_stream(tmp_path / "missing")

@@ -18,7 +18,7 @@ from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, geometry, load_image, save_image
 from reage.measure import AgeEstimator, measure_face
-from reage.pipeline import Reager, Result, as_image, render
+from reage.pipeline import Reager, Result, as_image, describe_clipped_ages, render
 from reage.plan import complete
 from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Reading
 from reage.zones import zone_age
@@ -423,3 +423,85 @@ def test_references_change_the_face_that_they_show(
 def test_an_engine_without_references_refuses_them(reager: Reager, photo: Pixels, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="'prototype' accepts no references; use --engine exemplar"):
         reager(photo, Plan(age=25), references=[tmp_path])
+
+
+# More than 8 bits, several frames, ages beyond the engine
+
+
+def test_a_deep_picture_is_aged_in_its_own_bit_depth(
+    reager: Reager, photo: Pixels, face: Face, reading: Reading
+) -> None:
+    rest = np.random.default_rng(0).integers(0, 200, photo.shape).astype(np.uint16)
+    deep = photo * np.uint16(256) + rest
+    result = reager(Image(pixels=photo, deep=deep), Plan(age=75), faces=[face], readings=[reading])
+    shallow = reager(photo, Plan(age=75), faces=[face], readings=[reading])
+    assert result.image.deep is not None
+    assert result.image.deep.dtype == np.uint16
+    far = np.abs(result.image.pixels.astype(int) - shallow.image.pixels)
+    assert np.percentile(far, 99) <= 2
+    changed = result.image.deep != deep
+    assert 0.01 < changed.mean() < 0.9
+    outside = (shallow.image.pixels == photo).all(-1) & ~changed.any(-1)
+    np.testing.assert_array_equal(result.image.deep[outside], deep[outside])
+
+
+@pytest.fixture(scope="module")
+def animation(photo: Pixels) -> Image:
+    """Three frames: the demo photo, the same a little darker, and one without a face."""
+    small = np.ascontiguousarray(photo[:256, 96:352])
+    frames = [small, (small * 0.9).astype(np.uint8), np.full_like(small, 90)]
+    first, *others = [Image(pixels=frame, duration_ms=80) for frame in frames]
+    return replace(first, more=tuple(others), loop=0)
+
+
+def test_all_frames_are_aged_by_one_plan(reager: Reager, animation: Image, tmp_path: Path) -> None:
+    result = reager(animation, Plan(age=75))
+    assert [done.frame for done in result.faces] == [1, 2]
+    assert result.faces[0].reading == result.faces[1].reading
+    assert result.faces[0].plan == result.faces[1].plan
+    before, after = animation.frames, result.image.frames
+    assert [bool((a.pixels != b.pixels).any()) for a, b in zip(before, after, strict=True)] == [True, True, False]
+    result.save(tmp_path / "a.png")
+    back = load_image(tmp_path / "a.png", frame=None)
+    assert [frame.duration_ms for frame in back.frames] == [80, 80, 80]
+    assert NOTE in (back.xmp or b"")
+    assert [face["frame"] for face in json.loads(json.dumps(result.to_json()))["faces"]] == [1, 2]
+
+
+def test_pages_are_measured_each(reager: Reager, animation: Image) -> None:
+    pages = replace(animation, duration_ms=None, more=tuple(replace(one, duration_ms=None) for one in animation.more))
+    first, second = reager(pages, Plan(age=75)).faces
+    assert first.reading != second.reading
+
+
+def test_frames_without_any_face_are_refused_and_so_are_given_faces(no_change: Reager, face: Face) -> None:
+    blank = Image(pixels=np.full((64, 64, 3), 90, np.uint8), duration_ms=80)
+    with pytest.raises(FaceNotFound):
+        no_change(replace(blank, more=(blank, blank)), Plan(age=75))
+    with pytest.raises(ImageError, match="3 pages or frames; choose one of them with --frame"):
+        no_change(replace(blank, more=(blank, blank)), Plan(age=75), faces=[face])
+
+
+def test_an_age_beyond_the_engine_is_clipped_and_noted(
+    reager: Reager, photo: Pixels, face: Face, reading: Reading
+) -> None:
+    result = reager(photo, Plan(age=5), faces=[face], readings=[reading])
+    nearest = reager(photo, Plan(age=20), faces=[face], readings=[reading])
+    np.testing.assert_array_equal(result.image.pixels, nearest.image.pixels)
+    assert result.faces[0].plan.age == 20
+    assert result.to_json()["notes"] == ["The engine 'prototype' was made for ages 20 to 85; instead of 5 it uses 20."]
+    assert nearest.notes == ()
+    assert result.to_json()["faces"][0]["plan"]["age"] == 20
+
+
+def test_notes_of_the_picture_are_those_of_the_result(no_change: Reager, photo: Pixels, face: Face) -> None:
+    image = Image(pixels=photo, notes=("The file is cut short.",))
+    assert no_change(image, Plan(age=75), faces=[face]).notes == ("The file is cut short.",)
+
+
+def test_clipped_ages_are_described() -> None:
+    engine = load_engine("none")
+    assert describe_clipped_ages(engine, (1, 50, 100, None)) == ""
+    engine.ages = (20.0, 80.0)
+    text = describe_clipped_ages(engine, (1, 50, 95.5))
+    assert text == "The engine 'none' was made for ages 20 to 80; instead of 1, 95.5 it uses 20, 80."

@@ -1,4 +1,4 @@
-"""Ages photos and writes the results: one photo, one photo at several ages, a list of photos, a folder.
+"""Ages a photo, at one age or at several, and writes the results; `reage.folders` does so with many photos.
 
 Every check is made before the work starts, so call the `check_` function before a slow engine is loaded; the functions
 that age make the same checks again. Nothing here prints. A photo is never overwritten.
@@ -6,7 +6,7 @@ that age make the same checks again. Nothing here prints. A photo is never overw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,23 @@ import numpy as np
 
 from reage.composite import make_layers
 from reage.engines import Engine
-from reage.errors import ImageError, ReageError
-from reage.files import replace_files
+from reage.errors import ImageError
+from reage.files import STANDARD_STREAM, replace_files, shorten_name
 from reage.images import (
     SUFFIXES,
     Image,
     check_layers,
     check_output,
+    describe_losses,
     draw_sheet,
     draw_strip,
     geometry,
-    list_images,
+    load_image,
     replace_layers,
     save_image,
 )
 from reage.measure.references import References
-from reage.pipeline import AgedFace, Reager, Result, as_image
+from reage.pipeline import AgedFace, Reager, Result, as_image, clip_target
 from reage.types import Face, Pixels, Plan, Plane
 
 
@@ -40,25 +41,24 @@ class PhotoOutcome:
 
     Args:
         source: the photo; None for pixels that came from no file.
-        output: file of the aged photo; None when it failed.
+        output: file of the aged photo.
         layers: folder of the layers; None when none were requested.
-        result: the aged photo; None when it failed.
-        error: why it failed, in a sentence; "" when it did not.
+        result: the aged photo.
+        notes: those of the result, and what the format of the file cannot keep, a sentence each.
     """
 
     source: Path | None
-    output: Path | None = None
+    output: Path
     layers: Path | None = None
-    result: Result | None = None
-    error: str = ""
+    result: Result
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The source, and either output and result or the error, as plain values."""
+        """The source, the output, the result and the notes, as plain values."""
         source = None if self.source is None else str(self.source)
-        if self.result is None:
-            return {"input": source, "error": self.error}
         layers = {} if self.layers is None else {"layers": str(self.layers)}
-        return {"input": source, "output": str(self.output), **layers, **self.result.to_json()}
+        result = {**self.result.to_json(), "notes": list(self.notes)}
+        return {"input": source, "output": str(self.output), **layers, **result}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,16 +141,22 @@ def age_photo(
         ReageError: when it cannot be done; then no file is written.
     """
     picture = as_image(source)
-    path = check_photo(picture, plan, output)
+    path = check_photo(picture, clip_target(plan, reager.engine), output)
+    if layers is not None and picture.more:
+        raise ImageError(
+            f"Layers are for one picture, and this one has {len(picture.frames)} pages or frames; choose one of them "
+            "with --frame."
+        )
     folder = None if layers is None else check_layers(layers, [path, *([picture.source] if picture.source else [])])
     result = reager(picture, plan, faces=faces, mask=mask, references=references)
     if folder is None:
         result.save(path)
     else:
-        made = make_layers(picture.pixels, [(done.face, done.aged) for done in result.faces])
+        made = make_layers(picture.samples, [(done.face, done.aged) for done in result.faces])
         with replace_layers(folder, made, mask):
             result.save(path)
-    return PhotoOutcome(source=picture.source, output=path, layers=folder, result=result)
+    notes = (*result.notes, *describe_losses(result.image, path.suffix, altered=result.altered))
+    return PhotoOutcome(source=picture.source, output=path, layers=folder, result=result, notes=notes)
 
 
 # One photo at several ages
@@ -173,7 +179,7 @@ def check_sweep(
         PlanError: when an age is out of its range.
     """
     origin = _path_of(source)
-    strip = Path(output) if output is not None else Path(f"{origin.stem}-{ages[0]:g}-{ages[-1]:g}.png")
+    strip = Path(output) if output is not None else Path(shorten_name(origin.stem, f"-{ages[0]:g}-{ages[-1]:g}.png"))
     check_output(strip, source=source)
     photos = tuple(strip.with_name(name_aged(origin, replace(plan, age=age))) for age in ages)
     if strip in photos:
@@ -196,13 +202,15 @@ def age_sweep(
 ) -> SweepOutcome:
     """Ages one photo to several ages; writes a photo for each, and a strip of the faces.
 
-    Faces are found and measured once. All files appear together at the end. For the arguments see `check_sweep` and
+    Faces are found and measured once, in the first frame of a picture that has several; ages beyond those of the engine
+    are replaced by its nearest. All files appear together at the end. For the arguments see `check_sweep` and
     `Reager.__call__`.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
     """
-    picture = as_image(source)
+    picture = replace(load_image(source) if isinstance(source, str | Path) else source, more=())
+    ages = clip_ages(ages, reager.engine)
     outputs = check_sweep(picture, plan, ages, output)
     chosen = reager.choose(picture, faces)
     if references and not isinstance(references, References):
@@ -217,17 +225,31 @@ def age_sweep(
             )
             result.save(unfinished[path])
             readings = [aged.reading for aged in result.faces]
-            photos.append(PhotoOutcome(source=picture.source, output=path, result=result))
+            notes = (*result.notes, *describe_losses(result.image, path.suffix, altered=result.altered))
+            photos.append(PhotoOutcome(source=picture.source, output=path, result=result, notes=notes))
             columns.append(aged_crops(result))
         strip = _draw_sweep(columns, result.faces, ages)
         save_image(Image(pixels=strip), unfinished[outputs.strip])
     return SweepOutcome(source=picture.source, strip=outputs.strip, photos=tuple(photos))
 
 
+def clip_ages(ages: Sequence[float], engine: Engine | type[Engine]) -> tuple[float, ...]:
+    """The target ages within those of the engine, each once.
+
+    Raises:
+        PlanError: when an age is out of the range of plans.
+    """
+    clipped = (clip_target(Plan(age=age), engine).age for age in ages)
+    return tuple(dict.fromkeys(age for age in clipped if age is not None))
+
+
 def aged_crops(result: Result) -> list[Pixels]:
     """The crop of each aged face, cut from the finished picture."""
-    faces = [aged.face for aged in result.faces]
-    warped = [geometry.warp(result.image.pixels, face.crop_from_image, *face.crop.shape[:2]) for face in faces]
+    frames = result.image.frames
+    warped = [
+        geometry.warp(frames[aged.frame - 1].pixels, aged.face.crop_from_image, *aged.face.crop.shape[:2])
+        for aged in result.faces
+    ]
     return [np.asarray(crop, np.uint8) for crop in warped]
 
 
@@ -241,122 +263,18 @@ def _draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], 
     return draw_sheet(rows, ["source", *age_labels], source_labels, cell_px=256)
 
 
-# Many photos
-
-
-def check_folder(source: str | Path, output: str | Path) -> list[Path]:
-    """The photos of a folder, sorted by name, after a check of the folder for the results.
-
-    Args:
-        source: folder of photos.
-        output: folder for the aged photos; it is not made yet.
-
-    Raises:
-        ImageError: when there is no photo, or the results have no folder of their own.
-    """
-    photos = list_images(source)
-    if not photos:
-        raise ImageError(f"The folder '{source}' holds no pictures; they end in {' '.join(SUFFIXES)}.")
-    if Path(output).exists() and not Path(output).is_dir():
-        raise ImageError(f"'{output}' is a file; give a folder for the aged pictures of '{source}'.")
-    if Path(output).resolve() == Path(source).resolve():
-        raise ImageError(f"'{output}' is the folder that is read, which is never written to; choose another.")
-    return photos
-
-
-def age_folder(
-    reager: Reager,
-    source: str | Path,
-    plan: Plan,
-    output: str | Path,
-    *,
-    faces: str | int | Sequence[int] = "all",
-    references: References | Sequence[str | Path] = (),
-) -> Iterator[PhotoOutcome]:
-    """Ages every photo of a folder, see `age_photos`.
-
-    Raises:
-        ImageError: see `check_folder`; also when the folder for the results cannot be made.
-    """
-    return age_photos(reager, check_folder(source, output), plan, output, faces=faces, references=references)
-
-
-def age_photos(
-    reager: Reager,
-    sources: Sequence[str | Path],
-    plan: Plan,
-    output: str | Path,
-    *,
-    faces: str | int | Sequence[int] = "all",
-    references: References | Sequence[str | Path] = (),
-) -> Iterator[PhotoOutcome]:
-    """Ages a list of photos; yields each outcome when its photo is written. A photo that fails does not stop the rest.
-
-    Args:
-        reager: loaded once for all.
-        sources: files of photos, with different names.
-        plan: for every face.
-        output: folder for the aged photos, which keep their names; it is made.
-        faces: see `Reager.__call__`.
-        references: see there; a photo of somebody else fails.
-
-    Raises:
-        ImageError: when two photos have the same name, or the folder cannot be made.
-        ReageError: when the references cannot be used at all.
-    """
-    folder, paths = Path(output), [Path(source) for source in sources]
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ImageError(
-            f"Two photos are called '{twice}'; one result would overwrite the other, so rename one of them."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(f"The folder '{folder}' cannot be made ({error.strerror}); choose another.") from error
-    if references and not isinstance(references, References):
-        references = reager.read_references(references)
-    return (_try_photo(reager, path, plan, folder / path.name, faces, references) for path in paths)
-
-
-def _try_photo(
-    reager: Reager,
-    source: Path,
-    plan: Plan,
-    output: Path,
-    faces: str | int | Sequence[int],
-    references: References | Sequence[str | Path],
-) -> PhotoOutcome:
-    try:
-        check_output(output, source=source)
-        return age_photo(reager, source, plan, output, faces=faces, references=references)
-    except ReageError as error:
-        return PhotoOutcome(source=source, error=str(error))
-
-
-# Names and notes
+# Names
 
 
 def name_aged(source: Path, plan: Plan) -> str:
-    """The default name of an aged photo, such as me-70.jpg; a suffix that cannot be written becomes .png."""
+    """The default name of an aged photo, such as me-70.jpg; a suffix that cannot be written becomes .png.
+
+    A name that would be too long is shortened.
+    """
     suffix = source.suffix if source.suffix.lower() in SUFFIXES else ".png"
-    return f"{source.stem}-{'aged' if plan.age is None else format(plan.age, 'g')}{suffix}"
-
-
-def describe_clipped_ages(engine: Engine, ages: Sequence[float | None]) -> str:
-    """A remark on target ages that the engine clips to its range, as the end of a sentence; "" for none."""
-    youngest, oldest = engine.ages
-    beyond = [age for age in ages if age is not None and not youngest <= age <= oldest]
-    if not beyond:
-        return ""
-    used = ", ".join(f"{min(max(float(age), youngest), oldest):g}" for age in beyond)
-    return (
-        f"the engine '{engine.name}' was made for ages {youngest:g} to {oldest:g}; "
-        f"instead of {', '.join(f'{age:g}' for age in beyond)} it uses {used}."
-    )
+    return shorten_name(source.stem, f"-{'aged' if plan.age is None else format(plan.age, 'g')}{suffix}")
 
 
 def _path_of(source: str | Path | Image) -> Path:
     path = source.source if isinstance(source, Image) else Path(source)
-    return path or Path("picture.png")
+    return Path("picture.png") if path is None or path == STANDARD_STREAM else path

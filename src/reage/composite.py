@@ -4,6 +4,8 @@
 
 Where the engine also moved the shape, the image is first warped by the shift at its own resolution, and the change is
 taken against the warped crop, so that a face larger than the crop keeps its fine detail.
+
+Convention: pictures are RGB (H, W, 3), uint8, uint16 or float32, see `reage.images.samples`; levels run from 0 to 255.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +21,10 @@ from numpy.typing import NDArray
 from reage.images import geometry
 from reage.images.codec import to_sixteen_bit
 from reage.images.regions import to_pixels
-from reage.types import GAIN_FLOOR, Aged, Face, Layers, Matrix, Pixels, Plane
+from reage.images.samples import from_levels, to_levels
+from reage.types import GAIN_FLOOR, Aged, Face, Layers, Matrix, Plane, Samples
+
+AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
 BAND_PX = 2**17
 """Default number of image pixels in a band of `composite`."""
@@ -27,32 +33,32 @@ _STILL_PX = 0.01
 _WHITE = 2**16 - 1
 
 
-def composite(pixels: Pixels, face: Face, aged: Aged, *, band_px: int = BAND_PX) -> Pixels:
+def composite(pixels: AnySamples, face: Face, aged: Aged, *, band_px: int = BAND_PX) -> AnySamples:
     """A copy of the image in which one face looks as in the aged crop.
 
     Args:
-        pixels: (H, W, 3) RGB uint8 image the face was found in (other faces may have changed since).
+        pixels: (H, W, 3) image the face was found in, of any bit depth (other faces may have changed since).
         face: the face.
         aged: the engine's result for `face.crop`, of the same size.
         band_px: number of image pixels that are processed at once, which limits the memory; the result is the same.
 
     Returns:
-        (H, W, 3) RGB uint8; bit for bit the input where nothing changed.
+        (H, W, 3) of the same bit depth; bit for bit the input where nothing changed.
     """
     result = pixels.copy()
     for part in _change(pixels, face, aged, band_px):
-        result[part.place] = to_pixels(part.levels())
+        result[part.place] = part.samples()
     return result
 
 
-def make_layers(pixels: Pixels, changes: Sequence[tuple[Face, Aged]], *, band_px: int = BAND_PX) -> Layers:
+def make_layers(pixels: Samples, changes: Sequence[tuple[Face, Aged]], *, band_px: int = BAND_PX) -> Layers:
     """The layers of the picture that `composite` makes of one face after the other; `flatten` joins them to it.
 
     Where the changes of two faces overlap, shapes move one after the other and gains add up; what this leaves to the
     picture, and what the rounding of float32 leaves at a half level, is in `added`.
 
     Args:
-        pixels: (H, W, 3) RGB uint8 image the faces were found in.
+        pixels: (H, W, 3) image the faces were found in.
         changes: each face, and the engine's result for it, in the order in which they are put back.
         band_px: as in `composite`.
     """
@@ -76,39 +82,43 @@ def make_layers(pixels: Pixels, changes: Sequence[tuple[Face, Aged]], *, band_px
     layers = Layers(moved=moved, gain=gain, added=added, skin=skin, hair=hair)
     for rows in _row_slices(pixels, band_px):
         levels = _flat_levels(layers, rows)
-        other = to_pixels(levels) != result[rows]
-        added[rows][other] += (result[rows] - levels)[other]
+        other = from_levels(levels, pixels.dtype) != result[rows]
+        added[rows][other] += (to_levels(result[rows]) - levels)[other]
     return layers
 
 
-def flatten(layers: Layers, *, band_px: int = BAND_PX) -> Pixels:
-    """The picture (H, W, 3) RGB uint8 that layers add up to."""
+def flatten(layers: Layers, *, band_px: int = BAND_PX) -> Samples:
+    """The picture (H, W, 3) that layers add up to."""
     result = np.empty_like(layers.moved)
     for rows in _row_slices(layers.moved, band_px):
-        result[rows] = to_pixels(_flat_levels(layers, rows))
+        result[rows] = from_levels(_flat_levels(layers, rows), layers.moved.dtype)
     return result
 
 
-def mask_change(before: Pixels, after: Pixels, mask: Plane, *, band_px: int = BAND_PX) -> Pixels:
+def mask_change(before: AnySamples, after: AnySamples, mask: Plane, *, band_px: int = BAND_PX) -> AnySamples:
     """The changed picture where the mask is 1, bit for bit the earlier one where it is 0, blended linearly in between.
 
     Args:
-        before: (H, W, 3) RGB uint8.
-        after: (H, W, 3) RGB uint8.
+        before: (H, W, 3).
+        after: (H, W, 3) of the same bit depth.
         mask: (H, W) in [0, 1], rounded to 16 bit.
         band_px: as in `composite`.
     """
     result = np.empty_like(before)
     for rows in _row_slices(before, band_px):
         share = to_sixteen_bit(mask[rows]).astype(np.uint32)[..., None]
+        if before.dtype == np.float32:
+            part = share.astype(np.float32) / _WHITE
+            result[rows] = before[rows] * (1 - part) + after[rows] * part
+            continue
         result[rows] = (before[rows] * (_WHITE - share) + after[rows] * share + _WHITE // 2) // _WHITE
     return result
 
 
-def apply_gains(pixels: Pixels, gains: Sequence[Plane]) -> Plane:
-    """Levels, not rounded, of RGB uint8 (H, W, 3) multiplied by gains: log ratios (H, W, 3), see `reage.types.Gain`."""
+def apply_gains(pixels: Samples, gains: Sequence[Plane]) -> Plane:
+    """Levels, not rounded, of RGB (H, W, 3) multiplied by gains: log ratios (H, W, 3), see `reage.types.Gain`."""
     floor = np.float32(255 * GAIN_FLOOR)
-    levels: Plane = (pixels + floor) * np.exp(np.sum(gains, axis=0, dtype=np.float32)) - floor
+    levels: Plane = (to_levels(pixels) + floor) * np.exp(np.sum(gains, axis=0, dtype=np.float32)) - floor
     return levels
 
 
@@ -116,7 +126,7 @@ def _flat_levels(layers: Layers, rows: slice) -> Plane:
     return apply_gains(layers.moved[rows], [layers.gain[rows]]) + layers.added[rows]
 
 
-def _row_slices(pixels: Pixels, band_px: int) -> list[slice]:
+def _row_slices(pixels: Samples, band_px: int) -> list[slice]:
     height, width = pixels.shape[:2]
     return [slice(band.start, band.stop) for band in _split(height, width, band_px)]
 
@@ -160,20 +170,31 @@ class _Part:
 
     Args:
         place: its rows and columns.
-        moved: (h, w, 3) RGB uint8 after the change of shape.
+        moved: (h, w, 3) after the change of shape.
         gain: (h, w, 3) log ratio, or None.
         added: (h, w, 3) levels, or None.
     """
 
     place: tuple[slice, slice]
-    moved: Pixels
+    moved: Samples
     gain: Plane | None
     added: Plane | None
 
-    def levels(self) -> Pixels | Plane:
-        """(h, w, 3) levels, not rounded."""
-        levels = self.moved if self.gain is None else apply_gains(self.moved, [self.gain])
-        return levels if self.added is None else levels + self.added
+    def samples(self) -> Samples:
+        """(h, w, 3) of the picture's bit depth."""
+        levels = to_levels(self.moved) if self.gain is None else apply_gains(self.moved, [self.gain])
+        if self.added is not None:
+            levels = levels + self.added
+        made = from_levels(levels, self.moved.dtype)
+        return made if made.dtype != np.float32 else self._keep_floats(made)
+
+    def _keep_floats(self, made: Samples) -> Samples:
+        """The floats with those that nothing changed as they were, and none pushed below black."""
+        changed = np.zeros(made.shape, bool)
+        for change in (self.gain, self.added):
+            if change is not None:
+                changed |= change != 0
+        return np.where(changed, np.maximum(made, np.minimum(self.moved, 0)), self.moved)
 
 
 def _place_difference(face: Face, aged: Aged) -> list[_Placed]:
@@ -199,7 +220,7 @@ def _place_gains(face: Face, aged: Aged) -> list[_Placed]:
     return placed
 
 
-def _change(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Iterator[_Part]:
+def _change(pixels: Samples, face: Face, aged: Aged, band_px: int) -> Iterator[_Part]:
     """The parts of the image that one face changes, one band of rows after the other."""
     assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
     placed = _place_gains(face, aged) if aged.gains else _place_difference(face, aged)
@@ -222,7 +243,7 @@ def _change(pixels: Pixels, face: Face, aged: Aged, band_px: int) -> Iterator[_P
     part_from_crop[:, 2] -= (left, top)
     bands = _split(bottom - top, right - left, band_px)
     if aged.shift is None:
-        parts: Iterator[Pixels] = (pixels[top + band.start : top + band.stop, left:right] for band in bands)
+        parts: Iterator[Samples] = (pixels[top + band.start : top + band.stop, left:right] for band in bands)
     else:
         parts = _move_part(pixels, (left, top), bands, right - left, aged.shift, part_from_crop)
     squared = np.vstack([part_from_crop, [0, 0, 1]])
@@ -246,8 +267,13 @@ def _split(height_px: int, width_px: int, band_px: int) -> list[range]:
 
 
 def _move_part(
-    pixels: Pixels, corner: tuple[int, int], bands: Sequence[range], width_px: int, shift: Plane, part_from_crop: Matrix
-) -> Iterator[Pixels]:
+    pixels: NDArray[Any],
+    corner: tuple[int, int],
+    bands: Sequence[range],
+    width_px: int,
+    shift: Plane,
+    part_from_crop: Matrix,
+) -> Iterator[Samples]:
     """Bands of the part of the image at a corner (x, y), warped by the shift; pixels that do not move are copied."""
     left, top = corner
     shift_in_image = (shift @ part_from_crop[:, :2].T).astype(np.float32)
@@ -268,5 +294,5 @@ def _move_part(
         places[..., 1] -= (
             first  # a whole number, so the coordinates stay exact: bands of any height give the same pixels
         )
-        sampled = geometry.sample(around[first : band.stop + top - y0 + margin], places)
+        sampled = geometry.sample(around[first : band.stop + top - y0 + margin], places, cubic=True)
         yield np.where(still[..., None], part, sampled)

@@ -10,6 +10,8 @@
 A bug in reage itself is an `AssertionError`, never one of these.
 """
 
+from importlib.metadata import PackageNotFoundError, metadata
+
 
 class ReageError(Exception):
     """The base of all errors that the caller can correct; the text is one sentence for the user."""
@@ -33,3 +35,24 @@ class EngineError(ReageError):
 
 class WeightsError(ReageError):
     """Weights that are missing, damaged, or made for something else."""
+
+
+def describe_unexpected(error: BaseException) -> str:
+    """One sentence about an exception that no part of reage foresaw, with its type and where to report it."""
+    reason = " ".join(str(error).split()).rstrip(".")
+    named = type(error).__name__ + (f" ({reason[:300]})" if reason else "")
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory for it: {named}; give a smaller copy, or fewer --jobs."
+    return (
+        f"It ended in an unexpected {named}, a fault of reage; please report it with the file, {_find_report_place()}."
+    )
+
+
+def _find_report_place() -> str:
+    """Where faults are reported, as the installed package says; the words that its pages use where it does not."""
+    try:
+        addresses = metadata("reage").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        addresses = []
+    issues = [address.partition(",")[2].strip() for address in addresses if address.lower().startswith("issues")]
+    return f"at {issues[0]}" if issues else "as an issue of the repository that reage came from"

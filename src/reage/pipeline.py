@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reage.composite import blend, composite, mask_change
 from reage.engines import DEFAULT_ENGINE, Engine, load_engine
 from reage.engines.base import ReferenceEngine
-from reage.errors import EngineError, ImageError, PlanError
+from reage.errors import EngineError, FaceNotFound, ImageError, PlanError
 from reage.faces.blazeface import Box
 from reage.faces.finder import FaceFinder, choose_faces
 from reage.faces.geometry import zone_masks
@@ -38,6 +39,7 @@ class AgedFace:
         aged: the aged crop.
         age_was_given: whether the plan named the age of the person.
         references: what became of every reference for this face; empty without references.
+        frame: number, from 1, of the page or frame that the face is in.
     """
 
     face: Face
@@ -46,6 +48,7 @@ class AgedFace:
     aged: Aged
     age_was_given: bool = False
     references: tuple[ChosenReference, ...] = ()
+    frame: int = 1
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -63,6 +66,8 @@ class Result:
         engine: name of the engine.
         weights_hash: 12 hex digits of the engine's weights; "" if it has none.
         seconds: time spent in each step: load, find, measure, render, composite.
+        notes: what the user should know, a sentence each: what was left out in reading, and the age that was used where
+            the engine does not reach the target.
     """
 
     image: Image
@@ -70,6 +75,12 @@ class Result:
     engine: str
     weights_hash: str
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def altered(self) -> bool:
+        """Whether the picture is to be marked as altered by AI."""
+        return bool(self.faces) and self.engine != "none"
 
     def save(self, path: str | Path) -> Path:
         """Writes the picture in the format of the suffix, marked as altered by AI, and returns the path.
@@ -77,17 +88,23 @@ class Result:
         Raises:
             ImageError: when it cannot be written there, or would overwrite the source.
         """
-        self.image.save(path, altered=bool(self.faces) and self.engine != "none")
+        self.image.save(path, altered=self.altered)
         return Path(path)
 
     def to_json(self) -> dict[str, Any]:
-        """Engine, weights, seconds and, for each face, box, score, reading, doubts, plan, what the engine tells, and references."""
+        """Engine, weights, seconds, notes and, for each face, box, score, reading, doubts, plan and references.
+
+        What the engine tells of how it was done, see `reage.types.Aged`, stands beside them.
+        """
+        in_frames = bool(self.image.more)
         return {
             "engine": self.engine,
             "weights_hash": self.weights_hash,
             "seconds": {step: round(seconds, 4) for step, seconds in self.seconds.items()},
+            "notes": list(self.notes),
             "faces": [
                 {
+                    **({"frame": done.frame} if in_frames else {}),
                     **done.face.to_json(),
                     "age_years": round(done.reading.age_years, 1),
                     "age_std_years": round(done.reading.age_std_years, 1),
@@ -176,6 +193,13 @@ class Reager:
         self._check_references()
         return References.load(paths, self.finder, self.age_estimator)
 
+    def _load_references(self, references: References | Sequence[str | Path]) -> References | None:
+        """The references, read; None for none."""
+        if not isinstance(references, References):
+            return self.read_references(references) if references else None
+        self._check_references()
+        return references
+
     def _check_references(self) -> None:
         if "references" not in self.engine.accepts:
             raise EngineError(
@@ -196,13 +220,16 @@ class Reager:
         mask: Plane | None = None,
         references: References | Sequence[str | Path] = (),
     ) -> Result:
-        """The aged picture.
+        """The aged picture, with all its pages or frames.
+
+        A target age beyond those of the engine is replaced by the nearest. In an animation, a face keeps the reading
+        that it had first, so that one plan holds for the whole; a page or frame without a face stays as it is.
 
         Args:
             image: a file, (H, W, 3) RGB uint8 pixels, or an `Image`.
             plan: for every face.
             faces: "all", "largest", a number from 1 (the largest) or several, or faces that `find` or `find_in_box`
-                returned for this picture.
+                returned for this picture; in a picture of several frames, a choice holds in each of them.
             readings: of these faces, to measure them once and age them several times; measured by default.
             mask: (H, W) float in [0, 1], where the picture may change: at 0 every bit is kept, in between the change is
                 blended; everywhere by default.
@@ -210,7 +237,8 @@ class Reager:
                 returned; their lines, light and shape take the place of those of other people.
 
         Raises:
-            ImageError: when the picture or a reference cannot be read, or the mask does not fit it.
+            ImageError: when the picture or a reference cannot be read, the mask does not fit it, or faces were given
+                for a picture of several frames.
             FaceNotFound: when there is no such face, or no reference shows it.
             EngineError: when the engine does not accept references.
             PlanError: when the plan asks for skin, and the engine does not accept it or the photo does not show it.
@@ -218,21 +246,77 @@ class Reager:
         seconds: dict[str, float] = {}
         with _timed(seconds, "load"):
             picture = as_image(image)
+        clipped = describe_clipped_ages(self.engine, [plan.age])
+        run = partial(
+            self._age_frame,
+            plan=clip_target(plan, self.engine),
+            faces=faces,
+            mask=mask,
+            references=self._load_references(references),
+            seconds=seconds,
+        )
+        if picture.more:
+            _check_choice(picture, faces)
+            image, done = self._age_frames(picture, run)
+        else:
+            image, done = run(picture, readings=readings)
+        return Result(
+            image=image,
+            faces=tuple(done),
+            engine=self.engine.name,
+            weights_hash=self.engine.weights_hash,
+            seconds=seconds,
+            notes=(*picture.notes, *([clipped] if clipped else [])),
+        )
+
+    def _age_frames(
+        self, picture: Image, run: Callable[..., tuple[Image, list[AgedFace]]]
+    ) -> tuple[Image, list[AgedFace]]:
+        """The aged frames, and their faces."""
+        frames, done, known = [], list[AgedFace](), list[AgedFace]()
+        missing: FaceNotFound | None = None
+        for number, frame in enumerate(picture.frames, 1):
+            try:
+                image, faces = run(frame, number=number, known=known)
+            except FaceNotFound as error:
+                image, faces, missing = frame, [], missing or error
+            frames.append(image)
+            done += faces
+            known = known or (faces if picture.duration_ms is not None else [])
+        if not done and missing is not None:
+            raise missing
+        return replace(frames[0], more=tuple(frames[1:])), done
+
+    def _age_frame(
+        self,
+        picture: Image,
+        *,
+        plan: Plan,
+        faces: str | int | Sequence[int] | Sequence[Face],
+        mask: Plane | None,
+        references: References | None,
+        seconds: dict[str, float],
+        readings: Sequence[Reading] | None = None,
+        number: int = 1,
+        known: Sequence[AgedFace] = (),
+    ) -> tuple[Image, list[AgedFace]]:
+        """One frame with its faces aged; a face near a known one has its reading."""
         if mask is not None:
             _check_mask(mask, picture)
         with _timed(seconds, "find"):
             chosen = self.choose(picture, faces)
         with _timed(seconds, "measure"):
-            read = list(readings or map(self.measure, chosen))
-            by_face = self._choose_references(references, chosen)
-        pixels, done = picture.pixels, []
+            read = list(readings or (_reading_near(face, known) or self.measure(face) for face in chosen))
+            by_face = references.choose(chosen) if references else [()] * len(chosen)
+        samples: NDArray[Any] = picture.samples
+        done = []
         for face, reading, candidates in zip(chosen, read, by_face, strict=True):
             own_plan = complete(plan, reading)
             own_references = tuple(one.within(own_plan) for one in candidates)
             with _timed(seconds, "render"):
                 aged = render(_for_person(self.engine, own_references), face, reading, own_plan)
             with _timed(seconds, "composite"):
-                pixels = composite(pixels, face, aged)
+                samples = composite(samples, face, aged)
             given = plan.age_from is not None
             done.append(
                 AgedFace(
@@ -241,30 +325,33 @@ class Reager:
                     plan=own_plan,
                     aged=aged,
                     age_was_given=given,
+                    frame=number,
                     references=own_references,
                 )
             )
         if mask is not None:
             with _timed(seconds, "composite"):
-                pixels = mask_change(picture.pixels, pixels, mask)
-        return Result(
-            image=picture.with_pixels(pixels),
-            faces=tuple(done),
-            engine=self.engine.name,
-            weights_hash=self.engine.weights_hash,
-            seconds=seconds,
-        )
+                samples = mask_change(picture.samples, samples, mask)
+        return picture.with_pixels(samples), done
 
-    def _choose_references(
-        self, references: References | Sequence[str | Path], faces: Sequence[Face]
-    ) -> Sequence[tuple[ChosenReference, ...]]:
-        """What became of every reference, for each face."""
-        if not isinstance(references, References):
-            if not references:
-                return [()] * len(faces)
-            references = self.read_references(references)
-        self._check_references()
-        return references.choose(faces)
+
+def clip_target(plan: Plan, engine: Engine | type[Engine]) -> Plan:
+    """The plan with its target age within those of the engine."""
+    youngest, oldest = engine.ages
+    return plan if plan.age is None else replace(plan, age=min(max(plan.age, youngest), oldest))
+
+
+def describe_clipped_ages(engine: Engine | type[Engine], ages: Sequence[float | None]) -> str:
+    """A sentence on target ages that the engine clips to its range; "" for none."""
+    youngest, oldest = engine.ages
+    beyond = [age for age in ages if age is not None and not youngest <= age <= oldest]
+    if not beyond:
+        return ""
+    used = ", ".join(f"{min(max(float(age), youngest), oldest):g}" for age in beyond)
+    return (
+        f"The engine '{engine.name}' was made for ages {youngest:g} to {oldest:g}; "
+        f"instead of {', '.join(f'{age:g}' for age in beyond)} it uses {used}."
+    )
 
 
 def _for_person(engine: Engine, references: Sequence[ChosenReference]) -> Engine:
@@ -318,19 +405,35 @@ def reage(
 
 
 def as_image(image: str | Path | Pixels | Image) -> Image:
-    """The `Image` of a file or of RGB uint8 pixels (H, W, 3).
+    """The `Image` of a file, with all its frames, or of RGB uint8 pixels (H, W, 3).
 
     Raises:
         ImageError: when it is neither, or the file cannot be read.
     """
     if isinstance(image, str | Path):
-        return load_image(image)
+        return load_image(image, frame=None)
     if isinstance(image, Image):
         return image
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
         given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ImageError(f"The picture is {given}; give a path, a reage.Image, or RGB uint8 pixels (height, width, 3).")
     return Image(pixels=np.ascontiguousarray(image))
+
+
+def _check_choice(picture: Image, faces: str | int | Sequence[int] | Sequence[Face]) -> None:
+    if not isinstance(faces, str | int) and any(isinstance(one, Face) for one in faces):
+        raise ImageError(
+            f"The faces were given for one picture, and this one has {len(picture.frames)} pages or frames; choose one "
+            "of them with --frame."
+        )
+
+
+def _reading_near(face: Face, known: Sequence[AgedFace]) -> Reading | None:
+    """The reading of the known face nearest to a face; None where none lies within half its height."""
+    centre = np.array(face.box).reshape(2, 2).mean(0)
+    away = [float(np.hypot(*(np.array(one.face.box).reshape(2, 2).mean(0) - centre))) for one in known]
+    nearest = int(np.argmin(away)) if away else 0
+    return known[nearest].reading if away and away[nearest] < face.height_px / 2 else None
 
 
 def _check_mask(mask: Plane, picture: Image) -> None:

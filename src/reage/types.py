@@ -34,6 +34,7 @@ from reage.zones import check_range, expand_zones
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+Samples = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
 YOUNGEST_TARGET, OLDEST_TARGET = 1, 100
@@ -306,14 +307,14 @@ class Layers:
     floor = 255 * `GAIN_FLOOR`.
 
     Args:
-        moved: (H, W, 3) RGB uint8, the picture after the change of shape.
+        moved: (H, W, 3) RGB uint8, uint16 or float32 as in the picture, after the change of shape.
         gain: (H, W, 3) float32, natural logarithm of the factor, see `Gain`; 0 leaves a pixel as it is.
         added: (H, W, 3) float32, levels.
         skin: (H, W) share of skin, with eyes, lips and glasses, of the faces that were aged, where it has moved to.
         hair: (H, W) share of their hair within the crops.
     """
 
-    moved: Pixels
+    moved: Samples
     gain: Plane
     added: Plane
     skin: Plane

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -290,26 +291,61 @@ def test_interrupt_leaves_nothing(desk: Path) -> None:
     assert files_in(desk) == {"photos", "photos/me.png"}
 
 
-# age FOLDER
+# Pipes
 
 
-def test_folder_goes_on_after_a_bad_file(desk: Path, write: Callable[[Pixels, Path], Path]) -> None:
-    write(np.full((64, 64, 3), 200, np.uint8), desk / "photos" / "nobody.png")
-    (desk / "photos" / "broken.jpg").write_bytes(b"no picture")
-    (desk / "photos" / "notes.txt").write_text("left out")
-    done = call("age", "photos", "--to", 75, "-o", "aged/at-75", *NO_CHANGE)
-    assert done.exit_code == 1
-    assert files_in(desk / "aged") == {"at-75", "at-75/me.png"}
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["broken.jpg", "nobody.png"]
-    assert "pictures failed" in done.stdout
-    values = json.loads(call("age", "photos", "--to", 75, "-o", "aged/at-75", "--json", *NO_CHANGE).stdout)
-    assert values["failed"] == 2
-    assert ["error" in picture for picture in values["pictures"]] == [True, False, True]
+def pipe(desk: Path, *arguments: object, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "reage", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, cwd=desk)
 
 
-def test_folder_without_a_bad_file_succeeds(desk: Path) -> None:
-    done = call("age", "photos", "--to", 75, "-o", "aged", *NO_CHANGE)
-    assert (done.exit_code, done.stderr) == (0, "")
+@pytest.mark.parametrize("output", [(), ("-o", "-"), ("-o", "out.png")])
+def test_a_photo_comes_through_a_pipe(desk: Path, output: tuple[str, ...]) -> None:
+    done = pipe(desk, "age", "-", "--to", 75, *NO_CHANGE, *output, stdin=Path("photos/me.png").read_bytes())
+    assert (done.returncode, done.stderr) == (0, b"")
+    if "out.png" not in output:
+        Path("out.png").write_bytes(done.stdout)
+    np.testing.assert_array_equal(load_image("out.png").pixels, load_image("photos/me.png").pixels)
+    assert files_in(desk) == {"photos", "photos/me.png", "out.png"}
+
+
+def test_standard_output_has_the_format_of_the_photo(desk: Path) -> None:
+    Path("me.webp").write_bytes(b"")
+    load_image("photos/me.png").save("me.webp", altered=False)
+    done = pipe(desk, "age", "me.webp", "--to", 75, *NO_CHANGE, "-o", "-", stdin=b"")
+    assert done.stdout[8:12] == b"WEBP"
+
+
+def test_devices_and_named_pipes_are_read_whole(desk: Path) -> None:
+    content = Path("photos/me.png").read_bytes()
+    done = pipe(desk, "age", "/dev/stdin", "--to", 75, *NO_CHANGE, "-o", "out.png", stdin=content)
+    assert done.returncode == 0, done.stderr
+    os.mkfifo("photo.fifo")
+    running = subprocess.Popen([sys.executable, "-m", "reage", "find", "photo.fifo", "-o", "faces.png"])
+    with open("photo.fifo", "wb") as fifo:
+        fifo.write(content)
+    assert running.wait(60) == 0
+    assert files_in(desk) == {"photos", "photos/me.png", "out.png", "photo.fifo", "faces.png"}
+
+
+def test_what_a_pipe_cannot_hold_is_refused(desk: Path) -> None:
+    for arguments, stdin in ((("-",), b""), (("-",), b"no picture"), (("photos/me.png", "-o", "-", "--json"), b"")):
+        done = pipe(desk, "age", *arguments, "--to", 75, *NO_CHANGE, stdin=stdin)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert done.stderr.startswith(b"Error: ")
+        assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("address", ["https://example.org/me.jpg", "http://example.org/me.jpg", "s3://photos/me.jpg"])
+def test_an_address_is_told_from_a_file(desk: Path, address: str) -> None:
+    assert_refused(desk, "age", address, "--to", 70)
+    assert "fetch it first" in call("age", address, "--to", 70).stderr
+    assert "fetch it first" in call("find", address).stderr
+
+
+def test_a_name_that_is_too_long_is_refused_before_the_work(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reage.cli.request.AgeRequest.load_reager", lambda request: 1 / 0)
+    assert_refused(desk, "age", "photos/me.png", "--to", 70, "-o", "n" * 252 + ".png")
 
 
 # Refusals

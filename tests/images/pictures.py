@@ -1,6 +1,7 @@
 """Small pictures and checks that the tests of this room share."""
 
 import struct
+from functools import cache
 
 import numpy as np
 import PIL.Image
@@ -9,9 +10,10 @@ import PIL.ImageCms
 from reage.errors import ImageError
 from reage.images import SUFFIXES
 
-LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
+LOSSLESS = (".png", ".apng", ".tif", ".tiff", ".bmp", ".jp2", ".j2k")
 WITH_ALPHA = (".png", ".webp", ".tif", ".heic", ".avif")
-WITH_METADATA = tuple(suffix for suffix in SUFFIXES if suffix != ".bmp")
+WITHOUT_METADATA = (".bmp", ".gif", ".jp2", ".j2k")
+WITH_METADATA = tuple(suffix for suffix in SUFFIXES if suffix not in WITHOUT_METADATA)
 ORIENTATION, MAKE, EXIF_IFD, GPS_IFD, DATE_TAKEN = 274, 271, 34665, 34853, 36867
 
 OLD_PACKET = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -37,6 +39,7 @@ def make_exif(orientation=1):
     return exif.tobytes()
 
 
+@cache
 def make_srgb():
     return PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
@@ -63,3 +66,42 @@ def assert_one_sentence(refusal, *words):
     assert "\n" not in text
     assert text.endswith(".")
     assert all(word in text for word in words), text
+
+
+def write_tiff(path, samples, *, order="<", big=False, tags=None):
+    """A TIFF of one strip with samples (H, W, C) of any type, and other tags: number -> number, text or bytes."""
+    height, width, channels = samples.shape
+    stored = samples.astype(samples.dtype.newbyteorder(order))
+    entries = {
+        256: width, 257: height, 258: (8 * samples.itemsize,) * channels, 259: 1, 262: 2 if channels > 2 else 1,
+        273: 0, 277: channels, 278: height, 279: samples.nbytes,
+        339: ({"u": 1, "i": 2, "f": 3}[samples.dtype.kind],) * channels,
+        **({338: 2} if channels == 4 else {}), **(tags or {}),
+    }  # fmt: skip
+    count_form, entry_form, size, start = ("Q", "HHQ", 8, 16) if big else ("H", "HHI", 4, 8)
+    place = start + struct.calcsize(order + count_form) + len(entries) * (4 + 2 * size) + size
+    directory, beyond = struct.pack(order + count_form, len(entries)), b""
+    blocks = {}
+    for tag, value in sorted(entries.items()):
+        if isinstance(value, str):
+            kind, number, block = 2, len(value) + 1, value.encode() + b"\0"
+        elif isinstance(value, bytes):
+            kind, number, block = 1, len(value), value
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            kind, form = (4, "I") if tag in (256, 257, 273, 278, 279, 33723) else (3, "H")
+            number, block = len(values), struct.pack(f"{order}{len(values)}{form}", *values)
+        blocks[tag] = (kind, number, block)
+    data_place = place + sum(len(block) + len(block) % 2 for _, _, block in blocks.values() if len(block) > size)
+    for tag, (kind, number, block) in blocks.items():
+        if tag == 273:
+            block = struct.pack(order + "I", data_place)
+        if len(block) > size:
+            directory += struct.pack(order + entry_form, tag, kind, number)
+            directory += struct.pack(order + ("Q" if big else "I"), place + len(beyond))
+            beyond += block + b"\0" * (len(block) % 2)
+        else:
+            directory += struct.pack(order + entry_form, tag, kind, number) + block.ljust(size, b"\0")
+    mark = b"II" if order == "<" else b"MM"
+    head = struct.pack(order + "HHHQ", 43, 8, 0, 16) if big else struct.pack(order + "HI", 42, 8)
+    path.write_bytes(mark + head + directory + bytes(size) + beyond + stored.tobytes())

@@ -60,11 +60,7 @@ def test_sixteen_bit_colour_is_read_as_eight(tmp_path):
     assert np.array_equal(load_image(tmp_path / "a.png").pixels, make_pixels())
 
 
-def test_float_and_unbounded_numbers_are_refused(tmp_path):
-    PIL.Image.fromarray(np.ones((20, 20), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(ImageError) as refusal:
-        load_image(tmp_path / "a.tif")
-    assert_one_sentence(refusal, "a.tif", "float")
+def test_unbounded_numbers_are_refused(tmp_path):
     PIL.Image.fromarray(np.full((20, 20), 100_000, np.int32)).save(tmp_path / "b.tif")
     with pytest.raises(ImageError) as refusal:
         load_image(tmp_path / "b.tif")

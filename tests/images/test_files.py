@@ -13,7 +13,7 @@ import PIL.ImageCms
 import pytest
 
 from reage.errors import ImageError
-from reage.images import MAX_PIXELS, SUFFIXES, Image, check_output, list_images, load_image, load_mask
+from reage.images import MAX_MEGAPIXELS, SUFFIXES, Image, check_output, list_images, load_image, load_mask
 from tests.images.pictures import (
     DATE_TAKEN,
     EXIF_IFD,
@@ -167,7 +167,7 @@ def test_the_first_picture_of_several_is_read(tmp_path, suffix):
 
 
 def make_bomb():
-    header = struct.pack(">IIBBBBB", 20_000, MAX_PIXELS // 20_000 + 1, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 20_000, int(MAX_MEGAPIXELS * 1e6) // 20_000 + 1, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -184,7 +184,7 @@ def make_bomb():
         (b"", ["empty"]),
         (b"Dear diary, today I am a picture.", ["not a picture", "JPEG"]),
         (b"GIF89a" + bytes(40), ["not a picture"]),
-        (make_bomb(), ["20000 x 10001", "200 million"]),
+        (make_bomb(), ["20000 x 10001", "200 megapixels", "3.8 GB", "--max-megapixels"]),
     ],
 )
 def test_what_is_no_picture_is_refused(tmp_path, content, words):
@@ -294,7 +294,7 @@ def test_another_file_is_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a.gif", [".png", ".avif"]),
+        ("a.svg", [".png", ".avif"]),
         ("a", [".jpg"]),
         ("gone/a.png", ["gone", "not there"]),
         ("sub.png", ["folder"]),

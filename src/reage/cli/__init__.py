@@ -6,6 +6,9 @@ is one sentence on stderr with exit code 2. Results go to stdout, everything els
 
 from __future__ import annotations
 
+import os
+import shutil
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +17,7 @@ from typer.core import TyperGroup
 import reage
 from reage.cli.age import age
 from reage.cli.compare import compare
+from reage.cli.console import adapt_streams, is_narrow
 from reage.cli.engines import engines
 from reage.cli.evaluate import evaluate
 from reage.cli.find import find
@@ -22,11 +26,11 @@ from reage.cli.measure import measure
 from reage.cli.personalize import personalize
 from reage.cli.training import training
 from reage.cli.zones import zones
-from reage.errors import ReageError
+from reage.errors import ReageError, describe_unexpected
 
 
 class _Group(TyperGroup):
-    """A group of commands in which a `ReageError` becomes one line on stderr and exit code 2."""
+    """A group of commands in which a `ReageError` becomes a line on stderr and exit code 2, a fault one and code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -34,6 +38,18 @@ class _Group(TyperGroup):
         except ReageError as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2) from error
+        except Exception as error:
+            is_handled = type(error).__module__.partition(".")[0] in ("click", "typer") or isinstance(
+                error, BrokenPipeError
+            )
+            if is_handled or TRACEBACK_VARIABLE in os.environ:
+                raise
+            typer.echo(f"Error: {describe_unexpected(error)}", err=True)
+            raise typer.Exit(1) from error
+
+
+TRACEBACK_VARIABLE = "REAGE_TRACEBACK"
+"""The environment variable that, when set, shows where an unexpected error arose."""
 
 
 app = typer.Typer(
@@ -76,4 +92,12 @@ def _root(
 
 def main() -> None:
     """The `reage` command."""
-    app()
+    adapt_streams()
+    warnings.filterwarnings("ignore", module="PIL")  # on odd tags; reage has notes of its own
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # on damaged files, which become one sentence
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take a busy computer's time
+    options: dict[str, Any] = {}
+    if is_narrow():
+        app.rich_markup_mode = training.rich_markup_mode = None
+        options["terminal_width"] = shutil.get_terminal_size().columns
+    app(**options)

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reage.cli.console import print_json, print_table, stderr_console
-from reage.cli.options import AsJson, Device, FaceBox
+from reage.cli.console import print_json, print_notes
+from reage.cli.folder import FolderOptions, age_folder
+from reage.cli.options import (
+    AsJson,
+    AsJsonLines,
+    Device,
+    FaceBox,
+    Frame,
+    Jobs,
+    MaxMegapixels,
+    Quiet,
+    Recursive,
+    Resume,
+    SkipExisting,
+    Verbose,
+)
 from reage.cli.request import (
     AgeRequest,
     DiffusionOptions,
@@ -22,10 +40,10 @@ from reage.cli.request import (
 )
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
+from reage.files import STANDARD_STREAM
 from reage.types import Plan
 
 if TYPE_CHECKING:
-    from reage.batch import PhotoOutcome
     from reage.images import Image
     from reage.pipeline import AgedFace, Reager, Result
     from reage.types import Face
@@ -35,7 +53,9 @@ _COMPOSITING = "Masks and layers"
 
 
 def age(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A photo, or a folder of photos (needs -o).")],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A photo, - for standard input, or a folder (needs -o).")
+    ],
     to: Annotated[float | None, typer.Option(metavar="AGE", help="Target age in years, 1 to 100.")] = None,
     age_from: Annotated[
         float | None, typer.Option("--from", metavar="AGE", help="Age of the person; measured by default.")
@@ -116,7 +136,8 @@ def age(
             "--output",
             "-o",
             metavar="OUT",
-            help="Result file; its suffix sets the format; NAME-AGE.SUFFIX in the current folder by default. "
+            help="Result file; its suffix sets the format; NAME-AGE.SUFFIX in the current folder by default; - for "
+            "standard output. "
             "For a folder: the folder for the results. For a sweep: the strip; the photos are written beside it.",
         ),
     ] = None,
@@ -145,19 +166,20 @@ def age(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Noise level that denoising starts from, above 0 to 1: how far a zone or a face is regenerated (γ_n).",
+            help="Noise level that denoising starts from, above 0 to 1: how far a zone or a face is regenerated "
+            "(gamma_n).",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of denoising steps (γ_inf).", rich_help_panel=_DIFFUSION),
+        typer.Option(metavar="N", help="Number of denoising steps (gamma_inf).", rich_help_panel=_DIFFUSION),
     ] = None,
     guidance_scale: Annotated[
         float | None,
         typer.Option(
             metavar="SCALE",
-            help="Scale of classifier-free guidance, 0 to 20: how strongly the score or age is followed (γ_g).",
+            help="Scale of classifier-free guidance, 0 to 20: how strongly the score or age is followed (gamma_g).",
             rich_help_panel=_DIFFUSION,
         ),
     ] = None,
@@ -178,21 +200,45 @@ def age(
         ),
     ] = False,
     device: Device = "cpu",
+    frame: Frame = None,
+    max_megapixels: MaxMegapixels = None,
+    recursive: Recursive = False,
+    skip_existing: SkipExisting = False,
+    resume: Resume = None,
+    jobs: Jobs = None,
+    failures_only: Quiet = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
+    as_json_lines: AsJsonLines = False,
 ) -> None:
     """Make the faces of a photo look older or younger.
 
     The photo itself is never overwritten; an earlier result is.
     """
+    options = FolderOptions(
+        recursive=recursive,
+        skip_existing=skip_existing,
+        resume=resume,
+        num_jobs=jobs,
+        failures_only=failures_only,
+        verbose=verbose,
+        as_json_lines=as_json_lines,
+    )
+    if not os.path.isdir(source):
+        options.check_unused(source)
+    if as_json and as_json_lines:
+        raise PlanError("--json and --jsonl exclude each other; give one of them.")
     if sweep is not None and to is not None:
         raise PlanError("--to and --sweep exclude each other; give one of them.")
     if box is not None and face is not None:
         raise PlanError("--face and --box exclude each other; give one of them.")
-    if box is not None and source.is_dir():
+    if box is not None and os.path.isdir(source):
         raise PlanError(f"--box is a place in one photo, and '{source}' is a folder; give one photo, or leave it out.")
-    if source.is_dir() and (mask, protect, layers) != (None, None, None):
+    if os.path.isdir(source) and (mask, protect, layers) != (None, None, None):
         flag = "--mask" if mask is not None else "--protect" if protect is not None else "--layers"
         raise PlanError(f"{flag} is for one photo, and '{source}' is a folder; give one photo, or leave it out.")
+    if frame is not None and source.is_dir():
+        raise PlanError(f"--frame is for one file, and '{source}' is a folder; give one photo, or leave it out.")
     if layers is not None and sweep is not None:
         raise PlanError("--layers and --sweep exclude each other; give one age with --to.")
     ages = parse_sweep(sweep) if sweep is not None else ()
@@ -216,7 +262,9 @@ def age(
         references=tuple(reference or ()),
         engine=engine,
         device=device,
-        as_json=as_json,
+        as_json=as_json or as_json_lines,
+        frame=frame,
+        max_megapixels=max_megapixels,
         weights=weights,
         diffusion=DiffusionOptions(
             base=base,
@@ -229,25 +277,44 @@ def age(
         ),
     )
     if ages:
-        _age_sweep(request)
-    elif source.is_dir():
-        _age_folder(request)
+        _age_sweep(request, as_json_lines)
+    elif os.path.isdir(source):
+        age_folder(request, options)
+    elif STANDARD_STREAM in (output, source if output is None else None):
+        _pipe_photo(request)
     else:
-        _age_photo(request)
+        _age_photo(request, failures_only, as_json_lines)
 
 
-def _age_photo(request: AgeRequest) -> None:
+def _pipe_photo(request: AgeRequest) -> None:
+    """Ages a photo and writes the result to standard output, in the format of a photo with a name, else as PNG."""
+    if request.as_json:
+        raise PlanError("Standard output is for the picture; give -o FILE with --json or --jsonl.")
+    if sys.stdout.isatty():
+        raise ImageError("The picture would go to the terminal; give -o FILE, or send it on with > FILE.")
+    from reage.images import SUFFIXES
+
+    suffix = request.source.suffix.lower()
+    with TemporaryDirectory(prefix="reage-") as folder:
+        output = Path(folder) / f"picture{suffix if suffix in SUFFIXES else '.png'}"
+        _age_photo(replace(request, output=output), failures_only=True)
+        sys.stdout.buffer.write(output.read_bytes())
+        sys.stdout.buffer.flush()
+
+
+def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = False) -> None:
     from reage.batch import age_photo, check_photo
-    from reage.images import check_layers, check_output, load_image
+    from reage.images import check_layers, check_output
+    from reage.pipeline import clip_target
 
-    photo = load_image(request.source)
-    output = check_photo(photo, request.plan, request.output)
+    photo = request.load_photo(frame=request.frame)
+    output = check_photo(photo, clip_target(request.plan, request.engine_class()), request.output)
     for mask_file in request.mask_files:
         check_output(output, source=mask_file)
     if request.layers is not None:
         check_layers(request.layers, [request.source, output, *request.mask_files])
     mask = request.load_mask(photo)
-    reager = _load_reager(request)
+    reager = request.load_reager()
     faces = _choose_faces(request, reager, photo)
     references = request.read_references(reager)
     outcome = age_photo(
@@ -255,79 +322,49 @@ def _age_photo(request: AgeRequest) -> None:
     )
     _print_doubts(outcome.result, request.faces)
     _print_references(outcome.result, request.faces)
+    print_notes(outcome.notes)
     if request.as_json:
-        print_json(outcome.to_json())
-    elif outcome.result is not None:
+        print_json(outcome.to_json(), in_one_line=as_json_lines)
+    elif not failures_only:
         layers = "" if request.layers is None else f", layers in {request.layers}"
         typer.echo(f"{_describe(outcome.result, request.plan)}: {output}{layers}")
 
 
-def _age_sweep(request: AgeRequest) -> None:
-    from reage.batch import age_sweep, check_sweep
-    from reage.images import check_output, load_image
+def _age_sweep(request: AgeRequest, as_json_lines: bool) -> None:
+    from reage.batch import age_sweep, check_sweep, clip_ages
+    from reage.images import check_output
+    from reage.pipeline import describe_clipped_ages
 
-    photo = load_image(request.source)
-    outputs = check_sweep(photo, request.plan, request.ages, request.output)
+    photo = request.load_photo(frame=request.frame or 1)
+    ages = clip_ages(request.ages, request.engine_class())
+    outputs = check_sweep(photo, request.plan, ages, request.output)
     for mask_file in request.mask_files:
         for output in (outputs.strip, *outputs.photos):
             check_output(output, source=mask_file)
     mask = request.load_mask(photo)
-    reager = _load_reager(request)
+    reager = request.load_reager()
     faces = _choose_faces(request, reager, photo)
     references = request.read_references(reager)
-    outcome = age_sweep(
-        reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask, references=references
-    )
-    _print_references(outcome.photos[0].result, request.faces)
+    outcome = age_sweep(reager, photo, request.plan, ages, outputs.strip, faces=faces, mask=mask, references=references)
+    if outcome.photos:
+        _print_references(outcome.photos[0].result, request.faces)
+    clipped = describe_clipped_ages(reager.engine, request.ages)
+    notes = [note for aged in outcome.photos for note in aged.notes]
+    print_notes(dict.fromkeys([*([clipped] if clipped else []), *notes]))
     if request.as_json:
-        print_json(outcome.to_json())
+        print_json(outcome.to_json(), in_one_line=as_json_lines)
         return
     for path in (*outputs.photos, outputs.strip):
         typer.echo(path)
 
 
-def _age_folder(request: AgeRequest) -> None:
-    from reage.batch import age_folder, check_folder
-
-    if request.output is None:
-        raise ImageError(f"'{request.source}' is a folder; add -o FOLDER for its aged pictures.")
-    total = len(check_folder(request.source, request.output))
-    reager = _load_reager(request)
-    references = request.read_references(reager)
-    outcomes = age_folder(
-        reager, request.source, request.plan, request.output, faces=request.faces, references=references
-    )
-    done = _print_failures(outcomes, total)
-    failed = sum(bool(outcome.error) for outcome in done)
-    if request.as_json:
-        paths = {"input": str(request.source), "output": str(request.output)}
-        print_json({**paths, "failed": failed, "pictures": [outcome.to_json() for outcome in done]})
-    else:
-        num_faces = sum(len(outcome.result.faces) for outcome in done if outcome.result is not None)
-        print_table(("pictures aged", "faces aged", "pictures failed"), [(len(done) - failed, num_faces, failed)])
-        typer.echo(request.output)
-    if failed:
-        raise typer.Exit(1)
-
-
-def _load_reager(request: AgeRequest) -> Reager:
-    """The loaded engine, after a note on stderr about target ages beyond its range."""
-    from reage.batch import describe_clipped_ages
-
-    reager = request.load_reager()
-    note = describe_clipped_ages(reager.engine, request.ages or (request.plan.age,))
-    if note:
-        typer.echo(f"Note: {note}", err=True)
-    return reager
-
-
-def _numbered(result: Result | None, chosen: str | int | tuple[int, ...]) -> Iterable[tuple[int, AgedFace]]:
+def _numbered(result: Result, chosen: str | int | tuple[int, ...]) -> Iterable[tuple[int, AgedFace]]:
     """The aged faces by the number that `reage find` shows."""
     numbers = chosen if isinstance(chosen, tuple) else count(chosen if isinstance(chosen, int) else 1)
-    return zip(numbers, result.faces if result else (), strict=False)
+    return zip(numbers, result.faces, strict=False)
 
 
-def _print_references(result: Result | None, chosen: str | int | tuple[int, ...]) -> None:
+def _print_references(result: Result, chosen: str | int | tuple[int, ...]) -> None:
     """A line on stderr for each face about the references that are left out for it, and why."""
     from reage.measure.references import describe_left_out
 
@@ -339,7 +376,7 @@ def _print_references(result: Result | None, chosen: str | int | tuple[int, ...]
             typer.echo(f"Note: face {number} is aged {by}; left out: {left_out}.", err=True)
 
 
-def _print_doubts(result: Result | None, chosen: str | int | tuple[int, ...]) -> None:
+def _print_doubts(result: Result, chosen: str | int | tuple[int, ...]) -> None:
     """A line on stderr for each face whose age may have been read wrong, by the number that `reage find` shows."""
     for number, done in _numbered(result, chosen):
         if done.doubts:
@@ -356,24 +393,14 @@ def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | in
     return request.faces if request.box is None else [reager.find_in_box(photo, request.box)]
 
 
-def _print_failures(outcomes: Iterable[PhotoOutcome], total: int) -> list[PhotoOutcome]:
-    """All outcomes, with a progress bar and a line on stderr for each photo that failed."""
-    from rich.progress import Progress
-
-    console, done = stderr_console(), []
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        for outcome in progress.track(outcomes, total=total, description="Aging"):
-            if outcome.error and outcome.source is not None:
-                line = f"{outcome.source.name}: {outcome.error}"
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-            done.append(outcome)
-    return done
-
-
 def _describe(result: Result, plan: Plan) -> str:
     num_faces = len(result.faces)
-    ages_from = ", ".join(f"{aged.plan.age_from:.0f}" for aged in result.faces)
+    ages = [f"{aged.plan.age_from:.0f}" for aged in result.faces]
+    ages_from = ", ".join(dict.fromkeys(ages) if result.image.more else ages)
+    frames = f" of {len(result.image.frames)} frames" if result.image.more else ""
+    faces = f"{num_faces} {'face' if num_faces == 1 else 'faces'}{frames}"
+    used = result.faces[0].plan.age if plan.age is not None and result.faces else plan.age
     parts = [f"in {len(plan.zones)} zones"] if plan.zones else []
     parts += [name.replace("_", " ") for name in plan.skin]
-    change = f"changed {' and '.join(parts)}" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
-    return f"{num_faces} {'face' if num_faces == 1 else 'faces'} {change} in {sum(result.seconds.values()):.1f} s"
+    change = f"changed {' and '.join(parts)}" if used is None else f"aged from {ages_from} to {used:g}"
+    return f"{faces} {change} in {sum(result.seconds.values()):.1f} s"

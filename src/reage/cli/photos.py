@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reage.cli.console import print_notes
+
 if TYPE_CHECKING:
     from reage.faces.blazeface import Box
     from reage.images import Image
@@ -18,7 +20,7 @@ def read_faces(
     box: Box | None = None,
     segment: bool = True,
 ) -> tuple[Image, list[Face]]:
-    """A photo and its faces, one or more, the largest first.
+    """A photo and its faces, one or more, the largest first; what was left out in reading is printed.
 
     Args:
         photo: its file.
@@ -34,6 +36,7 @@ def read_faces(
     from reage.images import check_output, load_image
 
     picture = load_image(photo)
+    print_notes(picture.notes)
     if output is not None:
         check_output(output, source=photo)
     finder = FaceFinder.load() if segment else FaceFinder()

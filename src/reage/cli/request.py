@@ -113,6 +113,8 @@ class AgeRequest:
         engine: name of the engine.
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
+        frame: number of the page or frame to age; None for all.
+        max_megapixels: size of the largest picture that is opened; None for the default.
         weights: of the engine; None for the shipped ones.
         diffusion: options of the `ldla` and `personal` engines.
     """
@@ -130,6 +132,8 @@ class AgeRequest:
     engine: str
     device: str
     as_json: bool
+    frame: int | None = None
+    max_megapixels: float | None = None
     weights: Path | None = None
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
 
@@ -149,6 +153,30 @@ class AgeRequest:
     def read_references(self, reager: Reager) -> References | tuple[()]:
         """The references of the request, read; nothing for none."""
         return reager.read_references(self.references) if self.references else ()
+
+    def load_photo(self, *, frame: int | None) -> Image:
+        """The photo, with one of its pages or frames, or all of them for None.
+
+        Raises:
+            ImageError: when it cannot be read.
+        """
+        from reage.images import MAX_MEGAPIXELS, load_image
+
+        return load_image(self.source, frame=frame, max_megapixels=self.max_megapixels or MAX_MEGAPIXELS)
+
+    def engine_class(self) -> type[Engine]:
+        """The class of the engine, which knows its range of ages.
+
+        Raises:
+            EngineError: when there is no such engine.
+        """
+        from reage.engines import engine_class
+
+        if self.engine == "personal":
+            from reage.engines.personal import PersonalEngine
+
+            return PersonalEngine
+        return engine_class(self.engine)
 
     @property
     def mask_files(self) -> tuple[Path, ...]:

@@ -5,29 +5,35 @@ Pixels for nets are made by `reage.images.tensors`, which is imported by its own
 
 from reage.images.drawing import draw_faces, draw_sheet, draw_strip, draw_zones
 from reage.images.files import (
-    MAX_PIXELS,
-    MIN_SIDE_PX,
-    SUFFIXES,
-    Image,
     check_output,
+    find_suffix,
+    is_picture,
     list_images,
     load_image,
     load_mask,
     save_image,
 )
+from reage.images.formats import READ_SUFFIXES, SUFFIXES
 from reage.images.layers import check_layers, replace_layers
+from reage.images.memory import MAX_MEGAPIXELS, MIN_SIDE_PX
+from reage.images.metadata import describe_losses
+from reage.images.picture import Image
 
 __all__ = [
-    "MAX_PIXELS",
+    "MAX_MEGAPIXELS",
     "MIN_SIDE_PX",
+    "READ_SUFFIXES",
     "SUFFIXES",
     "Image",
     "check_layers",
     "check_output",
+    "describe_losses",
     "draw_faces",
     "draw_sheet",
     "draw_strip",
     "draw_zones",
+    "find_suffix",
+    "is_picture",
     "list_images",
     "load_image",
     "load_mask",

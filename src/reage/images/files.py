@@ -1,4 +1,4 @@
-"""Reads picture files as a viewer shows them, and writes them with their EXIF, colour profile and alpha.
+"""Reads picture files as a viewer shows them, and writes them with all that was read.
 
 Convention:
     pixels RGB uint8 (H, W, 3), upright; alpha uint8 (H, W), 255 is opaque; sizes (height, width).
@@ -7,138 +7,66 @@ Convention:
 from __future__ import annotations
 
 import os
-import threading
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
-import PIL.PngImagePlugin
-from numpy.typing import NDArray
 
 from reage.errors import ImageError
-from reage.files import replace_file
-from reage.images.colour import to_eight_bit
-from reage.images.xmp import mark_altered
-from reage.types import Pixels, Plane
-
-MAX_PIXELS = 200_000_000
-"""Largest picture that is opened; a larger one would not fit the memory of a common computer."""
-
-MIN_SIDE_PX = 16
-"""Smallest side of a picture that is opened; no face can be found in less."""
-
-_FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".heic": "HEIF",
-    ".avif": "AVIF",
-}
-SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
-"""File name endings that are read and written, in lower case."""
-
-_READ_FORMATS = (*dict.fromkeys(_FORMATS.values()), "MPO")
-_ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "HEIF", "AVIF")
-_GREY_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "HEIF", "AVIF")
-_GREY_ALPHA_FORMATS = ("PNG", "TIFF")
-# The fast presets of HEIC and AVIF write 6 to 9 times sooner, at the same error and 2 to 5 % more bytes.
-_LOSSY_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
-    "WEBP": {"quality": 95, "exact": True},
-    "HEIF": {"quality": 95, "subsampling": "4:4:4", "enc_params": {"preset": "ultrafast"}},
-    "AVIF": {"quality": 95, "subsampling": "4:4:4", "speed": 9},
-}
-_JPEG_BLOCK_BYTES = 65_500  # one marker holds 65533 bytes, the name of the block included
-_ORIENTATION, _XMP = 274, 700
-# Tags of a TIFF that say how its pixels are stored, or hold a second copy of the picture, its profile or its XMP.
-_LAYOUT_TAGS = frozenset(
-    [*range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 301, *range(317, 334), *range(336, 348)]
-).union([*range(512, 522), *range(529, 533), _XMP, 33723, 34377, 34675, 37724])
-_OPENING = threading.Lock()
+from reage.files import check_place, is_stream, open_whole, replace_file
+from reage.images.formats import (
+    FORMAT_OF,
+    FORMATS,
+    READ_SUFFIXES,
+    SUFFIXES,
+    Format,
+    register_plugins,
+    suffixes_that_keep,
+)
+from reage.images.memory import MAX_MEGAPIXELS, Limit
+from reage.images.metadata import describe_losses
+from reage.images.picture import Image
+from reage.images.reading import find_format, read_picture
+from reage.images.writing import write_picture
+from reage.types import Plane
 
 
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """A picture, with the metadata that is kept when it is saved.
+def load_image(source: str | Path, *, frame: int | None = 1, max_megapixels: float = MAX_MEGAPIXELS) -> Image:
+    """The picture as a viewer would show it: upright, RGB, 8 bit, and beside it the samples of a file that has more.
 
-    Args:
-        pixels: (H, W, 3) RGB uint8, upright.
-        alpha: (H, W) uint8, or None where the picture has none.
-        exif: EXIF block with orientation 1, or None.
-        icc: colour profile of the pixels, or None for sRGB.
-        xmp: XMP packet, or None.
-        grey: the file had one channel; it is saved with one again.
-        source: the file it was read from, which is never overwritten.
-    """
-
-    pixels: Pixels
-    alpha: NDArray[np.uint8] | None = None
-    exif: bytes | None = None
-    icc: bytes | None = None
-    xmp: bytes | None = None
-    grey: bool = False
-    source: Path | None = None
-
-    def __post_init__(self) -> None:
-        assert self.pixels.ndim == 3, self.pixels.shape
-        assert self.pixels.shape[2] == 3, self.pixels.shape
-        assert self.pixels.dtype == np.uint8, self.pixels.dtype
-        assert self.alpha is None or self.alpha.shape == self.pixels.shape[:2], self.alpha.shape
-        assert self.alpha is None or self.alpha.dtype == np.uint8, self.alpha.dtype
-
-    @property
-    def see_through(self) -> bool:
-        """Whether any pixel is not fully opaque."""
-        return self.alpha is not None and bool((self.alpha < 255).any())
-
-    def with_pixels(self, pixels: Pixels) -> Image:
-        """The same picture showing other pixels, (H, W, 3) RGB uint8 of the same size."""
-        assert pixels.shape == self.pixels.shape, (pixels.shape, self.pixels.shape)
-        return replace(self, pixels=pixels)
-
-    def save(self, path: str | Path, *, altered: bool = True) -> None:
-        """Writes the picture; see `save_image`."""
-        save_image(self, path, altered=altered)
-
-
-def load_image(source: str | Path) -> Image:
-    """The picture as a viewer would show it: upright, 8 bit, RGB.
-
-    Reads JPEG, PNG, WebP, TIFF, BMP, AVIF, and HEIC with pillow-heif. Of an animation or a file of several pages the
-    first picture is read. CMYK and LAB become sRGB, through the profile in the file where there is one; RGB pixels
-    stay as they are and keep their profile. The file is decoded in full, so that later steps cannot fail on it.
+    Reads JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000, HEIC with pillow-heif, JPEG XL with pillow-jxl-plugin, and
+    camera raw files with rawpy. CMYK and LAB become sRGB, through the profile in the file where there is one; RGB
+    pixels stay as they are and keep their profile. Floats (TIFF) are taken with 0 as black and 1 as white. The file is
+    decoded in full, so that later steps cannot fail on it; a JPEG may lack its last 5 % of rows.
 
     Args:
         source: path of the file.
+        frame: number, from 1, of the page or frame that is read; None reads all pages of a TIFF, and all frames of a
+            GIF, WebP, APNG or AVIF, into `Image.more`.
+        max_megapixels: size of the largest picture that is opened, all its frames together.
 
     Returns:
-        The picture with its alpha, EXIF, colour profile and XMP.
+        The picture with its alpha and metadata, and notes on what was left out.
 
     Raises:
-        ImageError: when the file is missing, may not be read, is no picture, is damaged, has more than `MAX_PIXELS`
-            pixels or a side under `MIN_SIDE_PX` px, or holds numbers without a known white (float, 32 bit).
+        ImageError: when the file is missing, may not be read, is no picture, is damaged, is too large for
+            `max_megapixels` or for the free memory, has a side under `MIN_SIDE_PX` px, no such frame, or numbers
+            without a known white.
     """
     path = Path(source)
     try:
-        file = path.open("rb")
+        file = open_whole(path, ImageError)
     except (OSError, ValueError) as error:
         raise ImageError(_why_unreadable(path, error)) from error
+    limit = Limit(max_megapixels)
     with file:
-        picture = _open(file, path)
-        _check_size(picture, path)
         try:
-            picture.load()
-            return replace(_decode(picture, path), source=path)
+            return replace(read_picture(file, path, frame, limit), source=None if is_stream(path) else path)
         except ImageError:
             raise
+        except MemoryError as error:
+            raise ImageError(limit.describe_lack(path)) from error
         except Exception as error:  # the decoders raise a dozen kinds on damaged files
             raise ImageError(f"'{path}' is damaged or cut short and cannot be decoded; give an intact file.") from error
 
@@ -165,12 +93,12 @@ def load_mask(source: str | Path, photo: Image) -> Plane:
     return red.astype(np.float32) / np.float32(255)
 
 
-def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
-    """Writes the picture whole or not at all, in the format of the suffix.
+def save_image(image: Image, path: str | Path, *, altered: bool = True) -> tuple[str, ...]:
+    """Writes the picture whole or not at all, in the format of the suffix, with all its frames.
 
     JPEG, WebP, HEIC and AVIF are written at quality 95 without thinning colour (WebP always thins it), the others
-    without loss. EXIF, profile and XMP are kept where the format has a place for them: BMP has none, and JPEG leaves
-    out a block above 64 kB. WebP has no grey pictures, and HEIC and AVIF none with alpha: there they become RGB.
+    without loss, but for GIF, which has 256 colours. WebP has no grey pictures, and HEIC and AVIF none with alpha:
+    there they become RGB. What a format keeps stands in docs/formats.md.
 
     Args:
         image: what to write; a colour profile that does not fit the pixels written is left out.
@@ -178,21 +106,34 @@ def save_image(image: Image, path: str | Path, *, altered: bool = True) -> None:
         altered: whether to add XMP that says so: the IPTC digital source type "composite with trained algorithmic
             media", and the creator tool. False keeps the XMP as it was.
 
+    Returns:
+        A sentence for each thing that the file does not keep.
+
     Raises:
         ImageError: see `check_output`; also when the disk or the format refuses the picture.
     """
     path = Path(path)
     check_output(path, source=image)
-    file_format = _FORMATS[path.suffix.lower()]
-    picture = _encodable(image, file_format)
-    options = _save_options(image, picture, file_format, altered)
+    file_format = FORMAT_OF[path.suffix.lower()]
+    losses = describe_losses(image, path.suffix, altered=altered)
     with replace_file(path, ImageError) as unfinished:
         try:
-            picture.save(unfinished, format=file_format, **options)
-        except OSError:
+            write_picture(image, unfinished, file_format, altered=altered)
+        except (OSError, MemoryError):
             raise
         except Exception as error:
-            raise ImageError(f"'{path}' cannot hold this picture ({_one_line(error)}); try .png.") from error
+            if image.exif is None:
+                raise _refused(path, error) from error
+            try:
+                write_picture(replace(image, exif=None), unfinished, file_format, altered=altered)
+            except Exception:
+                raise _refused(path, error) from error
+            losses += (f"The EXIF cannot be stored in {path.suffix} and is left out.",)
+    return losses
+
+
+def _refused(path: Path, error: Exception) -> ImageError:
+    return ImageError(f"'{path}' cannot hold this picture ({_one_line(error)}); try .png.")
 
 
 def check_output(path: str | Path, *, source: Image | str | Path | None = None) -> None:
@@ -201,11 +142,12 @@ def check_output(path: str | Path, *, source: Image | str | Path | None = None) 
     Args:
         path: of the file that will be written.
         source: the picture that is edited, or its path; it may not be overwritten. With an `Image` it is also checked
-            that the format can keep its alpha.
+            that the format can keep its alpha and all its frames.
 
     Raises:
         ImageError: on an unknown suffix, a missing or closed folder, the path of a folder, the path of the source, a
-            format without alpha for a picture with transparent parts, or a format this computer cannot write.
+            format without alpha for a picture with transparent parts, one without pages or animation for a picture
+            with several, or a format this computer cannot write.
     """
     path = Path(path)
     file_format = _check_format(path)
@@ -220,60 +162,50 @@ def check_output(path: str | Path, *, source: Image | str | Path | None = None) 
         raise ImageError(f"'{path}' is a folder; give the name of a picture file.")
     if origin is not None and _is_same_file(path, Path(origin)):
         raise ImageError(f"'{path}' is the picture that was read, which is never written over; choose another name.")
-    if isinstance(source, Image) and source.see_through and file_format not in _ALPHA_FORMATS:
+    if isinstance(source, Image) and source.see_through and "alpha" not in file_format.keeps:
         raise ImageError(
             f"The picture has transparent parts, which {path.suffix} cannot keep; save as .png, .webp or .tiff."
         )
+    if isinstance(source, Image) and source.more:
+        _check_frames(path, source, file_format)
+    check_place(path, ImageError)
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The picture files of a folder by suffix, sorted by name; hidden ones and folders inside are left out.
+    """The picture files of a folder, sorted by name: by suffix, and by content those that have none.
+
+    Hidden ones and folders inside are left out.
 
     Raises:
         ImageError: when the folder is missing or may not be read.
     """
     folder = Path(folder)
     try:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+        found = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
     except OSError as error:
         raise ImageError(f"The folder '{folder}' cannot be read: {_one_line(error.strerror or error)}.") from error
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in found if is_picture(path))
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called like a picture that can be read or, without a suffix, has the content of one."""
+    return path.suffix.lower() in READ_SUFFIXES if path.suffix else find_suffix(path) != ""
+
+
+def find_suffix(path: Path) -> str:
+    """The suffix, such as ".jpg", for the content of a file whatever its name; "" for no picture.
+
+    A format that is read and not written has ".png".
+    """
+    try:
+        with path.open("rb") as file:
+            found = find_format(file, path)
+    except (ImageError, OSError, ValueError):
+        return ""
+    return next((one.suffixes[0] for one in FORMATS if one.name == found), ".jpg" if found == "MPO" else ".png")
 
 
 # Reading
-
-
-def _open(file: IO[bytes], path: Path) -> PIL.Image.Image:
-    head = file.read(12)
-    if not head:
-        raise ImageError(f"'{path}' is empty; give a picture file.")
-    file.seek(0)
-    has_heif = _register_heif()
-    with _OPENING, warnings.catch_warnings():  # Pillow has one global limit; ours is checked right after
-        warnings.simplefilter("ignore")
-        limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
-        try:
-            return PIL.Image.open(file, formats=[name for name in _READ_FORMATS if name in PIL.Image.OPEN])
-        except Exception as error:
-            if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"hev", b"mif") and not has_heif:
-                raise ImageError(f"'{path}' is a HEIC picture; to read it, run pip install 'reage[heif]'.") from error
-            known = "JPEG, PNG, WebP, TIFF, BMP, HEIC or AVIF"
-            raise ImageError(f"'{path}' is not a picture that reage can read; give an intact {known}.") from error
-        finally:
-            PIL.Image.MAX_IMAGE_PIXELS = limit
-
-
-def _register_heif() -> bool:
-    """Lets Pillow know all its formats, and HEIC where pillow-heif is installed; returns whether it is."""
-    PIL.Image.init()
-    if "HEIF" in PIL.Image.OPEN:
-        return True
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        return False
-    register_heif_opener()
-    return True
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
@@ -286,55 +218,32 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     return f"'{path}' cannot be opened: {_one_line(getattr(error, 'strerror', None) or error)}."
 
 
-def _check_size(picture: PIL.Image.Image, path: Path) -> None:
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        allowed = f"more than the {MAX_PIXELS // 1_000_000} million pixels that are allowed"
-        raise ImageError(f"'{path}' is {width} x {height} px, {allowed}; make it smaller first.")
-    if min(width, height) < MIN_SIDE_PX:
-        raise ImageError(f"'{path}' is {width} x {height} px; each side must have at least {MIN_SIDE_PX} px.")
-
-
-def _decode(picture: PIL.Image.Image, path: Path) -> Image:
-    PIL.ImageOps.exif_transpose(picture, in_place=True)
-    flat = to_eight_bit(picture, path, tiff_tags=getattr(picture, "tag_v2", {}))
-    icc, xmp = picture.info.get("icc_profile"), picture.info.get("xmp")
-    return Image(
-        pixels=np.array(flat.convert("RGB")),
-        alpha=np.array(flat.getchannel("A")) if flat.mode in ("LA", "RGBA") else None,
-        exif=_read_exif(picture),
-        icc=icc if icc and picture.mode not in ("CMYK", "LAB") else None,
-        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
-        grey=flat.mode in ("L", "LA"),
-    )
-
-
-def _read_exif(picture: PIL.Image.Image) -> bytes | None:
-    """The EXIF block with orientation 1, without the thumbnail, which shows the old face."""
-    try:
-        exif = picture.getexif()
-        for tag in _LAYOUT_TAGS.intersection(exif):
-            del exif[tag]
-        if not exif and not picture.info.get("exif"):
-            return None
-        exif[_ORIENTATION] = 1
-        return exif.tobytes()
-    except Exception:  # a damaged block is worth less than the picture
-        return None
-
-
 # Writing
 
 
-def _check_format(path: Path) -> str:
-    file_format = _FORMATS.get(path.suffix.lower())
+def _check_format(path: Path) -> Format:
+    file_format = FORMAT_OF.get(path.suffix.lower())
     if file_format is None:
         raise ImageError(f"'{path.name}' does not end in a picture format; use one of {' '.join(SUFFIXES)}.")
-    _register_heif()
-    if file_format not in PIL.Image.SAVE:
-        remedy = "pip install 'reage[heif]'" if file_format == "HEIF" else "pip install -U pillow"
-        raise ImageError(f"{path.suffix} files cannot be written on this computer; run {remedy}, or use .png.")
+    register_plugins()
+    if file_format.name not in PIL.Image.SAVE:
+        raise ImageError(
+            f"{path.suffix} files cannot be written on this computer; run {file_format.remedy}, or use .png."
+        )
     return file_format
+
+
+def _check_frames(path: Path, image: Image, file_format: Format) -> None:
+    """Checks that a format holds the pages or the animation."""
+    kind, word = ("pages", "pages") if image.duration_ms is None else ("animation", "frames")
+    sizes = {frame.pixels.shape for frame in image.frames}
+    if kind in file_format.keeps and (kind == "pages" or len(sizes) == 1):
+        return
+    others = " or ".join(suffixes_that_keep(frozenset({kind})))
+    raise ImageError(
+        f"The picture has {len(image.frames)} {word}, which {path.suffix} cannot keep; save as {others}, or choose one "
+        "with --frame."
+    )
 
 
 def _is_same_file(path: Path, origin: Path) -> bool:
@@ -342,52 +251,6 @@ def _is_same_file(path: Path, origin: Path) -> bool:
         return path.samefile(origin)
     except OSError:
         return path.resolve() == origin.resolve()
-
-
-def _encodable(image: Image, file_format: str) -> PIL.Image.Image:
-    """The picture with the channels that are written."""
-    alpha = image.alpha if file_format in _ALPHA_FORMATS else None
-    grey = image.grey and file_format in (_GREY_FORMATS if alpha is None else _GREY_ALPHA_FORMATS)
-    picture = PIL.Image.fromarray(image.pixels).convert("L" if grey else "RGB")
-    if alpha is not None:
-        picture.putalpha(PIL.Image.fromarray(alpha))
-    return picture
-
-
-def _save_options(image: Image, picture: PIL.Image.Image, file_format: str, altered: bool) -> dict[str, Any]:
-    options = dict(_LOSSY_OPTIONS.get(file_format, {}))
-    grey = picture.mode in ("L", "LA")
-    if grey:
-        options.pop("subsampling", None)
-    if image.icc and image.icc[16:20] == (b"GRAY" if grey else b"RGB "):
-        options["icc_profile"] = image.icc
-    exif = image.exif if image.exif and _fits(image.exif, file_format) else None
-    return options | _metadata_options(exif, _choose_xmp(image.xmp, file_format, altered), file_format)
-
-
-def _choose_xmp(packet: bytes | None, file_format: str, altered: bool) -> bytes | None:
-    marked = mark_altered(packet) if altered else packet
-    if marked is None or _fits(marked, file_format):
-        return marked
-    return mark_altered(None) if altered else None
-
-
-def _fits(block: bytes, file_format: str) -> bool:
-    return file_format != "JPEG" or len(block) <= _JPEG_BLOCK_BYTES
-
-
-def _metadata_options(exif: bytes | None, xmp: bytes | None, file_format: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"exif": exif} if exif else {}
-    if xmp and file_format == "TIFF":
-        tags = PIL.Image.Exif()
-        tags.load(exif or b"")
-        tags[_XMP] = xmp
-        return {"exif": tags}
-    if xmp and file_format == "PNG":
-        chunks = PIL.PngImagePlugin.PngInfo()
-        chunks.add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
-        return {**options, "pnginfo": chunks}
-    return {**options, "xmp": xmp} if xmp else options
 
 
 def _one_line(reason: object) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reage.types import Matrix, Pixels, Plane
 
-AnyPixels = TypeVar("AnyPixels", NDArray[np.uint8], NDArray[np.float32])
+AnyPixels = TypeVar("AnyPixels", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32])
 
 _BORDER_PX = 4
 """Margin around a part that is cut out, so that the interpolation kernel stays inside it."""
@@ -166,9 +166,12 @@ def similarity_about_centre(
     return matrix
 
 
-def sample(pixels: AnyPixels, places: Plane) -> AnyPixels:
-    """Picture whose pixel (x, y) is the source at `places[y, x]` (H, W, 2) px; the border is replicated."""
-    method = cv2.INTER_CUBIC if pixels.dtype == np.uint8 else cv2.INTER_LINEAR
+def sample(pixels: AnyPixels, places: Plane, *, cubic: bool = False) -> AnyPixels:
+    """Picture whose pixel (x, y) is the source at `places[y, x]` (H, W, 2) px; the border is replicated.
+
+    Floats are interpolated linearly, or by cubics where `cubic` is set; uint8 and uint16 always by cubics.
+    """
+    method = cv2.INTER_CUBIC if cubic or pixels.dtype != np.float32 else cv2.INTER_LINEAR
     return cv2.remap(pixels, places[..., 0], places[..., 1], method, borderMode=cv2.BORDER_REPLICATE)
 
 

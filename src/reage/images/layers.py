@@ -15,6 +15,7 @@ import numpy as np
 from reage.errors import ImageError
 from reage.files import replace_files
 from reage.images.codec import encode_float_tiff, encode_png_of_sixteen_bit, to_sixteen_bit
+from reage.images.samples import to_sixteen_bits
 from reage.types import GAIN_FLOOR, Layers, Plane
 
 _README = f"""Layers of an aged photo, made by reage. All have the size of the photo as it is seen upright.
@@ -91,7 +92,7 @@ def replace_layers(folder: Path, layers: Layers, mask: Plane | None = None) -> I
         folder.mkdir(exist_ok=True)
         with replace_files([folder / name for name in _NAMES], ImageError) as unfinished:
             path = {name: unfinished[folder / name] for name in _NAMES}
-            path["moved.png"].write_bytes(encode_png_of_sixteen_bit(layers.moved * np.uint16(257)))
+            path["moved.png"].write_bytes(encode_png_of_sixteen_bit(to_sixteen_bits(layers.moved)))
             path["gain.tiff"].write_bytes(encode_float_tiff(layers.gain))
             path["added.tiff"].write_bytes(encode_float_tiff(layers.added))
             mattes = {"skin.png": layers.skin, "hair.png": layers.hair, "mask.png": whole if mask is None else mask}

@@ -39,6 +39,11 @@ def mark_altered(packet: bytes | None) -> bytes:
     return "".join(node.toxml() for node in document.childNodes).encode()
 
 
+def can_mark(packet: bytes) -> bool:
+    """Whether the properties of a packet are kept by `mark_altered`: it can be read, and declares no entities."""
+    return _parse(packet) is not None
+
+
 def _parse(packet: bytes | None) -> Document | None:
     """The packet as a tree, or None; a packet that declares entities is never expanded."""
     if not packet or b"<!" in packet.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
