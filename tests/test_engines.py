@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reage.engines import DEFAULT_ENGINE, ENGINES, Engine, engine_class, load_engine
+from reage.engines.base import ReferenceEngine
 from reage.engines.ldla import LdlaConfig, LdlaEngine, SamplingConfig
 from reage.errors import EngineError, WeightsError
 from reage.types import OLDEST_TARGET, YOUNGEST_TARGET, Aged, CompletePlan, Face, Reading
@@ -52,8 +53,9 @@ def test_attributes_describe_the_engine(engine: Engine) -> None:
     assert engine_class(engine.name) is type(engine)
     assert 10 < len(engine.summary) < 100
     assert "\n" not in engine.summary
-    assert engine.accepts <= {"age", "zones", "person"}
+    assert engine.accepts <= {"age", "zones", "skin", "person", "references"}
     assert "age" in engine.accepts or "zones" in engine.accepts
+    assert ("references" in engine.accepts) == isinstance(engine, ReferenceEngine)
     assert isinstance(engine.zone_driven, bool)
     assert "zones" in engine.accepts or not engine.zone_driven
     youngest, oldest = engine.ages

@@ -395,3 +395,31 @@ def test_alpha_is_kept(reager: Reager, photo: Pixels, face: Face, reading: Readi
 def test_unknown_engine_is_refused_before_anything_is_loaded() -> None:
     with pytest.raises(EngineError, match="'magic'"):
         Reager("magic")
+
+
+# References
+
+
+def test_references_change_the_face_that_they_show(
+    finder: FaceFinder, age_estimator: AgeEstimator, photo: Pixels, face: Face, reading: Reading, tmp_path: Path
+) -> None:
+    young = tmp_path / "young.png"
+    save_image(Image(pixels=np.ascontiguousarray(photo[:256, 96:352][:, ::-1])), young, altered=False)
+    exemplar = Reager("exemplar", finder=finder, age_estimator=age_estimator)
+    scored = exemplar.measure(face)
+    given = {"faces": [face], "readings": [replace(reading, zones=scored.zones)]}
+    without = exemplar(photo, Plan(age=25), **given)
+    result = exemplar(photo, Plan(age=25), **given, references=[young])
+    assert changed(result.image.pixels, without.image.pixels).any()
+    (done,) = result.faces
+    assert [one.file for one in done.references] == [young]
+    assert result.to_json()["faces"][0]["references"][0]["used"] is True
+    assert "references" not in without.to_json()["faces"][0]
+    read = exemplar.read_references([young])
+    again = exemplar(photo, Plan(age=25), **given, references=read)
+    np.testing.assert_array_equal(again.image.pixels, result.image.pixels)
+
+
+def test_an_engine_without_references_refuses_them(reager: Reager, photo: Pixels, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="'prototype' accepts no references; use --engine exemplar"):
+        reager(photo, Plan(age=25), references=[tmp_path])

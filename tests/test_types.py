@@ -47,6 +47,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
         "strength": 0.5,
         "seed": 0,
         "age_from": 40,
+        "skin": {},
     }
 
 
@@ -73,6 +74,8 @@ UNKNOWN_ZONES = ("nose", "Forehead", "forehead.left", "")
         *(({"age": 50, "seed": seed}, ("seed", repr(seed), "0 or more")) for seed in BAD_SEEDS),
         *(({"zones": {"forehead": score}}, ("'forehead'", repr(score), "0 to 1")) for score in BAD_SCORES),
         *(({"zones": {name: 0.5}}, (f"'{name}'", "forehead", "lower", ".left")) for name in UNKNOWN_ZONES),
+        *(({"skin": {"redness": score}}, ("'redness'", repr(score), "0 to 1")) for score in BAD_SCORES),
+        ({"skin": {"freckles": 0.5}}, ("'freckles'", "dark_spots or redness")),
         ({"age": 50, "zones": {"all": 0.5, "crows_feet.left": 2}}, ("crows_feet.left", "2")),
     ],
 )
@@ -133,7 +136,7 @@ def test_a_face_of_other_shapes_is_a_bug(face: Face, broken: dict) -> None:
 
 
 def test_plans_travel_between_processes_and_serve_as_keys() -> None:
-    plan = Plan(age=70, zones={"crows_feet": 0.5}, strength=1.2, seed=3)
+    plan = Plan(age=70, zones={"crows_feet": 0.5}, strength=1.2, seed=3, skin={"redness": 0.2})
     again = pickle.loads(pickle.dumps(plan))
     assert again == plan
     assert {plan: "same"}[again] == "same"

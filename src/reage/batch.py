@@ -28,6 +28,7 @@ from reage.images import (
     replace_layers,
     save_image,
 )
+from reage.measure.references import References
 from reage.pipeline import AgedFace, Reager, Result, as_image
 from reage.types import Face, Pixels, Plan, Plane
 
@@ -117,6 +118,7 @@ def age_photo(
     faces: str | int | Sequence[int] | Sequence[Face] = "all",
     mask: Plane | None = None,
     layers: str | Path | None = None,
+    references: References | Sequence[str | Path] = (),
 ) -> PhotoOutcome:
     """Ages one photo and writes it; for the other arguments see `check_photo` and `Reager.__call__`.
 
@@ -128,6 +130,7 @@ def age_photo(
         faces: to age.
         mask: (H, W) in [0, 1], where the photo may change.
         layers: folder into which the layers are written, see `reage.types.Layers`; none by default.
+        references: photos of the same person at about the wanted age.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
@@ -135,7 +138,7 @@ def age_photo(
     picture = as_image(source)
     path = check_photo(picture, plan, output)
     folder = None if layers is None else check_layers(layers, [path, *([picture.source] if picture.source else [])])
-    result = reager(picture, plan, faces=faces, mask=mask)
+    result = reager(picture, plan, faces=faces, mask=mask, references=references)
     if folder is None:
         result.save(path)
     else:
@@ -184,6 +187,7 @@ def age_sweep(
     *,
     faces: str | int | Sequence[int] | Sequence[Face] = "all",
     mask: Plane | None = None,
+    references: References | Sequence[str | Path] = (),
 ) -> SweepOutcome:
     """Ages one photo to several ages; writes a photo for each, and a strip of the faces.
 
@@ -196,12 +200,16 @@ def age_sweep(
     picture = as_image(source)
     outputs = check_sweep(picture, plan, ages, output)
     chosen = reager.choose(picture, faces)
+    if references and not isinstance(references, References):
+        references = reager.read_references(references)
     readings = None
     photos: list[PhotoOutcome] = []
     columns = [[face.crop for face in chosen]]
     with replace_files([*outputs.photos, outputs.strip], ImageError) as unfinished:
         for age, path in zip(ages, outputs.photos, strict=True):
-            result = reager(picture, replace(plan, age=age), faces=chosen, readings=readings, mask=mask)
+            result = reager(
+                picture, replace(plan, age=age), faces=chosen, readings=readings, mask=mask, references=references
+            )
             result.save(unfinished[path])
             readings = [aged.reading for aged in result.faces]
             photos.append(PhotoOutcome(source=picture.source, output=path, result=result))

@@ -14,13 +14,15 @@ import numpy as np
 
 from reage.composite import blend, composite, mask_change
 from reage.engines import DEFAULT_ENGINE, Engine, load_engine
-from reage.errors import ImageError
+from reage.engines.base import ReferenceEngine
+from reage.errors import EngineError, ImageError, PlanError
 from reage.faces.blazeface import Box
 from reage.faces.finder import FaceFinder, choose_faces
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import Image, load_image
 from reage.measure import AgeEstimator, find_doubts, measure_face
+from reage.measure.references import ChosenReference, References
 from reage.plan import complete, layers
 from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Plane, Reading
 
@@ -35,6 +37,7 @@ class AgedFace:
         plan: the complete one.
         aged: the aged crop.
         age_was_given: whether the plan named the age of the person.
+        references: what became of every reference for this face; empty without references.
     """
 
     face: Face
@@ -42,6 +45,7 @@ class AgedFace:
     plan: CompletePlan
     aged: Aged
     age_was_given: bool = False
+    references: tuple[ChosenReference, ...] = ()
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -77,7 +81,7 @@ class Result:
         return Path(path)
 
     def to_json(self) -> dict[str, Any]:
-        """Engine, weights, seconds and, for each face, box, score, reading, doubts and plan, as plain values."""
+        """Engine, weights, seconds and, for each face, box, score, reading, doubts, plan, what the engine tells, and references."""
         return {
             "engine": self.engine,
             "weights_hash": self.weights_hash,
@@ -89,6 +93,8 @@ class Result:
                     "age_std_years": round(done.reading.age_std_years, 1),
                     "doubts": list(done.doubts),
                     "plan": done.plan.to_json(),
+                    **done.aged.details,
+                    **({"references": [one.to_json() for one in done.references]} if done.references else {}),
                 }
                 for done in self.faces
             ],
@@ -156,6 +162,26 @@ class Reager:
         numbers = [one for one in faces if isinstance(one, int)]
         return choose_faces(self.find(image), numbers) if numbers else [one for one in faces if isinstance(one, Face)]
 
+    def read_references(self, paths: Sequence[str | Path]) -> References:
+        """Photos of the person at about the wanted age, read once for several calls.
+
+        Args:
+            paths: files, and folders whose pictures are taken.
+
+        Raises:
+            EngineError: when the engine does not accept references.
+            ImageError: when a folder or file is missing or holds no picture.
+            FaceNotFound: when none shows a face.
+        """
+        self._check_references()
+        return References.load(paths, self.finder, self.age_estimator)
+
+    def _check_references(self) -> None:
+        if "references" not in self.engine.accepts:
+            raise EngineError(
+                f"The engine '{self.engine.name}' accepts no references; use --engine exemplar, or leave them out."
+            )
+
     def measure(self, face: Face) -> Reading:
         """The reading of a face, with zone scores when the engine is zone-driven."""
         return measure_face(face, self.age_estimator, self.zone_scorer if self.engine.zone_driven else None)
@@ -168,6 +194,7 @@ class Reager:
         faces: str | int | Sequence[int] | Sequence[Face] = "all",
         readings: Sequence[Reading] | None = None,
         mask: Plane | None = None,
+        references: References | Sequence[str | Path] = (),
     ) -> Result:
         """The aged picture.
 
@@ -179,10 +206,14 @@ class Reager:
             readings: of these faces, to measure them once and age them several times; measured by default.
             mask: (H, W) float in [0, 1], where the picture may change: at 0 every bit is kept, in between the change is
                 blended; everywhere by default.
+            references: photos of the same person at about the wanted age, files or folders, or what `read_references`
+                returned; their lines, light and shape take the place of those of other people.
 
         Raises:
-            ImageError: when the picture cannot be read, or the mask does not fit it.
-            FaceNotFound: when there is no such face.
+            ImageError: when the picture or a reference cannot be read, or the mask does not fit it.
+            FaceNotFound: when there is no such face, or no reference shows it.
+            EngineError: when the engine does not accept references.
+            PlanError: when the plan asks for skin, and the engine does not accept it or the photo does not show it.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "load"):
@@ -193,15 +224,26 @@ class Reager:
             chosen = self.choose(picture, faces)
         with _timed(seconds, "measure"):
             read = list(readings or map(self.measure, chosen))
+            by_face = self._choose_references(references, chosen)
         pixels, done = picture.pixels, []
-        for face, reading in zip(chosen, read, strict=True):
+        for face, reading, candidates in zip(chosen, read, by_face, strict=True):
             own_plan = complete(plan, reading)
+            own_references = tuple(one.within(own_plan) for one in candidates)
             with _timed(seconds, "render"):
-                aged = render(self.engine, face, reading, own_plan)
+                aged = render(_for_person(self.engine, own_references), face, reading, own_plan)
             with _timed(seconds, "composite"):
                 pixels = composite(pixels, face, aged)
             given = plan.age_from is not None
-            done.append(AgedFace(face=face, reading=reading, plan=own_plan, aged=aged, age_was_given=given))
+            done.append(
+                AgedFace(
+                    face=face,
+                    reading=reading,
+                    plan=own_plan,
+                    aged=aged,
+                    age_was_given=given,
+                    references=own_references,
+                )
+            )
         if mask is not None:
             with _timed(seconds, "composite"):
                 pixels = mask_change(picture.pixels, pixels, mask)
@@ -213,12 +255,36 @@ class Reager:
             seconds=seconds,
         )
 
+    def _choose_references(
+        self, references: References | Sequence[str | Path], faces: Sequence[Face]
+    ) -> Sequence[tuple[ChosenReference, ...]]:
+        """What became of every reference, for each face."""
+        if not isinstance(references, References):
+            if not references:
+                return [()] * len(faces)
+            references = self.read_references(references)
+        self._check_references()
+        return references.choose(faces)
+
+
+def _for_person(engine: Engine, references: Sequence[ChosenReference]) -> Engine:
+    """The engine with the references that are used."""
+    used = [one.reference for one in references if one.reference is not None]
+    return engine.with_references(used) if used and isinstance(engine, ReferenceEngine) else engine
+
 
 def render(engine: Engine, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
     """The engine's aged crop for a complete plan.
 
     For an engine that does not accept zones, each zone is rendered at its age and blended in by its mask.
+
+    Raises:
+        PlanError: when the plan asks for skin, and the engine does not accept it or the photo does not show it.
     """
+    if plan.skin and "skin" not in engine.accepts:
+        raise PlanError(
+            f"The engine {engine.name} cannot change {' or '.join(plan.skin)}; use {DEFAULT_ENGINE}, or leave skin out."
+        )
     if not plan.zones or "zones" in engine.accepts:
         return engine.render(face, reading, plan)
     masks = zone_masks(face)
@@ -239,13 +305,16 @@ def reage(
     strength: float = Plan.strength,
     engine: str = DEFAULT_ENGINE,
     faces: str | int | Sequence[int] = "all",
+    references: Sequence[str | Path] = (),
 ) -> Result:
     """The picture with its faces aged; use `Reager` for several pictures.
 
     Example:
         >>> reage("me.jpg", age=70).save("me-70.png")  # doctest: +SKIP
     """
-    return Reager(engine)(image, Plan(age=age, zones=zones or {}, strength=strength), faces=faces)
+    return Reager(engine)(
+        image, Plan(age=age, zones=zones or {}, strength=strength), faces=faces, references=references
+    )
 
 
 def as_image(image: str | Path | Pixels | Image) -> Image:

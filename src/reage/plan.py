@@ -19,7 +19,12 @@ def complete(plan: Plan, reading: Reading) -> CompletePlan:
     age = age_from if plan.age is None else plan.age
     expected = {zone: expected_score(zone, score, age_from, age) for zone, score in reading.zones.items()}
     return CompletePlan(
-        age=age, zones={**expected, **plan.zones}, strength=plan.strength, seed=plan.seed, age_from=age_from
+        age=age,
+        zones={**expected, **plan.zones},
+        strength=plan.strength,
+        seed=plan.seed,
+        age_from=age_from,
+        skin=plan.skin,
     )
 
 
@@ -28,12 +33,22 @@ def expected_score(zone: str, score: float, age_from: float, age: float) -> floa
     return min(1.0, max(0.0, score + (typical_score(zone, age) - typical_score(zone, age_from))))
 
 
+READING_ERROR_YEARS = 10.0
+"""Years by which the age that is read on a photo may be wrong."""
+
+
+def lies_on_the_way(age_years: float, age_from: float, age: float) -> bool:
+    """Whether an age that was read on a photo may lie on the side of the target, seen from the age in the picture."""
+    beyond = age_years - age_from if age < age_from else age_from - age_years
+    return beyond < READING_ERROR_YEARS
+
+
 @dataclass(frozen=True)
 class Layer:
     """One step of a plan for an engine that only knows ages.
 
     Args:
-        plan: without zones.
+        plan: without zones or skin.
         zones: that it applies to; empty for the whole face.
     """
 
@@ -43,8 +58,8 @@ class Layer:
 
 def layers(plan: CompletePlan) -> list[Layer]:
     """The layers of a complete plan: the whole face, then one for each different `zone_age` of its zones."""
-    whole = [Layer(replace(plan, zones={}))]
+    whole = [Layer(replace(plan, zones={}, skin={}))]
     by_age: dict[float, list[str]] = {}
     for zone, score in plan.zones.items():
         by_age.setdefault(zone_age(zone, score), []).append(zone)
-    return whole + [Layer(replace(plan, age=age, zones={}), tuple(zones)) for age, zones in by_age.items()]
+    return whole + [Layer(replace(plan, age=age, zones={}, skin={}), tuple(zones)) for age, zones in by_age.items()]

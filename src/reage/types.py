@@ -29,6 +29,7 @@ from reage.mesh_points import (
     measure_mouth_openness,
     measure_pose,
 )
+from reage.skin_scores import check_skin
 from reage.zones import check_range, expand_zones
 
 Pixels = NDArray[np.uint8]
@@ -55,6 +56,7 @@ class Plan:
         strength: share of the change that is applied, 0 (none) to 1.5 (exaggerated).
         seed: for engines that draw random numbers, 0 or more.
         age_from: age of the person in the picture, 1 to 100; None to measure it.
+        skin: one of `reage.skin_scores.SKIN_SCORES` -> score in [0, 1], see `Reading.skin`.
 
     Raises:
         PlanError: when a value is outside its range.
@@ -69,6 +71,7 @@ class Plan:
     strength: float = 1.0
     seed: int = 0
     age_from: float | None = None
+    skin: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.age is not None:
@@ -79,16 +82,19 @@ class Plan:
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise PlanError(f"The seed is {self.seed!r}; it must be a whole number, 0 or more.")
         object.__setattr__(self, "zones", MappingProxyType(expand_zones(self.zones)))
+        object.__setattr__(self, "skin", MappingProxyType(check_skin(self.skin)))
         for name in ("age", "strength", "age_from"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else float(value))
-        if self.age is None and not self.zones:
+        if self.age is None and not self.zones and not self.skin:
             raise PlanError(
-                "The plan asks for nothing: give a target age from 1 to 100, zone scores from 0 to 1, or both."
+                "The plan asks for nothing: give a target age from 1 to 100, or scores of zones or skin from 0 to 1."
             )
 
     def __hash__(self) -> int:
-        return hash((self.age, tuple(self.zones.items()), self.strength, self.seed, self.age_from))
+        return hash(
+            (self.age, *map(tuple, (self.zones.items(), self.skin.items())), self.strength, self.seed, self.age_from)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), **self.to_json()), ()  # its read-only mapping cannot be pickled
@@ -101,6 +107,7 @@ class Plan:
             "strength": self.strength,
             "seed": self.seed,
             "age_from": self.age_from,
+            "skin": dict(self.skin),
         }
 
 
@@ -227,12 +234,28 @@ class Reading:
         masculinity: estimated probability that the face is male, 0 to 1; only the prototype engine uses it.
         zones: zone -> score in [0, 1], the share of people whose zone looks younger; hidden zones are left out, and the
             mapping is empty when zones were not measured.
+        skin: one of `reage.skin_scores.SKIN_SCORES` -> score in [0, 1], the share of people of the same skin tone who
+            have less; what the photo does not show is left out, and it is empty when it was not measured.
     """
 
     age_years: float
     age_std_years: float
     masculinity: float
     zones: Mapping[str, float] = field(default_factory=dict)
+    skin: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReferenceFace:
+    """The face of the same person in another photo, at another age; two are equal when they are the same object.
+
+    Args:
+        face: as it was found there.
+        reading: of it.
+    """
+
+    face: Face
+    reading: Reading
 
 
 @dataclass(frozen=True)
@@ -266,11 +289,13 @@ class Aged:
             (x, y) + shift. It keeps the fine detail of a face larger than the crop where the shape moves.
         gains: changes that take the place of the difference between the crops; they may reach beyond the crop and be
             finer than it, and hold where the shape has moved to.
+        details: what the engine tells of how it was done, as plain values.
     """
 
     crop: Pixels
     shift: Plane | None = None
     gains: tuple[Gain, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

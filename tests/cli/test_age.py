@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from reage.engines import DEFAULT_ENGINE, load_engine
-from reage.images import load_image
+from reage.images import geometry, load_image
 from reage.measure import AgeEstimator
 from reage.types import Pixels, Reading
 from reage.zones import ZONE_PRESETS
@@ -441,3 +441,70 @@ def test_sampling_options_are_refused_before_a_base_is_read(desk: Path) -> None:
 def test_unusable_folder_is_refused(desk: Path, options: tuple[object, ...]) -> None:
     (desk / "empty").mkdir()
     assert_refused(desk, "age", *options)
+
+
+# References
+
+
+@pytest.fixture
+def youth(desk: Path, write: Callable[[Pixels, Path], Path]) -> Path:
+    """A folder of photos: the person in another light, somebody of other proportions, and a wall."""
+    person = load_image("photos/me.png").pixels
+    folder = desk / "youth"
+    folder.mkdir()
+    bright = np.clip(person[:, ::-1] * 1.15, 0, 255).astype(np.uint8)
+    write(np.ascontiguousarray(bright), folder / "me.png")
+    write(geometry.resize(person, 150, 256), folder / "other.png")
+    write(np.full((64, 64, 3), 90, np.uint8), folder / "wall.png")
+    return folder
+
+
+def test_references_are_told_and_change_the_result(desk: Path, youth: Path) -> None:
+    assert call("age", "photos/me.png", "--to", 25, "-o", "without.png").exit_code == 0
+    done = call("age", "photos/me.png", "--to", 25, "--reference", "youth", "-o", "with.png", "--json")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == (
+        "Note: face 1 is aged by 1 of 3 references; left out: other.png (it shows another person), "
+        "wall.png (no face was found in it).\n"
+    )
+    used, other, wall = json.loads(done.stdout)["faces"][0]["references"]
+    assert (used["file"], used["used"]) == ("youth/me.png", True)
+    assert used["identity_distance"] < 0.4
+    assert 20 < used["age_years"] < 70
+    assert (other["used"], other["left_out"]) == (False, "it shows another person")
+    assert "age_years" not in wall
+    without, with_references = (load_image(name).pixels for name in ("without.png", "with.png"))
+    assert (without != with_references).any()
+
+
+def test_references_serve_a_sweep_and_a_folder(desk: Path, youth: Path) -> None:
+    done = call("age", "photos/me.png", "--sweep", "25:30:5", "--reference", youth / "me.png", "-o", "strip.png")
+    assert done.exit_code == 0, done.output
+    done = call("age", "photos", "--to", 25, "--reference", youth / "me.png", "-o", "out", "--json")
+    assert done.exit_code == 0, done.output
+    (picture,) = json.loads(done.stdout)["pictures"]
+    assert picture["faces"][0]["references"][0]["used"] is True
+    np.testing.assert_array_equal(load_image("out/me.png").pixels, load_image("me-25.png").pixels)
+
+
+def test_wrong_references_are_refused(desk: Path, youth: Path) -> None:
+    for wrong in (youth / "other.png", youth / "wall.png", "nowhere", "photos/none.png"):
+        assert_refused(desk, "age", "photos/me.png", "--to", 25, "--reference", wrong)
+    assert_refused(desk, "age", "photos/me.png", "--to", 25, "--reference", youth, *NO_CHANGE)
+
+
+# Skin
+
+
+def test_skin_alone_is_changed_and_its_mistakes_are_refused(me: Path) -> None:
+    done = call("age", me, "--skin", "redness=0.95", "-o", "red.png")
+    assert done.exit_code == 0, done.output
+    assert "changed redness" in done.stdout
+    for wish, words in (("freckles=0.5", "dark_spots or redness"), ("redness=2", "0 to 1"), ("redness", "NAME=SCORE")):
+        refused = call("age", me, "--skin", wish, "-o", "no.png")
+        assert refused.exit_code == 2
+        assert words in " ".join(refused.stderr.split())
+    other = call("age", me, "--skin", "redness=0.5", "--engine", "prototype", "-o", "no.png")
+    assert other.exit_code == 2
+    assert "cannot change redness" in other.stderr
+    assert not Path("no.png").exists()

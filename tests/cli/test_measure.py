@@ -21,11 +21,13 @@ def test_each_face_has_an_age_and_its_flags(me: Path) -> None:
     done = call("measure", me, "--json")
     assert done.exit_code == 0, done.output
     (face,) = json.loads(done.stdout)["faces"]
-    assert set(face) == {"box", "age_years", "age_std_years", "zones", "quality", "doubts"}
+    assert set(face) == {"box", "age_years", "age_std_years", "zones", "skin", "quality", "doubts"}
     assert len(face["box"]) == 4
     assert set(face["zones"]) <= set(ZONES)
     assert len(face["zones"]) >= 10
     assert all(0 <= score <= 1 for score in face["zones"].values())
+    assert set(face["skin"]) == {"redness"}  # the face is too small to show dark spots
+    assert 0 <= face["skin"]["redness"] <= 1
     assert 25 < face["age_years"] < 60
     assert 1 < face["age_std_years"] < 25
     assert not any(face["quality"][flag] for flag in ("too_small", "blurred", "turned_away"))
@@ -60,6 +62,8 @@ def test_a_person_gets_a_table(me: Path) -> None:
     assert "±" in done.stdout
     assert "good" in done.stdout
     assert all(zone in done.stdout for zone in ZONES)
+    (spots,) = (line for line in done.stdout.splitlines() if "dark spots" in line)
+    assert "not shown" in spots
     assert done.stderr == ""
 
 

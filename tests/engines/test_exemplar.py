@@ -11,8 +11,9 @@ from reage.composite import composite
 from reage.engines.exemplar import ExemplarEngine
 from reage.engines.exemplar.covariates import ODD_TERMS, Traits, design_row
 from reage.engines.exemplar.donors import REGIONS, choose_donors, region_weights
-from reage.engines.exemplar.hair import brows_and_beard, greyness, hair_change
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.engines.exemplar.hair import brows_and_stubble, greyness, hair_change
+from reage.engines.exemplar.view import FaceView, view_face
+from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import zone_masks
 from reage.faces.skin_detail import PATCHES, fill_unusable, log_luminance, measure_energy, split_bands
 from reage.images import geometry
@@ -149,10 +150,32 @@ def test_hair_greys_strand_by_strand_and_gets_its_colour_back() -> None:
     assert greyness(90) == 1
 
 
-def test_brows_are_dark_and_women_have_no_beard(face: Face) -> None:
+def test_brows_are_dark_and_women_have_no_stubble(face: Face) -> None:
     seen = view(face)
     light = log_luminance(seen.levels)
-    brows, beard = brows_and_beard(light, float(np.median(light[seen.usable > 0.9])), 100.0, 0.1)
+    brows, stubble = brows_and_stubble(light, float(np.median(light[seen.usable > 0.9])), 100.0, 0.1)
     assert brows.max() > 0.5
-    assert not beard.any()
+    assert not stubble.any()
     assert light[brows > 0.5].mean() < light[seen.usable > 0.9].mean() - 0.3
+
+
+def test_what_must_not_change_stays_and_skin_does_not_fold(
+    engine: ExemplarEngine, face: Face, reading: Reading
+) -> None:
+    shift = to_age(engine, face, reading, 85).shift
+    assert shift is not None
+    assert np.abs(shift).max() > 1
+    assert np.abs(shift[face.matte < 0.3]).max() < 0.02
+    down, right = np.gradient(shift, axis=0), np.gradient(shift, axis=1)
+    stretch = (1 + right[..., 0]) * (1 + down[..., 1]) - right[..., 1] * down[..., 0]
+    assert stretch.min() > 0.1
+
+
+def test_donors_are_told_and_stay_the_same_at_every_older_age(
+    engine: ExemplarEngine, face: Face, reading: Reading
+) -> None:
+    older = [to_age(engine, face, reading, age).details["donors"] for age in (65, 80)]
+    assert older[0] == older[1]
+    assert list(older[0]) == list(REGIONS)
+    assert all(donor["age_years"] > 50 for donor in older[0].values())
+    assert not to_age(engine, face, reading, 25).details

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from reage.faces.common_face import (
+    align_mesh,
     common_points,
     fit_common_face,
     mean_mesh,
@@ -87,3 +88,10 @@ def test_the_outline_of_the_mesh_lies_inside_the_plane() -> None:
     places = common_points()[list(FACE_OUTLINE)]
     assert places.min() > 0.02
     assert places.max() < 0.98
+
+
+def test_a_turned_and_scaled_mean_mesh_has_the_mean_shape() -> None:
+    angle = 0.4
+    turn = np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
+    mesh = (mean_mesh() @ turn.T * 70 + [200, 90, 5]).astype(np.float32)
+    np.testing.assert_allclose(align_mesh(mesh), common_points(), atol=1e-4)

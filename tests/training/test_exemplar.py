@@ -12,12 +12,10 @@ from reage.data.shards import Portrait, Portraits
 from reage.engines.exemplar.covariates import Traits, design_row
 from reage.engines.exemplar.view import FaceView, view_face
 from reage.errors import ReageError
-from reage.faces.common_face import common_points, mean_mesh
 from reage.faces.skin_detail import BAND_SIGMAS, NUM_BANDS, PATCHES
 from reage.training.exemplar import (
     ExemplarFitConfig,
     Measured,
-    align_mesh,
     exemplar,
     fit_models,
     make_donors,
@@ -90,13 +88,6 @@ def test_bands_that_a_photo_does_not_resolve_are_unknown() -> None:
     np.testing.assert_array_equal(np.isfinite(energy[0]).all(0), resolved)
     assert 0 < resolved.sum() < NUM_BANDS
     assert np.isfinite(energy[1]).all()
-
-
-def test_a_turned_and_scaled_mean_mesh_has_the_mean_shape() -> None:
-    angle = 0.4
-    turn = np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
-    mesh = (mean_mesh() @ turn.T * 70 + [200, 90, 5]).astype(np.float32)
-    np.testing.assert_allclose(align_mesh(mesh), common_points(), atol=1e-4)
 
 
 def test_only_faces_from_the_front_in_colour_are_fitted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -26,7 +27,15 @@ from reage.cli.options import (
     SkipExisting,
     Verbose,
 )
-from reage.cli.request import AgeRequest, DiffusionOptions, parse_box, parse_faces, parse_sweep, parse_zones
+from reage.cli.request import (
+    AgeRequest,
+    DiffusionOptions,
+    parse_box,
+    parse_faces,
+    parse_skin,
+    parse_sweep,
+    parse_zones,
+)
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
 from reage.files import STANDARD_STREAM
@@ -34,7 +43,7 @@ from reage.types import Plan
 
 if TYPE_CHECKING:
     from reage.images import Image
-    from reage.pipeline import Reager, Result
+    from reage.pipeline import AgedFace, Reager, Result
     from reage.types import Face
 
 _DIFFUSION = "Latent diffusion"
@@ -55,6 +64,14 @@ def age(
             metavar="NAME=SCORE,...",
             help="Zone scores from 0 (smooth) to 1 (marked), see `reage zones`; or a preset: older, younger, upper, "
             "lower, mixed.",
+        ),
+    ] = None,
+    skin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=SCORE,...",
+            help="For exemplar: dark_spots and redness from 0 (none has less) to 1, see `reage measure`, as in "
+            "dark_spots=0.1,redness=0.3.",
         ),
     ] = None,
     strength: Annotated[
@@ -100,6 +117,14 @@ def age(
         typer.Option(
             metavar="START:STOP:STEP",
             help="Age the photo to each of these ages, and draw a labelled strip of the faces.",
+        ),
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="For exemplar: a photo of the same person at about the target age, or a folder of them; may be given "
+            "several times. Their lines, light and shape take the place of those of other people.",
         ),
     ] = None,
     engine: Annotated[str, typer.Option(metavar="NAME", help="Engine, see `reage engines`.")] = DEFAULT_ENGINE,
@@ -215,7 +240,12 @@ def age(
         source=source,
         output=output,
         plan=Plan(
-            age=ages[0] if ages else to, zones=parse_zones(zones), strength=strength, seed=seed, age_from=age_from
+            age=ages[0] if ages else to,
+            zones=parse_zones(zones),
+            strength=strength,
+            seed=seed,
+            age_from=age_from,
+            skin=parse_skin(skin),
         ),
         ages=ages,
         faces=AgeRequest.faces if face is None else parse_faces(face),
@@ -223,6 +253,7 @@ def age(
         mask=mask,
         protect=protect,
         layers=layers,
+        references=tuple(reference or ()),
         engine=engine,
         device=device,
         as_json=as_json or as_json_lines,
@@ -276,8 +307,12 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     mask = request.load_mask(photo)
     reager = _load_reager(request)
     faces = _choose_faces(request, reager, photo)
-    outcome = age_photo(reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers)
+    references = request.read_references(reager)
+    outcome = age_photo(
+        reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers, references=references
+    )
     _print_doubts(outcome.result, request.faces)
+    _print_references(outcome.result, request.faces)
     if request.as_json:
         print_json(outcome.to_json(), in_one_line=as_json_lines)
     elif not failures_only:
@@ -297,7 +332,11 @@ def _age_sweep(request: AgeRequest, as_json_lines: bool) -> None:
     mask = request.load_mask(photo)
     reager = _load_reager(request)
     faces = _choose_faces(request, reager, photo)
-    outcome = age_sweep(reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask)
+    references = request.read_references(reager)
+    outcome = age_sweep(
+        reager, photo, request.plan, request.ages, outputs.strip, faces=faces, mask=mask, references=references
+    )
+    _print_references(outcome.photos[0].result, request.faces)
     if request.as_json:
         print_json(outcome.to_json(), in_one_line=as_json_lines)
         return
@@ -316,10 +355,27 @@ def _load_reager(request: AgeRequest) -> Reager:
     return reager
 
 
+def _numbered(result: Result, chosen: str | int | tuple[int, ...]) -> Iterable[tuple[int, AgedFace]]:
+    """The aged faces by the number that `reage find` shows."""
+    numbers = chosen if isinstance(chosen, tuple) else count(chosen if isinstance(chosen, int) else 1)
+    return zip(numbers, result.faces, strict=False)
+
+
+def _print_references(result: Result, chosen: str | int | tuple[int, ...]) -> None:
+    """A line on stderr for each face about the references that are left out for it, and why."""
+    from reage.measure.references import describe_left_out
+
+    for number, done in _numbered(result, chosen):
+        left_out = describe_left_out(done.references)
+        used = sum(one.reference is not None for one in done.references)
+        by = f"by {used} of {len(done.references)} references" if used else "without references"
+        if left_out:
+            typer.echo(f"Note: face {number} is aged {by}; left out: {left_out}.", err=True)
+
+
 def _print_doubts(result: Result, chosen: str | int | tuple[int, ...]) -> None:
     """A line on stderr for each face whose age may have been read wrong, by the number that `reage find` shows."""
-    numbers = chosen if isinstance(chosen, tuple) else count(chosen if isinstance(chosen, int) else 1)
-    for number, done in zip(numbers, result.faces, strict=False):
+    for number, done in _numbered(result, chosen):
         if done.doubts:
             read = f"{done.reading.age_years:.0f} ± {done.reading.age_std_years:.0f} years"
             typer.echo(
@@ -337,5 +393,7 @@ def _choose_faces(request: AgeRequest, reager: Reager, photo: Image) -> str | in
 def _describe(result: Result, plan: Plan) -> str:
     num_faces = len(result.faces)
     ages_from = ", ".join(f"{aged.plan.age_from:.0f}" for aged in result.faces)
-    change = f"changed in {len(plan.zones)} zones" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
+    parts = [f"in {len(plan.zones)} zones"] if plan.zones else []
+    parts += [name.replace("_", " ") for name in plan.skin]
+    change = f"changed {' and '.join(parts)}" if plan.age is None else f"aged from {ages_from} to {plan.age:g}"
     return f"{num_faces} {'face' if num_faces == 1 else 'faces'} {change} in {sum(result.seconds.values()):.1f} s"

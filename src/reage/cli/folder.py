@@ -96,6 +96,7 @@ def _prepare(request: AgeRequest, options: FolderOptions, listing: Listing) -> F
         faces=request.faces,
         output=request.output,
         settings=settings,
+        references=request.references,
         skip_existing=options.skip_existing,
     )
     num_jobs = options.num_jobs or (1 if one_process else find_num_jobs(len(listing.photos)))

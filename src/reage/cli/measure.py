@@ -12,12 +12,15 @@ import typer
 from reage.cli.console import print_json, print_table
 from reage.cli.options import AsJson, FaceBox, Photo
 from reage.cli.request import parse_box
+from reage.skin_scores import SKIN_SCORES
 from reage.types import Plan
 from reage.zones import ZONES
 
 if TYPE_CHECKING:
     from reage.faces.quality import Quality
     from reage.types import Face, Pixels, Reading
+
+_SKIN_LABELS = tuple(name.replace("_", " ") for name in SKIN_SCORES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +39,26 @@ class _Measured:
             "age_years": round(self.reading.age_years, 1),
             "age_std_years": round(self.reading.age_std_years, 1),
             "zones": _rounded(self.reading.zones),
+            "skin": _rounded(self.reading.skin),
             "quality": self.quality.to_json(),
             "doubts": list(self.doubts),
         }
         return values if self.expected is None else values | {"zones_at": _rounded(self.expected)}
 
     def to_column(self) -> tuple[str, ...]:
-        """Age, quality, and the score of each zone, in words."""
+        """Age, quality, and the score of each zone, of dark spots and of redness, in words."""
         age = f"{self.reading.age_years:.0f} ± {self.reading.age_std_years:.0f}"
-        return age, ", ".join(self.doubts) or "good", *(self._describe_zone(zone) for zone in ZONES)
+        zones = (self._describe_zone(zone) for zone in ZONES)
+        return age, ", ".join(self.doubts) or "good", *zones, *(self._describe_skin(name) for name in SKIN_SCORES)
 
     def _describe_zone(self, zone: str) -> str:
         if zone not in self.reading.zones:
             return "hidden"
         now = f"{self.reading.zones[zone]:.2f}"
         return now if self.expected is None else f"{now} → {self.expected[zone]:.2f}"
+
+    def _describe_skin(self, name: str) -> str:
+        return f"{self.reading.skin[name]:.2f}" if name in self.reading.skin else "not shown"
 
 
 def measure(
@@ -64,10 +72,11 @@ def measure(
     box: FaceBox = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the age and the zone scores of each face, and why the age may be wrong: too small, blurred, turned away.
+    """Measure age, zones and skin of each face, and why the age may be wrong: too small, blurred, turned away.
 
     A zone's score is the share of people whose zone looks younger. The score to expect at another age is as far above
-    or below the average of that age as the score is now.
+    or below the average of that age as the score is now. Dark spots and redness are the share of people of the same
+    skin tone who have less; a photo without colour, a small photo and a head that is turned do not show them.
     """
     from reage.cli.photos import read_faces, save_drawing
 
@@ -82,21 +91,22 @@ def measure(
     when = "" if to is None else f", now → at {to:g}"
     headers = ("", *(f"face {number}{when}" for number in range(1, len(measured) + 1)))
     columns = [one.to_column() for one in measured]
-    print_table(headers, list(zip(("looks, years", "quality", *ZONES), *columns, strict=True)))
+    print_table(headers, list(zip(("looks, years", "quality", *ZONES, *_SKIN_LABELS), *columns, strict=True)))
     if output is not None:
         typer.echo(output)
 
 
 def _measure(faces: Sequence[Face], plan: Plan | None) -> list[_Measured]:
     from reage.faces.quality import measure_quality
+    from reage.faces.skin_scorer import SkinScorer
     from reage.faces.zone_scorer import ZoneScorer
     from reage.measure import AgeEstimator, find_doubts, measure_face
     from reage.plan import complete
 
-    age_estimator, zone_scorer = AgeEstimator.load(), ZoneScorer.load()
+    age_estimator, zone_scorer, skin_scorer = AgeEstimator.load(), ZoneScorer.load(), SkinScorer.load()
     measured = []
     for face in faces:
-        reading = measure_face(face, age_estimator, zone_scorer)
+        reading = measure_face(face, age_estimator, zone_scorer, skin_scorer)
         expected = None if plan is None else complete(plan, reading).zones
         measured.append(
             _Measured(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reage.engines import Engine
     from reage.faces.blazeface import Box
     from reage.images import Image
+    from reage.measure.references import References
     from reage.pipeline import Reager
     from reage.types import Plane
 
@@ -108,6 +109,7 @@ class AgeRequest:
         mask: file of the mask that is white where the photo may change; None for everywhere.
         protect: file of the mask that is white where the photo must not change; None for nowhere.
         layers: folder for the layers; None for none.
+        references: files and folders of photos of the same person; empty for none.
         engine: name of the engine.
         device: "cpu" or a torch device.
         as_json: print one JSON object instead of text.
@@ -124,6 +126,7 @@ class AgeRequest:
     mask: Path | None = None
     protect: Path | None = None
     layers: Path | None = None
+    references: tuple[Path, ...] = ()
     engine: str
     device: str
     as_json: bool
@@ -142,6 +145,10 @@ class AgeRequest:
         check_device(self.device)
         engine = self.diffusion.load_engine(self.engine, self.weights, self.device)
         return Reager(engine or load_engine(self.engine, weights=self.weights, device=self.device), device=self.device)
+
+    def read_references(self, reager: Reager) -> References | tuple[()]:
+        """The references of the request, read; nothing for none."""
+        return reager.read_references(self.references) if self.references else ()
 
     @property
     def mask_files(self) -> tuple[Path, ...]:
@@ -204,14 +211,24 @@ def parse_zones(text: str | None) -> dict[str, float]:
     """
     if text is not None and text in ZONE_PRESETS:
         return dict(ZONE_PRESETS[text])
+    allowed = f"NAME=SCORE, as in crows_feet=0.9,forehead=0.2, or one of {', '.join(ZONE_PRESETS)}"
+    return _parse_scores(text, "--zones", allowed)
+
+
+def parse_skin(text: str | None) -> dict[str, float]:
+    """The skin scores of 'dark_spots=0.1,redness=0.2'; `Plan` checks them.
+
+    Raises:
+        PlanError: when a part is not NAME=SCORE.
+    """
+    return _parse_scores(text, "--skin", "NAME=SCORE, as in dark_spots=0.1,redness=0.2")
+
+
+def _parse_scores(text: str | None, option: str, allowed: str) -> dict[str, float]:
     scores: dict[str, float] = {}
     for part in text.split(",") if text is not None else ():
         name, _, score = part.partition("=")
-        scores[name.strip()] = _to_number(
-            score,
-            f"--zones has '{part}'",
-            f"NAME=SCORE, as in crows_feet=0.9,forehead=0.2, or one of {', '.join(ZONE_PRESETS)}",
-        )
+        scores[name.strip()] = _to_number(score, f"{option} has '{part}'", allowed)
     return scores
 
 

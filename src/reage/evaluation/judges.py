@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
 from reage.evaluation.generators import Picture
 from reage.evaluation.metrics.distribution import Inception
 from reage.evaluation.metrics.image_similarity import (
@@ -29,6 +28,7 @@ from reage.evaluation.metrics.skin import hue_shift
 from reage.evaluation.metrics.statistics import individual_typology_angle
 from reage.evaluation.subjects import Subject
 from reage.faces.common_face import COMMON_UNITS
+from reage.faces.common_view import CommonView, shrink_skin, view_in_common_face
 from reage.faces.geometry import FACE_PER_CROP, zone_masks
 from reage.faces.segmentation import brow_mask
 from reage.faces.skin_detail import fill_unusable, log_luminance, measure_energy, split_bands
@@ -202,10 +202,10 @@ class SourceComparison:
         return {zone: grow(mask, margin_px) < 0.02 for zone, mask in zone_masks(self._face).items()}
 
     @cached_property
-    def _view(self) -> FaceView:
+    def _view(self) -> CommonView:
         """The source in the common face, at the resolution of the crop."""
         face, side_px = self._face, round(len(self._face.crop) / FACE_PER_CROP * COMMON_UNITS)
-        return view_face(face.crop, face.to_crop(face.mesh), shrink_skin(self._skin), 0.5, side_px)
+        return view_in_common_face(face.crop, face.to_crop(face.mesh), shrink_skin(self._skin), side_px)
 
     def _band_energy(self, crop: Pixels) -> list[float]:
         """Energies of `PATCHES` by band, always on the skin that the source shows."""

@@ -171,6 +171,20 @@ def unroll_points(points: NDArray[np.floating]) -> Points:
     return to_places(np.stack([_RADIUS * np.arctan2(x, _AXIS_DEPTH - z), y], 1))
 
 
+def align_mesh(mesh: Plane) -> Points:
+    """(478, 2) places in the plane of a mesh turned, scaled and moved onto the mean mesh: its shape without its pose.
+
+    Args:
+        mesh: (478, 3), px of any picture.
+    """
+    target = mean_mesh()
+    a, b = mesh.astype(np.float64) - mesh.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(a.T @ b)
+    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
+    scale = (s * sign).sum() / (a**2).sum()
+    return unroll_points(scale * a @ (u * sign) @ vt + target.mean(0))
+
+
 def to_places(units: NDArray[np.floating]) -> Points:
     """Face units of the plane (..., 2) -> places, 0 to 1."""
     places: Points = (np.asarray(units, np.float64) - _CENTRE) / COMMON_UNITS + 0.5

@@ -132,12 +132,13 @@ def _serve(connection: Connection, load: LoadReager, config: RunConfig) -> None:
 
     try:
         reager = load()
+        claims = Claims(config.output, config.settings)
+        worker = PhotoWorker(reager, config, claims)
         make_folder(config.output)
     except ReageError as error:
         connection.send(error)
         return
-    with suppress(EOFError, OSError), Claims(config.output, config.settings) as claims:
-        worker = PhotoWorker(reager, config, claims)
+    with suppress(EOFError, OSError), claims:
         connection.send(describe_clipped_ages(reager.engine, [config.plan.age]))
         while True:
             connection.send(worker(connection.recv()))

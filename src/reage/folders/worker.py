@@ -28,6 +28,7 @@ class RunConfig:
         output: folder for the results.
         settings: a text that differs where results differ: source, plan, engine, weights and options. Runs of equal
             settings at the same time share the photos.
+        references: photos of the same person at about the wanted age, see `Reager.__call__`.
         skip_existing: leave out photos whose result is there already, however it was made.
     """
 
@@ -35,6 +36,7 @@ class RunConfig:
     output: Path
     settings: str
     faces: str | int | Sequence[int] = "all"
+    references: tuple[Path, ...] = ()
     skip_existing: bool = False
 
 
@@ -79,10 +81,14 @@ class PhotoWorker:
         reager: loaded.
         config: of the run.
         claims: of this process.
+
+    Raises:
+        ReageError: when the references cannot be used.
     """
 
     def __init__(self, reager: Reager, config: RunConfig, claims: Claims) -> None:
         self._reager, self._config, self._claims = reager, config, claims
+        self._references = reager.read_references(config.references) if config.references else ()
 
     def __call__(self, photo: FolderPhoto) -> FolderOutcome:
         """What became of a photo; no exception but those that end a process, such as KeyboardInterrupt."""
@@ -103,7 +109,14 @@ class PhotoWorker:
             return skip(photo, "another run has made it")
         make_folder(photo.output.parent)
         check_output(photo.output, source=photo.source)
-        done = age_photo(self._reager, photo.source, self._config.plan, photo.output, faces=self._config.faces)
+        done = age_photo(
+            self._reager,
+            photo.source,
+            self._config.plan,
+            photo.output,
+            faces=self._config.faces,
+            references=self._references,
+        )
         values = {name: value for name, value in done.to_json().items() if name not in ("input", "output")}
         return FolderOutcome(source=photo.source, output=photo.output, status="aged", values=values)
 

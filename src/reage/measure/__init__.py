@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reage.faces.skin_scorer import SkinScorer
 from reage.faces.zone_scorer import ZoneScorer
 from reage.measure.age import AgeEstimator
 from reage.measure.doubts import find_doubts
@@ -22,6 +23,7 @@ __all__ = [
     "DlibRecognizer",
     "FaceRecognizer",
     "OnnxRecognizer",
+    "SkinScorer",
     "ZoneScorer",
     "find_doubts",
     "identity_distance",
@@ -29,17 +31,25 @@ __all__ = [
 ]
 
 
-def measure_face(face: Face, age_estimator: AgeEstimator, zone_scorer: ZoneScorer | None = None) -> Reading:
-    """The reading of a face: apparent age and sex and, with a zone scorer, the score of every visible zone.
+def measure_face(
+    face: Face,
+    age_estimator: AgeEstimator,
+    zone_scorer: ZoneScorer | None = None,
+    skin_scorer: SkinScorer | None = None,
+) -> Reading:
+    """The reading of a face: apparent age and sex and, with their scorers, every visible zone, dark spots and redness.
 
     Args:
         face: from a `FaceFinder`.
         age_estimator: see `AgeEstimator.load`.
         zone_scorer: see `ZoneScorer.load`; None leaves `Reading.zones` empty.
+        skin_scorer: see `SkinScorer.load`; None leaves `Reading.skin` empty.
 
     Example:
         >>> measure_face(face, AgeEstimator.load(), ZoneScorer.load()).age_years  # doctest: +SKIP
         43.1
     """
     reading = age_estimator.measure(face)
-    return reading if zone_scorer is None else replace(reading, zones=zone_scorer.measure(face))
+    zones = {} if zone_scorer is None else zone_scorer.measure(face)
+    skin = {} if skin_scorer is None else skin_scorer.measure(face)
+    return replace(reading, zones=zones, skin=skin)

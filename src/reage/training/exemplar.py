@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from reage.data.shards import Portraits
 from reage.engines.exemplar.covariates import ODD_TERMS, design_row
 from reage.engines.exemplar.donors import MIRRORED_PATCHES
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.engines.exemplar.view import FaceView, view_face
 from reage.errors import ReageError
-from reage.faces.common_face import COMMON_UNITS, common_points, mean_mesh, mirrored_points, unroll_points
+from reage.faces.common_face import COMMON_UNITS, align_mesh, common_points, mirrored_points
+from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser
 from reage.faces.skin_detail import (
@@ -33,7 +34,6 @@ from reage.measure.age import AgeEstimator
 from reage.mesh_points import measure_pose
 from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext, Weights
-from reage.types import Plane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,13 +298,3 @@ def unknown_bands(energy: NDArray[np.float32], unit_px: NDArray[np.floating], co
     """Makes the bands (N, Q, B) NaN that photos with so many px (N,) to a face unit do not resolve."""
     for index, sigma in enumerate(BAND_SIGMAS):
         energy[sigma * unit_px < config.min_sigma_px, :, index] = np.nan
-
-
-def align_mesh(mesh: Plane) -> NDArray[np.float64]:
-    """(478, 2) places in the common face of a mesh turned, scaled and moved onto the mean mesh."""
-    target = mean_mesh()
-    a, b = mesh.astype(np.float64) - mesh.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(a.T @ b)
-    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    scale = (s * sign).sum() / (a**2).sum()
-    return unroll_points(scale * a @ (u * sign) @ vt + target.mean(0))

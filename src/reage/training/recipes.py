@@ -107,6 +107,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "run",
             "the `prototype` engine; about a minute; needs face-parser",
         ),
+        "skin": Recipe(
+            f"{_MEASURES}.skin_scorer",
+            "skin",
+            "run",
+            "the scorer of dark spots and redness; about 3 minutes on one core; needs face-parser",
+            needs_ages=False,
+        ),
         "zones-a": Recipe(
             f"{_MEASURES}.zone_scorer",
             "zones_a",

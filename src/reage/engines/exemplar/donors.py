@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -66,6 +66,13 @@ class Donors:
         """(N, N) log luminance of a donor."""
         detail = self.stored[row].astype(np.float32) * np.float32(self.step)
         return np.ascontiguousarray(detail[:, ::-1]) if mirrored else detail
+
+    def describe(self, chosen: Sequence[tuple[int, bool]]) -> dict[str, dict[str, Any]]:
+        """The donor of each of `REGIONS` as plain values: its number in the weights, from 0, and its age."""
+        return {
+            region: {"donor": row, "mirrored": mirrored, "age_years": round(float(self.age_years[row]), 1)}
+            for region, (row, mirrored) in zip(REGIONS, chosen, strict=True)
+        }
 
     def patch_energy(self, row: int, mirrored: bool) -> Plane:
         """(Q, B) energy of a donor."""

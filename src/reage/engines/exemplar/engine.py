@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +16,21 @@ from reage.composite import apply_gains
 from reage.engines.base import Condition
 from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
-from reage.engines.exemplar.hair import brows_and_beard, hair_change
+from reage.engines.exemplar.hair import brows_and_stubble, hair_change
 from reage.engines.exemplar.hair_mask import WIDE, find_hair, measure_silver, middle_of
-from reage.engines.exemplar.view import FaceView, shrink_skin, view_face
+from reage.engines.exemplar.own_photos import (
+    Models,
+    OwnChange,
+    OwnPhoto,
+    measure_deviation,
+    see_reference,
+    steady,
+)
+from reage.engines.exemplar.skin_colour import skin_colour_change
+from reage.engines.exemplar.view import FaceView, view_face
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
+from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser, colourfulness
 from reage.faces.skin_detail import (
@@ -36,10 +47,9 @@ from reage.faces.skin_detail import (
     to_log,
 )
 from reage.faces.window import cut_window, mesh_in_window
-from reage.images import geometry
-from reage.images.regions import to_pixels
-from reage.plan import expected_score
-from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
+from reage.images import geometry, regions
+from reage.plan import expected_score, lies_on_the_way
+from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading, ReferenceFace
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import typical_score, zone_age
 
@@ -57,6 +67,10 @@ _YOUNGER_LIGHT = 0.9
 """How much of the lighter side of folds goes when the darker side goes."""
 _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
+_MARGIN_UNITS, _MOST_SHARE = 0.01, 0.6
+"""Margin, face units, around what stays where it is, and share of the distance from it by which skin may move."""
+_REFERENCES_KEPT = 32
+"""References that are kept as they were seen, for other target ages; each takes 10 MB at most."""
 _WIDE_PX = (512, 1400)
 """Least and most side of the window of `WIDE` crops in which hair is changed."""
 
@@ -82,29 +96,42 @@ class ExemplarStrengths:
         hue: on the hue of that change, relative to its shading.
         shape: on the change of shape, likewise.
         hair: on the greying of hair.
-        zone_detail: on the change of log energy of a zone that is asked for alone.
-        zone_colour: on its change of colour.
+        zone_detail: on the growth of log energy of a zone that is asked for alone.
+        zone_younger_bands: on its reduction, band by band.
+        zone_colour: on its change of colour, whose mean is left out: a zone gets no other tone than what is around it.
         most_ratio: largest ratio of the energy of a patch to that of the face as it is.
         most_detail: bounds of the added log luminance, darker and lighter.
         most_colour: bound of the change of log colour.
+        own_detail: on the growth of log energy by the person's own photos, made younger and older. Of a reduction, 0.35
+            to 0.55 is found in the finished picture.
+        own_light: on the change of low-pass light towards that of the person's own photos.
+        most_own_light: bound of that change.
+        own_shape: on the change of shape towards theirs.
+        own_hair: on the change of the light of hair towards theirs.
     """
 
-    detail: float = 1.0
+    detail: float = 1.05
     typical: float = 0.5
     younger_detail: float = 1.3
     younger_typical: float = 0.7
     bands: tuple[float, ...] = (1.0, 1.0, 1.0, 0.8, 0.5, 0.2)
     younger_bands: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
-    colour: tuple[float, float] = (1.6, 1.0)
+    colour: tuple[float, float] = (1.85, 1.0)
     younger: float = 0.75
     hue: float = 0.6
-    shape: tuple[float, float] = (1.8, 1.0)
+    shape: tuple[float, float] = (2.0, 1.2)
     hair: float = 1.0
-    zone_detail: float = 2.0
-    zone_colour: float = 2.4
+    zone_detail: float = 1.5
+    zone_younger_bands: tuple[float, ...] = (3.0, 3.0, 3.0, 2.0, 1.0, 0.3)
+    zone_colour: float = 1.2
     most_ratio: float = 3.5
     most_detail: tuple[float, float] = (-0.6, 0.3)
     most_colour: float = 0.4
+    own_detail: tuple[float, float] = (2.2, 1.0)
+    own_light: float = 0.4
+    most_own_light: float = 0.1
+    own_shape: float = 0.3
+    own_hair: float = 1.0
 
 
 class ExemplarEngine:
@@ -112,7 +139,7 @@ class ExemplarEngine:
 
     name = "exemplar"
     summary = "lines of older people in a common face: fine detail at the resolution of the photo"
-    accepts: frozenset[Condition] = frozenset({"age", "zones"})
+    accepts: frozenset[Condition] = frozenset({"age", "zones", "skin", "references"})
     zone_driven = True
     ages = (5.0, 95.0)
 
@@ -130,6 +157,9 @@ class ExemplarEngine:
         self._sharpness = tensors["sharpness"].astype(np.float64)
         self.donors = Donors.from_tensors(tensors, float(config["donor_step"]))
         self._parser = parser
+        self._models = Models(energy=self._energy, colour=self._colour, shape=self._shape, sharpness=self._sharpness)
+        self._own_photos: tuple[OwnPhoto, ...] = ()
+        self._see_reference = lru_cache(maxsize=_REFERENCES_KEPT)(partial(see_reference, models=self._models))
         self._detail = lru_cache(maxsize=4)(self._make_detail)
 
     @classmethod
@@ -143,41 +173,61 @@ class ExemplarEngine:
         with made_for(path, "the exemplar engine"):
             return cls(*load_weights(path), weights_hash(path), FaceParser.load())
 
+    def with_references(self, references: Sequence[ReferenceFace]) -> Self:
+        """The engine for one person, whose own photos take the place of the mean of other people."""
+        own = copy(self)
+        own._own_photos = tuple(map(self._see_reference, references))
+        return own
+
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The face at the target age, each zone at its own score, the change times `plan.strength`."""
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
         own_zones = _own_zones(reading, plan)
-        if plan.strength == 0 or (new == old and not own_zones):
+        if plan.strength == 0 or (new == old and not own_zones and not plan.skin):
             return Aged(crop=face.crop.copy())
         side = int(np.clip(round(len(face.crop) * face.image_px_per_crop_px), _LEAST_PX, _MOST_PX))
         crop, mesh = cut_window(face, side), mesh_in_window(face, side)
         bare = np.minimum(face.bare, 1 - face.hair)
         plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
         view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
-        skin = self._detail_change(view, old, new, own_zones) + self._colour_change(view, old, new, own_zones)
+        own = self._find_own_change(view, face, old, new)
+        skin = self._detail_change(view, old, new, own_zones, own) + self._colour_change(view, old, new, own_zones)
+        if own is not None:
+            skin += self._own_light(own, len(skin))
+        skin += skin_colour_change(face, view.levels, skin, plan)
         places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]
         wide_px = int(np.clip(WIDE * side, *_WIDE_PX))
         wide = cut_window(face, wide_px, WIDE)
         shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, WIDE), WIDE)
-        on_face = self._brows_and_beard(view, old, new)
+        on_face = self._brows_and_stubble(view, old, new)
         if on_face is not None:
             seen: Plane = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
             seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
             change += geometry.sample(on_face, places) * seen[..., None]
         change = change * np.float32(plan.strength)
-        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength)]
+        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength, own)]
         colour = colourfulness(face)
         gains = [replace(gain, log_ratio=_without_hue(gain.log_ratio, colour)) for gain in gains]
-        shift = self._shape_shift(view, old, new, plan.strength, len(face.crop), side)
+        shift = self._shape_shift(view, face.matte, old, new, plan.strength, side, own)
         if shift is not None:
             gains = [_move(gain, shift) for gain in gains]
-        return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains))
+        details = {"donors": self.donors.describe(choose_donors(self.donors, view))} if new > old or own_zones else {}
+        return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains), details=details)
 
     # Skin
 
-    def _detail_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
+    def _find_own_change(self, view: FaceView, face: Face, old: float, new: float) -> OwnChange | None:
+        """What the person's own photos say about the way; None without one that lies on it."""
+        photos = [one for one in self._own_photos if lies_on_the_way(one.deviation.age_years, old, new)]
+        if not photos or new == old:
+            return None
+        return OwnChange(photos=photos, deviation=measure_deviation(view, face, old, self._models), new=new)
+
+    def _detail_change(
+        self, view: FaceView, old: float, new: float, own_zones: ZoneAges, own: OwnChange | None
+    ) -> Plane:
         """(N, N, 3) change of log colour in the common face."""
         side = len(view.levels)
         light = log_luminance(view.levels)
@@ -186,6 +236,11 @@ class ExemplarEngine:
         energy, lag = self._own_energy(measure_energy(bands, view.usable), view.traits, old, sharpness)
         growth = self._log_growth(view.traits, old, new, own_zones)
         growth = self._towards_typical(growth, lag, max(0.0, old - new))
+        if own is not None:
+            alone = [PATCHES.index(zone) for zone in own_zones]
+            growth = np.where(
+                np.isin(np.arange(len(PATCHES)), alone)[:, None], growth, self._own_growth(view.traits, old, lag, own)
+            )
         change = np.zeros((side, side), np.float32)
         older = (
             np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
@@ -193,11 +248,13 @@ class ExemplarEngine:
         if older.max() > 0:
             chosen = choose_donors(self.donors, view)
             detail, donor_energy = self._detail(chosen, side)
+            if own is not None:
+                detail, donor_energy = own.donate(detail, donor_energy)
             for index, band in enumerate(detail):
                 amplitude = _patch_map(older[:, index], side) * self.strengths.bands[index]
                 change += np.clip(amplitude / donor_energy[index], 0, 2.5) * band
-            low, high = self.strengths.most_detail
-            change = np.clip(change * self.strengths.detail, low, high)
+            bounds = np.where(change < 0, *self.strengths.most_detail)
+            change = (bounds * np.tanh(change * self.strengths.detail / bounds)).astype(np.float32)
         younger = np.exp(np.minimum(growth, 0)) - 1
         if younger.min() < 0:
             for index, band in enumerate(bands):
@@ -260,8 +317,19 @@ class ExemplarEngine:
         growth = at(new) - at(old)
         for zone, (before, after) in own_zones.items():
             index = PATCHES.index(zone)
-            growth[index] = self.strengths.zone_detail * (at(after)[index] - at(before)[index])
+            own = at(after)[index] - at(before)[index]
+            growth[index] = own * np.where(own > 0, self.strengths.zone_detail, self.strengths.zone_younger_bands)
         return growth
+
+    def _own_growth(self, traits: Traits, old: float, lag: NDArray[np.float64], own: OwnChange) -> NDArray[np.float64]:
+        """(Q, B) the growth of log energy by the person's own photos, the more the further the target age."""
+        exaggeration = self.strengths.own_detail[own.new > old]
+
+        def growth(age: float) -> NDArray[np.float64]:
+            model = self._log_growth(traits, old, age, {})
+            return own.energy_growth(age, self._towards_typical(model, lag, max(0.0, old - age)), model, exaggeration)
+
+        return steady(growth, old, own.new)
 
     def _towards_typical(
         self, growth: NDArray[np.float64], lag: NDArray[np.float64], years_younger: float
@@ -284,23 +352,43 @@ class ExemplarEngine:
 
         colour = between(old, new)
         for zone, ages in own_zones.items():
-            weight = patch_weights()[PATCHES.index(zone)][..., None]
-            colour += weight * (np.float32(self.strengths.zone_colour) * between(*ages) - colour)
+            weight = patch_weights()[PATCHES.index(zone)]
+            own = between(*ages) - colour
+            own -= np.average(own.reshape(-1, 3), axis=0, weights=weight.ravel()).astype(np.float32)
+            colour += weight[..., None] * np.float32(self.strengths.zone_colour) * own
         shading: Plane = (colour @ LUMINANCE)[..., None]
         colour = shading + np.float32(self.strengths.hue) * (colour - shading)
         bound = self.strengths.most_colour
         bounded = bound * np.tanh(colour / bound) * region[..., None]
         return geometry.resize(bounded.astype(np.float32), side, side)
 
+    def _own_light(self, own: OwnChange, side_px: int) -> Plane:
+        """(N, N, 1) change of low-pass log luminance towards that of the person's own photos."""
+        bound = self.strengths.most_own_light
+        light = own.light_change(side_px) * geometry.resize(_face_region(), side_px, side_px)
+        return (bound * np.tanh(self.strengths.own_light * light / bound))[..., None].astype(np.float32)
+
     def _shape_shift(
-        self, view: FaceView, old: float, new: float, strength: float, crop_px: int, side_px: int
+        self,
+        view: FaceView,
+        matte: Plane,
+        old: float,
+        new: float,
+        strength: float,
+        side_px: int,
+        own: OwnChange | None,
     ) -> Plane | None:
-        """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move."""
+        """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move.
+
+        What must not change, where the matte (S, S) is 0, stays where it is.
+        """
         if new == old:
             return None
         terms = self._weighted_terms(view.traits, old, new, self.strengths.shape)
         moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
-        return view.common.move(moves - moves.mean(0), side_px, crop_px)
+        if own is not None:
+            moves = moves + self.strengths.own_shape * strength * own.moves()
+        return _hold_still(view.common.move(moves - moves.mean(0), side_px, len(matte)), matte)
 
     def _weighted_terms(
         self, traits: Traits, old: float, new: float, weights: tuple[float, float]
@@ -313,7 +401,14 @@ class ExemplarEngine:
     # Hair
 
     def _hair_gain(
-        self, face: Face, wide: Pixels, shares: Plane, old: float, new: float, strength: float
+        self,
+        face: Face,
+        wide: Pixels,
+        shares: Plane,
+        old: float,
+        new: float,
+        strength: float,
+        own_change: OwnChange | None,
     ) -> list[Gain]:
         """The change of hair, also beyond the crop; nothing where there is none."""
         hair = find_hair(face, wide, shares[CLASSES.index("hair")])
@@ -324,25 +419,28 @@ class ExemplarEngine:
         unit = len(wide) / (WIDE * FACE_PER_CROP)
         intensity = wide[part].astype(np.float32) / np.float32(255)
         own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, measure_silver(face))
+        if own_change is not None and (hair[part] > 0.6).any():
+            usual = float(np.median((own @ LUMINANCE)[hair[part] > 0.6]))
+            own = own + self.strengths.own_hair * np.float32(own_change.hair_change(usual)) * hair[part][..., None]
         if not own.any():
             return []
         change = np.zeros((*hair.shape, 3), np.float32)
         change[part] = own * np.float32(self.strengths.hair * strength)
         return [Gain(change, WIDE)]
 
-    def _brows_and_beard(self, view: FaceView, old: float, new: float) -> Plane | None:
-        """(N, N, 3) change of brows and beard in the common face."""
+    def _brows_and_stubble(self, view: FaceView, old: float, new: float) -> Plane | None:
+        """(N, N, 3) change of brows and stubble in the common face."""
         light = log_luminance(view.levels)
         unit = len(light) / COMMON_UNITS
         cheeks = view.usable * patch_mask(_CHEEKS, len(light)) > 0.5
         if not cheeks.any():
             return None
         skin_light = float(np.median(light[cheeks]))
-        brows, beard = brows_and_beard(light, skin_light, unit, view.traits.masculinity)
+        brows, stubble = brows_and_stubble(light, skin_light, unit, view.traits.masculinity)
         seen = view.common.visibility(len(light))
         intensity = view.levels.astype(np.float32) / np.float32(255)
         change = 0.6 * hair_change(intensity, brows * seen, unit, old, new)
-        change += hair_change(intensity, beard * seen, unit, old, new)
+        change += hair_change(intensity, stubble * seen, unit, old, new)
         too_light = np.maximum(change @ LUMINANCE - np.maximum(skin_light + _MOST_BEARD_LIGHT - light, 0), 0)
         return (change - too_light[..., None]) * np.float32(self.strengths.hair)
 
@@ -375,6 +473,15 @@ def _face_region() -> Plane:
     return np.clip(geometry.blur(geometry.grow(region, 0.16 * side / COMMON_UNITS), 2.0), 0, 1)
 
 
+def _hold_still(shift: Plane, matte: Plane) -> Plane:
+    """A shift (S, S, 2) by at most a share of the distance from where the matte (S, S) is 0, so that nothing folds."""
+    distance = regions.distance_px(matte > 0.5) - _MARGIN_UNITS * len(matte) / FACE_PER_CROP
+    most = np.maximum(_MOST_SHARE * distance, 1e-3)
+    length = np.maximum(np.linalg.norm(shift, axis=-1), 1e-6)
+    held: Plane = (shift * (most * np.tanh(length / most) / length)[..., None]).astype(np.float32)
+    return held
+
+
 def _without_hue(change: Plane, colour: float) -> Plane:
     """A change of log colour (H, W, 3) whose hue is reduced as far as the photo has none."""
     if colour == 1:
@@ -400,4 +507,4 @@ def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> NDArray[np.u
     if shift is not None:
         source = geometry.sample(source, geometry.pixel_grid(side, side) + shift)
     changes = [geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains]
-    return to_pixels(apply_gains(source, changes))
+    return regions.to_pixels(apply_gains(source, changes))

@@ -19,6 +19,8 @@ SILVER = 0.56
 _MAX_LIFT = 1.55
 _SHADOW_CONTRAST = 0.85
 """Contrast of the darker half of grey hair, relative to that of the hair as it is."""
+_UNEVEN = 1.6
+"""How much earlier light strands turn grey than dark ones; once nearly all are grey, none is left dark."""
 _WHITE = 0.03
 """Log luminance of white."""
 _MIN_HAIR_AREA = 0.05
@@ -68,7 +70,8 @@ def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px:
     """Colour fades and hair gets lighter, dark strands more than light ones; single strands go before others."""
     log_light = np.log(light + LOG_FLOOR)
     strand = log_light - geometry.blur(log_light, 0.08 * unit_px)
-    local = np.clip(share * (1 + 0.8 * np.clip(strand, -0.5, 0.5)), 0, 1)
+    uneven = _UNEVEN * (1 - share)
+    local = np.clip(share * (1 + uneven * np.clip(strand, -0.5, 0.5)), 0, 1)
     before = float(np.log(typical + LOG_FLOOR))
     lift = float(np.clip(np.log(silver + LOG_FLOOR) - before, 0, _MAX_LIFT))
     away = log_light - before
@@ -92,14 +95,14 @@ def _darken(intensity: Plane, light: Plane, sure: NDArray[np.bool_], share: floa
     return np.clip(change, -1.6, 0.2).astype(np.float32)
 
 
-def brows_and_beard(light: Plane, skin_light: float, unit_px: float, masculinity: float) -> tuple[Plane, Plane]:
-    """Shares (N, N) of brows and of beard in the common face: darker than the skin, and the beard rough as well.
+def brows_and_stubble(light: Plane, skin_light: float, unit_px: float, masculinity: float) -> tuple[Plane, Plane]:
+    """Shares (N, N) of brows and of stubble in the common face: darker than the skin, and stubble rough as well.
 
     Args:
         light: (N, N) log luminance.
         skin_light: that of the cheeks.
         unit_px: px to a face unit.
-        masculinity: 0 to 1; women have no beard.
+        masculinity: 0 to 1; women have none.
     """
     side = len(light)
     dark = skin_light - geometry.blur(light, 0.012 * unit_px)
@@ -111,7 +114,7 @@ def brows_and_beard(light: Plane, skin_light: float, unit_px: float, masculinity
     bare = float(np.median(rough[skin_region(side) * (1 - beard_region(side)) > 0.9]))
     broad = skin_light - geometry.blur(light, 0.05 * unit_px)
     darker = smoothstep(skin_light - geometry.blur(light, 0.006 * unit_px), 0.08, 0.3)
-    beard = smoothstep(broad, 0.12, 0.35) * smoothstep(rough / max(bare, 1e-4), 1.5, 2.5) * darker
-    beard = (beard * beard_region(side)).astype(np.float32)
-    grown = smoothstep_of(float(beard.sum() / beard_region(side).sum()), 0.06, 0.2)
-    return brows, beard * np.float32(grown)
+    stubble = smoothstep(broad, 0.12, 0.35) * smoothstep(rough / max(bare, 1e-4), 1.5, 2.5) * darker
+    stubble = geometry.blur((stubble * beard_region(side)).astype(np.float32), 0.1 * unit_px) * darker
+    grown = smoothstep_of(float(stubble.sum() / beard_region(side).sum()), 0.06, 0.2)
+    return brows, stubble * np.float32(grown)

@@ -17,6 +17,12 @@ _MASK_PX = 640
 """Most px of the side of the window at which the border of hair is found."""
 _LEAST_HAIR = 0.1
 """Square face units of the smallest patch of hair."""
+_COLOUR_PX = 160
+"""Most px of the side of the window at which the mean colours of hair and of what is beside it are taken."""
+_BORDER_UNITS = 0.1
+"""Width of the border of hair, face units, in which its colour decides."""
+_APART, _SHARES = (8.0, 20.0), (0.15, 0.6)
+"""CIE L*a*b* distances between hair and what is beside it, and shares of hair in between, of unlike and like pixels."""
 _SILVER_BY_SKIN = 1.25
 """Luminance of grey hair by that of the brightest skin."""
 
@@ -30,7 +36,9 @@ def find_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
         share: (P, P) share of hair that the parser found in it.
     """
     side = min(len(wide), _MASK_PX)
-    hair = _join_hair(face, geometry.resize(wide, side, side), share)
+    small = geometry.resize(wide, side, side)
+    hair = _join_hair(face, small, share)
+    hair = hair * _like_hair(small, hair)
     hair = _drop_stray_hair(hair, mesh_in_window(face, side, WIDE))
     return np.clip(geometry.resize(hair, len(wide), len(wide)), 0, 1)
 
@@ -50,6 +58,33 @@ def _join_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
     away = np.abs(geometry.pixel_grid(side, side) - (side - 1) / 2).max(-1) / (half / 2)
     trust, border = smoothstep(away, 1.0, 0.8), smoothstep(away, WIDE, 0.9 * WIDE)
     return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
+
+
+def _like_hair(wide: Pixels, hair: Plane) -> Plane:
+    """(W, W) share of hair that the colour of a pixel near the border shows, between hair and what is beside it.
+
+    Each is the mean colour around of what is surely one or the other; where both are alike, or none is near, it is 1.
+    """
+    side, coarse = len(wide), min(len(wide), _COLOUR_PX)
+    border = _BORDER_UNITS * coarse / (WIDE * FACE_PER_CROP)
+    few = regions.to_lab(geometry.resize(wide, coarse, coarse))
+    sure = (geometry.resize(hair, coarse, coarse) > 0.5).astype(np.float32)
+    inside, outside = geometry.grow(sure, -border), 1 - geometry.grow(sure, border)
+    (own, own_near), (other, other_near) = (_mean_around(few, where, 2 * border) for where in (inside, outside))
+    away = own - other
+    apart = (away**2).sum(-1)
+    known = np.minimum(own_near, other_near) * smoothstep(np.sqrt(apart), *_APART) * (1 - inside)
+    axis = np.concatenate([away / np.maximum(apart, 1)[..., None], other, known[..., None]], -1)
+    axis = geometry.resize(axis.astype(np.float32), side, side)
+    share = ((regions.to_lab(wide) - axis[..., 3:6]) * axis[..., :3]).sum(-1)
+    return (1 - axis[..., 6] * (1 - smoothstep(share, *_SHARES))).astype(np.float32)
+
+
+def _mean_around(values: Plane, where: Plane, sigma_px: float) -> tuple[Plane, Plane]:
+    """(H, W, C) mean of values where a mask (H, W) is, weighted by distance, and (H, W) 1 where any of it is near."""
+    weight = geometry.blur(where, sigma_px)
+    total: Plane = geometry.blur(values * where[..., None], sigma_px)
+    return (total / np.maximum(weight, 1e-4)[..., None]).astype(np.float32), smoothstep(weight, 0.005, 0.05)
 
 
 def _drop_stray_hair(hair: Plane, mesh: Plane) -> Plane:
