@@ -95,14 +95,14 @@ def run_in_one_process(count: int, seed: int, seconds: float) -> Counter[str]:
     deadline = time.monotonic() + seconds
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        journal = Path(folder, "outcomes.jsonl")
+        outcomes_file = Path(folder, "outcomes.jsonl")
         number = 0
         while (done := sum(counts.values())) < count and time.monotonic() < deadline:
             rest = [str(count - done), str(seed + 1000 * number), str(deadline - time.monotonic())]
             command = [sys.executable, __file__, "serve", folder, *rest]
             code = subprocess.run(command, check=False).returncode
-            lines = [json.loads(line) for line in journal.read_text().splitlines()]
-            journal.unlink()
+            lines = [json.loads(line) for line in outcomes_file.read_text().splitlines()]
+            outcomes_file.unlink()
             counts.update(line["outcome"] for line in lines if "outcome" in line)
             if code and "outcome" not in lines[-1]:
                 kind = "hang" if Path(folder, "hang").exists() else f"crash, code {code}"
@@ -252,9 +252,9 @@ def keep(folder: Path, name: str, outcome: str) -> None:
 
 
 def note(folder: Path, values: dict[str, str]) -> None:
-    """A line in the journal, which is there also when the process crashes."""
-    with (folder / "outcomes.jsonl").open("a") as journal:
-        journal.write(json.dumps(values) + "\n")
+    """A line in the file of outcomes, which is there also when the process crashes."""
+    with (folder / "outcomes.jsonl").open("a") as outcomes_file:
+        outcomes_file.write(json.dumps(values) + "\n")
 
 
 # Limits

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 
 from reage.folders.claims import Claims
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="claims need POSIX locks")
+fcntl = pytest.importorskip("fcntl")
 
 HOLD = """
 import sys

@@ -85,9 +85,11 @@ class FolderRun:
 
             reager = self.load()
             self.note = describe_clipped_ages(reager.engine, [self.config.plan.age])
+            claims = Claims(self.config.output, self.config.settings)
+            worker = PhotoWorker(reager, self.config, claims)
             make_folder(self.config.output)
-            with Claims(self.config.output, self.config.settings) as claims:
-                yield from map(PhotoWorker(reager, self.config, claims), photos)
+            with claims:
+                yield from map(worker, photos)
             return
         processes = WorkerProcesses(self.load, self.config, self.num_jobs, max(1, count_cores() // self.num_jobs))
         for outcome in processes.age(photos):
