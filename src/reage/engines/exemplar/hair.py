@@ -59,7 +59,7 @@ def hair_change(
     if after > before:
         share = (after - before) / (1 - before + 1e-6)
         return _grey(intensity, light, typical, share, unit_px, silver) * hair[..., None]
-    is_grey = smoothstep_of(saturation, 0.32, _GREY_CHROMA) * smoothstep_of(typical, 0.28, 0.4)
+    is_grey = smoothstep_of(saturation, 0.32, _GREY_CHROMA) * smoothstep_of(typical, 0.16, 0.3)
     if is_grey == 0:
         return np.zeros_like(intensity)
     share = is_grey * (before - after) / (before + 1e-6)
