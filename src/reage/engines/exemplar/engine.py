@@ -411,7 +411,7 @@ class ExemplarEngine:
         own_change: OwnChange | None,
     ) -> list[Gain]:
         """The change of hair, also beyond the crop; nothing where there is none."""
-        hair = find_hair(face, wide, shares[CLASSES.index("hair")])
+        hair = find_hair(face, wide, shares)
         rows, columns = np.flatnonzero(hair.max(1) > 0), np.flatnonzero(hair.max(0) > 0)
         if not len(rows):
             return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reage.engines.exemplar.hair import SILVER
+from reage.face_classes import CLASSES
 from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP, smoothstep, smoothstep_of
 from reage.faces.skin_detail import LUMINANCE, log_luminance
 from reage.faces.window import mesh_in_window
@@ -19,26 +20,28 @@ _LEAST_HAIR = 0.1
 """Square face units of the smallest patch of hair."""
 _COLOUR_PX = 160
 """Most px of the side of the window at which the mean colours of hair and of what is beside it are taken."""
-_BORDER_UNITS = 0.1
+_BORDER_UNITS = 0.06
 """Width of the border of hair, face units, in which its colour decides."""
 _APART, _SHARES = (8.0, 20.0), (0.15, 0.6)
 """CIE L*a*b* distances between hair and what is beside it, and shares of hair in between, of unlike and like pixels."""
+_HAIR_IN_HAT = 0.8
+"""Share of a hat in the window that is hair in the crop, from which all of it is hair."""
 _SILVER_BY_SKIN = 1.25
 """Luminance of grey hair by that of the brightest skin."""
 
 
-def find_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
+def find_hair(face: Face, wide: Pixels, shares: Plane) -> Plane:
     """(W, W) share of hair.
 
     Args:
         face: its crop was parsed already.
         wide: (W, W, 3) window of `WIDE` crop sides.
-        share: (P, P) share of hair that the parser found in it.
+        shares: (10, P, P) shares of `CLASSES` that the parser found in it.
     """
     side = min(len(wide), _MASK_PX)
     small = geometry.resize(wide, side, side)
-    hair = _join_hair(face, small, share)
-    hair = hair * _like_hair(small, hair)
+    hair = _join_hair(face, small, _share_of_hair(face, shares))
+    hair = hair * _like_hair(small, hair, shares[CLASSES.index("skin")])
     hair = _drop_stray_hair(hair, mesh_in_window(face, side, WIDE))
     return np.clip(geometry.resize(hair, len(wide), len(wide)), 0, 1)
 
@@ -60,16 +63,27 @@ def _join_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
     return ((trust * inside + (1 - trust) * outside) * border).astype(np.float32)
 
 
-def _like_hair(wide: Pixels, hair: Plane) -> Plane:
-    """(W, W) share of hair that the colour of a pixel near the border shows, between hair and what is beside it.
+def _share_of_hair(face: Face, shares: Plane) -> Plane:
+    """(P, P) share of hair, with that of a hat which is hair by what was found in the crop, where it is seen larger."""
+    hair, hat = shares[CLASSES.index("hair")], shares[CLASSES.index("hat")]
+    side = len(face.hair)
+    seen = middle_of(hat, side)
+    is_hair = float((seen * face.hair).sum()) > _HAIR_IN_HAT * float(seen.sum()) > 0
+    return hair + hat if is_hair else hair
 
-    Each is the mean colour around of what is surely one or the other; where both are alike, or none is near, it is 1.
+
+def _like_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
+    """(W, W) share of hair that the colour of a pixel near the border shows, between hair and what is behind it.
+
+    Each is the mean colour around of what is surely one or the other, without skin (P, P), which light hair is like;
+    where both are alike, or none is near, it is 1.
     """
     side, coarse = len(wide), min(len(wide), _COLOUR_PX)
     border = _BORDER_UNITS * coarse / (WIDE * FACE_PER_CROP)
     few = regions.to_lab(geometry.resize(wide, coarse, coarse))
     sure = (geometry.resize(hair, coarse, coarse) > 0.5).astype(np.float32)
     inside, outside = geometry.grow(sure, -border), 1 - geometry.grow(sure, border)
+    outside = outside * (1 - geometry.resize(skin, coarse, coarse))
     (own, own_near), (other, other_near) = (_mean_around(few, where, 2 * border) for where in (inside, outside))
     away = own - other
     apart = (away**2).sum(-1)
@@ -116,6 +130,8 @@ def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
     if not on_hair.any() or not on_skin.any():
         return np.zeros_like(hair)
     dark, bright = float(np.median(light[on_hair])), float(np.median(light[on_skin]))
+    if bright <= dark:
+        return np.zeros_like(hair)
     bare = ((skin > 0.5) & (hair < 0.5)).astype(np.float32)
     eyes = round(len(wide) * (0.5 + (EYES_IN_CROP[1] - 0.5) / WIDE))
     near = geometry.grow(bare, 0.12 * unit)
@@ -123,6 +139,7 @@ def _skin_between_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:
     near[beside] = geometry.grow(bare, 0.32 * unit)[beside]
     near = geometry.blur(near, 0.05 * unit)
     like = smoothstep(light, dark + 0.35 * (bright - dark), dark + 0.8 * (bright - dark))
+    like = like * smoothstep(hair, 1.0, 0.9)  # in sure hair it is a light strand
     return near * like * np.float32(smoothstep_of(bright - dark, 0.4, 0.8))
 
 
