@@ -60,7 +60,7 @@ def develop(file: bytes, path: Path, kind: str) -> NDArray[np.uint16]:
         ) from error
     try:
         with rawpy.imread(io.BytesIO(file)) as raw:
-            developed: NDArray[np.uint16] = raw.postprocess(use_camera_wb=True, output_bps=16)
+            developed = np.asarray(raw.postprocess(use_camera_wb=True, output_bps=16), np.uint16)
     except rawpy.LibRawError as error:
         raise ImageError(
             f"'{path}' is a camera raw file ({kind}) that rawpy cannot read; develop it to .tif or .jpg first."
