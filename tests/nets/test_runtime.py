@@ -94,7 +94,7 @@ def test_each_net_says_where_it_comes_from(source) -> None:
 
 
 def test_the_cards_name_the_shipped_files_and_their_licence() -> None:
-    own = {"face-parser"}
+    own = {"age-a", "age-b", "amgan", "face-parser"}
     assert {path.stem for path in SHIPPED.glob("*.onnx")} == {source.name for source in SOURCES} | own
     for source in SOURCES:
         name = "mediapipe" if source.licence == "Apache-2.0" else "identity"
@@ -124,7 +124,7 @@ def test_threads_are_those_that_are_set(setting: str | None, number: int, monkey
 
 @pytest.mark.parametrize("name", ["magic", "", "../face-mesh"])
 def test_an_unknown_net_is_refused(name: str) -> None:
-    with pytest.raises(WeightsError, match=r"^There is no net '.*'; use a shipped one \(face-detector, face-.*\)"):
+    with pytest.raises(WeightsError, match=r"^There is no net '.*'; use a shipped one \(age-a, .*face-detector.*\)"):
         load_session(name)
 
 

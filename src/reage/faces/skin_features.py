@@ -135,11 +135,12 @@ def luminance_features(light: Plane, weights: Plane) -> Plane:
     folds = [np.maximum(max_curvature(*hessian(light, sigma_px)), 0) for sigma_px in FOLD_SIGMAS_PX]
     blurred = [light, *(_blur(light, sigma_px) for sigma_px in BAND_SIGMAS_PX)]
     bands = np.stack([fine - coarse for fine, coarse in itertools.pairwise(blurred)])
-    strengths = np.concatenate([np.stack(lines + folds), np.abs(bands), np.maximum(-bands, 0), bands**2])
-    means = _shares(weights) @ strengths.reshape(len(strengths), -1).T
+    responses = np.concatenate([np.stack(lines + folds), np.abs(bands), np.maximum(-bands, 0), bands**2])
+    means = _shares(weights) @ responses.reshape(len(responses), -1).T
     variation = np.sqrt(means[:, -len(bands) :] + np.float32(1e-12))
     wrinkles, quantiles = _line_strength(strongest, weights)
-    return np.log(np.concatenate([wrinkles, means[:, : -len(bands)], variation, quantiles], 1) + FEATURE_FLOOR)
+    strengths = np.concatenate([wrinkles, means[:, : -len(bands)], variation, quantiles], 1)
+    return np.log(strengths + FEATURE_FLOOR).astype(np.float32)
 
 
 def hessian(light: Plane, sigma_px: float) -> tuple[Plane, Plane, Plane]:
@@ -153,7 +154,8 @@ def hessian(light: Plane, sigma_px: float) -> tuple[Plane, Plane, Plane]:
 
 def max_curvature(xx: Plane, xy: Plane, yy: Plane) -> Plane:
     """The larger eigenvalue of the Hessian: the curvature across a dark line of any direction."""
-    return (xx + yy) / 2 + np.sqrt(((xx - yy) / 2) ** 2 + xy**2 + np.float32(1e-12))
+    curvature = (xx + yy) / 2 + np.sqrt(((xx - yy) / 2) ** 2 + xy**2 + np.float32(1e-12))
+    return curvature.astype(np.float32, copy=False)
 
 
 def features_b(view: SkinView) -> Plane:

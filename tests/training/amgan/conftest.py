@@ -9,7 +9,7 @@ import torch
 
 from reage.engines import load_engine
 from reage.nets.age import load_age_net
-from reage.nets.amgan import tiny
+from reage.nets.amgan_config import tiny
 from reage.training.amgan.model import Amgan
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer
 from reage.training.distillation import DistillationDataset, Teacher, make_distillation_dataset

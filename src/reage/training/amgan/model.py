@@ -9,7 +9,8 @@ from torch import Generator, Tensor, nn
 from reage.data.augment import to_grey
 from reage.faces.skin_features import DETAIL_PX, VIEW_PX, WINDOW
 from reage.nets.age import AgeNet
-from reage.nets.amgan import AmganConfig, build_critic, build_generator
+from reage.nets.amgan import build_critic, build_generator
+from reage.nets.amgan_config import AmganConfig
 from reage.training.amgan import losses
 from reage.training.amgan.dataset import PairedBatch, UnpairedBatch
 from reage.training.amgan.losses import LossWeights

@@ -18,7 +18,7 @@ from torch import Generator, nn
 from reage.data.shards import Portraits
 from reage.engines.prototype import PrototypeEngine
 from reage.nets.age import load_age_net
-from reage.nets.amgan import AmganConfig, cpu
+from reage.nets.amgan_config import AmganConfig, cpu
 from reage.training.amgan.calibration import measure_older_gain, measure_zone_gains
 from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.losses import LossWeights, finetune_loss_weights

@@ -157,7 +157,7 @@ def fit_tensors(
         "wrinkle_levels": quantiles_by_tone(wrinkles, tones, weights),
         "age_levels": quantiles_by_tone(out_of_fold, tones, weights),
     }
-    mixed = mix_terms(wrinkles, out_of_fold, tones, tensors)
+    mixed = mix_terms(wrinkles, out_of_fold, tones, tensors).astype(np.float64)
     tensors["score_levels"] = quantiles_by_tone(mixed, tones, weights)
     scores = rank_by_tone(mixed, tones, tensors["score_levels"])
     return {**tensors, "typical_scores": typical_scores(scores, ages, weights)}
@@ -254,7 +254,7 @@ def weighted_quantiles(values: Values, weights: Values) -> Values:
 
 def rank_by_tone(mixed: Values, tones: NDArray[np.int64], levels: Values) -> Values:
     """(N, Z) scores: the share of people of the same tone group (N,) below the mixed terms (N, Z)."""
-    return share_below(mixed, levels[tones])
+    return share_below(mixed, levels[tones]).astype(np.float64)
 
 
 def typical_scores(scores: Values, ages: Values, weights: Values) -> Values:
