@@ -18,6 +18,7 @@ import reage
 from reage.cli.age import age
 from reage.cli.compare import compare
 from reage.cli.console import adapt_streams, is_narrow
+from reage.cli.devices import devices
 from reage.cli.engines import engines
 from reage.cli.evaluate import evaluate
 from reage.cli.find import find
@@ -66,6 +67,7 @@ app.command(
 )(age)
 app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
 app.command(epilog="Example: reage engines --json")(engines)
+app.command(epilog="Example: reage devices --json")(devices)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
 app.command(epilog="Example: reage measure me.jpg --to 70")(measure)
 app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)

@@ -30,19 +30,27 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
 """Device -> its execution provider in ONNX Runtime, in the order in which "auto" looks for them."""
 
 
+@cache
 def find_devices() -> tuple[str, ...]:
-    """The devices for which the installed ONNX Runtime is built, in the order of `PROVIDERS`."""
+    """The devices on which the installed ONNX Runtime can compute here, in the order of `PROVIDERS`."""
     import onnxruntime
 
     built = onnxruntime.get_available_providers()
-    return tuple(device for device, provider in PROVIDERS.items() if provider in built)
+    return tuple(device for device, provider in PROVIDERS.items() if provider in built and _works(provider))
+
+
+def _works(provider: str) -> bool:
+    """Whether a session really uses a provider; without its driver, it falls back to the CPU."""
+    return (
+        provider == PROVIDERS["cpu"] or _open(SHIPPED / "face-expression.onnx", provider).get_providers()[0] == provider
+    )
 
 
 def choose_device(device: str) -> str:
     """One of `PROVIDERS`, given a device or "auto".
 
     Raises:
-        EngineError: when there is no such device, or the installed ONNX Runtime is not built for it.
+        EngineError: when there is no such device, or the installed ONNX Runtime cannot use it.
     """
     if device not in (*PROVIDERS, "auto"):
         raise EngineError(f"There is no device '{device}'; use one of {', '.join(PROVIDERS)}, or auto.")
@@ -50,7 +58,9 @@ def choose_device(device: str) -> str:
         return device
     found = find_devices()
     if device != "auto" and device not in found:
-        raise _missing(device)
+        raise EngineError(
+            f"The device '{device}' cannot be used on this computer; use {' or '.join(found)}, see `reage devices`."
+        )
     return found[0] if device == "auto" else device
 
 
@@ -97,28 +107,23 @@ def open_session(path: str | Path, device: str = "cpu") -> InferenceSession:
         WeightsError: when ONNX Runtime cannot read the file.
         EngineError: when there is no such device.
     """
+    return _open(path, PROVIDERS[choose_device(device)])
+
+
+def _open(path: str | Path, provider: str) -> InferenceSession:
     import onnxruntime
 
-    chosen = choose_device(device)
-    providers = list(dict.fromkeys((PROVIDERS[chosen], PROVIDERS["cpu"])))
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.enable_cpu_mem_arena = True
     options.intra_op_num_threads = _find_num_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised, not printed
+    providers = list(dict.fromkeys((provider, PROVIDERS["cpu"])))
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common base
         raise WeightsError(f"{path} is not an ONNX file that onnxruntime can read; export the net again.") from error
-    if device != "auto" and session.get_providers()[0] != providers[0]:
-        raise _missing(device)  # its driver is not there, and the session fell back to the CPU
-    return session
-
-
-def _missing(device: str) -> EngineError:
-    return EngineError(
-        f"The device '{device}' cannot be used on this computer; `reage devices` lists those that can, such as cpu."
-    )
 
 
 def _find_num_threads() -> int:
