@@ -93,11 +93,9 @@ def _root(
 
 
 def main() -> None:
-    """The `reage` command."""
+    """The `reage` command, as `reage.__main__` starts it."""
     adapt_streams()
     warnings.filterwarnings("ignore", module="PIL")  # on odd tags; reage has notes of its own
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # on damaged files, which become one sentence
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take a busy computer's time
     options: dict[str, Any] = {}
     if is_narrow():
         app.rich_markup_mode = training.rich_markup_mode = None

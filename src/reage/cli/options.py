@@ -76,7 +76,7 @@ AsJsonLines = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Device = Annotated[
-    str, typer.Option(metavar="DEVICE", help="cpu, cuda, coreml, directml, or auto for the fastest of `reage devices`.")
+    str, typer.Option(metavar="DEVICE", help="cpu, cuda, coreml, directml, or auto for the first of `reage devices`.")
 ]
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo.")]
 Shards = Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")]

@@ -118,6 +118,9 @@ def _open(path: str | Path, provider: str) -> InferenceSession:
     options.enable_cpu_mem_arena = True
     options.intra_op_num_threads = _find_num_threads()
     options.inter_op_num_threads = 1
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # waiting threads leave the cores to others
     options.log_severity_level = 4  # what goes wrong is raised, not printed
     providers = list(dict.fromkeys((provider, PROVIDERS["cpu"])))
     try:
