@@ -21,7 +21,7 @@ from common.engine_rows import COLUMNS, judge
 from common.markdown import show, to_markdown
 from rich.console import Console
 
-from reage.nets.amgan import GeneratorConfig
+from reage.nets.amgan_config import GeneratorConfig
 from reage.training.amgan.dataset import AmganDataset
 from reage.training.amgan.train import (
     AmganTrainingConfig,
@@ -32,6 +32,7 @@ from reage.training.amgan.train import (
     to_stored_config,
 )
 from reage.training.distillation import DistillationDataset
+from reage.training.export import export_generator
 from reage.training.runner import load_arrays
 from reage.weights import save_weights
 
@@ -84,7 +85,8 @@ def main() -> None:
             weights = Path(folder) / f"{name}.safetensors"
             stored = to_stored_config(variant, GeneratorConfig().zone_gains, 1.0)
             save_weights(weights, dict(net.generator.state_dict()), stored)
-            cells = judge("amgan", weights, given.shards, Path(folder) / name, given.people, given.zone_people)
+            exported = export_generator(weights, weights.with_suffix(".onnx"))
+            cells = judge("amgan", exported, given.shards, Path(folder) / name, given.people, given.zone_people)
             rows.append([name, *cells])
             console.print(*rows[-1], sep=" | ")
     columns = ("losses", *COLUMNS)

@@ -15,13 +15,17 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-EXTRAS = ("accelerate", "diffusers", "matplotlib", "peft", "pyarrow", "tf2onnx", "torchmetrics", "transformers")
+EXTRAS = (
+    *("accelerate", "diffusers", "einops", "matplotlib", "onnx", "peft", "pyarrow", "tf2onnx", "torch", "torchmetrics"),
+    "transformers",
+)
 """Packages that must not be installed."""
 
 WORKING = (
     "--version",
     "find me.png",
     "engines",
+    "devices",
     "zones",
     "zones me.png",
     "zones me.png --map --to 70",
@@ -36,6 +40,8 @@ WORKING = (
     "age photos --to 70 -o aged",
     "age me.png --to 70 --engine none -o same.png",
     "age me.png --to 70 --engine prototype -o prototype.png",
+    "age me.png --to 70 --engine amgan -o amgan.png",
+    "age me.png --to 70 --device auto -o auto.png",
 )
 
 REFUSED = (
@@ -45,6 +51,10 @@ REFUSED = (
     ("evaluate --faces photos", "evaluate"),
     ("training fit prototype --shards shards", "train"),
     ("training show amgan", "train"),
+    ("training export age-a", "train"),
+    ("training draw ldm-small", "diffusion"),
+    ("age me.png --to 70 --engine personal --person mia.safetensors", "diffusion"),
+    ("age me.png --to 70 --engine ldla --device cuda", "diffusion"),
     ("training convert nets -o nets", "convert"),
 )
 """Commands, and the extra that they need."""

@@ -170,7 +170,7 @@ def test_wrong_weights_are_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_weights_go_by_name_or_path(name: str, face: Face, reading: Reading, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.safetensors"
+    copy = tmp_path / f"copy{find_weights(name).suffix}"
     copy.write_bytes(find_weights(name).read_bytes())
     shipped, copied = load_quick(name), load_quick(name, copy)
     assert copied.weights_hash == shipped.weights_hash

@@ -18,10 +18,14 @@ import pytest
 import skimage.data
 
 import reage
+from reage.engines import ENGINES, TORCH_ENGINES
 from reage.images import Image, load_image, save_image
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "cv2", "PIL", "scipy", "skimage")
+HEAVY = ("torch", "onnxruntime", "cv2", "PIL", "scipy", "skimage", "diffusers", "pyarrow")
+EXTRA = ("torch", "einops", "onnx", "diffusers", "transformers", "pyarrow", "matplotlib")
+"""Packages that a base install lacks."""
+BASE_ENGINES = [name for name in ENGINES if name not in TORCH_ENGINES]
 UNSAYING = {"utils", "util", "helper", "helpers", "manager", "common", "misc"}
 
 
@@ -34,6 +38,40 @@ def run_fresh(code: str) -> str:
 def test_importing_loads_nothing_heavy(module: str) -> None:
     loaded = run_fresh(f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))")
     assert loaded == ""
+
+
+def test_the_help_loads_nothing_heavy() -> None:
+    code = f"""
+import sys
+from reage.cli import main
+sys.argv = ["reage", "--help"]
+try:
+    main()
+except SystemExit:
+    pass
+print("loaded:", *(name for name in {HEAVY} if name in sys.modules))
+"""
+    assert run_fresh(code).splitlines()[-1] == "loaded:"
+
+
+def test_commands_of_a_base_install_load_no_package_of_an_extra(tmp_path: Path) -> None:
+    photo = tmp_path / "me.png"
+    save_image(Image(pixels=skimage.data.astronaut()[:256, 96:352].copy()), photo, altered=False)
+    commands = [
+        *(["age", "me.png", "--to", "70", "--engine", name, "-o", f"{name}.png"] for name in BASE_ENGINES),
+        *(["find", "me.png"], ["measure", "me.png"], ["compare", "me.png", "me.png"]),
+        *(["zones", "me.png"], ["zones", "me.png", "--by", "amgan"], ["devices"]),
+    ]
+    code = f"""
+import sys
+from reage.cli import app
+for command in {commands}:
+    app(command, standalone_mode=False)
+    print("loaded:", command[0], *(name for name in {EXTRA} if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("loaded:")]
+    assert lines == [f"loaded: {command[0]}" for command in commands]
 
 
 def test_importing_writes_nothing(tmp_path: Path) -> None:

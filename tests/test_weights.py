@@ -84,7 +84,8 @@ def test_weights_cannot_be_written_into_a_file(saved: Path) -> None:
 
 
 def test_shipped_weights_go_by_name_and_others_by_path(saved: Path) -> None:
-    assert weights.find_weights("age-a").name == "age-a.safetensors"
+    assert weights.find_weights("skin").name == "skin.safetensors"
+    assert weights.find_weights("age-a").name == "age-a.onnx"
     assert weights.find_weights(saved) == saved
     assert weights.find_weights(str(saved)) == saved
 
@@ -102,3 +103,16 @@ def test_reading_weights_needs_no_torch(saved: Path) -> None:
     code = f"{read}; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def test_an_exported_net_is_read_back_with_its_config(tmp_path: Path) -> None:
+    tensors, config = weights.load_torch_weights(weights.find_weights("amgan"))
+    assert config["name"] == "amgan"
+    assert config["net"]["widths"] == [32, 64, 128]
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+    assert tensors["change.weight"].shape == (5, 19, 3, 3)
+    (tmp_path / "cut.onnx").write_bytes(weights.find_weights("amgan").read_bytes()[:1000])
+    with pytest.raises(WeightsError, match="damaged"):
+        weights.load_torch_weights(tmp_path / "cut.onnx")
+    with pytest.raises(WeightsError, match="net for ONNX Runtime"):
+        weights.load_weights(weights.find_weights("amgan"))

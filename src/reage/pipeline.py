@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.composite import blend, composite, mask_change
-from reage.engines import DEFAULT_ENGINE, Engine, load_engine
+from reage.engines import DEFAULT_ENGINE, TORCH_ENGINES, Engine, load_engine
 from reage.engines.base import ReferenceEngine
 from reage.errors import EngineError, FaceNotFound, ImageError, PlanError
 from reage.faces.blazeface import Box
@@ -123,7 +123,7 @@ class Reager:
 
     Args:
         engine: name of an engine, or a loaded one.
-        device: "cpu" or a torch device.
+        device: "cpu", or another of `reage.nets.runtime`; for an engine of `TORCH_ENGINES` a torch device.
         finder: a `FaceFinder` to share between several; a new one by default.
         age_estimator: an `AgeEstimator` to share between several; loaded at the first face by default.
 
@@ -141,8 +141,9 @@ class Reager:
         age_estimator: AgeEstimator | None = None,
     ) -> None:
         self.engine: Engine = load_engine(engine, device=device) if isinstance(engine, str) else engine
-        self.finder = finder or FaceFinder.load()
-        self._device, self._given_age_estimator = device, age_estimator
+        nets_device = "auto" if self.engine.name in TORCH_ENGINES and device != "cpu" else device
+        self.finder = finder or FaceFinder.load(device=nets_device)
+        self._device, self._given_age_estimator = nets_device, age_estimator
 
     @cached_property
     def age_estimator(self) -> AgeEstimator:

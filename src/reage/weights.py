@@ -1,7 +1,8 @@
-"""Reads, writes and finds weights: safetensors files that contain their own config.
+"""Reads, writes and finds weights: safetensors files that contain their own config, and ONNX files made of them.
 
 A file holds tensors and, as JSON in its metadata, the config of the network, the recipe, its seed and the commit it ran
-at. Numpy is enough to read one; torch is imported only by `load_torch_weights`.
+at. Numpy is enough to read a safetensors file; torch and onnx are imported only by `load_torch_weights`. A net that
+runs on ONNX Runtime is stored once, as `reage training export` wrote it, see `reage.nets.runtime`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ Arrays = dict[str, NDArray[Any]]
 SHIPPED = Path(__file__).parent / "weights_data"
 """The folder of shipped weights."""
 _CONFIG_KEY = "config"
+HALF_SUFFIX = "_half"
+"""Ends the names of tensors that an ONNX file stores in 16 bits; a cast gives the tensor of the name without it."""
+_SUFFIXES = (".safetensors", ".onnx")
 
 
 def save_weights(
@@ -68,6 +72,8 @@ def load_weights(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"There is no weights file at {path}; give the path of a .safetensors file.")
+    if path.suffix == ".onnx":
+        raise WeightsError(f"{path} is a net for ONNX Runtime; give the path of a .safetensors file.")
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -81,11 +87,45 @@ def load_weights(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def load_torch_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Reads a weights file as torch tensors on the CPU; see `load_weights` for the errors."""
+    """Reads a weights file, or its net in an ONNX file, as torch tensors on the CPU; see `load_weights` for errors."""
     import torch
 
-    arrays, config = load_weights(path)
+    path = Path(path)
+    arrays, config = _load_exported(path) if path.suffix == ".onnx" and path.is_file() else load_weights(path)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
+
+
+def _load_exported(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """What `load_weights` gives, of an ONNX file that `reage training export` wrote."""
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import numpy_helper
+
+    try:
+        model = onnx.load(path)
+    except (OSError, DecodeError) as error:
+        raise WeightsError(f"The weights file {path} is damaged; fetch or train it again.") from error
+    arrays = {
+        constant.name.removesuffix(HALF_SUFFIX): _to_working(np.array(numpy_helper.to_array(constant)))
+        for constant in model.graph.initializer
+    }
+    return arrays, parse_metadata({entry.key: entry.value for entry in model.metadata_props})
+
+
+def format_metadata(config: Mapping[str, Any]) -> dict[str, str]:
+    """A config as the metadata of an ONNX file: text as it is, other values as JSON."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in config.items()
+    }
+
+
+def parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The config from the metadata of an ONNX file; numbers stay text.
+
+    Raises:
+        ValueError: when it is not JSON where it looks like it.
+    """
+    return {key: json.loads(value) if value[:1] in ("{", "[") else value for key, value in metadata.items()}
 
 
 @contextmanager
@@ -107,13 +147,14 @@ def find_weights(name: str | Path) -> Path:
     Raises:
         WeightsError: when there is neither.
     """
-    shipped = SHIPPED / f"{name}.safetensors"
-    if shipped.is_file():
-        return shipped
+    for suffix in _SUFFIXES:
+        shipped = SHIPPED / f"{name}{suffix}"
+        if shipped.is_file():
+            return shipped
     if Path(name).is_file():
         return Path(name)
-    names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors"))) or "none"
-    raise WeightsError(f"There are no weights '{name}'; use shipped ones ({names}) or the path of a .safetensors file.")
+    names = ", ".join(sorted(file.stem for file in SHIPPED.iterdir() if file.suffix in _SUFFIXES)) or "none"
+    raise WeightsError(f"There are no weights '{name}'; use shipped ones ({names}) or the path of a weights file.")
 
 
 def weights_hash(path: str | Path) -> str:

@@ -85,6 +85,7 @@ def weights(desk: Path) -> Path:
     torch.manual_seed(0)
     config = SegmentationNetConfig(input_px=64, widths=(8, 8, 8))
     described = {"net": {"input_px": 64, "widths": [8, 8, 8]}, "recipe": {}, "seed": 3, "commit": "0123abc"}
+    described["name"] = "face-parser"
     save_weights("parser.safetensors", build_segmentation_net(config).state_dict(), described)
     return Path("parser.safetensors")
 

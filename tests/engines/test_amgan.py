@@ -6,10 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
 from reage.engines.amgan import AmganEngine, make_maps
+from reage.faces.aging_map import make_location_gradients
 from reage.faces.geometry import zone_masks
+from reage.faces.segmentation import colourfulness
 from reage.images import geometry
+from reage.images.tensors import from_net, to_net
+from reage.nets.amgan import apply_change, load_generator
 from reage.plan import complete
 from reage.types import Face, Plan, Reading
 from reage.zones import ZONES, typical_score
@@ -74,3 +80,25 @@ def test_a_photo_without_colour_gets_none(engine: AmganEngine, face: Face, score
     aged = engine.render(grey, scored, complete(Plan(age=80), scored)).crop
     assert np.ptp(aged, -1).max() <= 1
     assert (aged != grey.crop).mean() > 0.1
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("age", [25.0, 80.0])
+def test_pixels_are_those_of_the_generator_that_was_trained(
+    engine: AmganEngine, face: Face, scored: Reading, age: float
+) -> None:
+    net, plan = load_generator(), complete(Plan(age=age), scored)
+    maps = make_maps(face, scored, plan, net.config.zone_gains)
+    planes = torch.from_numpy(2 * np.concatenate([maps, make_location_gradients(256)]) - 1)[None].float()
+    change, attention = net.predict_change(to_net(geometry.resize(face.crop, 256, 256)), planes)
+    light = change.mean(1, keepdim=True)
+    change = (light + colourfulness(face) * (change - light)) * attention
+    change = change * torch.from_numpy(np.clip(np.abs(maps[0] - maps[1]) / 0.02, 0, 1))
+    change = change * (net.config.older_gain if age > scored.age_years else 1.0)
+    change = F.interpolate(change, face.crop.shape[:2], mode="bilinear", align_corners=False)
+    aged = apply_change(to_net(face.crop), change)
+    faded = 1 - torch.exp(-3.0 * torch.from_numpy(face.hair) * change.mean(1, keepdim=True).clamp(min=0))
+    expected = from_net(aged + faded * (aged.mean(1, keepdim=True) - aged))[0]
+    found = engine.render(face, scored, plan).crop
+    assert np.abs(found.astype(int) - face.crop).max() > 20
+    assert np.abs(found.astype(int) - expected).max() <= 1

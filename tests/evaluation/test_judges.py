@@ -128,7 +128,7 @@ def test_fine_features_see_what_coarse_ones_do_not(before_backdrop: Subject, jud
     crop = geometry.resize(before_backdrop.face.crop, 512, 512)
     blurred = to_pixels(geometry.blur(crop.astype(np.float32), 1.5))
     coarse, fine = (
-        np.linalg.norm(np.subtract(*age_features(judges.age_estimator, np.stack([crop, blurred]), px)))
+        np.linalg.norm(np.subtract(*age_features(judges.age_net, np.stack([crop, blurred]), px)))
         for px in (None, FINE_CROP_PX)
     )
     assert fine > 2 * coarse

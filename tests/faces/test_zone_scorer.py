@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from reage.errors import WeightsError
 from reage.faces.zone_scorer import TONES, ZoneScorer, share_below, tone_of
@@ -91,11 +90,8 @@ def test_a_hidden_zone_has_no_score(face: Face) -> None:
 
 
 def test_a_score_is_a_share_of_people() -> None:
-    levels, values = torch.linspace(10, 20, 101), torch.tensor([5.0, 10, 15, 20, 99], requires_grad=True)
-    shares = share_below(values, levels.expand(5, -1))
+    shares = share_below(np.array([5.0, 10, 15, 20, 99]), np.tile(np.linspace(10, 20, 101), (5, 1)))
     assert shares.tolist() == pytest.approx([0, 0, 0.5, 1, 1])
-    shares.sum().backward()
-    assert (values.grad > 0).all()
 
 
 def test_tones_are_named() -> None:
@@ -114,7 +110,7 @@ def test_shipped_files_are_small_and_independent(weights: str) -> None:
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not made for a scorer of zones"):
-        ZoneScorer.load("age-a")
+        ZoneScorer.load("prototype")
     tensors, config = load_weights(find_weights("zones-a"))
     save_weights(tmp_path / "cut.safetensors", {**tensors, "slopes": tensors["slopes"][:, :3]}, config)
     with pytest.raises(WeightsError, match="not made for a scorer of zones"):

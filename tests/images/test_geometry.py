@@ -2,6 +2,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -333,3 +335,14 @@ def test_grow_adds_a_rim_and_takes_it_away():
     np.testing.assert_array_equal(np.argwhere(geometry.grow(square, 4)).min(0), (11, 11))
     np.testing.assert_array_equal(np.argwhere(geometry.grow(square, -4)).max(0), (20, 20))
     np.testing.assert_array_equal(geometry.grow(square, 0), square)
+
+
+@pytest.mark.parametrize("size", [(20, 30), (64, 64), (100, 41)])
+def test_linear_resampling_is_that_of_torch(size):
+    picture = np.random.default_rng(0).integers(0, 256, (64, 50, 3), np.uint8)
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    expected = F.interpolate(x, size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+    found = geometry.resize_linear(picture, *size)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(geometry.resize_linear(picture[..., 0], *size), found[..., 0], atol=1e-3)

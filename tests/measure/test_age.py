@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from reage.errors import WeightsError
 from reage.faces.zone_scorer import ZoneScorer
+from reage.images import geometry
+from reage.images.tensors import to_net
 from reage.measure import measure_face
 from reage.measure.age import AgeEstimator
+from reage.nets.age import load_age_net
 from reage.types import Face
 from reage.weights import find_weights, weights_hash
 
@@ -51,10 +55,22 @@ def test_measuring_leaves_the_crop_alone(face: Face) -> None:
     np.testing.assert_array_equal(face.crop, before)
 
 
-def test_the_net_is_frozen() -> None:
-    net = AgeEstimator.load().net
-    assert not net.training
-    assert not any(isinstance(part, torch.nn.Parameter) and part.requires_grad for part in net.parameters())
+def test_other_nets_are_refused() -> None:
+    for name in ("amgan", "face-mesh", "zones-a"):
+        with pytest.raises(WeightsError, match=r"age estimator|onnxruntime can read"):
+            AgeEstimator.load(name)
+
+
+@pytest.mark.parametrize("name", ["age-a", "age-b"])
+@pytest.mark.parametrize("side", [200, 333, 640])
+@torch.inference_mode()
+def test_ages_are_those_of_the_net_that_was_trained(name: str, side: int, face: Face) -> None:
+    crops = geometry.resize(face.crop, side, side)[None]
+    net, x = load_age_net(name), to_net(crops)
+    expected = (torch.stack(net.predict(x)) + torch.stack(net.predict(x.flip(3)))) / 2
+    found = AgeEstimator.load(name).measure_crops(crops)[0]
+    assert [found.age_years, found.age_std_years] == pytest.approx(expected[:2, 0].tolist(), abs=0.01)
+    assert found.masculinity == pytest.approx(expected[2, 0].item(), abs=1e-3)
 
 
 def test_a_reading_has_zones_only_with_a_scorer(face: Face) -> None:

@@ -6,18 +6,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from reage.nets.amgan import (
-    AmganConfig,
-    apply_change,
-    build_critic,
-    build_generator,
-    cpu,
-    encode_planes,
-    normalise,
-    paper,
-    read_config,
-    tiny,
-)
+from reage.nets.amgan import apply_change, build_critic, build_generator, encode_planes, normalise
+from reage.nets.amgan_config import AmganConfig, cpu, paper, read_config, tiny
 
 
 @pytest.fixture(autouse=True)

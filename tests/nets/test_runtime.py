@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reage.errors import WeightsError
+from reage.errors import EngineError, WeightsError
 from reage.images import geometry
-from reage.nets.runtime import load_session, open_session
+from reage.nets.runtime import PROVIDERS, choose_device, find_devices, load_session, open_session
 from reage.training.convert import SOURCES
 from reage.types import Pixels
 from reage.weights import SHIPPED
@@ -94,7 +95,7 @@ def test_each_net_says_where_it_comes_from(source) -> None:
 
 
 def test_the_cards_name_the_shipped_files_and_their_licence() -> None:
-    own = {"face-parser"}
+    own = {"age-a", "age-b", "amgan", "face-parser"}
     assert {path.stem for path in SHIPPED.glob("*.onnx")} == {source.name for source in SOURCES} | own
     for source in SOURCES:
         name = "mediapipe" if source.licence == "Apache-2.0" else "identity"
@@ -124,7 +125,7 @@ def test_threads_are_those_that_are_set(setting: str | None, number: int, monkey
 
 @pytest.mark.parametrize("name", ["magic", "", "../face-mesh"])
 def test_an_unknown_net_is_refused(name: str) -> None:
-    with pytest.raises(WeightsError, match=r"^There is no net '.*'; use a shipped one \(face-detector, face-.*\)"):
+    with pytest.raises(WeightsError, match=r"^There is no net '.*'; use a shipped one \(age-a, .*face-detector.*\)"):
         load_session(name)
 
 
@@ -135,3 +136,44 @@ def test_a_damaged_file_is_refused(kept: float, tmp_path: Path) -> None:
     path.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])
     with pytest.raises(WeightsError, match=r"net\.onnx is not an ONNX file that onnxruntime can read; export .*\.$"):
         open_session(path)
+
+
+# Devices
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert find_devices()[-1] == "cpu"
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") == find_devices()[0]
+    assert open_session(SHIPPED / "face-expression.onnx", "auto").get_providers()[-1] == PROVIDERS["cpu"]
+
+
+@pytest.fixture
+def built_for_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if ONNX Runtime were built for graphics cards of which this computer has none."""
+    find_devices.cache_clear()
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [PROVIDERS["cuda"], PROVIDERS["cpu"]])
+    yield
+    find_devices.cache_clear()
+
+
+@pytest.mark.usefixtures("built_for_cuda")
+def test_a_device_without_its_driver_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reage.nets.runtime._works", lambda provider: provider == PROVIDERS["cpu"])
+    assert find_devices() == ("cpu",)
+    with pytest.raises(EngineError, match=r"^The device 'cuda' cannot be used on this computer; use cpu, see .*\.$"):
+        load_session("face-mesh", "cuda")
+    assert choose_device("auto") == "cpu"
+
+
+@pytest.mark.usefixtures("built_for_cuda")
+def test_auto_takes_a_graphics_card_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reage.nets.runtime._works", lambda provider: True)
+    assert find_devices() == ("cuda", "cpu")
+    assert choose_device("auto") == choose_device("cuda") == "cuda"
+
+
+@pytest.mark.parametrize("device", ["magic", "", "CPU", "cuda:0"])
+def test_an_unknown_device_is_refused(device: str) -> None:
+    with pytest.raises(EngineError, match=r"^There is no device '.*'; use one of cuda, .*cpu, or auto\.$"):
+        choose_device(device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,13 @@ from torch import nn
 from reage.errors import WeightsError
 from reage.faces.segmentation import FaceParser
 from reage.mesh_points import NUM_POINTS
+from reage.nets.age import AgeNetConfig, build_age_net, load_age_net
+from reage.nets.amgan import build_generator, load_generator
+from reage.nets.amgan_config import tiny
+from reage.nets.dlib_resnet import TrunkConfig
 from reage.nets.runtime import open_session
 from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig, build_segmentation_net
-from reage.training.export import export_face_parser, fold_normalisation
+from reage.training.export import EXPORTS, export, export_face_parser, fold_normalisation
 from reage.weights import find_weights, load_torch_weights, save_weights
 
 CONFIG = {
@@ -27,6 +33,13 @@ CONFIG = {
     "commit": "0123abc",
     "version": "0.1.0",
 }
+
+TINY_AGE_NET = AgeNetConfig(
+    trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))),
+    feature_stages=(0, 1),
+    input_crops=((0.8, 48), (0.9, 52)),
+    calibration=((40.0, 30.0), (50.0, 50.0), (60.0, 65.0)),
+)
 
 
 def make_inputs(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -137,3 +150,70 @@ def test_a_place_that_cannot_be_written_to_is_refused(weights: Path, tmp_path: P
     (tmp_path / "nets").touch()
     with pytest.raises(WeightsError, match="could not be written"):
         export_face_parser(weights, tmp_path / "nets" / "parser.onnx")
+
+
+# Other nets
+
+
+def export_tiny_age_net(folder: Path) -> Path:
+    torch.manual_seed(0)
+    net = build_age_net(TINY_AGE_NET)
+    nn.init.normal_(net.head.weight, std=0.1)
+    save_weights(folder / "mine.safetensors", net.state_dict(), {"net": asdict(TINY_AGE_NET), "name": "age-a"})
+    return export(folder / "mine.safetensors", folder / "mine.onnx")
+
+
+def export_tiny_generator(folder: Path) -> Path:
+    torch.manual_seed(0)
+    net = build_generator(tiny().generator)
+    save_weights(folder / "mine.safetensors", net.state_dict(), {"net": asdict(net.config), "name": "amgan"})
+    return export(folder / "mine.safetensors", folder / "mine.onnx")
+
+
+@pytest.mark.parametrize("export_tiny", [export_tiny_age_net, export_tiny_generator])
+def test_training_reads_the_same_weights_back(export_tiny: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = export_tiny(tmp_path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    stored, config = load_torch_weights(tmp_path / "mine.safetensors")
+    read, config_read = load_torch_weights(path)
+    assert set(read) == set(stored)
+    assert all(torch.equal(read[name], tensor) for name, tensor in stored.items())
+    assert config_read == config
+    assert path.stat().st_size < 1.05 * (tmp_path / "mine.safetensors").stat().st_size + 60_000
+    assert export(path, tmp_path / "again.onnx").read_bytes() == path.read_bytes()
+
+
+@torch.inference_mode()
+def test_an_exported_age_net_gives_its_estimates_for_any_batch(tmp_path: Path) -> None:
+    session = open_session(export_tiny_age_net(tmp_path))
+    net = load_age_net(tmp_path / "mine.safetensors")
+    for num in (1, 3):
+        inputs = [torch.rand(num, 3, px, px) * 2 - 1 for _, px in TINY_AGE_NET.input_crops]
+        logits, masculinity = net.classify(inputs)
+        expected = [*net.interpret(logits, masculinity), net.expected_age(logits)]
+        found = session.run(None, {f"crop_{number}": x.numpy() for number, x in enumerate(inputs)})
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-3)
+
+
+@torch.inference_mode()
+def test_an_exported_generator_gives_its_change(tmp_path: Path) -> None:
+    session = open_session(export_tiny_generator(tmp_path))
+    net = load_generator(tmp_path / "mine.safetensors")
+    x, planes = (torch.rand(1, channels, 256, 256) * 2 - 1 for channels in (3, 4))
+    found = session.run(None, {"picture": x.numpy(), "planes": planes.numpy()})
+    for ours, theirs in zip(found, net.predict_change(x, planes), strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_shipped_files_are_small(name: str) -> None:
+    path = find_weights(name)
+    weights = sum(np.prod(constant.dims, dtype=int) for constant in onnx.load(path).graph.initializer)
+    assert path.suffix == ".onnx"
+    assert path.stat().st_size < 2.1 * weights
+
+
+def test_other_recipes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"can be exported: age-a, age-b, amgan, face-parser\.$"):
+        export("prototype", tmp_path / "out.onnx")

@@ -18,6 +18,7 @@ import reage
 from reage.cli.age import age
 from reage.cli.compare import compare
 from reage.cli.console import adapt_streams, is_narrow
+from reage.cli.devices import devices
 from reage.cli.engines import engines
 from reage.cli.evaluate import evaluate
 from reage.cli.find import find
@@ -66,6 +67,7 @@ app.command(
 )(age)
 app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
 app.command(epilog="Example: reage engines --json")(engines)
+app.command(epilog="Example: reage devices --json")(devices)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
 app.command(epilog="Example: reage measure me.jpg --to 70")(measure)
 app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
@@ -91,11 +93,9 @@ def _root(
 
 
 def main() -> None:
-    """The `reage` command."""
+    """The `reage` command, as `reage.__main__` starts it."""
     adapt_streams()
     warnings.filterwarnings("ignore", module="PIL")  # on odd tags; reage has notes of its own
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # on damaged files, which become one sentence
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take a busy computer's time
     options: dict[str, Any] = {}
     if is_narrow():
         app.rich_markup_mode = training.rich_markup_mode = None

@@ -7,7 +7,7 @@ from typing import Any
 from reage.cli.console import print_json, print_table
 from reage.cli.options import AsJson
 from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
-from reage.errors import WeightsError
+from reage.errors import EngineError, WeightsError
 
 
 def engines(as_json: AsJson = False) -> None:
@@ -34,7 +34,7 @@ def _describe(name: str) -> dict[str, Any]:
     head = {"name": name, "default": name == DEFAULT_ENGINE}
     try:
         engine = load_engine(name)
-    except WeightsError as error:
+    except (EngineError, WeightsError) as error:
         return {**head, "error": str(error)}
     return {
         **head,

@@ -11,10 +11,10 @@ from reage.errors import ReageError
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "convert": ("onnx", "tensorflow", "tf2onnx"),
-        "diffusion": ("diffusers", "peft", "transformers"),
-        "evaluate": ("jinja2", "matplotlib", "pyarrow", "torchmetrics"),
+        "diffusion": ("diffusers", "einops", "peft", "torch", "transformers"),
+        "evaluate": ("einops", "jinja2", "matplotlib", "onnx", "pyarrow", "torch", "torchmetrics"),
         "label": ("ai_edge_litert",),
-        "train": ("accelerate", "onnx", "pyarrow"),
+        "train": ("accelerate", "einops", "onnx", "pyarrow", "torch"),
     }
 )
 """Extra -> the packages without which its commands cannot run."""

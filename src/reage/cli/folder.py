@@ -14,15 +14,13 @@ import typer
 import reage
 from reage.cli.console import print_json, print_table, stderr_console
 from reage.cli.request import AgeRequest
+from reage.engines import TORCH_ENGINES
 from reage.errors import ImageError, PlanError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from reage.folders import FolderOutcome, FolderRun, Listing, ResumeFile
-
-_LARGE_ENGINES = ("ldla", "personal")
-"""Engines of which one process uses all cores and most of the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +89,7 @@ def _prepare(request: AgeRequest, options: FolderOptions, listing: Listing) -> F
     assert request.output is not None
     settings = _describe_settings(request)
     resume: ResumeFile | None = None if options.resume is None else ResumeFile(options.resume, settings)
-    one_process = request.device != "cpu" or request.engine in _LARGE_ENGINES
+    one_process = request.device != "cpu" or request.engine in TORCH_ENGINES
     config = RunConfig(
         plan=request.plan,
         faces=request.faces,

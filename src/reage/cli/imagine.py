@@ -12,7 +12,7 @@ import typer
 from reage.cli.console import print_json, stderr_console
 from reage.cli.extras import require_extra
 from reage.cli.options import AsJson
-from reage.cli.request import check_device, parse_label
+from reage.cli.request import choose_torch_device, parse_label
 from reage.errors import ImageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def imagine(
     label = parse_label(look)
     folder = output or Path(f"{person.stem}-{label}")
     _check_folder(folder)
-    check_device(device)
+    device = choose_torch_device(device)
     options = {"num_inference_steps": steps, "guidance_scale": guidance_scale}
     given = {name: value for name, value in options.items() if value is not None}
     config = replace(FROM_NOISE, **given)  # type: ignore[arg-type]

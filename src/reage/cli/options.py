@@ -75,6 +75,8 @@ AsJsonLines = Annotated[
     bool, typer.Option("--jsonl", help="Print one JSON object a line, for a folder one as soon as a photo is finished.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="cpu, or a torch device such as cuda.")]
+Device = Annotated[
+    str, typer.Option(metavar="DEVICE", help="cpu, cuda, coreml, directml, or auto for the first of `reage devices`.")
+]
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo.")]
 Shards = Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reage.cli.extras import require_extra
 from reage.errors import EngineError, PlanError
 from reage.prompts import AGE_LABELS, label_of
 from reage.types import Plan
@@ -111,7 +112,7 @@ class AgeRequest:
         layers: folder for the layers; None for none.
         references: files and folders of photos of the same person; empty for none.
         engine: name of the engine.
-        device: "cpu" or a torch device.
+        device: as the user named it, see `choose_device`.
         as_json: print one JSON object instead of text.
         frame: number of the page or frame to age; None for all.
         max_megapixels: size of the largest picture that is opened; None for the default.
@@ -143,12 +144,14 @@ class AgeRequest:
         Raises:
             EngineError: when there is no such engine or device.
         """
-        from reage.engines import load_engine
+        from reage.engines import TORCH_ENGINES, load_engine
         from reage.pipeline import Reager
 
-        check_device(self.device)
-        engine = self.diffusion.load_engine(self.engine, self.weights, self.device)
-        return Reager(engine or load_engine(self.engine, weights=self.weights, device=self.device), device=self.device)
+        if self.engine in TORCH_ENGINES:
+            require_extra("diffusion")
+        device = choose_device(self.device, self.engine)
+        engine = self.diffusion.load_engine(self.engine, self.weights, device)
+        return Reager(engine or load_engine(self.engine, weights=self.weights, device=device), device=device)
 
     def read_references(self, reager: Reager) -> References | tuple[()]:
         """The references of the request, read; nothing for none."""
@@ -173,6 +176,7 @@ class AgeRequest:
         from reage.engines import engine_class
 
         if self.engine == "personal":
+            require_extra("diffusion")
             from reage.engines.personal import PersonalEngine
 
             return PersonalEngine
@@ -321,17 +325,37 @@ def _to_number(text: str, found: str, allowed: str) -> float:
     return number
 
 
-def check_device(device: str) -> None:
-    """Checks that torch can compute on a device.
+def choose_device(device: str, engine: str) -> str:
+    """The device on which an engine computes: of torch for one that needs torch, else one of `reage.nets.runtime`.
 
     Raises:
-        EngineError: when it cannot.
+        EngineError: when there is none.
+    """
+    from reage.engines import TORCH_ENGINES
+
+    if engine in TORCH_ENGINES:
+        return choose_torch_device(device)
+    from reage.nets import runtime
+
+    return runtime.choose_device(device)
+
+
+def choose_torch_device(device: str) -> str:
+    """A device of torch; "auto" is the first graphics card, or the CPU where there is none.
+
+    Raises:
+        EngineError: when torch cannot compute there.
     """
     if device == "cpu":
-        return
+        return device
+    require_extra("diffusion")
     import torch
 
+    cards = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    found = [name for name, is_there in cards.items() if is_there]
+    chosen = [*found, "cpu"][0] if device == "auto" else "mps" if device == "coreml" else device
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EngineError(f"The device '{device}' cannot be used on this computer; use --device cpu.") from error
+    return chosen

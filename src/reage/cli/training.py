@@ -78,16 +78,18 @@ def label(
     typer.echo(f"{number} labelled photos: {output}")
 
 
-@training.command(epilog="Example: reage training export face-parser.safetensors -o face-parser.onnx")
+@training.command(epilog="Example: reage training export age-a.safetensors -o age-a.onnx")
 def export(
-    weights: Annotated[Path, typer.Argument(help="Weights of a face parser.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="ONNX file to write.")],
+    weights: Annotated[str, typer.Argument(help="Weights of age-a, age-b, amgan or face-parser: a file, or the name.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="ONNX file to write; by default NAME.onnx.")
+    ] = None,
 ) -> None:
-    """Write the ONNX file of a trained face parser, which runs without torch."""
+    """Write the ONNX file of a trained net, which runs without torch."""
     require_extra("train")
-    from reage.training.export import export_face_parser
+    from reage.training.export import export
 
-    typer.echo(export_face_parser(weights, output))
+    typer.echo(export(weights, output))
 
 
 @training.command(epilog="Example: reage training show amgan")

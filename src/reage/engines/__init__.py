@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,15 +23,20 @@ ENGINES = MappingProxyType(
 
 DEFAULT_ENGINE = "exemplar"
 
+TORCH_ENGINES = ("ldla", "personal")
+"""Engines that compute with torch, which the extra "diffusion" installs; the others need ONNX Runtime at most."""
+
 
 def engine_class(name: str) -> type[Engine]:
     """The class of an engine.
 
     Raises:
-        EngineError: when there is no engine of that name.
+        EngineError: when there is no engine of that name, or torch is not installed, which it needs.
     """
     if name not in ENGINES:
         raise EngineError(f"There is no engine '{name}'; choose one of {', '.join(ENGINES)}.")
+    if name in TORCH_ENGINES and find_spec("torch") is None:
+        raise EngineError(f"The engine '{name}' needs torch; run `pip install 'reage[diffusion]'`.")
     module, _, attribute = ENGINES[name].partition(":")
     found: type[Engine] = getattr(import_module(module), attribute)
     return found
@@ -42,10 +48,10 @@ def load_engine(name: str = DEFAULT_ENGINE, *, weights: str | Path | None = None
     Args:
         name: one of `ENGINES`.
         weights: name of shipped weights or path of a file; those of the engine by default.
-        device: "cpu" or a torch device.
+        device: see `reage.nets.runtime`; for one of `TORCH_ENGINES` "cpu" or a torch device.
 
     Raises:
-        EngineError: when there is no engine of that name.
+        EngineError: when there is no engine of that name, or no such device.
         WeightsError: when its weights cannot be used.
     """
     return engine_class(name).load(weights, device)

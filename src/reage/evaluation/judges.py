@@ -39,6 +39,7 @@ from reage.images.geometry import grow, resize, sample
 from reage.images.tensors import to_net
 from reage.measure.age import AgeEstimator
 from reage.measure.recognizers import DlibRecognizer
+from reage.nets.age import AgeNet, load_age_net
 from reage.types import Face, Pixels
 from reage.zones import ZONES
 
@@ -68,6 +69,7 @@ class Judges:
     Args:
         age_estimator: reads the ages that are reported.
         second_age_estimator: reads them too, to see whether both agree; engines get the source's age from it.
+        age_net: the first estimator's net, which gives features for a face-KID.
         recognizer: gives identities.
         zone_scorer: gives the zone scores that are reported.
         second_zone_scorer: gives them too; engines get the source's scores from it.
@@ -77,6 +79,7 @@ class Judges:
 
     age_estimator: AgeEstimator
     second_age_estimator: AgeEstimator
+    age_net: AgeNet
     recognizer: DlibRecognizer
     zone_scorer: ZoneScorer
     second_zone_scorer: ZoneScorer
@@ -89,6 +92,7 @@ class Judges:
         return cls(
             age_estimator=AgeEstimator.load("age-b"),
             second_age_estimator=AgeEstimator.load("age-a"),
+            age_net=load_age_net("age-b"),
             recognizer=DlibRecognizer.load(),
             zone_scorer=ZoneScorer.load("zones-b"),
             second_zone_scorer=ZoneScorer.load("zones-a"),
@@ -162,8 +166,8 @@ class Judges:
             "second_identity": self.second_recognizer.embed_crops(crops, points).tolist()
             if self.second_recognizer
             else empty,
-            "features": age_features(self.age_estimator, crops).tolist(),
-            "fine_features": age_features(self.age_estimator, crops, FINE_CROP_PX).tolist(),
+            "features": age_features(self.age_net, crops).tolist(),
+            "fine_features": age_features(self.age_net, crops, FINE_CROP_PX).tolist(),
             "inception": self.inception.features(crops).tolist() if self.inception else empty,
             "thumbnail": [encode_jpeg(resize(crop, THUMBNAIL_PX, THUMBNAIL_PX)) for crop in crops],
         }
@@ -239,15 +243,15 @@ class SourceComparison:
 
 
 @torch.inference_mode()
-def age_features(age_estimator: AgeEstimator, crops: Pixels, crop_px: int | None = None) -> NDArray[np.float32]:
+def age_features(net: AgeNet, crops: Pixels, crop_px: int | None = None) -> NDArray[np.float32]:
     """(N, S, S, 3) -> (N, D) input of the estimator's last layer, which describes texture and shape, for a face-KID.
 
     Args:
-        age_estimator: whose net it is; its convolutions take a picture of any size.
+        net: of the estimator; its convolutions take a picture of any size.
         crops: aligned as `Face.crop`.
         crop_px: side to which the crops are resampled first; by default the net sees them as when it estimates age.
     """
-    net, px = age_estimator.net, None
+    px = None
     if crop_px is not None:
         crops = np.stack([resize(crop, crop_px, crop_px) for crop in crops])
         px = round(net.config.input_crops[0][0] * crop_px)

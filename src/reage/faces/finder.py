@@ -54,13 +54,18 @@ class FaceFinder:
         self._detector = detector or BlazeFaceDetector()
 
     @classmethod
-    def load(cls, config: FaceFinderConfig = FaceFinderConfig()) -> Self:
+    def load(cls, config: FaceFinderConfig = FaceFinderConfig(), device: str = "cpu") -> Self:
         """A finder with the shipped detector and face parser.
+
+        Args:
+            config: size of the crops.
+            device: of the parser, see `reage.nets.runtime`; the smaller nets are fastest on the CPU.
 
         Raises:
             WeightsError: when the parser's weights or the detector's models are missing.
+            EngineError: when there is no such device.
         """
-        return cls(config, FaceParser.load())
+        return cls(config, FaceParser.load(device=device))
 
     def find(self, pixels: Pixels) -> list[Face]:
         """Every face of a picture, the largest first.

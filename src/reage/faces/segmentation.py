@@ -64,13 +64,14 @@ class FaceParser:
         self._input_px = session.get_inputs()[0].shape[-1]
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> Self:
+    def load(cls, path: str | Path | None = None, device: str = "cpu") -> Self:
         """The shipped face parser, or that of an ONNX file.
 
         Raises:
             WeightsError: when the file is missing, damaged or another net.
+            EngineError: when there is no such device.
         """
-        session = open_session(path) if path else load_session("face-parser")
+        session = open_session(path, device) if path else load_session("face-parser", device)
         if [value.name for value in session.get_inputs()] != ["picture", "face_map"]:
             raise WeightsError(f"{path} is not a face parser; export one with `reage training export`.")
         return cls(session)

@@ -1,8 +1,8 @@
 """Skin features: numbers for the wrinkles, texture and colour of each zone, from which the zone scorers predict.
 
 There are two families without a common formula, so that a scorer of one family can evaluate what was trained with a
-scorer of the other: ridges and frequency bands of the luminance ("a", differentiable, in torch), and top-hats, gradient
-directions and the layout of light and shade ("b").
+scorer of the other: ridges and frequency bands of the luminance ("a"), and top-hats, gradient directions and the layout
+of light and shade ("b").
 
 Convention:
     crops (S, S, 3) RGB uint8 aligned as `Face.crop`, resampled to `VIEW_PX`; features (Z, F) with the Z zones in the
@@ -16,20 +16,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP, ellipse_mask, face_grid
 from reage.images import geometry, regions
 from reage.types import Pixels, Plane
 from reage.zones import MIRRORED_ZONES, ZONE_SHAPES, ZONES, Ellipse
-
-Features = TypeVar("Features", NDArray[Any], Tensor)
 
 VIEW_PX = 384
 DETAIL_PX = 208
@@ -43,15 +38,17 @@ NUM_COLOUR_FEATURES = 6
 WINDOW = (slice(60, 348), slice(64, VIEW_PX - 64))
 """Rows and columns of the resampled crop that contain all zones."""
 
-_FOLD_SIGMAS_PX = (4.0, 8.0)
-_LINE_QUANTILES, _CLIP_QUANTILE = (0.5, 0.9, 0.97), 0.99
-_BAND_SIGMAS_PX = (0.7, 1.4, 2.8, 5.6, 11.2)
-_COARSE_SIGMAS_PX = (5.6, 11.2)
+FOLD_SIGMAS_PX = (4.0, 8.0)
+MIN_WEIGHT = 0.2
+"""Share of a pixel that must be visible skin of a zone for its lines to count."""
+LINE_QUANTILES, CLIP_QUANTILE = (0.5, 0.9, 0.97), 0.99
+BAND_SIGMAS_PX = (0.7, 1.4, 2.8, 5.6, 11.2)
+COARSE_SIGMAS_PX = (5.6, 11.2)
 _TOP_HAT_RADII_PX = (4.0, 2.0)
 _SMOOTHING_SIGMA_PX = 1.0
 _NUM_DIRECTIONS = 6
 _LAYOUT_POINTS = 8
-_LUMINANCE_FLOOR, _FEATURE_FLOOR, _MIN_CONTRAST = 0.04, 3e-3, 3e-3
+LUMINANCE_FLOOR, FEATURE_FLOOR, MIN_CONTRAST = 0.04, 3e-3, 3e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +90,8 @@ def make_skin_view(crop: Pixels, landmarks: Plane, bare: Plane, hair: Plane) -> 
     lab = regions.to_lab(crop)
     zones = np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES]).astype(np.float32)
     weights = zones * uncovered
-    grey = torch.from_numpy(crop.astype(np.float32).mean(-1) / 255)
     return SkinView(
-        light=normalize_light(grey[None], torch.from_numpy(weights)[None])[0].numpy(),
+        light=normalize_light(crop.astype(np.float32).mean(-1) / 255, weights),
         lab=lab,
         weights=weights,
         visible=weights.sum((1, 2)) / zones.sum((1, 2)),
@@ -103,61 +99,63 @@ def make_skin_view(crop: Pixels, landmarks: Plane, bare: Plane, hair: Plane) -> 
     )
 
 
-def normalize_light(grey: Tensor, weights: Tensor) -> Tensor:
-    """(B, H, W) `SkinView.light` from the mean of the channels (B, H, W) in [0, 1] and the weights (B, Z, H, W)."""
-    light = (grey + _LUMINANCE_FLOOR).log()
-    coarse = (_blur(light.detach(), _COARSE_SIGMAS_PX[0]) - _blur(light.detach(), _COARSE_SIGMAS_PX[1])).abs()
-    contrast = (_shares(weights) @ coarse.flatten(1)[..., None]).mean(1, keepdim=True)
-    return light / contrast.clamp(min=_MIN_CONTRAST)
+def normalize_light(grey: Plane, weights: Plane) -> Plane:
+    """(H, W) `SkinView.light` from the mean of the channels (H, W) in [0, 1] and the weights (Z, H, W)."""
+    light = np.log(grey + np.float32(LUMINANCE_FLOOR))
+    fine, coarse = (_blur(light, sigma_px) for sigma_px in COARSE_SIGMAS_PX)
+    contrast = _shares(weights) @ np.abs(fine - coarse).ravel()
+    return light / np.maximum(contrast.mean(), np.float32(MIN_CONTRAST))
 
 
 def features_a(view: SkinView) -> Plane:
     """(Z, F) family "a": `luminance_features`, then the colour of each zone."""
-    lines = luminance_features(torch.from_numpy(view.light)[None], torch.from_numpy(view.weights)[None])[0]
-    return np.concatenate([lines.numpy(), _colours(view)], 1)
+    return np.concatenate([luminance_features(view.light, view.weights), _colours(view)], 1)
 
 
-def luminance_features(light: Tensor, weights: Tensor) -> Tensor:
+def luminance_features(light: Plane, weights: Plane) -> Plane:
     """Ridges by scale and direction, folds, frequency bands with their variation, quantiles of line strength.
 
-    The wrinkle feature is that of LDLA's scores (arXiv 2507.21600). Gradients flow to the light.
+    The wrinkle feature is that of LDLA's scores (arXiv 2507.21600). `reage.training.amgan.zone_scores` has the same
+    features with gradients.
 
     Args:
-        light: (B, H, W) as in `SkinView`.
-        weights: (B, Z, H, W) as in `SkinView`.
+        light: (H, W) as in `SkinView`.
+        weights: (Z, H, W) as in `SkinView`.
 
     Returns:
-        (B, Z, F - NUM_COLOUR_FEATURES).
+        (Z, F - NUM_COLOUR_FEATURES).
     """
-    lines: list[Tensor] = []
-    strongest = torch.zeros_like(light)
+    light = light - light.mean()  # only differences count, and small numbers have more digits
+    lines: list[Plane] = []
+    strongest = np.zeros_like(light)
     for sigma_px in RIDGE_SIGMAS_PX:
         xx, xy, yy = hessian(light, sigma_px)
-        strongest = torch.maximum(strongest, max_curvature(xx, xy, yy))
-        lines += [ridge.clamp(min=0) for ridge in (xx, yy, (xx + yy) / 2 + xy, (xx + yy) / 2 - xy)]
-    folds = [max_curvature(*hessian(light, sigma_px)).clamp(min=0) for sigma_px in _FOLD_SIGMAS_PX]
-    blurred = [light, *(_blur(light, sigma_px) for sigma_px in _BAND_SIGMAS_PX)]
-    bands = torch.stack([fine - coarse for fine, coarse in itertools.pairwise(blurred)], -1)
-    strengths = [torch.stack(lines + folds, -1), bands.abs(), (-bands).clamp(min=0)]
-    shares = _shares(weights)
-    means = shares @ torch.cat(strengths, -1).flatten(1, 2)
-    variation = (shares @ (bands**2).flatten(1, 2) + 1e-12).sqrt()
+        strongest = np.maximum(strongest, max_curvature(xx, xy, yy))
+        lines += [np.maximum(ridge, 0) for ridge in (xx, yy, (xx + yy) / 2 + xy, (xx + yy) / 2 - xy)]
+    folds = [np.maximum(max_curvature(*hessian(light, sigma_px)), 0) for sigma_px in FOLD_SIGMAS_PX]
+    blurred = [light, *(_blur(light, sigma_px) for sigma_px in BAND_SIGMAS_PX)]
+    bands = np.stack([fine - coarse for fine, coarse in itertools.pairwise(blurred)])
+    responses = np.concatenate([np.stack(lines + folds), np.abs(bands), np.maximum(-bands, 0), bands**2])
+    means = _shares(weights) @ responses.reshape(len(responses), -1).T
+    variation = np.sqrt(means[:, -len(bands) :] + np.float32(1e-12))
     wrinkles, quantiles = _line_strength(strongest, weights)
-    return (torch.cat([wrinkles, means, variation, quantiles], -1) + _FEATURE_FLOOR).log()
+    strengths = np.concatenate([wrinkles, means[:, : -len(bands)], variation, quantiles], 1)
+    return np.log(strengths + FEATURE_FLOOR).astype(np.float32)
 
 
-def hessian(light: Tensor, sigma_px: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Second derivatives (xx, xy, yy) of (B, H, W) at one scale, times its square; positive across dark lines."""
-    dy, dx = torch.gradient(_blur(light, sigma_px), dim=(1, 2))
-    dxy, dxx = torch.gradient(dx, dim=(1, 2))
-    (dyy,) = torch.gradient(dy, dim=1)
+def hessian(light: Plane, sigma_px: float) -> tuple[Plane, Plane, Plane]:
+    """Second derivatives (xx, xy, yy) of (H, W) at one scale, times its square; positive across dark lines."""
+    dy, dx = np.gradient(_blur(light, sigma_px))
+    dxy, dxx = np.gradient(dx)
+    dyy = np.gradient(dy, axis=0)
     square = sigma_px**2
     return square * dxx, square * dxy, square * dyy
 
 
-def max_curvature(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
+def max_curvature(xx: Plane, xy: Plane, yy: Plane) -> Plane:
     """The larger eigenvalue of the Hessian: the curvature across a dark line of any direction."""
-    return (xx + yy) / 2 + (((xx - yy) / 2) ** 2 + xy**2 + 1e-12).sqrt()
+    curvature = (xx + yy) / 2 + np.sqrt(((xx - yy) / 2) ** 2 + xy**2 + np.float32(1e-12))
+    return curvature.astype(np.float32, copy=False)
 
 
 def features_b(view: SkinView) -> Plane:
@@ -169,7 +167,7 @@ def features_b(view: SkinView) -> Plane:
         opened = geometry.grow(geometry.grow(smooth, -radius_px), radius_px)
         hats += [closed - smooth, smooth - opened]
     directions = [plane for sigma_px in (1.0, 3.0) for plane in _directions(view.light, sigma_px)]
-    energies = np.log(_means(np.stack([*hats, *directions], -1), view.weights) + _FEATURE_FLOOR)
+    energies = np.log(_means(np.stack([*hats, *directions], -1), view.weights) + FEATURE_FLOOR)
     layout = np.stack([_layout(view, ZONE_SHAPES[zone]) for zone in ZONES])
     return np.concatenate([energies, layout], 1)
 
@@ -177,9 +175,14 @@ def features_b(view: SkinView) -> Plane:
 FAMILIES: Mapping[str, Callable[[SkinView], Plane]] = MappingProxyType({"a": features_a, "b": features_b})
 
 
-def mirror_features(features: Features, family: str) -> Features:
+def mirror_features(features: NDArray[Any], family: str) -> NDArray[Any]:
     """(..., Z, F) features of a face -> those of its mirror image: sides and diagonal directions are swapped."""
-    columns = np.arange(features.shape[-1])
+    return features[..., list(MIRRORED_ZONES), :][..., mirrored_columns(features.shape[-1], family)]
+
+
+def mirrored_columns(num_features: int, family: str) -> list[int]:
+    """For each of F features of a family, the place of the one that it becomes in the mirror image."""
+    columns = np.arange(num_features)
     if family == "a":
         for scale in range(len(RIDGE_SIGMAS_PX)):
             diagonal = 1 + 4 * scale + np.array([2, 3])
@@ -191,7 +194,7 @@ def mirror_features(features: Features, family: str) -> Features:
             columns[start : start + _NUM_DIRECTIONS] = start + mirrored
         layout = columns[first + 2 * _NUM_DIRECTIONS :].reshape(_LAYOUT_POINTS, _LAYOUT_POINTS)
         columns[first + 2 * _NUM_DIRECTIONS :] = layout[:, ::-1].ravel()
-    return features[..., list(MIRRORED_ZONES), :][..., columns.tolist()]
+    return columns.tolist()
 
 
 def skin_tone(view: SkinView) -> float:
@@ -208,40 +211,30 @@ def _means(planes: Plane, weights: Plane) -> Plane:
     return sums / np.maximum(weights.sum((1, 2)), 1e-3)[:, None]
 
 
-def _line_strength(strongest: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (B, Z, 1) and quantiles (B, Z, Q) of the line strength in each zone; 0 where a zone is hidden.
+def _line_strength(strongest: Plane, weights: Plane) -> tuple[Plane, Plane]:
+    """Mean (Z, 1) and quantiles (Z, Q) of the line strength in each zone; 0 where a zone is hidden.
 
     The mean is clipped at the 99 % quantile, because hairs and highlights lie above.
     """
-    shares = strongest.new_tensor((*_LINE_QUANTILES, _CLIP_QUANTILE))
-    rows = []
-    for plane, zones in zip(strongest, weights, strict=True):
-        for weight in zones:
-            inside = weight > 0.2
-            values, inside_weight = plane[inside], weight[inside]
-            if not len(values):
-                rows.append(plane.new_zeros(len(shares)))
-                continue
-            quantiles = torch.quantile(values, shares)
-            mean = (torch.minimum(values, quantiles[-1:]) * inside_weight).sum() / inside_weight.sum()
-            rows.append(torch.cat([mean[None], quantiles[:-1]]))
-    found = torch.stack(rows).unflatten(0, weights.shape[:2])
-    return found[..., :1], found[..., 1:]
+    rows = np.zeros((len(weights), 1 + len(LINE_QUANTILES)), np.float32)
+    for row, weight in zip(rows, weights, strict=True):
+        inside = weight > MIN_WEIGHT
+        if inside.any():
+            values = strongest[inside]
+            *row[1:], highest = np.quantile(values, (*LINE_QUANTILES, CLIP_QUANTILE))
+            row[0] = np.average(np.minimum(values, highest), weights=weight[inside])
+    return rows[:, :1], rows[:, 1:]
 
 
-def _shares(weights: Tensor) -> Tensor:
-    """(B, Z, H, W) -> (B, Z, H * W) that add up to 1 where a zone is visible."""
-    flat = weights.flatten(2)
-    return flat / flat.sum(-1, keepdim=True).clamp(min=1e-3)
+def _shares(weights: Plane) -> Plane:
+    """(Z, H, W) -> (Z, H * W) that add up to 1 where a zone is visible."""
+    flat = weights.reshape(len(weights), -1)
+    return flat / np.maximum(flat.sum(-1, keepdims=True), np.float32(1e-3))
 
 
-def _blur(planes: Tensor, sigma_px: float) -> Tensor:
-    """Gaussian blur of (B, H, W); the border is reflected."""
-    radius = round(4 * sigma_px)
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=planes.device) / sigma_px) ** 2)
-    kernel = (kernel / kernel.sum())[None, None, None]
-    wide = F.pad(planes[:, None], (radius,) * 4, mode="reflect")
-    return F.conv2d(F.conv2d(wide, kernel), kernel.transpose(2, 3))[:, 0]
+def _blur(plane: Plane, sigma_px: float) -> Plane:
+    """Gaussian blur of (H, W) that ends at four standard deviations; the border is reflected."""
+    return geometry.blur(plane, sigma_px, radius_px=round(4 * sigma_px))
 
 
 def _colours(view: SkinView) -> Plane:

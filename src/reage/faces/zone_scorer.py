@@ -4,6 +4,7 @@ A score is the weighted mean of two terms, ranked among the training people of t
 zone's wrinkles, and its age as a regression predicts it from the zone's features alone. Both sides of the face are
 ranked among the same people, so a mirrored face gets mirrored scores. "zones-a" is used by engines and commands;
 "zones-b" uses other features and only evaluates. After the scores of LDLA (arXiv 2507.21600).
+`reage.training.amgan.zone_scores` has the same arithmetic with gradients.
 
 Convention:
     Z = len(ZONES) zones in the order of `ZONES`; F features of a zone, see `reage.faces.skin_features`.
@@ -18,9 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from reage.faces.skin_features import FAMILIES, SkinView, make_skin_view, mirror_features, skin_tone
 from reage.types import Face
@@ -28,14 +27,13 @@ from reage.weights import Arrays, find_weights, load_weights, made_for, weights_
 from reage.zones import MIRRORED_ZONES, ZONES
 
 Values = NDArray[np.floating[Any]]
-Tables = Mapping[str, Tensor]
+Places = NDArray[np.integer[Any]]
+Tables = Mapping[str, Values]
 
 TONES = ("light", "intermediate", "dark", "grey")
 """Skin-tone groups within which people are ranked; grey photos are a group of their own."""
 
 _LIGHT_DEGREES, _DARK_DEGREES = 41.0, 10.0
-_LEAK = 0.1
-"""Slope of `share_below` outside the range of the quantiles, so that its gradient is not 0 there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class ZoneScorer:
     def __init__(self, config: ZoneScorerConfig, tensors: Arrays, weights_hash: str = "") -> None:
         self.config = config
         self.weights_hash = weights_hash
-        self._tables = to_tables(tensors)
+        self.tables: Tables = {name: np.asarray(values, float) for name, values in tensors.items()}
         self._extract: Callable[[SkinView], Values] = FAMILIES[config.family]
 
     @classmethod
@@ -89,7 +87,7 @@ class ZoneScorer:
     @property
     def typical_scores(self) -> Values:
         """(Z, A) mean scores of the training people at rising ages."""
-        return self._tables["typical_scores"].numpy()
+        return self.tables["typical_scores"]
 
     def measure(self, face: Face) -> dict[str, float]:
         """Zone -> score in [0, 1], 1 for the most aged.
@@ -100,15 +98,15 @@ class ZoneScorer:
 
     def measure_view(self, view: SkinView) -> dict[str, float]:
         """Zone -> score in [0, 1], from a view made by `reage.faces.skin_features.make_skin_view`."""
-        features = torch.from_numpy(self._extract(view)).double()[None]
-        scores = self.score(features, torch.tensor([tone_of(skin_tone(view))]))[0].tolist()
+        features = self._extract(view).astype(float)[None]
+        scores = self.score(features, np.array([tone_of(skin_tone(view))]))[0].tolist()
         visible = view.visible >= self.config.min_visible
         return {zone: scores[i] for i, zone in enumerate(ZONES) if visible[i]}
 
-    def score(self, features: Tensor, tones: Tensor) -> Tensor:
-        """(N, Z, F) features and (N,) indices into `TONES` -> (N, Z) scores, differentiable."""
-        ages = zone_ages(features, self._tables, self.config.family)
-        return score_zones(features[..., 0], ages, tones, self._tables)
+    def score(self, features: Values, tones: Places) -> Values:
+        """(N, Z, F) features and (N,) indices into `TONES` -> (N, Z) scores."""
+        ages = zone_ages(features, self.tables, self.config.family)
+        return score_zones(features[..., 0], ages, tones, self.tables)
 
 
 def tone_of(degrees: float) -> int:
@@ -118,38 +116,33 @@ def tone_of(degrees: float) -> int:
     return 0 if degrees > _LIGHT_DEGREES else 1 if degrees > _DARK_DEGREES else 2
 
 
-def to_tables(tensors: Mapping[str, Values]) -> Tables:
-    """The tensors of a scorer in double precision, as the functions below take them."""
-    return {name: torch.from_numpy(np.asarray(values, float)) for name, values in tensors.items()}
-
-
-def zone_ages(features: Tensor, tables: Tables, family: str) -> Tensor:
+def zone_ages(features: Values, tables: Tables, family: str) -> Values:
     """(N, Z, F) features -> (N, Z) predicted age in years of each zone, the mean over a face and its mirror image."""
     plain, mirrored = (_predict_ages(one, tables) for one in (features, mirror_features(features, family)))
     return (plain + mirrored[:, MIRRORED_ZONES]) / 2
 
 
-def _predict_ages(features: Tensor, tables: Tables) -> Tensor:
+def _predict_ages(features: Values, tables: Tables) -> Values:
     """(N, Z, F) features -> (N, Z) ages, by linear regression on random Fourier features."""
     standard = (features - tables["means"]) / tables["scales"]
     fourier = fourier_features(standard, tables["directions"], tables["phases"])
-    return torch.einsum("nzw,zw->nz", fourier, tables["slopes"]) + tables["offsets"]
+    return np.einsum("nzw,zw->nz", fourier, tables["slopes"]) + tables["offsets"]
 
 
-def fourier_features(standard: Tensor, directions: Tensor, phases: Tensor) -> Tensor:
+def fourier_features(standard: Values, directions: Values, phases: Values) -> Values:
     """(..., F) standardised features -> (..., W) random Fourier features, sqrt(2 / W) cos(x @ directions + phases).
 
     Their inner products approximate a Gaussian kernel (Rahimi and Recht, 2007).
     """
-    return torch.cos(standard @ directions + phases) * math.sqrt(2 / len(phases))
+    return np.cos(standard @ directions + phases) * math.sqrt(2 / len(phases))
 
 
-def score_zones(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> Tensor:
+def score_zones(wrinkles: Values, ages: Values, tones: Places, tables: Tables) -> Values:
     """Wrinkle features and ages (N, Z) -> (N, Z) scores, ranked among the people of the tones (N,)."""
     return share_below(mix_terms(wrinkles, ages, tones, tables), tables["score_levels"][tones])
 
 
-def mix_terms(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> Tensor:
+def mix_terms(wrinkles: Values, ages: Values, tones: Places, tables: Tables) -> Values:
     """(N, Z) weighted mean of both terms as shares of people; not uniform over people until it is ranked itself."""
     by_wrinkle = share_below(wrinkles, tables["wrinkle_levels"][tones])
     by_age = share_below(ages, tables["age_levels"][tones])
@@ -157,13 +150,12 @@ def mix_terms(wrinkles: Tensor, ages: Tensor, tones: Tensor, tables: Tables) -> 
     return weights * by_wrinkle + (1 - weights) * by_age
 
 
-def share_below(values: Tensor, levels: Tensor) -> Tensor:
-    """Shares of people below values (...), given their evenly spaced quantiles `levels` (..., L); differentiable."""
+def share_below(values: Values, levels: Values) -> Values:
+    """Shares of people below values (...), given their evenly spaced quantiles `levels` (..., L)."""
     last = levels.shape[-1] - 1
-    place = (levels < values.detach()[..., None]).sum(-1).clamp(1, last)
-    low, high = (levels.gather(-1, (place + i)[..., None])[..., 0] for i in (-1, 0))
-    part = (values - low) / (high - low).clamp(min=1e-9)
-    return (place - 1 + part.clamp(0, 1) + _LEAK * (part - part.detach())) / last
+    place = np.clip((levels < values[..., None]).sum(-1), 1, last)
+    low, high = (np.take_along_axis(levels, (place + i)[..., None], -1)[..., 0] for i in (-1, 0))
+    return (place - 1 + np.clip((values - low) / np.maximum(high - low, 1e-9), 0, 1)) / last
 
 
 def check_shapes(tensors: Arrays) -> None:

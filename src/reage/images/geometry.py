@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TypeVar
 
 import cv2
@@ -43,6 +44,27 @@ def resize(pixels: AnyPixels, height_px: int, width_px: int) -> AnyPixels:
         return pixels
     method = cv2.INTER_AREA if height_px * width_px < pixels.shape[0] * pixels.shape[1] else cv2.INTER_CUBIC
     return cv2.resize(pixels, (width_px, height_px), interpolation=method)
+
+
+def resize_linear(pixels: AnyPixels, height_px: int, width_px: int) -> Plane:
+    """Resamples (H, W) or (H, W, C) linearly, widening the kernel when shrinking, in float32, without rounding.
+
+    It is what nets are trained with: torch's bilinear `interpolate` with `antialias=True`.
+    """
+    rows, columns = _linear_weights(pixels.shape[0], height_px), _linear_weights(pixels.shape[1], width_px)
+    channels = pixels.astype(np.float32).reshape(pixels.shape[0], -1)
+    shrunk = (rows @ channels).reshape(height_px, pixels.shape[1], -1)
+    return np.ascontiguousarray(columns @ shrunk).reshape(height_px, width_px, *pixels.shape[2:])
+
+
+@cache
+def _linear_weights(source_px: int, target_px: int) -> Plane:
+    """(target_px, source_px) share of each source pixel in each target pixel: a triangle as wide as two of either."""
+    step = source_px / target_px
+    centres = (np.arange(target_px)[:, None] + 0.5) * step
+    away = np.abs(np.arange(source_px) + 0.5 - centres) / max(step, 1.0)
+    weights = np.maximum(1 - away, 0)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def resize_by(pixels: AnyPixels, factor: float) -> AnyPixels:
@@ -180,9 +202,10 @@ def pixel_grid(height_px: int, width_px: int) -> Plane:
     return np.stack(np.meshgrid(np.arange(width_px, dtype=np.float32), np.arange(height_px, dtype=np.float32)), -1)
 
 
-def blur(plane: Plane, sigma_px: float) -> Plane:
-    """Gaussian blur of a float plane (H, W) or (H, W, C)."""
-    return cv2.GaussianBlur(plane, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101)
+def blur(plane: Plane, sigma_px: float, radius_px: int | None = None) -> Plane:
+    """Gaussian blur of a float plane (H, W) or (H, W, C), by default with about four standard deviations as radius."""
+    side = 0 if radius_px is None else 2 * radius_px + 1
+    return cv2.GaussianBlur(plane, (side, side), sigma_px, borderType=cv2.BORDER_REFLECT_101)
 
 
 def fill_polygon(points: NDArray[np.floating], height_px: int, width_px: int) -> Plane:

@@ -1,7 +1,7 @@
 """The age estimation net: a distribution over apparent ages and the sex of an aligned face, differentiable.
 
 dlib's face recognition net, fine-tuned: pooled features of several of its stages feed one linear layer. It is trained
-with `reage.training.measures.losses`.
+with `reage.training.measures.losses`; `reage.measure.age` runs it as `reage.training.export` stores it.
 
 Convention:
     crops (B, 3, S, S) in [-1, 1], aligned as `Face.crop` (any S); ages in years, 0 to 100.
@@ -9,7 +9,7 @@ Convention:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,11 @@ class AgeNet(nn.Module):
         """(B, 3, S, S) -> logits of the ages (B, 101) and of masculinity (B,)."""
         num_crops = len(self.config.input_crops)
         chosen = [int(torch.randint(num_crops, ()))] if self.training else range(num_crops)
-        pooled = [self.trunk.pooled(self.input_crop(crops, index), self.config.feature_stages) for index in chosen]
+        return self.classify([self.input_crop(crops, index) for index in chosen])
+
+    def classify(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """What `input_crop` makes of crops, (B, 3, px, px) each -> logits as `forward` gives them."""
+        pooled = [self.trunk.pooled(x, self.config.feature_stages) for x in inputs]
         features = F.dropout(torch.stack(pooled).mean(0), self.config.dropout, self.training)
         logits: Tensor = self.head(features).float()
         return logits[:, :NUM_AGES], logits[:, NUM_AGES]
@@ -113,7 +117,10 @@ class AgeNet(nn.Module):
 
     def predict(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, S, S) -> calibrated age, its standard deviation in years, and masculinity in [0, 1]; each (B,)."""
-        logits, masculinity = self(crops)
+        return self.interpret(*self(crops))
+
+    def interpret(self, logits: Tensor, masculinity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (B, 101) of ages and (B,) of masculinity -> what `predict` gives."""
         expected = self.expected_age(logits)
         probabilities = logits.softmax(1)
         variance = (probabilities * (self.ages - expected[:, None]) ** 2).sum(1)

@@ -48,7 +48,7 @@ class Block(nn.Module):
         """(B, channels_in, H, W) -> (B, channels_out, H or about H / 2, W or about W / 2)."""
         residual = self.second(F.relu(self.first(x)))
         shortcut = F.avg_pool2d(x, 2, 2) if self.halve else x
-        shape = [max(a, b) for a, b in zip(shortcut.shape[1:], residual.shape[1:], strict=True)]
+        shape = [max(int(a), int(b)) for a, b in zip(shortcut.shape[1:], residual.shape[1:], strict=True)]
         return F.relu(_pad_to(shortcut, shape) + _pad_to(residual, shape))
 
 
@@ -88,7 +88,7 @@ class Trunk(nn.Module):
         """
         maps = self.forward(x)
         means = [maps[stage].float().mean((2, 3)) for stage in stages]
-        return torch.cat([F.layer_norm(mean, mean.shape[1:]) for mean in means], 1)
+        return torch.cat([F.layer_norm(mean, (int(mean.shape[1]),)) for mean in means], 1)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
         """All convolutions from the input to the deepest layer, in the order of dlib's file."""
@@ -133,5 +133,5 @@ def load_dlib_resnet(path: Path = SHIPPED / "face-recognizer.onnx") -> DlibResNe
 
 
 def _pad_to(x: Tensor, shape: list[int]) -> Tensor:
-    channels, height, width = (wanted - had for wanted, had in zip(shape, x.shape[1:], strict=True))
+    channels, height, width = (wanted - int(had) for wanted, had in zip(shape, x.shape[1:], strict=True))
     return F.pad(x, (0, width, 0, height, 0, channels)) if channels or height or width else x

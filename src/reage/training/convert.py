@@ -23,6 +23,7 @@ from reage.errors import WeightsError
 from reage.files import replace_file
 from reage.training.dlib_file import OPSET, build_recognizer
 from reage.training.runner import find_commit
+from reage.weights import HALF_SUFFIX
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -97,7 +98,7 @@ def halve_weights(model: ModelProto) -> None:
         if values.dtype != np.float32 or not (values.astype(np.float16) == values).all():
             continue
         name = constant.name
-        constant.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        constant.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + HALF_SUFFIX))
         casts.append(helper.make_node("Cast", [constant.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]

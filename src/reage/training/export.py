@@ -3,23 +3,110 @@
 from __future__ import annotations
 
 import copy
-import json
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from reage.engines.amgan import NET_PX
 from reage.errors import WeightsError
 from reage.files import replace_file
+from reage.measure.age import ESTIMATES
+from reage.nets.age import AgeNet, load_age_net
+from reage.nets.amgan import Generator, load_generator
+from reage.nets.amgan_config import NUM_PLANES
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.convert import halve_weights, store_metadata
-from reage.weights import load_torch_weights, made_for
+from reage.weights import find_weights, format_metadata, load_torch_weights, made_for
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _OPSET = 17
+
+
+def export(weights: str | Path, output: str | Path | None = None) -> Path:
+    """Writes the ONNX file of weights that `reage training fit` made; what net they are of is stored inside.
+
+    The config, recipe, seed and commit of the weights are stored in the file, and the weights in 16 bits, under their
+    own names: `reage.weights.load_torch_weights` reads both back.
+
+    Args:
+        weights: name of shipped weights, or path of a file.
+        output: ONNX file; by default one of the same name in the current folder.
+
+    Raises:
+        WeightsError: when the weights are not of a net of `EXPORTS`, or the file cannot be written.
+    """
+    path = find_weights(weights)
+    name = str(load_torch_weights(path)[1].get("name"))
+    if name not in EXPORTS:
+        raise WeightsError(f"The weights in {path} are not of a net that can be exported: {', '.join(EXPORTS)}.")
+    return EXPORTS[name](path, output or f"{path.stem}.onnx")
+
+
+# Age estimator
+
+
+class _Estimates(nn.Module):
+    """The age estimator as it is exported: it takes the inputs of its trunk, and gives `ESTIMATES`."""
+
+    def __init__(self, net: AgeNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        logits, masculinity = self.net.classify(inputs)
+        return *self.net.interpret(logits, masculinity), self.net.expected_age(logits)
+
+
+def export_age_estimator(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of an age estimator, see `reage.measure.age.AgeEstimator`; the calibration is part of it.
+
+    Raises:
+        WeightsError: when the weights are not of an age estimator, or the file cannot be written.
+    """
+    net = load_age_net(weights)
+    inputs = {f"crop_{number}": torch.zeros(2, 3, px, px) for number, (_, px) in enumerate(net.config.input_crops)}
+    model = _trace(_Estimates(net), inputs, ESTIMATES, batches=True)
+    return _save(model, load_torch_weights(weights)[1], output)
+
+
+# Generator of AMGAN
+
+
+class _Change(nn.Module):
+    """The generator as it is exported: it gives the change and the attention."""
+
+    def __init__(self, net: Generator) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, picture: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+        return self.net.predict_change(picture, planes)
+
+
+def export_generator(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of AMGAN's generator, see `reage.engines.amgan.AmganEngine`.
+
+    Raises:
+        WeightsError: when the weights are not of that generator, or the file cannot be written.
+    """
+    net = load_generator(weights)
+    inputs = {
+        "picture": torch.zeros(1, 3, NET_PX, NET_PX),
+        "planes": torch.zeros(1, NUM_PLANES, NET_PX, NET_PX),
+    }
+    return _save(_trace(_Change(net), inputs, ("change", "attention")), load_torch_weights(weights)[1], output)
+
+
+# Face parser
 
 
 class _Shares(nn.Module):
@@ -35,16 +122,11 @@ class _Shares(nn.Module):
 
 
 def export_face_parser(weights: str | Path, output: str | Path) -> Path:
-    """Writes the ONNX file of a face parser that `reage training fit face-parser` made.
-
-    Its normalisations are folded into the convolutions, whose weights are stored in 16 bits. The config, recipe, seed
-    and commit of the weights file are stored inside.
+    """Writes the ONNX file of a face parser; its normalisations are folded into the convolutions.
 
     Raises:
         WeightsError: when the weights are not of a face parser, or the file cannot be written.
     """
-    import onnx
-
     tensors, config = load_torch_weights(weights)
     with made_for(weights, "a face parser"):
         settings = config["net"]
@@ -53,24 +135,8 @@ def export_face_parser(weights: str | Path, output: str | Path) -> Path:
         )
         net.load_state_dict(tensors)
     px = net.config.input_px
-    inputs = (torch.zeros(1, 3, px, px), torch.zeros(1, MAP_CHANNELS, px // 2, px // 2))
-    with tempfile.TemporaryDirectory(prefix="reage-") as folder:
-        torch.onnx.export(
-            _Shares(fold_normalisation(net)).eval(),
-            inputs,
-            Path(folder) / "net.onnx",
-            input_names=["picture", "face_map"],
-            output_names=["shares"],
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-        model = onnx.load(Path(folder) / "net.onnx")
-    halve_weights(model)
-    store_metadata(model, _to_text(config))
-    with replace_file(output, WeightsError) as unfinished:
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(model.SerializeToString(deterministic=True))
-    return Path(output)
+    inputs = {"picture": torch.zeros(1, 3, px, px), "face_map": torch.zeros(1, MAP_CHANNELS, px // 2, px // 2)}
+    return _save(_trace(_Shares(fold_normalisation(net)), inputs, ("shares",)), config, output)
 
 
 def fold_normalisation(net: SegmentationNet) -> SegmentationNet:
@@ -88,7 +154,74 @@ def fold_normalisation(net: SegmentationNet) -> SegmentationNet:
     return folded
 
 
-def _to_text(config: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in config.items()
+EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyType(
+    {
+        "age-a": export_age_estimator,
+        "age-b": export_age_estimator,
+        "amgan": export_generator,
+        "face-parser": export_face_parser,
     }
+)
+"""Recipe -> the function (weights, output) that exports what it trains."""
+
+
+# ONNX
+
+
+def _trace(
+    exported: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], *, batches: bool = False
+) -> ModelProto:
+    """The ONNX model of a module around `exported.net`.
+
+    Args:
+        exported: in its constants, the weights of its `net` have their own names.
+        inputs: name -> an example.
+        outputs: their names.
+        batches: whether the first size of inputs and outputs may be any.
+    """
+    import onnx
+
+    sizes = {name: {0: "batch"} for name in (*inputs, *outputs)} if batches else None
+    with tempfile.TemporaryDirectory(prefix="reage-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on sizes that are constants here
+        torch.onnx.export(
+            exported.eval(),
+            tuple(inputs.values()),
+            Path(folder) / "net.onnx",
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=sizes,
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+        model = onnx.load(Path(folder) / "net.onnx")
+    net = exported.net
+    assert isinstance(net, nn.Module)
+    _name_weights(model, net.state_dict())
+    return model
+
+
+def _name_weights(model: ModelProto, weights: Mapping[str, Tensor]) -> None:
+    """Makes the weights, under their own names, all constants of a model; others become nodes."""
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    names = {f"net.{name}": name for name in weights}
+    others = [constant for constant in graph.initializer if constant.name not in names]
+    constants = [helper.make_node("Constant", [], [other.name], value=other) for other in others]
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    nodes = [*constants, *graph.node]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(numpy_helper.from_array(value.numpy(), name) for name, value in weights.items())
+    graph.node.extend(nodes)
+
+
+def _save(model: ModelProto, config: Mapping[str, Any], output: str | Path) -> Path:
+    """Writes the file, with its weights in 16 bits and the config inside."""
+    halve_weights(model)
+    store_metadata(model, format_metadata(config))
+    with replace_file(output, WeightsError) as unfinished:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(model.SerializeToString(deterministic=True))
+    return Path(output)

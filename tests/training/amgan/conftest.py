@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from reage.engines import load_engine
-from reage.faces.zone_scorer import ZoneScorer
 from reage.nets.age import load_age_net
-from reage.nets.amgan import tiny
+from reage.nets.amgan_config import tiny
 from reage.training.amgan.model import Amgan
+from reage.training.amgan.zone_scores import DifferentiableZoneScorer
 from reage.training.distillation import DistillationDataset, Teacher, make_distillation_dataset
 from reage.types import Face
 
@@ -32,4 +32,4 @@ def seeded() -> None:
 @pytest.fixture
 def net(seeded: None) -> Amgan:
     """Tiny untrained nets beside the shipped estimators."""
-    return Amgan(tiny(), load_age_net("age-a"), ZoneScorer.load("zones-a"))
+    return Amgan(tiny(), load_age_net("age-a"), DifferentiableZoneScorer.load("zones-a"))

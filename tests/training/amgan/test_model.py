@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 
 from reage.data.augment import AugmentConfig
-from reage.faces.zone_scorer import ZoneScorer
 from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.losses import LossWeights
 from reage.training.amgan.model import Amgan, measure_zone_scores
+from reage.training.amgan.zone_scores import DifferentiableZoneScorer
 from reage.training.distillation import DistillationDataset
 
 UNCHANGED_LIGHT = AugmentConfig(
@@ -65,7 +65,7 @@ def test_zone_scores_of_pictures_are_those_of_the_scorer(distillation: Distillat
         8, torch.Generator().manual_seed(0)
     )
     x = batch.x.clone().requires_grad_(True)
-    measured = measure_zone_scores(ZoneScorer.load("zones-a"), x, batch)
+    measured = measure_zone_scores(DifferentiableZoneScorer.load("zones-a"), x, batch)
     far = (measured.detach()[:, None] - torch.from_numpy(distillation.zone_scores)).abs().nanmean(2).amin(1)
     assert far.max() < 0.2  # crops of 64 px are enlarged by another rule
     measured.sum().backward()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from reage.images import load_image
-from reage.nets.amgan import tiny
+from reage.nets.amgan_config import tiny
 from reage.training.amgan.calibration import MAX_ZONE_GAIN, measure_zone_gains
 from reage.training.amgan.dataset import AmganDataset
 from reage.training.amgan.losses import finetune_loss_weights
@@ -91,7 +91,7 @@ from pathlib import Path
 
 import torch
 
-from reage.nets.amgan import tiny
+from reage.nets.amgan_config import tiny
 from reage.training.amgan.dataset import AmganDataset
 from reage.training.amgan.train import AmganTrainingConfig, train_amgan
 from reage.training.distillation import DistillationDataset

@@ -34,7 +34,7 @@ from reage.training.measures.age_estimator import (
 from reage.training.recipes import RECIPES, find_recipe
 from reage.training.runner import RunContext
 from reage.training.trainer import Callback, TrainerConfig, lr_scale
-from reage.weights import find_weights, load_weights, save_weights
+from reage.weights import find_weights, load_torch_weights, load_weights, save_weights
 
 SIDE = 64
 TINY_NET = AgeNetConfig(
@@ -288,7 +288,7 @@ def test_a_run_logs_its_losses(name: str, portraits: Portraits, tmp_path: Path) 
 @pytest.mark.parametrize(("name", "config"), [("age-a", age_a()), ("age-b", age_b())])
 def test_shipped_weights_were_made_by_the_recipe_of_their_name(name: str, config: AgeTrainingConfig) -> None:
     assert RECIPES[name].load_config() == config
-    assert load_weights(find_weights(name))[1]["recipe"] == json.loads(json.dumps(asdict(config)))
+    assert load_torch_weights(find_weights(name))[1]["recipe"] == json.loads(json.dumps(asdict(config)))
 
 
 def test_both_recipes_hold_out_different_people_and_use_different_stages() -> None:

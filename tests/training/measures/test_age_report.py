@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from reage.measure.age import AgeEstimator
 from reage.mesh_points import NUM_POINTS
 from reage.nets.age import AgeNetConfig, build_age_net
 from reage.nets.dlib_resnet import TrunkConfig
+from reage.training.export import export_age_estimator
 from reage.training.measures.age_report import (
     MIN_PORTRAITS,
     Figure,
@@ -30,6 +32,7 @@ from reage.training.measures.age_report import (
     read_portraits,
 )
 from reage.types import Face, Pixels, Plane
+from reage.weights import save_weights
 
 TINY = AgeNetConfig(
     trunk=TrunkConfig(stem=4, stages=((4, 1), (8, 1))),
@@ -162,16 +165,21 @@ def test_degraded_copies_are_the_same_for_one_seed(fifty: Portraits) -> None:
     assert (first != other).any()
 
 
-def test_readings_are_those_of_the_estimator_with_and_without_calibration(fifty: Portraits) -> None:
+def export_tiny(head_std: float, folder: Path) -> AgeEstimator:
+    """An untrained estimator."""
     torch.manual_seed(0)
-    net = build_age_net(TINY).eval()
-    torch.nn.init.normal_(net.head.weight, std=0.05)
-    age_estimator = AgeEstimator(net)
+    net = build_age_net(TINY)
+    torch.nn.init.normal_(net.head.weight, std=head_std)
+    save_weights(folder / "age.safetensors", net.state_dict(), {"net": asdict(TINY)})
+    return AgeEstimator.load(export_age_estimator(folder / "age.safetensors", folder / "age.onnx"))
+
+
+def test_readings_are_those_of_the_estimator_with_and_without_calibration(fifty: Portraits, tmp_path: Path) -> None:
+    age_estimator = export_tiny(0.05, tmp_path)
     readings = read_portraits(age_estimator, fifty.crops[:3], fifty.crops[3:6])
     assert readings.years.tolist() == [one.age_years for one in age_estimator.measure_crops(fifty.crops[:3])]
     assert readings.degraded.tolist() == [one.age_years for one in age_estimator.measure_crops(fifty.crops[3:6])]
     np.testing.assert_allclose(readings.years, 1.5 * readings.uncalibrated - 30, atol=1e-3)
-    assert net.config.calibration == TINY.calibration
 
 
 def test_only_colour_portraits_have_a_skin_tone(face: Face, mesh: Plane, to_columns: ToColumns) -> None:
@@ -192,11 +200,10 @@ def test_only_colour_portraits_have_a_skin_tone(face: Face, mesh: Plane, to_colu
     assert -90 < tones[1] < tones[0] < 90
 
 
-def test_only_held_out_people_are_evaluated(to_columns: ToColumns) -> None:
+def test_only_held_out_people_are_evaluated(to_columns: ToColumns, tmp_path: Path) -> None:
     portraits = to_columns([make_portrait(i, split="val" if i < 12 else "train", grey=True) for i in range(24)])
-    net = build_age_net(TINY).eval()
-    torch.nn.init.normal_(net.head.weight, std=0.1)
-    age_estimators = {"one": AgeEstimator(net), "other": AgeEstimator(net)}
+    age_estimator = export_tiny(0.1, tmp_path)
+    age_estimators = {"one": age_estimator, "other": age_estimator}
     nowhere = np.zeros((5, 2), np.float32)
     figures = judge_ages(
         portraits, age_estimators, lambda crop, mesh: guess_segmentation(len(crop), nowhere, mesh), iter

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from reage.data.shards import Portrait, Portraits
 from reage.data.split import split_of
 from reage.evaluation.metrics.statistics import rank_correlation
 from reage.faces.segmentation import Segmentation
 from reage.faces.skin_features import make_skin_view
-from reage.faces.zone_scorer import TONES, ZoneScorer, ZoneScorerConfig, score_zones, to_tables, zone_ages
+from reage.faces.zone_scorer import TONES, ZoneScorer, ZoneScorerConfig, score_zones, zone_ages
 from reage.training.measures.zone_report import PERTURBATIONS, judge_zones
 from reage.training.measures.zone_scorer import (
     Parse,
@@ -63,9 +62,9 @@ def test_scores_rise_with_age_and_are_spread_evenly(crowd: Portraits) -> None:
     ages = crowd.age_years.astype(float)
     config = replace(zones_a(), num_waves=128)
     tensors = fit_tensors(config, make_features(ages, 0)[..., :24], np.zeros(len(ages), int), crowd)
-    new, tables = torch.from_numpy(make_features(ages, 1)[0, ..., :24]), to_tables(tensors)
-    predicted = zone_ages(new, tables, config.family)
-    scores = score_zones(new[..., 0], predicted, torch.zeros(len(ages), dtype=int), tables).numpy()
+    new = make_features(ages, 1)[0, ..., :24]
+    predicted = zone_ages(new, tensors, config.family)
+    scores = score_zones(new[..., 0], predicted, np.zeros(len(ages), int), tensors)
     assert all(rank_correlation(scores[:, zone], ages) > 0.7 for zone in range(len(ZONES)))
     assert scores.mean() == pytest.approx(0.5, abs=0.05)
     assert scores.std() == pytest.approx(np.sqrt(1 / 12), abs=0.06)
@@ -78,7 +77,7 @@ def test_overfitted_ages_get_no_weight(crowd: Portraits) -> None:
     noise = np.random.default_rng(0).normal(0, 1, (2, len(ages), len(ZONES), 24))
     config = replace(zones_a(), num_waves=256, ridge=1e-3)
     tensors = fit_tensors(config, noise, np.zeros(len(ages), int), crowd)
-    learned = zone_ages(torch.from_numpy(noise[0]), to_tables(tensors), config.family).numpy()
+    learned = zone_ages(noise[0], tensors, config.family)
     assert np.mean([rank_correlation(learned[:, zone], ages) for zone in range(len(ZONES))]) > 0.4
     assert tensors["wrinkle_shares"].mean() > 0.2
 

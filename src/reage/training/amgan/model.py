@@ -7,14 +7,15 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from reage.data.augment import to_grey
-from reage.faces.skin_features import DETAIL_PX, VIEW_PX, WINDOW, luminance_features, normalize_light
-from reage.faces.zone_scorer import ZoneScorer
+from reage.faces.skin_features import DETAIL_PX, VIEW_PX, WINDOW
 from reage.nets.age import AgeNet
-from reage.nets.amgan import AmganConfig, build_critic, build_generator
+from reage.nets.amgan import build_critic, build_generator
+from reage.nets.amgan_config import AmganConfig
 from reage.training.amgan import losses
 from reage.training.amgan.dataset import PairedBatch, UnpairedBatch
 from reage.training.amgan.losses import LossWeights
 from reage.training.amgan.patches import Patches, cut_patches
+from reage.training.amgan.zone_scores import DifferentiableZoneScorer, luminance_features, normalize_light
 from reage.training.trainer import StepLoss
 
 NUM_FEATURE_STAGES = 3
@@ -30,7 +31,7 @@ class Amgan(nn.Module):
         zone_scorer: the same for the scores of zones.
     """
 
-    def __init__(self, config: AmganConfig, age_net: AgeNet, zone_scorer: ZoneScorer) -> None:
+    def __init__(self, config: AmganConfig, age_net: AgeNet, zone_scorer: DifferentiableZoneScorer) -> None:
         super().__init__()
         self.generator = build_generator(config.generator)
         self.critic = build_critic(config.critic)
@@ -124,7 +125,7 @@ class Amgan(nn.Module):
         return loss + weights.gradient_penalty * penalty
 
 
-def measure_zone_scores(zone_scorer: ZoneScorer, x: Tensor, batch: UnpairedBatch) -> Tensor:
+def measure_zone_scores(zone_scorer: DifferentiableZoneScorer, x: Tensor, batch: UnpairedBatch) -> Tensor:
     """Zone scores (B, 12) of pictures (B, 3, S, S) made from the batch's faces, with gradients to their luminance.
 
     Skin, colour features and tones are those of the source faces.

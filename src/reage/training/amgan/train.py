@@ -17,14 +17,14 @@ from torch import Generator, nn
 
 from reage.data.shards import Portraits
 from reage.engines.prototype import PrototypeEngine
-from reage.faces.zone_scorer import ZoneScorer
 from reage.nets.age import load_age_net
-from reage.nets.amgan import AmganConfig, cpu
+from reage.nets.amgan_config import AmganConfig, cpu
 from reage.training.amgan.calibration import measure_older_gain, measure_zone_gains
 from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.losses import LossWeights, finetune_loss_weights
 from reage.training.amgan.model import Amgan
 from reage.training.amgan.samples import log_samples
+from reage.training.amgan.zone_scores import DifferentiableZoneScorer
 from reage.training.distillation import DISTILLATION_PX, DistillationDataset, Teacher, make_distillation_dataset
 from reage.training.runner import RunContext, Weights
 from reage.training.trainer import (
@@ -140,7 +140,7 @@ def build_amgan(config: AmganTrainingConfig) -> Amgan:
     """Nets initialised from the seed of the run, with the shipped estimators "age-a" and "zones-a"."""
     torch.manual_seed(config.seed)
     device = process_state().device
-    net = Amgan(config.net, load_age_net("age-a", str(device)), ZoneScorer.load("zones-a"))
+    net = Amgan(config.net, load_age_net("age-a", str(device)), DifferentiableZoneScorer.load("zones-a"))
     return net.to(device)
 
 

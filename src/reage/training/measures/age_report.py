@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +19,6 @@ from reage.evaluation.real_aging import pairs_of
 from reage.faces.skin_features import skin_tone
 from reage.images.tensors import from_net, to_net
 from reage.measure.age import AgeEstimator
-from reage.nets.age import AgeNetConfig
 from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.measures.zone_scorer import Parse, view_portrait_skin
 from reage.types import Pixels
@@ -87,15 +85,13 @@ class Figure:
 
 def read_portraits(age_estimator: AgeEstimator, crops: Pixels, degraded: Pixels) -> Readings:
     """Predictions for crops (N, S, S, 3) and their degraded copies (N, S, S, 3)."""
-    uncalibrated = copy.copy(age_estimator.net)
-    uncalibrated.config = replace(uncalibrated.config, calibration=AgeNetConfig().calibration)
-    found = age_estimator.measure_crops(crops)
+    found = {name: values.astype(np.float64) for name, values in age_estimator.estimate(crops).items()}
     return Readings(
-        years=np.array([one.age_years for one in found]),
-        uncalibrated=np.array([one.age_years for one in AgeEstimator(uncalibrated).measure_crops(crops)]),
-        stds=np.array([one.age_std_years for one in found]),
-        masculinity=np.array([one.masculinity for one in found]),
-        degraded=np.array([one.age_years for one in age_estimator.measure_crops(degraded)]),
+        years=found["age_years"],
+        uncalibrated=found["uncalibrated_years"],
+        stds=found["age_std_years"],
+        masculinity=found["masculinity"],
+        degraded=age_estimator.estimate(degraded)["age_years"].astype(np.float64),
     )
 
 

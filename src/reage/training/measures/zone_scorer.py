@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from reage.data.shards import Portraits
@@ -28,7 +27,6 @@ from reage.faces.zone_scorer import (
     fourier_features,
     mix_terms,
     share_below,
-    to_tables,
     tone_of,
     zone_ages,
 )
@@ -159,8 +157,7 @@ def fit_tensors(
         "wrinkle_levels": quantiles_by_tone(wrinkles, tones, weights),
         "age_levels": quantiles_by_tone(out_of_fold, tones, weights),
     }
-    wrinkle_term, age_term, groups = (torch.from_numpy(one) for one in (wrinkles, out_of_fold, tones))
-    mixed = mix_terms(wrinkle_term, age_term, groups, to_tables(tensors)).numpy()
+    mixed = mix_terms(wrinkles, out_of_fold, tones, tensors).astype(np.float64)
     tensors["score_levels"] = quantiles_by_tone(mixed, tones, weights)
     scores = rank_by_tone(mixed, tones, tensors["score_levels"])
     return {**tensors, "typical_scores": typical_scores(scores, ages, weights)}
@@ -173,9 +170,8 @@ def predict_out_of_fold(config: ZoneScorerTrainingConfig, features: Values, port
     folds = np.array([fold_of(person, config.folds, salt) for person in portraits.person.tolist()])
     predicted = np.empty(features.shape[1:3])
     for fold in np.unique(folds):
-        tables = to_tables(fit_zone_ages(config, features[:, folds != fold], ages[folds != fold]))
-        held_out = torch.from_numpy(features[0, folds == fold])
-        predicted[folds == fold] = zone_ages(held_out, tables, config.family).numpy()
+        tables = fit_zone_ages(config, features[:, folds != fold], ages[folds != fold])
+        predicted[folds == fold] = zone_ages(features[0, folds == fold], tables, config.family)
     return predicted
 
 
@@ -192,7 +188,7 @@ def fit_zone_ages(config: ZoneScorerTrainingConfig, features: Values, ages: Valu
     slopes = []
     for zone in range(len(ZONES)):
         standard = (samples[:, zone] - means[zone]) / scales[zone]
-        fourier = fourier_features(*(torch.from_numpy(one) for one in (standard, directions, phases))).numpy()
+        fourier = fourier_features(standard, directions, phases)
         gram = fourier.T @ fourier + config.ridge * np.eye(config.num_waves)
         slopes.append(np.linalg.solve(gram, fourier.T @ centred_ages))
     return {
@@ -258,7 +254,7 @@ def weighted_quantiles(values: Values, weights: Values) -> Values:
 
 def rank_by_tone(mixed: Values, tones: NDArray[np.int64], levels: Values) -> Values:
     """(N, Z) scores: the share of people of the same tone group (N,) below the mixed terms (N, Z)."""
-    return share_below(torch.from_numpy(mixed), torch.from_numpy(levels[tones])).numpy()
+    return share_below(mixed, levels[tones]).astype(np.float64)
 
 
 def typical_scores(scores: Values, ages: Values, weights: Values) -> Values:
