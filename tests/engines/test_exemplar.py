@@ -12,10 +12,14 @@ from reage.engines.exemplar import ExemplarEngine
 from reage.engines.exemplar.covariates import ODD_TERMS, Traits, design_row
 from reage.engines.exemplar.donors import REGIONS, choose_donors, region_weights
 from reage.engines.exemplar.hair import brows_and_stubble, greyness, hair_change
+from reage.engines.exemplar.hair_mask import WIDE, find_hair
 from reage.engines.exemplar.view import FaceView, view_face
+from reage.face_classes import CLASSES
 from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import zone_masks
+from reage.faces.segmentation import FaceParser
 from reage.faces.skin_detail import PATCHES, fill_unusable, log_luminance, measure_energy, split_bands
+from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry
 from reage.plan import complete
 from reage.types import Aged, CompletePlan, Face, Plan, Reading
@@ -179,3 +183,32 @@ def test_donors_are_told_and_stay_the_same_at_every_older_age(
     assert list(older[0]) == list(REGIONS)
     assert all(donor["age_years"] > 50 for donor in older[0].values())
     assert not to_age(engine, face, reading, 25).details
+
+
+def test_colour_decides_at_the_border_of_hair(face: Face) -> None:
+    window = cut_window(face, 512, WIDE)
+    shares = np.zeros((len(CLASSES), 256, 256), np.float32)
+    sure = face.hair > 0.9
+    beside = (geometry.grow(sure.astype(np.float32), 0.012 * len(face.hair)) > 0.5) & (face.hair + face.skin < 0.05)
+    wrong = replace(face, hair=np.maximum(face.hair, beside.astype(np.float32)))
+    middle = np.s_[128:384, 128:384]
+    found = geometry.resize(np.ascontiguousarray(find_hair(wrong, window, shares)[middle]), *face.hair.shape)
+    assert beside.sum() > 500
+    assert found[sure].mean() > 0.9
+    assert found[beside].mean() < 0.4
+
+
+def test_a_hat_in_the_window_that_is_hair_in_the_crop_is_hair(face: Face) -> None:
+    window = cut_window(face, 512, WIDE)
+    shares = FaceParser.load().measure_shares(window, mesh_in_window(face, 512, WIDE), WIDE)
+    hair, hat = CLASSES.index("hair"), CLASSES.index("hat")
+    both = shares[hair] + shares[hat]
+    found = []
+    for place in (hair, hat):
+        other = shares.copy()
+        other[[hair, hat]] = 0
+        other[place] = both
+        found.append(find_hair(face, window, other))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+    bald = replace(face, hair=np.zeros_like(face.hair))
+    assert find_hair(bald, window, other).max() < 0.05
