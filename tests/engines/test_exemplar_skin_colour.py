@@ -1,4 +1,4 @@
-"""Steering of dark spots and redness by the `exemplar` engine."""
+"""Dark spots and redness as the `exemplar` engine changes them."""
 
 from __future__ import annotations
 

@@ -139,6 +139,12 @@ def skin_region(side_px: int) -> Plane:
     return geometry.blur(region * (1 - holes), 0.035 * unit)
 
 
+def patch_map(values: NDArray[np.float64], side_px: int, blur_px: float = 0.0) -> Plane:
+    """(N, N) a value of each patch (Q,), blurred by so many px of the plane of `patch_weights`."""
+    small = np.einsum("q,qhw->hw", values, patch_weights()).astype(np.float32)
+    return geometry.resize(geometry.blur(small, blur_px) if blur_px else small, side_px, side_px)
+
+
 def measure_sharpness(light: Plane) -> NDArray[np.float64]:
     """(B,) mean absolute value of each band on eyes, brows and lips, which tells how sharp a photo is."""
     region = feature_region(len(light))

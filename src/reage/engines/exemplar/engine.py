@@ -27,10 +27,9 @@ from reage.engines.exemplar.own_photos import (
     steady,
 )
 from reage.engines.exemplar.skin_colour import skin_colour_change
-from reage.engines.exemplar.view import FaceView, view_face
+from reage.engines.exemplar.view import FaceView, crop_px, view_photo
 from reage.face_classes import CLASSES
 from reage.faces.common_face import COMMON_UNITS
-from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser, colourfulness
 from reage.faces.skin_detail import (
@@ -41,6 +40,7 @@ from reage.faces.skin_detail import (
     log_luminance,
     measure_energy,
     measure_sharpness,
+    patch_map,
     patch_weights,
     skin_region,
     split_bands,
@@ -53,8 +53,8 @@ from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading, 
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import typical_score, zone_age
 
-_LEAST_PX, _MOST_PX = 192, 1024
-"""Side of the crop at which skin is changed: that of the photo, between these."""
+_SOFT_PX = 2.0
+"""Blur of the borders of patches, px of the plane of `patch_weights`."""
 _CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
 _MOST_BEARD_LIGHT = 0.15
 """Log luminance of grey brows and beard above that of the skin, at most: shadows are no beard."""
@@ -185,17 +185,16 @@ class ExemplarEngine:
         own_zones = _own_zones(reading, plan)
         if plan.strength == 0 or (new == old and not own_zones and not plan.skin):
             return Aged(crop=face.crop.copy())
-        side = int(np.clip(round(len(face.crop) * face.image_px_per_crop_px), _LEAST_PX, _MOST_PX))
-        crop, mesh = cut_window(face, side), mesh_in_window(face, side)
-        bare = np.minimum(face.bare, 1 - face.hair)
-        plane_px = round(side / FACE_PER_CROP * COMMON_UNITS)
-        view = view_face(crop, mesh, shrink_skin(bare), reading.masculinity, plane_px)
+        side, bare = crop_px(face), np.minimum(face.bare, 1 - face.hair)
+        view = view_photo(face, reading.masculinity)
+        chosen = choose_donors(self.donors, view)
         own = self._find_own_change(view, face, old, new)
-        skin = self._detail_change(view, old, new, own_zones, own) + self._colour_change(view, old, new, own_zones)
+        skin = self._detail_change(view, chosen, old, new, own_zones, own)
+        skin += self._colour_change(view, old, new, own_zones)
         if own is not None:
             skin += self._own_light(own, len(skin))
         skin += skin_colour_change(face, view.levels, skin, plan)
-        places = (view.common.unroll(side) * plane_px - 0.5).astype(np.float32)
+        places = (view.common.unroll(side) * len(skin) - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(skin, places) * on_skin[..., None]
         wide_px = int(np.clip(WIDE * side, *_WIDE_PX))
@@ -213,7 +212,7 @@ class ExemplarEngine:
         shift = self._shape_shift(view, face.matte, old, new, plan.strength, side, own)
         if shift is not None:
             gains = [_move(gain, shift) for gain in gains]
-        details = {"donors": self.donors.describe(choose_donors(self.donors, view))} if new > old or own_zones else {}
+        details = {"donors": self.donors.describe(chosen)} if new > old or own_zones else {}
         return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains), details=details)
 
     # Skin
@@ -226,9 +225,15 @@ class ExemplarEngine:
         return OwnChange(photos=photos, deviation=measure_deviation(view, face, old, self._models), new=new)
 
     def _detail_change(
-        self, view: FaceView, old: float, new: float, own_zones: ZoneAges, own: OwnChange | None
+        self,
+        view: FaceView,
+        chosen: tuple[tuple[int, bool], ...],
+        old: float,
+        new: float,
+        own_zones: ZoneAges,
+        own: OwnChange | None,
     ) -> Plane:
-        """(N, N, 3) change of log colour in the common face."""
+        """(N, N, 3) change of log colour in the common face, by the lines of the chosen donors."""
         side = len(view.levels)
         light = log_luminance(view.levels)
         bands = split_bands(fill_unusable(light, view.usable))
@@ -246,19 +251,18 @@ class ExemplarEngine:
             np.sqrt(np.clip(np.exp(2 * np.clip(growth, 0, np.log(self.strengths.most_ratio))) - 1, 0, None)) * energy
         )
         if older.max() > 0:
-            chosen = choose_donors(self.donors, view)
             detail, donor_energy = self._detail(chosen, side)
             if own is not None:
                 detail, donor_energy = own.donate(detail, donor_energy)
             for index, band in enumerate(detail):
-                amplitude = _patch_map(older[:, index], side) * self.strengths.bands[index]
+                amplitude = patch_map(older[:, index], side, _SOFT_PX) * self.strengths.bands[index]
                 change += np.clip(amplitude / donor_energy[index], 0, 2.5) * band
             bounds = np.where(change < 0, *self.strengths.most_detail)
             change = (bounds * np.tanh(change * self.strengths.detail / bounds)).astype(np.float32)
         younger = np.exp(np.minimum(growth, 0)) - 1
         if younger.min() < 0:
             for index, band in enumerate(bands):
-                share = _patch_map(younger[:, index], side) * self.strengths.younger_bands[index]
+                share = patch_map(younger[:, index], side, _SOFT_PX) * self.strengths.younger_bands[index]
                 change += share * np.where(band < 0, band, _YOUNGER_LIGHT * band)
         coloured = np.repeat((change * skin_region(side))[..., None], 3, -1)
         return coloured + self._fold_colour(view, younger) if younger.min() < 0 else coloured
@@ -272,7 +276,7 @@ class ExemplarEngine:
         change = np.zeros_like(hue)
         for channel in range(3):
             for index, band in enumerate(split_bands(fill_unusable(hue[..., channel], usable))):
-                share = _patch_map(younger[:, index], _FOLD_PX) * self.strengths.younger_bands[index]
+                share = patch_map(younger[:, index], _FOLD_PX, _SOFT_PX) * self.strengths.younger_bands[index]
                 change[..., channel] += share * band
         return geometry.resize(change * skin_region(_FOLD_PX)[..., None], side, side)
 
@@ -453,12 +457,6 @@ def _own_zones(reading: Reading, plan: CompletePlan) -> ZoneAges:
         if abs(wanted - expected_score(zone, now, plan.age_from, plan.age)) > 1e-6:
             found[zone] = (zone_age(zone, now), zone_age(zone, wanted))
     return found
-
-
-def _patch_map(values: NDArray[np.float64], side_px: int) -> Plane:
-    """(N, N) a value of each patch, soft at its border."""
-    small = np.einsum("q,qhw->hw", values, patch_weights()).astype(np.float32)
-    return geometry.resize(geometry.blur(small, 2.0), side_px, side_px)
 
 
 def patch_mask(names: Sequence[str], side_px: int) -> Plane:

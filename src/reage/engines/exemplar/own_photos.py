@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.engines.exemplar.covariates import design_row
-from reage.engines.exemplar.view import FaceView, view_face
+from reage.engines.exemplar.view import FaceView, view_photo
 from reage.faces.common_face import COMMON_UNITS, align_mesh, common_grid, common_points, mirrored_points
-from reage.faces.common_view import shrink_skin
 from reage.faces.geometry import FACE_PER_CROP, smoothstep, smoothstep_of
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
@@ -29,15 +28,13 @@ from reage.faces.skin_detail import (
     log_luminance,
     measure_energy,
     measure_sharpness,
-    patch_weights,
+    patch_map,
     split_bands,
     to_log,
 )
-from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry
 from reage.types import Face, Plane, ReferenceFace
 
-_SIDE_PX = (192, 1024)
 _LOW_PASS_SIGMA = 0.04
 """Face units, as the models of low-pass colour were fitted."""
 _MIN_SIGMA_PX = 0.8
@@ -120,10 +117,7 @@ class OwnPhoto:
 def see_reference(reference: ReferenceFace, models: Models) -> OwnPhoto:
     """A reference in the common face, at the resolution of its photo."""
     face, reading = reference.face, reference.reading
-    side = int(np.clip(round(len(face.crop) * face.image_px_per_crop_px), *_SIDE_PX))
-    crop, mesh = cut_window(face, side), mesh_in_window(face, side)
-    bare = shrink_skin(np.minimum(face.bare, 1 - face.hair))
-    view = view_face(crop, mesh, bare, reading.masculinity, round(side / FACE_PER_CROP * COMMON_UNITS))
+    view = view_photo(face, reading.masculinity)
     light = fill_unusable(log_luminance(view.levels), view.usable)
     energy = measure_energy(split_bands(light), view.usable)
     energy[:, ~resolved_bands(face)] = np.nan
@@ -254,8 +248,8 @@ class OwnChange:
         mixed, energies = [], []
         for index, band in enumerate(bands):
             known = np.isfinite(photo.energy[:, index])
-            own_energy = _patch_map(np.nan_to_num(photo.energy[:, index]), side)
-            share = usable * _patch_map(known.astype(np.float64), side)
+            own_energy = patch_map(np.nan_to_num(photo.energy[:, index]), side)
+            share = usable * patch_map(known.astype(np.float64), side)
             own = np.divide(band, own_energy, out=np.zeros_like(band), where=share > _LEAST_SEEN)
             energies.append(share * own_energy + (1 - share) * energy[index])
             mixed.append(energies[-1] * (share * own + (1 - share) * detail[index] / energy[index]))
@@ -283,12 +277,6 @@ class OwnChange:
         weight = known * nearness
         total = weight.sum(0)
         return (weight * values).sum(0) / np.maximum(total, 1e-9), (weight * progress).sum(0) / (total + _DOUBT)
-
-
-def _patch_map(values: NDArray[np.float64], side_px: int) -> Plane:
-    """(N, N) a value of each patch."""
-    small = np.einsum("q,qhw->hw", values, patch_weights()).astype(np.float32)
-    return geometry.resize(small, side_px, side_px)
 
 
 def way_age(age_years: float, old: float, new: float) -> float:

@@ -101,13 +101,13 @@ def skin_colour_change(face: Face, levels: Pixels, before: Plane, plan: Complete
     if read is None:
         return change
     wanted = {name: _scorer().value(name, score, read.tone) for name, score in plan.skin.items()}
-    if "dark_spots" in wanted:
+    if "dark_spots" in shown:
         spots = find_spots(read.view)
-        share = _spot_share(spots, wanted["dark_spots"])
+        if "dark_spots" in wanted:
+            share = _spot_share(spots, wanted["dark_spots"])
+        else:
+            share = _aging_share(read, plan.age_from, plan.age)
         change += spot_change(spots, _apply(levels, before) if share > 0 else levels, share)
-    elif "dark_spots" in shown:
-        share = _aging_share(read, plan.age_from, plan.age)
-        change += spot_change(find_spots(read.view), _apply(levels, before) if share > 0 else levels, share)
     if "redness" in wanted:
         small = redness_change(read.view, wanted["redness"] - read.values["redness"])
         change += geometry.resize(small, len(levels), len(levels))
