@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 
 def to_markdown(title: str, note: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A page with one table, each row of as many cells as there are columns."""
+    """A page with a note in lines of 120 characters and one table, each row of as many cells as there are columns."""
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join([f"# {title}", "", note, "", *("| " + " | ".join(line) + " |" for line in lines), ""])
+    wrapped = textwrap.fill(note, 120, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([f"# {title}", "", wrapped, "", *("| " + " | ".join(line) + " |" for line in lines), ""])
 
 
 def show(page: str, path: Path | None) -> None:
