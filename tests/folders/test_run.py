@@ -105,6 +105,14 @@ def test_whatever_happens_to_a_photo_the_rest_is_aged(num_jobs: int) -> None:
     assert all("\n" not in outcome.reason for outcome in outcomes.values())
 
 
+def test_a_crash_of_the_last_worker_leaves_no_file() -> None:
+    write("d.png", CRASH)
+    (outcome,) = make_run(num_jobs=2)
+    assert outcome.status == "failed"
+    assert "signal 9" in outcome.reason
+    assert files() == []
+
+
 @pytest.mark.parametrize("num_jobs", [1, 2])
 def test_an_engine_that_cannot_be_loaded_is_refused_before_a_folder_is_made(num_jobs: int) -> None:
     write("me.png")

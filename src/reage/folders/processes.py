@@ -72,6 +72,8 @@ class WorkerProcesses:
                         yield outcome
         finally:
             self._stop()
+            with Claims(self._config.output, self._config.settings):
+                pass  # takes the lock file away where the last worker was killed and could not
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
