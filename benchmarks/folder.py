@@ -1,4 +1,4 @@
-"""How many small photos a second does a folder run age, by the number of processes, and in how much memory?
+"""How many photos a second does a folder run age, by the number of processes, and in how much memory?
 
 Each number of processes ages the same photos, one run after the other; then the last command is repeated with
 `--skip-existing`. Memory is that of all processes of a run together, a fifth and nine tenths of the way through.
@@ -18,13 +18,12 @@ from pathlib import Path
 
 from common.markdown import show, to_markdown
 
-SIDE_PX = 480
-
 
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Photos a second in a folder run.")
     parser.add_argument("--photos", type=int, default=1000)
+    parser.add_argument("--side", type=int, default=480, help="of a photo, px")
     parser.add_argument("--engine", nargs="+", default=["none", "exemplar"])
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--write", type=Path, help="also write the table to this file")
@@ -32,7 +31,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder, "photos")
-        write_photos(photos, given.photos)
+        write_photos(photos, given.photos, given.side)
         for engine in given.engine:
             for jobs in given.jobs:
                 output = Path(folder, f"{engine}-{jobs}")
@@ -40,7 +39,7 @@ def main() -> None:
                 print(rows[-1], flush=True)
     headers = ("engine", "processes", "seconds", "photos a second", "MB at 20 %", "MB at 90 %", "repeated, seconds")
     title = "Photos a second in a folder run"
-    show(to_markdown(title, f"{given.photos} JPEG of {SIDE_PX} px with one face each.", headers, rows), given.write)
+    show(to_markdown(title, f"{given.photos} JPEG of {given.side} px with one face each.", headers, rows), given.write)
 
 
 def measure(photos: Path, output: Path, engine: str, jobs: int) -> Sequence[str]:
@@ -73,7 +72,7 @@ def tree_mb(process: int) -> float:
     return 0.0
 
 
-def write_photos(folder: Path, count: int) -> None:
+def write_photos(folder: Path, count: int, side_px: int) -> None:
     """Portraits of the demo photo's face, each cut a little differently and with noise of its own."""
     import numpy as np
     import skimage.data
@@ -86,7 +85,7 @@ def write_photos(folder: Path, count: int) -> None:
         left, top = 96 + rng.integers(-15, 15), rng.integers(0, 15)
         photo = skimage.data.astronaut()[top : top + 256, left : left + 256]
         noisy = np.clip(photo + rng.normal(0, 2, photo.shape), 0, 255).astype(np.uint8)
-        image = Image(pixels=geometry.resize(noisy, SIDE_PX, SIDE_PX))
+        image = Image(pixels=geometry.resize(noisy, side_px, side_px))
         save_image(image, folder / f"{number:04}.jpg", altered=False)
 
 

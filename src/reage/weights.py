@@ -29,6 +29,8 @@ Arrays = dict[str, NDArray[Any]]
 
 SHIPPED = Path(__file__).parent / "weights_data"
 """The folder of shipped weights."""
+JUDGES = ("age-b", "zones-b")
+"""Weights that only judge evaluations: they lie in the repository and are no part of the wheel."""
 _CONFIG_KEY = "config"
 HALF_SUFFIX = "_half"
 """Ends the names of tensors that an ONNX file stores in 16 bits; a cast gives the tensor of the name without it."""
@@ -153,6 +155,11 @@ def find_weights(name: str | Path) -> Path:
             return shipped
     if Path(name).is_file():
         return Path(name)
+    if name in JUDGES:
+        raise WeightsError(
+            f"The weights '{name}', which judge evaluations, are no part of the wheel; "
+            "clone the repository and run pip install -e '.[evaluate]' in it."
+        )
     names = ", ".join(sorted(file.stem for file in SHIPPED.iterdir() if file.suffix in _SUFFIXES)) or "none"
     raise WeightsError(f"There are no weights '{name}'; use shipped ones ({names}) or the path of a weights file.")
 
