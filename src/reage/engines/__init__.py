@@ -15,6 +15,7 @@ ENGINES = MappingProxyType(
         "exemplar": "reage.engines.exemplar:ExemplarEngine",
         "prototype": "reage.engines.prototype:PrototypeEngine",
         "amgan": "reage.engines.amgan:AmganEngine",
+        "agetransgan": "reage.engines.agetransgan:AgeTransGanEngine",
         "ldla": "reage.engines.ldla:LdlaEngine",
         "none": "reage.engines.none:NoOpEngine",
     }

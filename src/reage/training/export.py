@@ -19,6 +19,9 @@ from reage.errors import WeightsError
 from reage.files import replace_file
 from reage.measure.age import ESTIMATES
 from reage.nets.age import AgeNet, load_age_net
+from reage.nets.agetransgan import Generator as AgeTransGanGenerator
+from reage.nets.agetransgan import load_generator as load_agetransgan_generator
+from reage.nets.agetransgan_config import NUM_GROUPS
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
@@ -106,6 +109,34 @@ def export_generator(weights: str | Path, output: str | Path) -> Path:
     return _save(_trace(_Change(net), inputs, ("change", "attention")), load_torch_weights(weights)[1], output)
 
 
+# Generator of AgeTransGAN
+
+
+class _Aged(nn.Module):
+    """The generator as it is exported: it gives the aged pictures."""
+
+    def __init__(self, net: AgeTransGanGenerator) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, picture: Tensor, label: Tensor) -> Tensor:
+        aged: Tensor = self.net(picture, label)
+        return aged
+
+
+def export_agetransgan(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of AgeTransGAN's generator, see `reage.engines.agetransgan.AgeTransGanEngine`.
+
+    Raises:
+        WeightsError: when the weights are not of that generator, or the file cannot be written.
+    """
+    net = load_agetransgan_generator(weights)
+    px = net.config.picture_px
+    inputs = {"picture": torch.zeros(2, 3, px, px), "label": torch.full((2, NUM_GROUPS), 1 / NUM_GROUPS)}
+    model = _trace(_Aged(net), inputs, ("aged",), batches=True)
+    return _save(model, load_torch_weights(weights)[1], output)
+
+
 # Face parser
 
 
@@ -158,6 +189,7 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
     {
         "age-a": export_age_estimator,
         "age-b": export_age_estimator,
+        "agetransgan": export_agetransgan,
         "amgan": export_generator,
         "face-parser": export_face_parser,
     }

@@ -69,6 +69,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the age estimator that only judges; 15 minutes on two cores; `reage training export` then",
             needs_ages=False,
         ),
+        "agetransgan": Recipe(
+            "reage.training.agetransgan.train",
+            "agetransgan",
+            "run",
+            "the `agetransgan` engine; two hours on one core; needs exemplar, face-parser and age-a; export it then",
+            needs_ages=False,
+        ),
         "amgan": Recipe(
             "reage.training.amgan.train",
             "amgan",

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.composite import apply_gains
+from reage.composite import apply_to_crop
 from reage.engines.base import Condition
 from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
@@ -504,5 +504,4 @@ def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> NDArray[np.u
     source = face.crop
     if shift is not None:
         source = geometry.sample(source, geometry.pixel_grid(side, side) + shift)
-    changes = [geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains]
-    return regions.to_pixels(apply_gains(source, changes))
+    return apply_to_crop(source, gains)

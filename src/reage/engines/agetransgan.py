@@ -1,0 +1,96 @@
+"""The `agetransgan` engine: ten age groups by one small style-based net, after AgeTransGAN (ECCV 2022)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from reage.composite import apply_to_crop
+from reage.engines.base import Condition
+from reage.faces.geometry import smoothstep
+from reage.faces.segmentation import in_colours_of
+from reage.images import geometry
+from reage.nets.agetransgan_config import GeneratorConfig, read_config, soft_label
+from reage.nets.runtime import load_trained
+from reage.types import GAIN_FLOOR, Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
+from reage.weights import made_for, weights_hash
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_MOST_CHANGE = 1.2
+"""Bound of the change, as the logarithm of a ratio."""
+_BLUR_PX = 0.5
+"""Blur of the enlarged change, px of the net."""
+_BORDER = 0.08
+"""Width of the border of the window in which the change fades out, as a share of its side."""
+
+
+class AgeTransGanEngine:
+    """Moves a face to an age group, or between two, in one pass; photos keep the detail finer than the net sees."""
+
+    name = "agetransgan"
+    summary = "ten age groups from babies to old age, by a style-based GAN: one pass, no zones"
+    accepts: frozenset[Condition] = frozenset({"age"})
+    zone_driven = False
+    ages = (1.0, 90.0)
+
+    def __init__(self, session: InferenceSession, config: GeneratorConfig, digest: str) -> None:
+        self.weights_hash = digest
+        self._session = session
+        self._config = config
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
+        """The engine with the shipped generator, or that of an ONNX file that `reage training export` wrote.
+
+        Raises:
+            WeightsError: when the weights are missing, damaged or made for something else.
+            EngineError: when there is no such device.
+        """
+        path, session, config = load_trained(weights or cls.name, device)
+        with made_for(path, "an AgeTransGAN generator"):
+            if [value.name for value in session.get_outputs()] != ["aged"]:
+                raise ValueError(path)
+            return cls(session, read_config(config["net"]), weights_hash(path))
+
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
+        """The face with the change from the label of its own age to that of the target, times `plan.strength`."""
+        labels = np.stack([soft_label(float(np.clip(age, *self.ages))) for age in (plan.age_from, plan.age)])
+        if plan.strength == 0 or np.array_equal(*labels):
+            return Aged(crop=face.crop.copy())
+        change = in_colours_of(face, self._predict_change(face.crop, labels)) * np.float32(plan.strength)
+        side = round(self._config.window * len(face.crop))
+        large = geometry.blur(geometry.resize(change, side, side), _BLUR_PX * side / len(change))
+        first = (len(face.crop) - side) // 2
+        matte = face.matte[first : first + side, first : first + side] * _fade(side)
+        gains = (Gain((large * matte[..., None]).astype(np.float32), side / len(face.crop)),)
+        return Aged(crop=apply_to_crop(face.crop, gains), gains=gains)
+
+    def _predict_change(self, crop: Pixels, labels: Plane) -> Plane:
+        """(P, P, 3) logarithm of the ratio of the net's pictures for two labels (2, G).
+
+        What the net changes even at the face's own age is no aging, and cancels out.
+        """
+        picture = cut_picture(crop, self._config).transpose(2, 0, 1) / np.float32(127.5) - 1
+        (pictures,) = self._session.run(["aged"], {"picture": np.stack([picture, picture]), "label": labels})
+        own, aged = np.log(np.clip((pictures.transpose(0, 2, 3, 1) + 1) / 2, 0, 1) + np.float32(GAIN_FLOOR))
+        change: Plane = np.clip(aged - own, -_MOST_CHANGE, _MOST_CHANGE)
+        return change
+
+
+def cut_picture(crop: Pixels, config: GeneratorConfig) -> Pixels:
+    """A crop (S, S, 3) -> the picture (P, P, 3) of its window that the generator sees."""
+    side = round(config.window * len(crop))
+    first = (len(crop) - side) // 2
+    window = np.ascontiguousarray(crop[first : first + side, first : first + side])
+    return geometry.resize(window, config.picture_px, config.picture_px)
+
+
+def _fade(side_px: int) -> Plane:
+    """(S, S) 1 inside the window, falling to 0 towards its border."""
+    place = np.linspace(0, 1, side_px, dtype=np.float32)
+    ramp = smoothstep(np.minimum(place, 1 - place), 0, _BORDER)
+    return np.minimum(ramp[:, None], ramp[None])

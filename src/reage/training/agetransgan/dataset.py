@@ -1,0 +1,157 @@
+"""Batches of faces at several ages, for AgeTransGAN.
+
+Convention:
+    pictures (B, 3, S, S) in [-1, 1], the central window of a crop; labels (B, G), see
+    `reage.nets.agetransgan_config.soft_label`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from reage.engines.agetransgan import cut_picture
+from reage.images.tensors import to_net
+from reage.nets.agetransgan_config import GROUP_YEARS, GeneratorConfig, group_of, soft_label
+from reage.training.cross_age import CrossAgeDataset
+from reage.types import Plane
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgeTransGanDatasetConfig:
+    """How batches are drawn.
+
+    Args:
+        flip_prob: probability of a mirror image.
+        max_light: largest change of contrast, as a share, and of brightness, as a share of the range, alike in all
+            pictures of a face.
+        same_share: share of samples whose target is the source at its own age.
+        photo_share: share of the other samples whose source is the photo; the source of the rest is an aged picture,
+            and the target its photo or another aged picture, equally often.
+        balance: 0 draws photos uniformly in the later stages, 1 those of every age group equally often.
+    """
+
+    flip_prob: float = 0.5
+    max_light: float = 0.1
+    same_share: float = 0.15
+    photo_share: float = 0.7
+    balance: float = 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedBatch:
+    """Sources, targets and the teacher's pictures.
+
+    Args:
+        x: sources.
+        y: the same faces at the target ages.
+        labels: of the sources.
+        target_labels: of the targets.
+    """
+
+    x: Tensor
+    y: Tensor
+    labels: Tensor
+    target_labels: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoBatch(PairedBatch):
+    """Photos as sources, and what a discriminator needs of them.
+
+    Args:
+        real_labels: of the best known ages of the photos, whereas `labels` are of ages as an engine measures them.
+    """
+
+    real_labels: Tensor
+
+
+class AgeTransGanDataset:
+    """Training faces at several ages, cut to the window and the size that the generator sees.
+
+    Args:
+        stored: the faces.
+        net: size of the generator and its window.
+        config: how batches are drawn.
+        real_years: (N,) best known ages of the photos; by default as measured.
+        youngest_years: ages up to it look alike in the teacher's pictures, so a label of any of them stands for all.
+    """
+
+    def __init__(
+        self,
+        stored: CrossAgeDataset,
+        net: GeneratorConfig,
+        config: AgeTransGanDatasetConfig | None = None,
+        *,
+        real_years: Plane | None = None,
+        youngest_years: float = 5.0,
+    ) -> None:
+        self.config = config or AgeTransGanDatasetConfig()
+        self.years = np.concatenate([stored.age_years[:, None], stored.aged_years], 1)
+        self.real_years = stored.age_years if real_years is None else real_years
+        self.pictures = np.stack(
+            [
+                np.stack([cut_picture(crop, net) for crop in (photo, *aged)])
+                for photo, aged in zip(stored.crops, stored.aged, strict=True)
+            ]
+        )
+        self._youngest_years = youngest_years
+        groups = np.array([group_of(years) for years in self.real_years.tolist()])
+        counts = np.bincount(groups, minlength=len(GROUP_YEARS))[groups]
+        self._photo_weights = torch.from_numpy(counts ** -float(self.config.balance))
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def sample_paired(self, num: int, generator: Generator) -> PairedBatch:
+        """Faces from one age to another, with the teacher's pictures."""
+        rows = torch.randint(len(self), (num,), generator=generator)
+        slots = torch.tensor([self._draw_slots(generator) for _ in range(num)])
+        return PairedBatch(**self._load(rows, slots, generator))
+
+    def sample_photos(self, num: int, generator: Generator) -> PhotoBatch:
+        """Photos, each with one of the teacher's pictures; no label of a photo and its target are the same."""
+        rows = torch.multinomial(self._photo_weights, num, replacement=True, generator=generator)
+        targets = 1 + torch.randint(self.pictures.shape[1] - 1, (num,), generator=generator)
+        slots = torch.stack([torch.zeros_like(targets), targets], 1)
+        real = make_labels(self.real_years[rows.numpy()])
+        return PhotoBatch(**self._load(rows, slots, generator), real_labels=real)
+
+    def _draw_slots(self, generator: Generator) -> tuple[int, int]:
+        """Places of source and target among the pictures of a face; the photo is the first."""
+        same, photo, back = torch.rand(3, generator=generator).tolist()
+        first, second = (1 + torch.randperm(self.pictures.shape[1] - 1, generator=generator)[:2]).tolist()
+        if same < self.config.same_share:
+            return (0, 0) if photo < self.config.photo_share else (first, first)
+        if photo < self.config.photo_share:
+            return 0, first
+        return first, 0 if back < 0.5 else second
+
+    def _load(self, rows: Tensor, slots: Tensor, generator: Generator) -> dict[str, Tensor]:
+        index, num = rows.numpy(), len(rows)
+        places = slots.numpy().T
+        x, y = (to_net(self.pictures[index, place]) for place in places)
+        flips = torch.rand(num, 1, 1, 1, generator=generator) < self.config.flip_prob
+        contrast, brightness = (
+            self.config.max_light * (2 * torch.rand(num, 1, 1, 1, generator=generator) - 1) for _ in range(2)
+        )
+        x, y = (torch.where(flips, one.flip(3), one) * (1 + contrast) + brightness for one in (x, y))
+        younger = torch.rand(num, generator=generator).numpy()
+        years = [self._years_of(index, place, younger) for place in places]
+        labels = [make_labels(one) for one in years]
+        return {"x": x.clamp(-1, 1), "y": y.clamp(-1, 1), "labels": labels[0], "target_labels": labels[1]}
+
+    def _years_of(self, rows: NDArray[np.int64], places: NDArray[np.int64], shares: NDArray[np.float32]) -> Plane:
+        """Ages (B,) of pictures; those of aged pictures as young as can be are brought to shares (B,) of themselves."""
+        years = self.years[rows, places]
+        youngest = (places > 0) & (years <= self._youngest_years)
+        return np.where(youngest, years * shares, years).astype(np.float32)
+
+
+def make_labels(years: Plane) -> Tensor:
+    """Ages (B,) -> labels (B, G)."""
+    return torch.from_numpy(np.stack([soft_label(one) for one in years.tolist()]))

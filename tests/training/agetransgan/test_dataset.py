@@ -1,0 +1,75 @@
+"""Batches for AgeTransGAN: pictures and labels that belong together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from reage.nets.agetransgan_config import group_of, soft_label, tiny
+from reage.training.agetransgan.dataset import AgeTransGanDataset, AgeTransGanDatasetConfig
+from reage.training.cross_age import CrossAgeDataset
+
+PLAIN = AgeTransGanDatasetConfig(flip_prob=0.0, max_light=0.0)
+
+
+def light_of(pictures: torch.Tensor) -> torch.Tensor:
+    return ((pictures + 1) / 2).mean((1, 2, 3))
+
+
+def test_a_darker_picture_has_an_older_label(stored: CrossAgeDataset) -> None:
+    """In these faces, light falls with age."""
+    dataset = AgeTransGanDataset(stored, tiny().generator, replace(PLAIN, photo_share=1.0, same_share=0.0))
+    batch = dataset.sample_paired(64, torch.Generator().manual_seed(0))
+    assert batch.x.shape == batch.y.shape == (64, 3, 32, 32)
+    assert batch.labels.shape == batch.target_labels.shape == (64, 10)
+    ratio = light_of(batch.y) / light_of(batch.x)
+    groups = batch.target_labels.argmax(1)
+    assert ratio[groups <= 1].min() > ratio[groups >= 8].max()
+    assert {group_of(38.0), group_of(30.0)} == {6}
+    torch.testing.assert_close(batch.labels[0], torch.from_numpy(soft_label(38.0))) if batch.labels[0, 7] else None
+
+
+def test_the_same_age_is_the_same_picture(stored: CrossAgeDataset) -> None:
+    dataset = AgeTransGanDataset(stored, tiny().generator, AgeTransGanDatasetConfig(same_share=1.0))
+    batch = dataset.sample_paired(16, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(batch.x, batch.y)
+    torch.testing.assert_close(batch.labels, batch.target_labels)
+
+
+def test_aged_pictures_are_sources_too(stored: CrossAgeDataset) -> None:
+    dataset = AgeTransGanDataset(stored, tiny().generator, replace(PLAIN, photo_share=0.0, same_share=0.0))
+    batch = dataset.sample_paired(64, torch.Generator().manual_seed(0))
+    photos = torch.stack([dataset.sample_photos(1, torch.Generator().manual_seed(seed)).x[0] for seed in range(9)])
+    back = (batch.y[:, None] - photos).abs().amax((2, 3, 4)).amin(1) < 1e-6
+    assert 16 <= back.sum() <= 48
+    assert ((batch.x[:, None] - photos).abs().amax((2, 3, 4)).amin(1) > 1e-3).all()
+
+
+def test_the_youngest_pictures_stand_for_all_younger_ages(stored: CrossAgeDataset) -> None:
+    dataset = AgeTransGanDataset(stored, tiny().generator, replace(PLAIN, photo_share=1.0, same_share=0.0))
+    batch = dataset.sample_paired(128, torch.Generator().manual_seed(0))
+    young = batch.target_labels[batch.target_labels.argmax(1) <= 1]
+    assert 10 < (young[:, 0] > 0.5).sum() < len(young) - 5
+
+
+def test_rare_groups_of_photos_are_drawn_more_often(stored: CrossAgeDataset) -> None:
+    many = {name: np.concatenate([value[:1]] * 9 + [value[1:]]) for name, value in vars(stored).items()}
+    real = np.array([38.0] * 9 + [4.0], np.float32)
+    for balance, low, high in ((0.0, 0, 60), (1.0, 150, 250)):
+        config = replace(PLAIN, balance=balance)
+        dataset = AgeTransGanDataset(CrossAgeDataset(**many), tiny().generator, config, real_years=real)
+        batch = dataset.sample_photos(400, torch.Generator().manual_seed(0))
+        assert low <= (batch.real_labels.argmax(1) == 1).sum() <= high
+        assert (batch.labels.argmax(1) == 6).all()
+        assert ((batch.labels - batch.target_labels).abs().sum(1) > 0.1).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_same_generator_draws_the_same_batch(dataset: AgeTransGanDataset, seed: int) -> None:
+    first, second = (dataset.sample_paired(4, torch.Generator().manual_seed(seed)) for _ in range(2))
+    torch.testing.assert_close(first.x, second.x)
+    other = dataset.sample_paired(4, torch.Generator().manual_seed(seed + 1))
+    assert (first.x - other.x).abs().max() > 0.01

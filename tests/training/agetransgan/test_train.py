@@ -1,0 +1,188 @@
+"""Runs of all stages: resumed, repeated, and shared by two processes; the recipe from shards to an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from reage.engines import load_engine
+from reage.nets.agetransgan_config import cpu, tiny
+from reage.nets.runtime import open_session
+from reage.training.agetransgan import train as training
+from reage.training.agetransgan.dataset import AgeTransGanDataset
+from reage.training.agetransgan.train import (
+    STAGES,
+    AgeTransGanTrainingConfig,
+    agetransgan,
+    agetransgan_mi,
+    load_identify,
+    run,
+    to_stored_config,
+    train_agetransgan,
+)
+from reage.training.cross_age import CrossAgeDataset
+from reage.training.export import export
+from reage.training.runner import RunContext, save_arrays
+from reage.training.trainer import TrainerConfig
+from reage.types import CompletePlan, Face, Reading
+from reage.weights import save_weights
+
+STEPS = TrainerConfig(steps=3, batch_size=4, weight_decay=0.0, bf16=False)
+
+
+def shorten(config: AgeTransGanTrainingConfig, trainer: TrainerConfig = STEPS) -> AgeTransGanTrainingConfig:
+    stages = {name: replace(getattr(config, name), trainer=trainer) for name in STAGES}
+    return replace(config, net=tiny(), **stages)
+
+
+CONFIG = shorten(agetransgan_mi())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_stopped_in_any_stage_goes_on_from_there(stage: str, dataset: AgeTransGanDataset, tmp_path: Path) -> None:
+    every = replace(STEPS, checkpoint_seconds=0.0)
+    config, stop_at = shorten(CONFIG, every), 3 * STAGES.index(stage) + 2
+    steps: list[int] = []
+
+    def stop_once(step: int, losses: Mapping[str, float], ema: nn.Module) -> None:
+        steps.append(step)
+        if steps == list(range(1, stop_at + 1)):
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "agetransgan.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        train_agetransgan(config, dataset, checkpoint, [stop_once])
+    assert [path.name for path in tmp_path.iterdir()] == [f"agetransgan.{stage}"]
+    resumed = train_agetransgan(config, dataset, checkpoint, [stop_once])
+    assert steps == [*range(1, stop_at + 1), *range(stop_at, 10)]
+    assert list(tmp_path.iterdir()) == []
+    straight = train_agetransgan(config, dataset)
+    for mine, other in zip(resumed.parameters(), straight.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_the_third_stage_differs_by_its_loss_alone(dataset: AgeTransGanDataset) -> None:
+    parts: list[set[str]] = []
+    for weight in (0.0, 10.0):
+        config = shorten(agetransgan_mi(weight, seed=2))
+        found: list[dict[str, float]] = []
+        train_agetransgan(config, dataset, callbacks=[lambda step, losses, ema, found=found: found.append(losses)])
+        parts.append(set(found[-1]) - {"r1"})
+    assert parts[1] - parts[0] == {"mutual_identity"}
+    plain, with_loss = agetransgan_mi(0.0, steps=7), agetransgan_mi(steps=7)
+    assert plain.mutual.trainer == with_loss.mutual.trainer
+    assert with_loss.mutual.weights.mutual_identity == 10
+    assert with_loss.mutual.trainer.steps == 7
+    assert agetransgan().mutual.trainer.steps == 0
+
+
+def test_a_given_embedding_is_what_the_third_stage_compares(dataset: AgeTransGanDataset) -> None:
+    seen: list[int] = []
+
+    def embed(x: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x))
+        return x.flatten(1)
+
+    train_agetransgan(CONFIG, dataset, embed=embed)
+    assert seen == [4, 4] * 3
+
+
+def test_identity_features_of_a_picture_are_those_of_the_face(face: Face) -> None:
+    """The chip is cut where dlib's own alignment cuts it."""
+    from reage.engines.agetransgan import cut_picture
+    from reage.images.tensors import to_net
+    from reage.measure.recognizers import DlibRecognizer
+
+    identify = load_identify(cpu().generator, torch.device("cpu"))
+    with torch.inference_mode():
+        mine = identify(to_net(cut_picture(face.crop, cpu().generator)))[0].numpy()
+    theirs = DlibRecognizer.load().embed(face)
+    assert np.linalg.norm(mine - theirs) < 0.35
+
+
+def test_the_recipe_makes_an_engine(
+    stored: CrossAgeDataset,
+    make_portrait: Callable,
+    to_columns: Callable,
+    face: Face,
+    reading: Reading,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    def make(portraits: object, **_: object) -> CrossAgeDataset:
+        made.append(len(portraits))
+        return stored
+
+    monkeypatch.setattr(training, "make_cross_age_dataset", make)
+    portraits = to_columns([make_portrait(face.crop, person=person) for person in ("P0", "P1")])
+    portraits = replace(portraits, split=np.array(["train", "train"]))
+    config, context = shorten(agetransgan()), RunContext(checkpoint=tmp_path / "mine.checkpoint")
+    tensors, stored_config = run(config, portraits, context)
+    assert made == [2]
+    assert stored_config == to_stored_config(config)
+    save_weights(tmp_path / "mine.safetensors", tensors, {**stored_config, "name": "agetransgan"})
+    path = export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx")
+    engine = load_engine("agetransgan", weights=path)
+    aged = engine.render(face, reading, CompletePlan(age=70, age_from=38))
+    assert aged.crop.shape == face.crop.shape
+    assert (aged.gains[0].log_ratio != 0).any()
+
+
+def test_the_file_gives_the_pictures_that_the_net_gives(dataset: AgeTransGanDataset, tmp_path: Path) -> None:
+    from reage.nets.agetransgan import load_generator
+
+    net = train_agetransgan(CONFIG, dataset)
+    save_weights(
+        tmp_path / "mine.safetensors", net.generator.state_dict(), {**to_stored_config(CONFIG), "name": "agetransgan"}
+    )
+    session = open_session(export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx"))
+    batch = dataset.sample_paired(3, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = load_generator(tmp_path / "mine.safetensors")(batch.x, batch.target_labels).numpy()
+    inputs = {"picture": batch.x.contiguous().numpy(), "label": batch.target_labels.numpy()}
+    np.testing.assert_allclose(session.run(["aged"], inputs)[0], expected, atol=1e-4)
+
+
+def test_the_recipe_names_the_shipped_configuration() -> None:
+    assert agetransgan() == AgeTransGanTrainingConfig()
+    assert asdict(agetransgan())["refine"]["weights"]["r1"] == 10
+
+
+LAUNCHED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from reage.nets.agetransgan_config import tiny
+from reage.training.agetransgan.dataset import AgeTransGanDataset
+from reage.training.agetransgan.train import STAGES, agetransgan_mi, train_agetransgan
+from reage.training.cross_age import CrossAgeDataset
+from reage.training.runner import load_arrays
+from reage.training.trainer import TrainerConfig, process_state
+
+torch.set_num_threads(1)
+steps = TrainerConfig(steps=2, batch_size=8, weight_decay=0.0, bf16=False)
+config = agetransgan_mi()
+config = replace(config, net=tiny(), **{name: replace(getattr(config, name), trainer=steps) for name in STAGES})
+losses = []
+dataset = AgeTransGanDataset(load_arrays(Path(sys.argv[1]), CrossAgeDataset), config.net.generator)
+net = train_agetransgan(config, dataset, callbacks=[lambda step, values, ema: losses.append(values["loss"])])
+if process_state().is_main_process:
+    print(process_state().num_processes, *losses, next(net.generator.parameters()).abs().sum().item())
+"""
+
+
+def test_two_processes_train_as_one(stored: CrossAgeDataset, tmp_path: Path, check_two_train_as_one: Callable) -> None:
+    """Each has half the batch, and the losses and weights are those of one process with all of it."""
+    save_arrays(tmp_path / "cross_age.npz", stored)
+    check_two_train_as_one(LAUNCHED, tmp_path / "cross_age.npz")
