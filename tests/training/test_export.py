@@ -16,6 +16,7 @@ from torch import nn
 from reage.errors import WeightsError
 from reage.faces.segmentation import FaceParser
 from reage.mesh_points import NUM_POINTS
+from reage.nets import agetransgan, agetransgan_config
 from reage.nets.age import AgeNetConfig, build_age_net, load_age_net
 from reage.nets.amgan import build_generator, load_generator
 from reage.nets.amgan_config import tiny
@@ -170,7 +171,14 @@ def export_tiny_generator(folder: Path) -> Path:
     return export(folder / "mine.safetensors", folder / "mine.onnx")
 
 
-@pytest.mark.parametrize("export_tiny", [export_tiny_age_net, export_tiny_generator])
+def export_tiny_agetransgan(folder: Path) -> Path:
+    torch.manual_seed(0)
+    net = agetransgan.build_generator(agetransgan_config.tiny().generator)
+    save_weights(folder / "mine.safetensors", net.state_dict(), {"net": asdict(net.config), "name": "agetransgan"})
+    return export(folder / "mine.safetensors", folder / "mine.onnx")
+
+
+@pytest.mark.parametrize("export_tiny", [export_tiny_age_net, export_tiny_generator, export_tiny_agetransgan])
 def test_training_reads_the_same_weights_back(export_tiny: Callable[[Path], Path], tmp_path: Path) -> None:
     path = export_tiny(tmp_path)
     onnx.checker.check_model(onnx.load(path), full_check=True)
@@ -215,5 +223,5 @@ def test_shipped_files_are_small(name: str) -> None:
 
 
 def test_other_recipes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"can be exported: age-a, age-b, amgan, face-parser\.$"):
+    with pytest.raises(WeightsError, match=r"can be exported: age-a, age-b, agetransgan, amgan, face-parser\.$"):
         export("prototype", tmp_path / "out.onnx")

@@ -59,9 +59,9 @@ class Activation(nn.Module):
 
 def blur_down(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, H / 2, W / 2): StyleGAN2's blur [1, 3, 3, 1], and every second pixel of it."""
-    kernel = x.new_tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = (kernel[:, None] * kernel / 64).expand(x.shape[1], 1, 4, 4)
-    return F.conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+    channels, kernel = int(x.shape[1]), x.new_tensor([1.0, 3.0, 3.0, 1.0])
+    kernel = (kernel[:, None] * kernel / 64).expand(channels, 1, 4, 4)
+    return F.conv2d(x, kernel, stride=2, padding=1, groups=channels)
 
 
 def enlarge(x: Tensor) -> Tensor:

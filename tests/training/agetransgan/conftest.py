@@ -25,7 +25,7 @@ def stored(face: Face) -> CrossAgeDataset:
     return CrossAgeDataset(
         crops=crops,
         aged=np.clip(crops[:, None] * light, 0, 255).astype(np.uint8),
-        age_years=np.array([38, 30], np.float32),
+        age_years=np.array([38, 36], np.float32),
         aged_years=years,
         person=np.arange(2),
         landmarks=np.zeros((2, 5, 2), np.float32),
