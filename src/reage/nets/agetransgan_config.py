@@ -113,7 +113,7 @@ def cpu() -> AgeTransGanConfig:
     """The shipped size: 128 px, which one CPU core can train."""
     return AgeTransGanConfig(
         generator=GeneratorConfig(
-            widths=(24, 48, 96, 128),
+            widths=(16, 32, 64, 128),
             style_width=128,
             num_style_layers=4,
             skips=True,

@@ -12,7 +12,7 @@ from reage.nets.agetransgan_config import soft_label, tiny
 from reage.training.agetransgan.dataset import AgeTransGanDataset, AgeTransGanDatasetConfig
 from reage.training.cross_age import CrossAgeDataset
 
-PLAIN = AgeTransGanDatasetConfig(flip_prob=0.0, max_light=0.0)
+PLAIN = AgeTransGanDatasetConfig(flip_prob=0.0, max_light=0.0, own_light_years=(-2.0, -1.0))
 
 
 def light_of(pictures: torch.Tensor) -> torch.Tensor:
@@ -53,6 +53,18 @@ def test_the_youngest_pictures_stand_for_all_younger_ages(stored: CrossAgeDatase
     batch = dataset.sample_paired(128, torch.Generator().manual_seed(0))
     young = batch.target_labels[batch.target_labels.argmax(1) <= 1]
     assert 10 < (young[:, 0] > 0.5).sum() < len(young) - 5
+
+
+def test_children_keep_the_light_of_their_photo_and_the_detail_of_the_teacher(stored: CrossAgeDataset) -> None:
+    plain, kept = (
+        AgeTransGanDataset(stored, tiny().generator, replace(PLAIN, own_light_years=years))
+        for years in ((-2.0, -1.0), (10.0, 18.0))
+    )
+    light = [dataset.pictures[:, :, 14:20, 12:20].mean((2, 3, 4)) for dataset in (plain, kept)]
+    assert abs(light[1][0, 1] - light[1][0, 0]) < 2 < light[0][0, 1] - light[0][0, 0]
+    assert light[0][1, 2] > light[1][1, 2] > light[1][1, 0] + 1
+    np.testing.assert_array_equal(plain.pictures[:, :, 0], kept.pictures[:, :, 0])
+    np.testing.assert_array_equal(plain.pictures[:, 3:], kept.pictures[:, 3:])
 
 
 def test_rare_groups_of_photos_are_drawn_more_often(stored: CrossAgeDataset) -> None:

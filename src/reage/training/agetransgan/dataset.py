@@ -7,7 +7,8 @@ Convention:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,10 +16,18 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from reage.engines.agetransgan import cut_picture
+from reage.faces.geometry import FACE_SHAPE, ellipse_mask, face_grid, smoothstep
+from reage.images import geometry
+from reage.images.regions import to_pixels
 from reage.images.tensors import to_net
 from reage.nets.agetransgan_config import GROUP_YEARS, GeneratorConfig, group_of, soft_label
 from reage.training.cross_age import CrossAgeDataset
-from reage.types import Plane
+from reage.types import Pixels, Plane
+
+LIGHT_SIGMA_PX = 5.0
+"""Standard deviation of the blur that parts light from detail, px of the pictures."""
+_INNER, _SOFTNESS = 0.85, 0.15
+"""Size, as a share of the mean face, and softness of the part of a picture that is called the face."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +41,8 @@ class AgeTransGanDatasetConfig:
         same_share: share of samples whose target is the source at its own age.
         photo_share: share of the other samples whose source is the photo; the source of the rest is an aged picture,
             and the target its photo or another aged picture, equally often.
+        own_light_years: up to the first age, the face of a target has the light of its photo beyond `LIGHT_SIGMA_PX`,
+            from the second on that of the teacher, which paints dark patches on the brows of children.
         balance: 0 draws photos uniformly in the later stages, 1 those of every age group equally often.
     """
 
@@ -39,6 +50,7 @@ class AgeTransGanDatasetConfig:
     max_light: float = 0.1
     same_share: float = 0.15
     photo_share: float = 0.7
+    own_light_years: tuple[float, float] = (10.0, 18.0)
     balance: float = 0.75
 
 
@@ -51,12 +63,14 @@ class PairedBatch:
         y: the same faces at the target ages.
         labels: of the sources.
         target_labels: of the targets.
+        target_years: (B,) ages of the targets.
     """
 
     x: Tensor
     y: Tensor
     labels: Tensor
     target_labels: Tensor
+    target_years: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +109,8 @@ class AgeTransGanDataset:
         self.real_years = stored.age_years if real_years is None else real_years
         self.pictures = np.stack(
             [
-                np.stack([cut_picture(crop, net) for crop in (photo, *aged)])
-                for photo, aged in zip(stored.crops, stored.aged, strict=True)
+                self._cut(net, photo, aged, years)
+                for photo, aged, years in zip(stored.crops, stored.aged, stored.aged_years, strict=True)
             ]
         )
         self._youngest_years = youngest_years
@@ -121,6 +135,17 @@ class AgeTransGanDataset:
         real = make_labels(self.real_years[rows.numpy()])
         return PhotoBatch(**self._load(rows, slots, generator), real_labels=real)
 
+    def _cut(self, net: GeneratorConfig, photo: Pixels, aged: NDArray[np.uint8], years: Plane) -> NDArray[np.uint8]:
+        """(1 + A, S, S, 3) a photo and its aged pictures."""
+        own = cut_picture(photo, net)
+        shares = smoothstep(years, *reversed(self.config.own_light_years)).tolist()
+        pictures = [cut_picture(one, net) for one in aged]
+        face = _face_mask(net)
+        lit = (
+            _lend_light(own, one, share * face) if share else one for one, share in zip(pictures, shares, strict=True)
+        )
+        return np.stack([own, *lit])
+
     def _draw_slots(self, generator: Generator) -> tuple[int, int]:
         """Places of source and target among the pictures of a face; the photo is the first."""
         same, photo, back = torch.rand(3, generator=generator).tolist()
@@ -142,14 +167,30 @@ class AgeTransGanDataset:
         x, y = (torch.where(flips, one.flip(3), one) * (1 + contrast) + brightness for one in (x, y))
         younger = torch.rand(num, generator=generator).numpy()
         years = [self._years_of(index, place, younger) for place in places]
-        labels = [make_labels(one) for one in years]
-        return {"x": x.clamp(-1, 1), "y": y.clamp(-1, 1), "labels": labels[0], "target_labels": labels[1]}
+        labels = {"labels": make_labels(years[0]), "target_labels": make_labels(years[1])}
+        return {"x": x.clamp(-1, 1), "y": y.clamp(-1, 1), **labels, "target_years": torch.from_numpy(years[1])}
 
     def _years_of(self, rows: NDArray[np.int64], places: NDArray[np.int64], shares: NDArray[np.float32]) -> Plane:
         """Ages (B,) of pictures; those of aged pictures as young as can be are brought to shares (B,) of themselves."""
         years = self.years[rows, places]
         youngest = (places > 0) & (years <= self._youngest_years)
         return np.where(youngest, years * shares, years).astype(np.float32)
+
+
+@cache
+def _face_mask(net: GeneratorConfig) -> Plane:
+    """(S, S, 1) 1 in the middle of the mean face, 0 in the hair around it."""
+    crop_px = round(net.picture_px / net.window)
+    shape = replace(FACE_SHAPE, half_width=_INNER * FACE_SHAPE.half_width, half_height=_INNER * FACE_SHAPE.half_height)
+    mask = ellipse_mask(face_grid(crop_px), shape, _SOFTNESS)
+    first = (crop_px - net.picture_px) // 2
+    return mask[first : first + net.picture_px, first : first + net.picture_px, None]
+
+
+def _lend_light(photo: Pixels, aged: Pixels, shares: Plane) -> Pixels:
+    """The aged picture; shares (S, S, 1) of its light and colour beyond `LIGHT_SIGMA_PX` are those of the photo."""
+    change = geometry.blur(aged.astype(np.float32) - photo, LIGHT_SIGMA_PX)
+    return to_pixels(aged - shares * change)
 
 
 def make_labels(years: Plane) -> Tensor:

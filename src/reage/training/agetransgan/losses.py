@@ -2,8 +2,8 @@
 
 Adversarial, class, R1, pixel, cycle, triplet, identity and path-length losses are those of "AgeTransGAN for Facial Age
 Transformation with Rectified Performance Metrics" (Hsu et al., ECCV 2022) with the published weights; L_MI is that of
-"Simultaneous Facial Age Transformation and Reenactment". The first stage compares with a teacher's pictures, by
-`reage.training.amgan.losses`.
+"Simultaneous Facial Age Transformation and Reenactment". Those that compare with a teacher's pictures, also by
+`reage.training.amgan.losses`, and with an age estimator are ours.
 
 Convention:
     x source picture, c its label, c' target label, x' = G(x, c'), x'' = G(x', c). Pictures (B, 3, S, S) in [-1, 1];
@@ -27,6 +27,8 @@ R1_STEPS, PATH_LENGTH_STEPS = 16, 4
 """One step in so many, drawn at random, has the R1 penalty or the path-length penalty, times that number."""
 PATH_LENGTH_DECAY = 0.01
 """Share of the newest path length in their running mean."""
+YEARS_PER_UNIT, OLDEST_YEARS = 6.0, 76.0
+"""Unit of `age_loss`, and the age that estimators read of people of 80 years."""
 DETAIL_LEVELS = 3
 """Sizes of which `multiscale_detail_loss` compares the detail: all of the picture, its half, its quarter."""
 
@@ -40,6 +42,7 @@ class LossWeights:
         chroma: see `reage.training.amgan.losses.chroma_loss`, of the teacher's picture.
         detail: see `multiscale_detail_loss`, of the teacher's picture.
         perceptual: see `reage.training.amgan.losses.perceptual_loss`, of the teacher's picture.
+        age: see `age_loss`, of x'.
         adversarial: see `adversarial_generator_loss`, of x' and x''; of the discriminator
             `adversarial_discriminator_loss`.
         age_class: L_a, see `class_loss`, of x' and x''.
@@ -57,6 +60,7 @@ class LossWeights:
     chroma: float = 0.0
     detail: float = 0.0
     perceptual: float = 0.0
+    age: float = 0.0
     adversarial: float = 0.0
     age_class: float = 0.0
     pixel: float = 0.0
@@ -90,6 +94,19 @@ def multiscale_detail_loss(aged: Tensor, teacher: Tensor) -> Tensor:
             aged, teacher = F.avg_pool2d(aged, 2), F.avg_pool2d(teacher, 2)
         total = total + reconstruction_loss(high_pass(aged), high_pass(teacher))
     return total
+
+
+# Distance to the target
+
+
+def age_loss(estimated_years: Tensor, target_years: Tensor) -> Tensor:
+    """Mean smooth L1 of estimated ages (B,) to the target ages, up to `OLDEST_YEARS`, in units of `YEARS_PER_UNIT`.
+
+    The classifier of `class_loss` learns from the few photos of each group at the same time; a trained estimator guides
+    from the first step on.
+    """
+    target = target_years.clamp(max=OLDEST_YEARS) / YEARS_PER_UNIT
+    return F.smooth_l1_loss(estimated_years / YEARS_PER_UNIT, target)
 
 
 # Losses of the discriminator's heads

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reage.data.augment import to_grey
 from reage.nets.age import AgeNet
 from reage.nets.agetransgan import build_discriminator, build_generator
 from reage.nets.agetransgan_config import AgeTransGanConfig
@@ -29,7 +30,7 @@ class AgeTransGan(nn.Module):
 
     Args:
         config: size of both nets.
-        age_net: gives features for the perceptual loss; it is frozen, and must not judge the result.
+        age_net: estimates ages and gives features; it is frozen, and must not judge the result.
         identify: frozen features of face recognition for L_id.
         embed: frozen age-invariant embedding for L_MI; by default `identify`.
     """
@@ -57,6 +58,8 @@ class AgeTransGan(nn.Module):
         aged = self.generator.decode(x, trunk, content, style)
         restored = self.generator(aged, labels)
         found = self._teacher_losses(batch, aged, weights)
+        if weights.age:
+            found["age"] = losses.age_loss(self.estimate_years(aged), batch.target_years)
         found["pixel"] = losses.pixel_loss(aged, x)
         found["cycle"] = losses.cycle_loss(restored, x)
         if weights.triplet:
@@ -91,12 +94,19 @@ class AgeTransGan(nn.Module):
         return found
 
     def _features(self, x: Tensor) -> list[Tensor]:
-        """Of the window that the generator sees, which is about what the estimator sees of a crop."""
+        return [stage.float() for stage in self._age_net[0].trunk(self._enlarge(x))[:NUM_FEATURE_STAGES]]
+
+    def estimate_years(self, x: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B,) estimated ages, of grey copies: yellow eyes and skin raise those of colour pictures."""
         age_net = self._age_net[0]
-        px = age_net.config.input_crops[-1][1]
+        logits, _ = age_net.classify([self._enlarge(to_grey(x))])
+        return age_net.calibrate(age_net.expected_age(logits))[0]
+
+    def _enlarge(self, x: Tensor) -> Tensor:
+        """What the age estimator takes, of the window that the generator sees, which is about what it sees of a crop."""
+        px = self._age_net[0].config.input_crops[-1][1]
         large = F.interpolate(x, (px, px), mode="bilinear", align_corners=False)
-        large = large.contiguous(memory_format=torch.channels_last)
-        return [stage.float() for stage in age_net.trunk(large)[:NUM_FEATURE_STAGES]]
+        return large.contiguous(memory_format=torch.channels_last)
 
     def _embed(self, name: str, x: Tensor, aged: Tensor) -> tuple[Tensor, Tensor]:
         embed = self._encoders[name]
