@@ -45,7 +45,7 @@ def shorten(config: AgeTransGanTrainingConfig, trainer: TrainerConfig = STEPS) -
     stages = {}
     for name in STAGES:
         stage = getattr(config, name)
-        weights = replace(stage.weights, perceptual=0.0, identity=0.0)
+        weights = replace(stage.weights, perceptual=0.0, identity=0.0, age=0.0)
         stages[name] = replace(stage, trainer=trainer, weights=weights)
     return replace(config, net=tiny(), **stages)
 

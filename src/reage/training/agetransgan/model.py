@@ -103,7 +103,7 @@ class AgeTransGan(nn.Module):
         return age_net.calibrate(age_net.expected_age(logits))[0]
 
     def _enlarge(self, x: Tensor) -> Tensor:
-        """What the age estimator takes, of the window that the generator sees, which is about what it sees of a crop."""
+        """What the age estimator takes, of the generator's window, which is about what it sees of a crop."""
         px = self._age_net[0].config.input_crops[-1][1]
         large = F.interpolate(x, (px, px), mode="bilinear", align_corners=False)
         return large.contiguous(memory_format=torch.channels_last)
