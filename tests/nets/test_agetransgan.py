@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from reage.nets.agetransgan import (
+    BIAS_RATE,
     STYLE_RATE,
     ModulatedConv,
     add_deviation,
@@ -186,7 +187,7 @@ def test_learning_rates_are_equalised_and_every_parameter_has_one() -> None:
     assert set(rates) == {id(weight) for weight in net.parameters()}
     assert sum(len(list(part.parameters())) for part, _ in groups) == len(rates)
     assert rates[id(net.identity[0].first.weight)] == pytest.approx(0.1 / (9 * 8) ** 0.5)
-    assert rates[id(net.identity[0].first.bias)] == 0.1
+    assert rates[id(net.identity[0].first.bias)] == pytest.approx(0.1 * BIAS_RATE)
     assert rates[id(net.style[0].weight)] == pytest.approx(STYLE_RATE * 0.1 / 8**0.5)
 
 

@@ -38,11 +38,13 @@ from reage.weights import find_weights, load_torch_weights, made_for
 
 STYLE_RATE = 0.01
 """Factor on the learning rate of the style's layers, as in StyleGAN2."""
+BIAS_RATE = 0.1
+"""The same of biases: at the full rate they move the light of the whole picture to and fro, and nothing else is learned."""
 HEAD_PX = (64, 32, 16)
 """Sides of the features that are scored pixel by pixel, beside those of `STYLE_PX`."""
 GROUP_SIZE = 4
 """Largest number of pictures whose deviation `add_deviation` takes."""
-_RGB_SCALE = 0.1
+_RGB_SCALE = 0.03
 """Factor on the first weights of layers that draw a picture."""
 
 
@@ -349,7 +351,7 @@ def equalised_groups(net: nn.Module, learning_rate: float) -> list[tuple[nn.Modu
     slow = set(net.style.parameters()) if isinstance(net, Generator) else set()
     rates: dict[float, list[nn.Parameter]] = {}
     for parameter in net.parameters():
-        rate = learning_rate * (_standard(parameter) if parameter.ndim > 1 else 1.0)
+        rate = learning_rate * (_standard(parameter) if parameter.ndim > 1 else BIAS_RATE)
         rates.setdefault(rate * (STYLE_RATE if parameter in slow else 1.0), []).append(parameter)
     return [(_as_module(parameters), rate) for rate, parameters in rates.items()]
 

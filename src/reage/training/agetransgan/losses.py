@@ -39,6 +39,8 @@ class LossWeights:
 
     Args:
         reconstruction: see `reage.training.amgan.losses.reconstruction_loss`, of the teacher's picture.
+        squared: see `pixel_loss`, of the teacher's picture; it makes a net that is still unsure move half the way, where
+            a mean absolute difference makes it stay.
         chroma: see `reage.training.amgan.losses.chroma_loss`, of the teacher's picture.
         detail: see `multiscale_detail_loss`, of the teacher's picture.
         perceptual: see `reage.training.amgan.losses.perceptual_loss`, of the teacher's picture.
@@ -57,6 +59,7 @@ class LossWeights:
     """
 
     reconstruction: float = 0.0
+    squared: float = 0.0
     chroma: float = 0.0
     detail: float = 0.0
     perceptual: float = 0.0
@@ -75,7 +78,7 @@ class LossWeights:
 
 def teaching_weights() -> LossWeights:
     """The weights of the first stage."""
-    return LossWeights(reconstruction=10.0, chroma=10.0, detail=10.0, perceptual=1.0)
+    return LossWeights(reconstruction=5.0, squared=25.0, chroma=10.0, detail=10.0, perceptual=1.0)
 
 
 def published_weights() -> LossWeights:

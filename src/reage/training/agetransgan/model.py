@@ -84,6 +84,7 @@ class AgeTransGan(nn.Module):
     def _teacher_losses(self, batch: PairedBatch, aged: Tensor, weights: LossWeights) -> dict[str, Tensor]:
         found = {
             "reconstruction": teacher_losses.reconstruction_loss(aged, batch.y),
+            "squared": losses.pixel_loss(aged, batch.y),
             "chroma": teacher_losses.chroma_loss(aged, batch.y),
             "detail": losses.multiscale_detail_loss(aged, batch.y),
         }

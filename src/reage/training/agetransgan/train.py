@@ -67,13 +67,22 @@ def _trainer(steps: int, batch_size: int) -> TrainerConfig:
 
 
 def _teach() -> StageConfig:
-    return StageConfig(trainer=_trainer(3000, 16), weights=teaching_weights(), learning_rate=0.01, betas=(0.9, 0.99))
+    return StageConfig(trainer=_trainer(6000, 8), weights=teaching_weights(), learning_rate=0.012, betas=(0.9, 0.99))
 
 
 def _refine() -> StageConfig:
-    weights = replace(published_weights(), reconstruction=10.0, chroma=10.0, detail=10.0, perceptual=1.0)
+    teacher = teaching_weights()
+    weights = replace(
+        published_weights(),
+        reconstruction=teacher.reconstruction,
+        chroma=teacher.chroma,
+        detail=teacher.detail,
+        perceptual=teacher.perceptual,
+        age=1.0,
+        identity=30.0,
+    )
     return StageConfig(
-        trainer=_trainer(1000, 8), weights=weights, learning_rate=0.001, discriminator_learning_rate=0.002
+        trainer=_trainer(1500, 8), weights=weights, learning_rate=0.002, discriminator_learning_rate=0.002
     )
 
 
