@@ -39,7 +39,7 @@ from reage.weights import find_weights, load_torch_weights, made_for
 STYLE_RATE = 0.01
 """Factor on the learning rate of the style's layers, as in StyleGAN2."""
 BIAS_RATE = 0.1
-"""The same of biases: at the full rate they move the light of the whole picture to and fro, and nothing else is learned."""
+"""The same of biases: at the full rate they move the light of all pictures to and fro, and nothing else is learned."""
 HEAD_PX = (64, 32, 16)
 """Sides of the features that are scored pixel by pixel, beside those of `STYLE_PX`."""
 GROUP_SIZE = 4

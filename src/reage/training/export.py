@@ -133,7 +133,7 @@ def export_agetransgan(weights: str | Path, output: str | Path) -> Path:
     net = load_agetransgan_generator(weights)
     px = net.config.picture_px
     inputs = {"picture": torch.zeros(2, 3, px, px), "label": torch.full((2, NUM_GROUPS), 1 / NUM_GROUPS)}
-    model = _trace(_Aged(net), inputs, ("aged",), batches=True)
+    model = _trace(_Aged(net), inputs, ("aged",), batches=True, fold=False)
     return _save(model, load_torch_weights(weights)[1], output)
 
 
@@ -201,7 +201,12 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
 
 
 def _trace(
-    exported: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], *, batches: bool = False
+    exported: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    *,
+    batches: bool = False,
+    fold: bool = True,
 ) -> ModelProto:
     """The ONNX model of a module around `exported.net`.
 
@@ -210,6 +215,7 @@ def _trace(
         inputs: name -> an example.
         outputs: their names.
         batches: whether the first size of inputs and outputs may be any.
+        fold: whether what follows from the weights alone is stored as further constants, not computed when loaded.
     """
     import onnx
 
@@ -224,6 +230,7 @@ def _trace(
             output_names=list(outputs),
             dynamic_axes=sizes,
             opset_version=_OPSET,
+            do_constant_folding=fold,
             dynamo=False,
         )
         model = onnx.load(Path(folder) / "net.onnx")

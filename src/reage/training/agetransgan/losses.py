@@ -39,7 +39,7 @@ class LossWeights:
 
     Args:
         reconstruction: see `reage.training.amgan.losses.reconstruction_loss`, of the teacher's picture.
-        squared: see `pixel_loss`, of the teacher's picture; it makes a net that is still unsure move half the way, where
+        squared: see `pixel_loss`, of the teacher's picture; a net that is still unsure then moves half the way, where
             a mean absolute difference makes it stay.
         chroma: see `reage.training.amgan.losses.chroma_loss`, of the teacher's picture.
         detail: see `multiscale_detail_loss`, of the teacher's picture.
