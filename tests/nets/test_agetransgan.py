@@ -7,6 +7,7 @@ import torch
 
 from reage.nets.agetransgan import (
     BIAS_RATE,
+    RGB_RATE,
     STYLE_RATE,
     ModulatedConv,
     add_deviation,
@@ -188,6 +189,7 @@ def test_learning_rates_are_equalised_and_every_parameter_has_one() -> None:
     assert sum(len(list(part.parameters())) for part, _ in groups) == len(rates)
     assert rates[id(net.identity[0].first.weight)] == pytest.approx(0.1 / (9 * 8) ** 0.5)
     assert rates[id(net.identity[0].first.bias)] == pytest.approx(0.1 * BIAS_RATE)
+    assert rates[id(net.content_rgb.modulated.convolution.weight)] == pytest.approx(0.1 * RGB_RATE / 8**0.5)
     assert rates[id(net.style[0].weight)] == pytest.approx(STYLE_RATE * 0.1 / 8**0.5)
 
 

@@ -7,8 +7,8 @@ StyleGAN2's constant, an age branch the style w; StyleGAN2's decoder draws the a
 Differences: a learning rate by fan-in (`equalised_groups`) replaces weights that are scaled when used, which is the
 same for Adam; the decoder convolves before it enlarges, which is as cheap and leaves no checkerboard; the score of the
 discriminator's upper levels is that of each pixel, averaged. At the size for CPUs the decoder also gets the trunk's
-features, its picture is added to the input, and the style gets the label directly: without these, a net that is
-trained for an hour blurs.
+features, its picture is added to the input, the style gets the label directly, and features are normalised before they
+are modulated: without these, a net that is trained for an hour blurs, or shrinks its features and changes nothing.
 
 Convention:
     pictures (B, 3, S, S) in [-1, 1]; labels (B, G) with rows that add up to 1, see
@@ -44,8 +44,8 @@ HEAD_PX = (64, 32, 16)
 """Sides of the features that are scored pixel by pixel, beside those of `STYLE_PX`."""
 GROUP_SIZE = 4
 """Largest number of pictures whose deviation `add_deviation` takes."""
-_RGB_SCALE = 0.03
-"""Factor on the first weights of layers that draw a picture."""
+RGB_RATE, _RGB_SCALE = 0.1, 0.01
+"""Factors on the learning rates of layers that draw a picture, and on their first weights."""
 
 
 # Parts
@@ -69,6 +69,12 @@ def blur_down(x: Tensor) -> Tensor:
 def enlarge(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, 2 H, 2 W): bilinear, which is the blur [1, 3, 3, 1] between zeros."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """(B, C, ...) with mean square 1 over the channels (Karras et al., ICLR 2018)."""
+    normalised: Tensor = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+    return normalised
 
 
 class ResidualBlock(nn.Module):
@@ -119,9 +125,11 @@ class StyledConv(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, channels_in: int, channels_out: int, style_width: int, side: int, *, up: bool) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, config: GeneratorConfig, side: int, *, up: bool = False
+    ) -> None:
         super().__init__()
-        self.up = up
+        self.up, self.normalises, style_width = up, config.normalises, config.style_width
         self.modulated = ModulatedConv(channels_in, channels_out, style_width)
         self.noise_strength = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(channels_out))
@@ -130,7 +138,7 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """(B, channels_in, H, W), (B, style_width) -> (B, channels_out, side, side)."""
-        y = self.modulated(x, style)
+        y = self.modulated(normalise(x) if self.normalises else x, style)
         y = enlarge(y) if self.up else y
         out: Tensor = self.activation(y + self.noise * self.noise_strength + self.bias[:, None, None])
         return out
@@ -157,9 +165,9 @@ class DecoderLevel(nn.Module):
         super().__init__()
         wide, width, style = config.widths[level + 1], config.widths[level], config.style_width
         side = config.picture_px // 2**level
-        self.first = StyledConv(wide, width, style, side, up=True)
+        self.first = StyledConv(wide, width, config, side, up=True)
         self.skip = nn.Conv2d(width, width, 1) if config.skips else None
-        self.second = StyledConv(width, width, style, side, up=False)
+        self.second = StyledConv(width, width, config, side)
         self.rgb = ToRgb(width, style)
 
     def forward(self, x: Tensor, rgb: Tensor, style: Tensor, trunk: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,7 +198,7 @@ class Generator(nn.Module):
         self.style = nn.Sequential(
             *(layer for _ in range(config.num_style_layers) for layer in (nn.Linear(style, style), Activation()))
         )
-        self.content = StyledConv(content, content, style, CONTENT_PX, up=False)
+        self.content = StyledConv(content, content, config, CONTENT_PX)
         self.content_rgb = ToRgb(content, style)
         self.levels = nn.ModuleList(DecoderLevel(config, level) for level in reversed(range(len(widths) - 1)))
 
@@ -225,7 +233,7 @@ class Generator(nn.Module):
         z = self.age_out(self.age(features)).mean((2, 3))
         if self.label is not None:
             z = z + self.label(labels)
-        style: Tensor = self.style(z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8))
+        style: Tensor = self.style(normalise(z))
         return style
 
 
@@ -342,17 +350,23 @@ def equalised_groups(net: nn.Module, learning_rate: float) -> list[tuple[nn.Modu
     """The parameters of a net with the learning rates that equalise them (Karras et al., ICLR 2018).
 
     A weight's is divided by the square root of its fan-in, which for Adam equals a weight of variance 1 that is scaled
-    when it is used. The layers from the features to the style learn `STYLE_RATE` times as fast.
+    when it is used. The layers from the features to the style learn `STYLE_RATE` times as fast, those that draw a
+    picture `RGB_RATE` times.
 
     Args:
         net: a generator or a discriminator.
         learning_rate: of a parameter of variance 1.
     """
-    slow = set(net.style.parameters()) if isinstance(net, Generator) else set()
+    factors: dict[nn.Parameter, float] = {}
+    for module in net.modules():
+        if isinstance(module, ToRgb):
+            factors |= dict.fromkeys(module.parameters(), RGB_RATE)
+    if isinstance(net, Generator):
+        factors |= dict.fromkeys(net.style.parameters(), STYLE_RATE)
     rates: dict[float, list[nn.Parameter]] = {}
     for parameter in net.parameters():
         rate = learning_rate * (_standard(parameter) if parameter.ndim > 1 else BIAS_RATE)
-        rates.setdefault(rate * (STYLE_RATE if parameter in slow else 1.0), []).append(parameter)
+        rates.setdefault(rate * factors.get(parameter, 1.0), []).append(parameter)
     return [(_as_module(parameters), rate) for rate, parameters in rates.items()]
 
 

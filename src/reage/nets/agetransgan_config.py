@@ -61,6 +61,7 @@ class GeneratorConfig:
         skips: whether the decoder also takes the trunk's features of each size.
         adds_to_input: whether the decoder's picture is a change that is added to the input.
         labels_style: whether the style also gets the label directly.
+        normalises: whether the decoder brings each pixel's features to mean square 1 before they are modulated.
         window: side of the central square of a crop that the net sees, as a share of the crop's side.
     """
 
@@ -70,6 +71,7 @@ class GeneratorConfig:
     skips: bool = False
     adds_to_input: bool = False
     labels_style: bool = False
+    normalises: bool = False
     window: float = 0.8
 
     @property
@@ -103,7 +105,13 @@ def tiny() -> AgeTransGanConfig:
     """The size for tests: 32 px, all parts."""
     return AgeTransGanConfig(
         generator=GeneratorConfig(
-            widths=(4, 8), style_width=8, num_style_layers=2, skips=True, adds_to_input=True, labels_style=True
+            widths=(4, 8),
+            style_width=8,
+            num_style_layers=2,
+            skips=True,
+            adds_to_input=True,
+            labels_style=True,
+            normalises=True,
         ),
         discriminator=DiscriminatorConfig(widths=(4, 4, 8, 8), head_width=8),
     )
@@ -119,6 +127,7 @@ def cpu() -> AgeTransGanConfig:
             skips=True,
             adds_to_input=True,
             labels_style=True,
+            normalises=True,
         ),
         discriminator=DiscriminatorConfig(widths=(16, 32, 64, 96, 96, 96), head_width=96),
     )
