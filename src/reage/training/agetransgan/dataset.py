@@ -49,7 +49,7 @@ class AgeTransGanDatasetConfig:
     flip_prob: float = 0.5
     max_light: float = 0.1
     same_share: float = 0.1
-    photo_share: float = 0.7
+    photo_share: float = 0.85
     own_light_years: tuple[float, float] = (10.0, 18.0)
     balance: float = 0.75
 

@@ -67,7 +67,7 @@ def _trainer(steps: int, batch_size: int) -> TrainerConfig:
 
 
 def _teach() -> StageConfig:
-    return StageConfig(trainer=_trainer(6000, 8), weights=teaching_weights(), learning_rate=0.012, betas=(0.9, 0.99))
+    return StageConfig(trainer=_trainer(1500, 16), weights=teaching_weights(), learning_rate=0.005, betas=(0.9, 0.999))
 
 
 def _refine() -> StageConfig:
