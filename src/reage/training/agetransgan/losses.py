@@ -78,7 +78,7 @@ class LossWeights:
 
 def teaching_weights() -> LossWeights:
     """The weights of the first stage."""
-    return LossWeights(reconstruction=5.0, squared=25.0, chroma=10.0, detail=10.0, perceptual=0.5)
+    return LossWeights(reconstruction=5.0, squared=25.0, chroma=10.0, detail=10.0, perceptual=0.5, age=0.3)
 
 
 def published_weights() -> LossWeights:

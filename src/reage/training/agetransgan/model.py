@@ -46,9 +46,9 @@ class AgeTransGan(nn.Module):
         self.register_buffer("path_length", torch.zeros(()))
 
     def teaching_loss(self, batch: PairedBatch, weights: LossWeights) -> StepLoss:
-        """The first stage: the generator's distance to the teacher."""
+        """The first stage: the generator's distance to the teacher and to the target age."""
         aged = self.generator(batch.x, batch.target_labels)
-        return _weighted_sum(self._teacher_losses(batch, aged, weights), weights)
+        return _weighted_sum(self._guided_losses(batch, aged, weights), weights)
 
     def adversarial_loss(self, batch: PhotoBatch, weights: LossWeights, generator: torch.Generator) -> StepLoss:
         """The later stages: both nets' losses, each with gradients to its own net alone."""
@@ -57,9 +57,7 @@ class AgeTransGan(nn.Module):
         content, style = self.generator.identity(trunk[-1]), self.generator.make_style(trunk[-1], target_labels)
         aged = self.generator.decode(x, trunk, content, style)
         restored = self.generator(aged, labels)
-        found = self._teacher_losses(batch, aged, weights)
-        if weights.age:
-            found["age"] = losses.age_loss(self.estimate_years(aged), batch.target_years)
+        found = self._guided_losses(batch, aged, weights)
         found["pixel"] = losses.pixel_loss(aged, x)
         found["cycle"] = losses.cycle_loss(restored, x)
         if weights.triplet:
@@ -81,7 +79,7 @@ class AgeTransGan(nn.Module):
         step = _weighted_sum(found, weights)
         return StepLoss(step.total + _sum(critic), {**step.parts, **critic})
 
-    def _teacher_losses(self, batch: PairedBatch, aged: Tensor, weights: LossWeights) -> dict[str, Tensor]:
+    def _guided_losses(self, batch: PairedBatch, aged: Tensor, weights: LossWeights) -> dict[str, Tensor]:
         found = {
             "reconstruction": teacher_losses.reconstruction_loss(aged, batch.y),
             "squared": losses.pixel_loss(aged, batch.y),
@@ -92,6 +90,8 @@ class AgeTransGan(nn.Module):
             with torch.no_grad():
                 source, teacher = (self._features(one) for one in (batch.x, batch.y))
             found["perceptual"] = teacher_losses.perceptual_loss(self._features(aged), source, teacher)
+        if weights.age:
+            found["age"] = losses.age_loss(self.estimate_years(aged), batch.target_years)
         return found
 
     def _features(self, x: Tensor) -> list[Tensor]:
