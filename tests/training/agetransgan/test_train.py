@@ -99,11 +99,11 @@ def test_the_third_stage_differs_by_its_loss_alone(dataset: AgeTransGanDataset) 
 def test_a_given_embedding_is_what_the_third_stage_compares(dataset: AgeTransGanDataset) -> None:
     seen: list[int] = []
 
-    def watch(x: torch.Tensor) -> torch.Tensor:
+    def note(x: torch.Tensor) -> torch.Tensor:
         seen.append(len(x))
         return embed(x)
 
-    train_agetransgan(CONFIG, dataset, embed=watch)
+    train_agetransgan(CONFIG, dataset, embed=note)
     assert seen == [4, 4] * 3
 
 
