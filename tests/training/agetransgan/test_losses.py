@@ -85,9 +85,10 @@ def test_path_lengths_are_compared_with_their_mean() -> None:
     assert loss.item() == pytest.approx((lengths - mean).square().mean().item(), rel=1e-3)
 
 
-def test_ages_are_compared_up_to_what_estimators_read_of_the_oldest() -> None:
+def test_ages_are_compared_from_adults_to_what_estimators_read_of_the_oldest() -> None:
     assert losses.age_loss(torch.tensor([30.0]), torch.tensor([30.0])) == 0
-    assert losses.age_loss(torch.tensor([losses.OLDEST_YEARS]), torch.tensor([90.0])) == 0
+    assert losses.age_loss(torch.tensor([76.0]), torch.tensor([90.0])) == 0
+    assert losses.age_loss(torch.tensor([50.0]), torch.tensor([9.0])) == 0
     assert losses.age_loss(torch.tensor([50.0]), torch.tensor([20.0])).item() == pytest.approx(30 / 6 - 0.5)
 
 
@@ -111,7 +112,7 @@ def test_distances_fall(loss: Callable[[Tensor, Tensor], Tensor], shape: tuple[i
 def test_losses_of_scores_and_embeddings_fall() -> None:
     labels, start = torch.eye(NUM_GROUPS)[:2], torch.randn(2, NUM_GROUPS)
     assert falls(lambda value: losses.class_loss(value, labels), start) < 0.6
-    assert falls(lambda value: losses.age_loss(20 * value, torch.tensor([9.0, 60.0])), torch.ones(2)) < 0.5
+    assert falls(lambda value: losses.age_loss(20 * value, torch.tensor([20.0, 60.0])), torch.ones(2)) < 0.5
     assert falls(losses.adversarial_generator_loss, torch.randn(4)) < 0.5
     assert falls(lambda value: losses.adversarial_discriminator_loss(value, -value), torch.randn(4)) < 0.5
     assert falls(lambda value: losses.mutual_identity_loss(start, value), torch.randn(2, NUM_GROUPS)) < 0.2

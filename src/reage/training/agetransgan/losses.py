@@ -27,8 +27,10 @@ R1_STEPS, PATH_LENGTH_STEPS = 16, 4
 """One step in so many, drawn at random, has the R1 penalty or the path-length penalty, times that number."""
 PATH_LENGTH_DECAY = 0.01
 """Share of the newest path length in their running mean."""
-YEARS_PER_UNIT, OLDEST_YEARS = 6.0, 76.0
-"""Unit of `age_loss`, and the age that estimators read of people of 80 years."""
+YEARS_PER_UNIT = 6.0
+"""Unit of `age_loss`."""
+GUIDED_YEARS = (18.0, 76.0)
+"""Targets of `age_loss`; the last is what estimators read of people of 80 years."""
 DETAIL_LEVELS = 3
 """Sizes of which `multiscale_detail_loss` compares the detail: all of the picture, its half, its quarter."""
 
@@ -42,6 +44,7 @@ class LossWeights:
         squared: see `pixel_loss`, of the teacher's picture; a net that is still unsure then moves half the way, where
             a mean absolute difference makes it stay.
         chroma: see `reage.training.amgan.losses.chroma_loss`, of the teacher's picture.
+        low_frequency: see `reage.training.amgan.losses.low_frequency_loss`, of the teacher's picture.
         detail: see `multiscale_detail_loss`, of the teacher's picture.
         perceptual: see `reage.training.amgan.losses.perceptual_loss`, of the teacher's picture.
         age: see `age_loss`, of x'.
@@ -61,6 +64,7 @@ class LossWeights:
     reconstruction: float = 0.0
     squared: float = 0.0
     chroma: float = 0.0
+    low_frequency: float = 0.0
     detail: float = 0.0
     perceptual: float = 0.0
     age: float = 0.0
@@ -78,7 +82,9 @@ class LossWeights:
 
 def teaching_weights() -> LossWeights:
     """The weights of the first stage."""
-    return LossWeights(reconstruction=5.0, squared=25.0, chroma=10.0, detail=10.0, perceptual=0.5, age=0.3)
+    return LossWeights(
+        reconstruction=5.0, squared=25.0, chroma=25.0, low_frequency=15.0, detail=10.0, perceptual=0.5, age=0.3
+    )
 
 
 def published_weights() -> LossWeights:
@@ -103,13 +109,17 @@ def multiscale_detail_loss(aged: Tensor, teacher: Tensor) -> Tensor:
 
 
 def age_loss(estimated_years: Tensor, target_years: Tensor) -> Tensor:
-    """Mean smooth L1 of estimated ages (B,) to the target ages, up to `OLDEST_YEARS`, in units of `YEARS_PER_UNIT`.
+    """Smooth L1 of estimated ages (B,) to the target ages, in units of `YEARS_PER_UNIT`.
 
     The classifier of `class_loss` learns from the few photos of each group at the same time; a trained estimator guides
-    from the first step on.
+    from the first step on. Targets below `GUIDED_YEARS` count as 0: for the estimator, coloured spots make an adult a
+    child, long before the shape of the head does. Targets above count as the last of them.
     """
-    target = target_years.clamp(max=OLDEST_YEARS) / YEARS_PER_UNIT
-    return F.smooth_l1_loss(estimated_years / YEARS_PER_UNIT, target)
+    youngest, oldest = GUIDED_YEARS
+    distance = F.smooth_l1_loss(
+        estimated_years / YEARS_PER_UNIT, target_years.clamp(max=oldest) / YEARS_PER_UNIT, reduction="none"
+    )
+    return (distance * (target_years >= youngest)).mean()
 
 
 # Losses of the discriminator's heads

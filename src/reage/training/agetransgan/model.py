@@ -84,6 +84,7 @@ class AgeTransGan(nn.Module):
             "reconstruction": teacher_losses.reconstruction_loss(aged, batch.y),
             "squared": losses.pixel_loss(aged, batch.y),
             "chroma": teacher_losses.chroma_loss(aged, batch.y),
+            "low_frequency": teacher_losses.low_frequency_loss(aged, batch.y),
             "detail": losses.multiscale_detail_loss(aged, batch.y),
         }
         if weights.perceptual:

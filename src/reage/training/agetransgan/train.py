@@ -63,26 +63,19 @@ class StageConfig:
 
 
 def _trainer(steps: int, batch_size: int) -> TrainerConfig:
-    return TrainerConfig(steps=steps, batch_size=batch_size, weight_decay=0.0, ema_decay=0.998, max_grad_norm=1000.0)
+    return TrainerConfig(steps=steps, batch_size=batch_size, weight_decay=0.0, ema_decay=0.995, max_grad_norm=1000.0)
 
 
 def _teach() -> StageConfig:
-    return StageConfig(trainer=_trainer(1500, 16), weights=teaching_weights(), learning_rate=0.005, betas=(0.9, 0.999))
+    return StageConfig(trainer=_trainer(1300, 16), weights=teaching_weights(), learning_rate=0.005, betas=(0.9, 0.999))
 
 
 def _refine() -> StageConfig:
-    teacher = teaching_weights()
-    weights = replace(
-        published_weights(),
-        reconstruction=teacher.reconstruction,
-        chroma=teacher.chroma,
-        detail=teacher.detail,
-        perceptual=teacher.perceptual,
-        age=1.0,
-        identity=30.0,
-    )
+    published = published_weights()
+    names = ("adversarial", "age_class", "pixel", "cycle", "triplet")
+    weights = replace(teaching_weights(), identity=30.0, **{name: getattr(published, name) for name in names})
     return StageConfig(
-        trainer=_trainer(1500, 8), weights=weights, learning_rate=0.002, discriminator_learning_rate=0.002
+        trainer=_trainer(1000, 8), weights=weights, learning_rate=0.002, discriminator_learning_rate=0.002
     )
 
 
