@@ -67,13 +67,17 @@ def _trainer(steps: int, batch_size: int) -> TrainerConfig:
 
 
 def _teach() -> StageConfig:
-    return StageConfig(trainer=_trainer(1300, 16), weights=teaching_weights(), learning_rate=0.005, betas=(0.9, 0.999))
+    return StageConfig(trainer=_trainer(4000, 16), weights=teaching_weights(), learning_rate=0.005, betas=(0.9, 0.999))
 
 
 def _refine() -> StageConfig:
     published = published_weights()
-    names = ("adversarial", "age_class", "pixel", "cycle", "triplet")
-    weights = replace(teaching_weights(), identity=30.0, **{name: getattr(published, name) for name in names})
+    names = ("adversarial", "age_class", "cycle", "triplet")
+    own = {
+        "pixel": 1.0,
+        "identity": 30.0,
+    }  # 10 would undo a third of the change; the features are not those of the paper
+    weights = replace(teaching_weights(), **{name: getattr(published, name) for name in names}, **own)
     return StageConfig(
         trainer=_trainer(1000, 8), weights=weights, learning_rate=0.002, discriminator_learning_rate=0.002
     )
