@@ -24,8 +24,8 @@ _MOST_CHANGE = 1.2
 """Bound of the change, as the logarithm of a ratio."""
 _BLUR_PX = 0.5
 """Blur of the enlarged change, px of the net."""
-_BORDER = 0.08
-"""Width of the border of the window in which the change fades out, as a share of its side."""
+_FADE = (1.0, 0.7)
+"""Distances from the middle of the window, in halves of its side, at which the change has ended and begins to fade."""
 
 
 class AgeTransGanEngine:
@@ -90,7 +90,6 @@ def cut_picture(crop: Pixels, config: GeneratorConfig) -> Pixels:
 
 
 def _fade(side_px: int) -> Plane:
-    """(S, S) 1 inside the window, falling to 0 towards its border."""
-    place = np.linspace(0, 1, side_px, dtype=np.float32)
-    ramp = smoothstep(np.minimum(place, 1 - place), 0, _BORDER)
-    return np.minimum(ramp[:, None], ramp[None])
+    """(S, S) 1 in the middle of the window, falling to 0 towards its border, without corners that hair would show."""
+    place = np.linspace(-1, 1, side_px, dtype=np.float32)
+    return smoothstep(np.hypot(place[:, None], place[None]), *_FADE)
