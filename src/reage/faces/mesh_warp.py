@@ -146,8 +146,7 @@ def _triangles() -> NDArray[np.int64]:
 @cache
 def _mouth() -> NDArray[np.bool_]:
     """(T,) triangles between the lips."""
-    inside: NDArray[np.bool_] = np.isin(_triangles(), MOUTH_OUTLINE).all(1)
-    return inside
+    return np.asarray(np.isin(_triangles(), MOUTH_OUTLINE).all(1))
 
 
 def _areas(points: Plane) -> Plane:
