@@ -1,8 +1,8 @@
 """Where a head looks: a mesh taken apart into its shape and its pose, and turned to another pose.
 
 Convention:
-    meshes (478, 3) as in `reage.mesh_points`; angles in degrees: yaw is positive when the face turns to the right of the
-    picture, pitch when it looks up, roll clockwise, as `reage.mesh_points.measure_pose` gives them.
+    meshes (478, 3) as in `reage.mesh_points`; angles in degrees: yaw is positive when the face turns to the right of
+    the picture, pitch when it looks up, roll clockwise, as `reage.mesh_points.measure_pose` gives them.
     face units: those of `reage.faces.common_face.mean_mesh`.
 """
 

@@ -1,9 +1,9 @@
 """A face warped along its mesh: to another pose and expression, with the pixels known that the picture does not show.
 
-The mesh is joined by rings of points around it, which carry the ears, the hair and the neck: near the face they turn with
-the head, on an ellipsoid; the last ring stays where it is, so that nothing beyond it moves. Triangles are painted from the
-back to the front (the painter's algorithm), and what lies behind another triangle in the source, looks away from the
-camera there, or is stretched too far is hidden.
+The mesh is joined by rings of points around it, which carry the ears, the hair and the neck: near the face they turn
+with the head, on an ellipsoid; the last ring stays where it is, so that nothing beyond it moves. Triangles are painted
+from the back to the front (the painter's algorithm), and what lies behind another triangle in the source, looks away
+from the camera there, or is stretched too far is hidden.
 
 Convention:
     meshes (478, 3) px of the picture, see `reage.mesh_points`; z smaller nearer to the camera.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +137,7 @@ def _triangles() -> NDArray[np.int64]:
     size = len(FACE_OUTLINE)
     rings = [np.array(FACE_OUTLINE), *(_NUM_SURFACE + size * k + np.arange(size) for k in range(len(_RINGS) + 1))]
     strips = []
-    for inner, outer in zip(rings, rings[1:], strict=False):
+    for inner, outer in pairwise(rings):
         strips.append(np.stack([inner, np.roll(inner, -1), outer], 1))
         strips.append(np.stack([np.roll(inner, -1), np.roll(outer, -1), outer], 1))
     return np.vstack([mesh_triangles(), *strips])
@@ -145,7 +146,7 @@ def _triangles() -> NDArray[np.int64]:
 @cache
 def _mouth() -> NDArray[np.bool_]:
     """(T,) triangles between the lips."""
-    return np.isin(_triangles(), MOUTH_OUTLINE).all(1)
+    return np.asarray(np.isin(_triangles(), MOUTH_OUTLINE).all(1))
 
 
 def _areas(points: Plane) -> Plane:
