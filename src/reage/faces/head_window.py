@@ -108,7 +108,7 @@ def make_planes(head: WarpedHead, lines: Pixels) -> Plane:
 
 
 def fill_hidden(head: WarpedHead) -> Pixels:
-    """The picture (S, S, 3) with its hidden pixels filled from the mirror image, and else from what lies around them."""
+    """The picture (S, S, 3), hidden pixels filled from the mirror image, and else from what lies around them."""
     mirrored = head.hidden & ~head.mirrored_hidden
     known = np.where(mirrored[..., None], _match_light(head, mirrored), head.picture.astype(np.float32))
     share = (~head.hidden | mirrored).astype(np.float32)[..., None]

@@ -1,17 +1,18 @@
 """The face generator of reenactment: it draws what a face shows when it turns, and a photo from before does not.
 
 After the RFG of "Dual-Generator Face Reenactment" (Hsu, Tsai, Wu; CVPR 2022): an encoder of the line map and a decoder
-whose features take the style of the source (adaptive instance normalisation). Differences: the face warped along its mesh
-and its mirror image are inputs too, and the output is added to them, so that only hidden pixels need to be drawn.
+whose features take the style of the source (adaptive instance normalisation). Differences: the face warped along its
+mesh and its mirror image are inputs too, and the output is added to them, so that only hidden pixels need to be drawn.
 
 Convention:
-    pictures (B, 3, S, S) in [-1, 1]; planes (B, `NUM_PLANES`, S, S), pictures among them in [-1, 1] and masks in [0, 1];
-    S is a multiple of 16.
+    pictures (B, 3, S, S) in [-1, 1]; planes (B, `NUM_PLANES`, S, S), pictures among them in [-1, 1] and masks in
+    [0, 1]; S is a multiple of 16.
 """
 
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from reage.nets.amgan import upsample
 from reage.nets.reenactment_config import NUM_PLANES, FaceGeneratorConfig, PatchCriticConfig
+from reage.weights import find_weights, load_torch_weights, made_for
 
 _STYLE_WIDTHS = (24, 48, 96, 128)
 
@@ -29,14 +31,11 @@ class StyleEncoder(nn.Module):
 
     def __init__(self, style: int) -> None:
         super().__init__()
-        self.downs = nn.ModuleList(
-            nn.Conv2d(a, b, 4, 2, 1) for a, b in itertools.pairwise((3, *_STYLE_WIDTHS))
-        )
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in itertools.pairwise((3, *_STYLE_WIDTHS)))
         self.code = nn.Linear(_STYLE_WIDTHS[-1], style)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, S, S) -> (B, style)."""
-        x = F.avg_pool2d(x, 2)
+        """Pictures at half size, (B, 3, S / 2, S / 2) -> (B, style)."""
         for down in self.downs:
             x = F.leaky_relu(down(x), 0.2)
         code: Tensor = self.code(x.mean((2, 3)))
@@ -83,7 +82,7 @@ class FaceGenerator(nn.Module):
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, planes: Tensor, source: Tensor) -> Tensor:
-        """Planes, and the source's picture for its style -> the picture with its hidden pixels drawn, in [-1, 1]."""
+        """Planes, and the source at half size, (B, 3, S / 2, S / 2) -> the picture with its hidden pixels drawn."""
         style = self.style(source)
         small = rearrange(planes, "b c (h y) (w x) -> b (c y x) h w", y=2, x=2)
         small = small.contiguous(memory_format=torch.channels_last)
@@ -124,3 +123,17 @@ def build_face_generator(config: FaceGeneratorConfig) -> FaceGenerator:
 def build_patch_critic(config: PatchCriticConfig) -> PatchCritic:
     """An untrained critic."""
     return PatchCritic(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_face_generator(name: str | Path = "reenactment") -> FaceGenerator:
+    """A trained generator by the name of shipped weights or the path of a file, in evaluation mode, frozen.
+
+    Raises:
+        WeightsError: when there are no such weights, or they are not of this generator.
+    """
+    path = find_weights(name)
+    tensors, config = load_torch_weights(path)
+    with made_for(path, "the face generator of reenactment"):
+        net = build_face_generator(FaceGeneratorConfig.from_json(config["net"]))
+        net.load_state_dict(tensors)
+    return net.eval().requires_grad_(False)

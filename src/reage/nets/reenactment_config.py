@@ -9,8 +9,8 @@ from typing import Any
 REENACTMENT_PX = 256
 """Side of the window that the generator sees."""
 NUM_PLANES = 10
-"""Input planes: the picture with its hidden pixels filled (3), which are hidden (1), the mirrored picture (3), where that is
-hidden (1), the line map (1), and where the mesh is (1)."""
+"""Input planes: the picture with its hidden pixels filled (3), which are hidden (1), the mirrored picture (3), where
+that is hidden (1), the line map (1), and where the mesh is (1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
