@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
@@ -78,8 +78,7 @@ def make_cross_age_dataset(
         workers: processes that age faces; the result does not depend on their number.
         track: wraps the rows in a progress bar.
     """
-    make = partial(_make_row, portraits, seed)
-    rows = list(track(_map(make, range(len(portraits)), workers)))
+    rows = list(track(_map(portraits, seed, workers)))
     people = np.unique(portraits.person, return_inverse=True)[1]
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     scale = CROSS_AGE_PX / portraits.crops.shape[1]
@@ -120,9 +119,22 @@ def _load_teacher() -> Teacher:
     return Teacher.load(ExemplarEngine.load())
 
 
-def _map(make: Callable[[int], Any], rows: range, workers: int) -> Iterator[Any]:
+def _map(portraits: Portraits, seed: int, workers: int) -> Iterator[dict[str, NDArray[Any]]]:
+    rows = range(len(portraits))
     if workers == 1:
-        yield from map(make, rows)
+        yield from (_make_row(portraits, seed, row) for row in rows)
         return
-    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
-        yield from pool.map(make, rows, chunksize=4)
+    with ProcessPoolExecutor(workers, get_context("fork"), _share, (portraits, seed)) as pool:
+        yield from pool.map(_make_shared_row, rows, chunksize=4)
+
+
+_shared: list[tuple[Portraits, int]] = []
+"""What a forked process inherits; a task that carried the portraits would copy them for each row."""
+
+
+def _share(portraits: Portraits, seed: int) -> None:
+    _shared[:] = [(portraits, seed)]
+
+
+def _make_shared_row(row: int) -> dict[str, NDArray[Any]]:
+    return _make_row(*_shared[0], row)

@@ -18,9 +18,12 @@ from reage.engines.amgan import NET_PX
 from reage.errors import WeightsError
 from reage.files import replace_file
 from reage.measure.age import ESTIMATES
+from reage.nets import reenactment_config
 from reage.nets.age import AgeNet, load_age_net
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
+from reage.nets.reenactment import load_face_generator
+from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.convert import halve_weights, store_metadata
 from reage.weights import find_weights, format_metadata, load_torch_weights, made_for
@@ -106,6 +109,23 @@ def export_generator(weights: str | Path, output: str | Path) -> Path:
     return _save(_trace(_Change(net), inputs, ("change", "attention")), load_torch_weights(weights)[1], output)
 
 
+# Face generator of reenactment
+
+
+def export_face_generator(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of the face generator, see `reage.nets.reenactment`.
+
+    Raises:
+        WeightsError: when the weights are not of that generator, or the file cannot be written.
+    """
+    net, side = load_face_generator(weights), REENACTMENT_PX
+    inputs = {
+        "planes": torch.zeros(1, reenactment_config.NUM_PLANES, side, side),
+        "source": torch.zeros(1, 3, side // 2, side // 2),
+    }
+    return _save(_trace(net, inputs, ("picture",)), load_torch_weights(weights)[1], output)
+
+
 # Face parser
 
 
@@ -160,6 +180,7 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
         "age-b": export_age_estimator,
         "amgan": export_generator,
         "face-parser": export_face_parser,
+        "reenactment": export_face_generator,
     }
 )
 """Recipe -> the function (weights, output) that exports what it trains."""

@@ -107,6 +107,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "run",
             "the `prototype` engine; about a minute; needs face-parser",
         ),
+        "reenactment": Recipe(
+            "reage.training.reenactment.train",
+            "reenactment",
+            "run",
+            "what a face shows when it turns, from crops of 640 px; two hours on one core; export it then",
+            needs_ages=False,
+        ),
         "skin": Recipe(
             f"{_MEASURES}.skin_scorer",
             "skin",
