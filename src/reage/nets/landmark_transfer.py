@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from reage.faces.expression import EXPRESSIONS
 from reage.weights import find_weights, load_torch_weights, made_for
 
 NUM_SURFACE = 468
@@ -28,6 +27,7 @@ class LandmarkTransferConfig:
     """Size of the net.
 
     Args:
+        num_scores: blend shapes.
         num_shapes: principal components by which it sees a face.
         num_offsets: principal components of the offsets that it gives.
         width: of the hidden layers.
@@ -35,6 +35,7 @@ class LandmarkTransferConfig:
         dropout: share of the hidden units left out in training.
     """
 
+    num_scores: int = 52
     num_shapes: int = 60
     num_offsets: int = 40
     width: int = 256
@@ -57,7 +58,7 @@ class LandmarkTransfer(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("shapes", torch.zeros(size, config.num_shapes))
         self.register_buffer("offsets", torch.zeros(config.num_offsets, size))
-        self.register_buffer("blend_shapes", torch.zeros(len(EXPRESSIONS), size))
+        self.register_buffer("blend_shapes", torch.zeros(config.num_scores, size))
         self.linear = nn.Linear(config.num_shapes, config.num_offsets, bias=False)
         self.encoder = nn.Sequential(*_layers(config, config.num_shapes), nn.Linear(config.width, config.code))
         self.decoder = nn.Sequential(
