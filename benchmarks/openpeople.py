@@ -24,7 +24,7 @@ SHEET, PHOTOS = "emotions_sheet.jpg", ("studio_portrait.jpg", "amateur_selfie.jp
 
 
 def cut(person: Path, finder: FaceFinder, output: Path) -> list[str]:
-    """Writes the photos of a person; returns their names, numbered as the cells of the sheet, and those of the photos."""
+    """Writes the photos of a person, numbered as the cells of the sheet; returns their names."""
     pixels = load_image(person / SHEET).pixels
     height, width = pixels.shape[:2]
     names = []

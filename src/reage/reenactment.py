@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from reage.images.samples import from_levels, to_levels
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.runtime import load_trained
 from reage.pipeline import as_image
-from reage.types import Face, Matrix, Pixels, Plane, Samples
+from reage.types import Face, Matrix, Pixels, Plane
 from reage.weights import SHIPPED, weights_hash
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Take = Literal["both", "expression", "pose"]
 """What is taken from another face."""
+AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
 GENERATOR = "reenactment"
 """Weights of the face generator."""
@@ -221,8 +222,8 @@ class Reenactor:
         picture = as_image(image)
         if picture.more:
             raise ImageError(
-                f"Reenactment is for one picture, and this one has {len(picture.frames)} pages or frames; choose one of "
-                "them with --frame."
+                f"Reenactment is for one picture, and this one has {len(picture.frames)} pages or frames; choose one "
+                "of them with --frame."
             )
         clock.stop("load")
         found, notes = (face, ()) if isinstance(face, Face) else self._find(picture, face)
@@ -305,7 +306,7 @@ class Drawn:
     window_from_image: Matrix
 
 
-def move_face(samples: Samples, face: Face, mesh: Plane, drawn: Drawn) -> tuple[Samples, float]:
+def move_face(samples: AnySamples, face: Face, mesh: Plane, drawn: Drawn) -> tuple[AnySamples, float]:
     """A picture in which a face has moved, and the share of the moved face that was hidden.
 
     Args:

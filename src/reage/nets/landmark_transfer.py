@@ -1,12 +1,12 @@
 """The net that gives one face the expression of another: mesh in, mesh out, both without their pose.
 
-After the identity shape decoupling of Dual-Generator Face Reenactment (Hsu et al., CVPR 2022). Differences: the identity
-code is the person's own mesh, not features of a face recogniser; the net predicts offsets of that mesh; and a linear part
-carries what a linear map can, so that the net learns from few people.
+After the ID-preserving shape generator (IDSG) of Dual-Generator Face Reenactment (Hsu et al., CVPR 2022). Differences:
+the identity code is the own mesh, not features of a face recognizer; the net predicts offsets of that mesh; and
+a linear part carries what a linear map can, so that the net learns from few people.
 
 Convention:
-    faces (B, 468, 3) face units, as `reage.faces.head_pose.HeadPose.to_units` gives them; changes (B, 52) of the scores of
-    `reage.faces.expression.EXPRESSIONS`.
+    faces (B, 468, 3) face units, as `reage.faces.head_pose.HeadPose.to_units` gives them; changes (B, 52) of the scores
+    of `reage.faces.expression.EXPRESSIONS`.
 """
 
 from __future__ import annotations

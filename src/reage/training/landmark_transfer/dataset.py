@@ -1,8 +1,8 @@
 """Meshes without their pose, and the triplets that landmark transfer learns from.
 
-A triplet is one person with one expression, a driver with another, and the person with the driver's expression. Few people
-were photographed with many expressions, so the driver is the person, too, with the difference between the shapes of two
-others added; the same is done to the person. The net cannot tell this driver from a real one, and its shape must not leak.
+A triplet is one person with one expression, a driver with another, and the person with the driver's expression. Few
+people were photographed with many expressions, so the driver is the person, too, with the difference between the shapes
+of two others added; the same is done to the person. The shape of the driver must not leak.
 
 Convention: faces (N, 468, 3) face units, see `reage.faces.head_pose`.
 """

@@ -59,7 +59,7 @@ def run(config: LandmarkTransferTrainingConfig, portraits: Portraits, context: R
     shapes, angles = measure_shapes(portraits.pick(portraits.split == "train"))
     pictures = np.bincount(shapes.people)[shapes.people]
     expressive = shapes.pick(pictures >= config.min_pictures).with_mirrored()
-    frontal = shapes.pick((np.abs(angles[:, :2]) < config.max_degrees).all(1)).with_mirrored()
+    frontal = shapes.pick(np.abs(angles[:, :2]).max(1) < config.max_degrees).with_mirrored()
     blend_shapes = fit_blend_shapes(expressive, config.blend_ridge)
     identities = frontal.faces - (frontal.scores @ blend_shapes).reshape(frontal.faces.shape)
     pairs = ExpressionPairs(expressive, identities)
