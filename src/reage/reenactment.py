@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,15 @@ from reage.images import Image, geometry
 from reage.images.samples import from_levels, to_levels
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.runtime import load_trained
-from reage.pipeline import as_image
+from reage.pipeline import Result, as_image
 from reage.types import Face, Matrix, Pixels, Plane
 from reage.weights import SHIPPED, weights_hash
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Take = Literal["both", "expression", "pose"]
-"""What is taken from another face."""
+TAKES = ("both", "expression", "pose")
+"""What can be taken from another face."""
 AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
 GENERATOR = "reenactment"
@@ -56,7 +56,7 @@ class Target:
     """How a face is to look; what is not given stays.
 
     Args:
-        take: from the other face, if there is one.
+        take: one of `TAKES`, from the other face, if there is one.
         expression: name of an expression or a blend shape -> score in [0, 1], see
             `reage.faces.expression_transfer.ExpressionTransfer.check_scores`; in place of the other face's.
         yaw: degrees, positive to the right of the picture; in place of the other face's.
@@ -67,15 +67,15 @@ class Target:
         PlanError: when a value is out of range.
     """
 
-    take: Take = "both"
+    take: str = "both"
     expression: Mapping[str, float] = field(default_factory=dict)
     yaw: float | None = None
     pitch: float | None = None
     roll: float | None = None
 
     def __post_init__(self) -> None:
-        if self.take not in get_args(Take):
-            raise PlanError(f"What to take is '{self.take}'; use one of {', '.join(get_args(Take))}.")
+        if self.take not in TAKES:
+            raise PlanError(f"What to take is '{self.take}'; use one of {', '.join(TAKES)}.")
         for name in ("yaw", "pitch", "roll"):
             angle = getattr(self, name)
             if angle is not None and not (math.isfinite(angle) and abs(angle) <= _MAX_ANGLE):
@@ -155,6 +155,16 @@ class Reenacted:
         }
 
 
+def check_request(target: Target, like: object | None) -> None:
+    """Checks that a target, and another face or None, ask for anything.
+
+    Raises:
+        PlanError: when they do not.
+    """
+    if like is None and target.is_empty:
+        raise PlanError("Nothing is asked for; give a photo of a face to be like, an expression, or an angle.")
+
+
 class Reenactor:
     """Gives faces other expressions and poses; its nets are loaded once.
 
@@ -199,7 +209,7 @@ class Reenactor:
         target: Target = Target(),
         *,
         like: str | Path | Pixels | Image | None = None,
-        face: str | int | Face = "largest",
+        face: str | int | tuple[int, ...] | Face = "largest",
     ) -> Reenacted:
         """The picture with one face changed.
 
@@ -214,8 +224,7 @@ class Reenactor:
             FaceNotFound: when there is no such face, or no face in `like`.
             PlanError: when nothing is asked for, or there is no such expression.
         """
-        if like is None and target.is_empty:
-            raise PlanError("Nothing is asked for; give a photo of a face to be like, an expression, or an angle.")
+        check_request(target, like)
         scores = self.transfer.check_scores(target.expression)
         seconds: dict[str, float] = {}
         clock = _Clock(seconds)
@@ -256,7 +265,21 @@ class Reenactor:
             notes=(*picture.notes, *notes, *more_notes, *([turn_note] if turn_note else [])),
         )
 
-    def _find(self, picture: Image, which: str | int) -> tuple[Face, tuple[str, ...]]:
+    def finish(
+        self, result: Result, like: str | Path | Image, face: str | int | tuple[int, ...] | Face = "largest"
+    ) -> Result:
+        """An aged picture, with one of its faces reenacted: age first, because engines know the photo's own expression.
+
+        Args:
+            result: the aged picture.
+            like: as in `reenact`.
+            face: as in `reenact`; "all" is the largest.
+        """
+        done = self.reenact(replace(result.image, notes=()), like=like, face="largest" if face == "all" else face)
+        seconds = {**result.seconds, "reenact": sum(done.seconds.values())}
+        return replace(result, image=done.image, seconds=seconds, notes=(*result.notes, *done.notes))
+
+    def _find(self, picture: Image, which: str | int | tuple[int, ...]) -> tuple[Face, tuple[str, ...]]:
         faces = self.finder.find(picture.pixels)
         chosen = choose_faces(faces, which)
         if len(chosen) > 1:
@@ -382,7 +405,7 @@ def reenact(
     image: str | Path | Pixels | Image,
     *,
     like: str | Path | Pixels | Image | None = None,
-    take: Take = "both",
+    take: str = "both",
     expression: Mapping[str, float] = MappingProxyType({}),
     yaw: float | None = None,
     pitch: float | None = None,
