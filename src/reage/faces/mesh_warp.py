@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import fit_pose
-from reage.images import geometry
+from reage.images import geometry, regions
 from reage.mesh_points import FACE_OUTLINE, MOUTH_OUTLINE
 from reage.types import Plane
 
@@ -39,12 +39,18 @@ _BACK_DEPTH = 1.05
 _CHIN_UNITS = (0.9, 1.7)
 """Face units below the eyes: where the rings start to belong to the neck, and where they do in full."""
 _RING_SHARES = (0.7, 0.35, 0.1)
-"""Share of the chin's movement that each ring follows."""
+"""Share of the outline's change of shape that each ring follows."""
+_NECK_SHARES = (0.85, 0.6, 0.35)
+"""Share of the movement of the head that each ring follows below the chin."""
+_NECK_CURL = 0.35
+"""Share of its depth that the ellipsoid keeps below the chin, where the neck goes on downwards."""
 _MAX_STRETCH = 3.0
 """A triangle drawn so many times larger than in the source, in any direction, shows nothing."""
 _MAX_MOUTH_GROWTH = 1.8
 """The same for the inside of the mouth, by its area."""
 _FAR = 1e6
+_SPECK_UNITS = 0.05
+"""Hidden strips narrower than this are shown as they are."""
 _MAX_DEPTH_UNITS = 0.06
 """A point farther than this behind what the source shows there is hidden."""
 
@@ -93,6 +99,7 @@ def make_warp(source: Plane, target: Plane, height_px: int, width_px: int) -> Me
     behind = depth - geometry.sample(shown.depth, places) > _MAX_DEPTH_UNITS * unit_px
     hidden = behind & moved
     hidden[moved] |= _find_unseen(before, after)[triangles]
+    hidden = regions.without_specks(hidden, max(2, round(_SPECK_UNITS * unit_px)))
     return MeshWarp(places, hidden, moved)
 
 
@@ -104,12 +111,12 @@ def extend_meshes(source: Plane, target: Plane) -> tuple[Plane, Plane]:
     change = pose_after.to_units(target[outline]) - units
     below = smoothstep(units[:, 1], *_CHIN_UNITS)[:, None]
     before, after = [source[:_NUM_SURFACE]], [target[:_NUM_SURFACE]]
-    for ring, share in zip(_RINGS, _RING_SHARES, strict=True):
+    for ring, share, neck_share in zip(_RINGS, _RING_SHARES, _NECK_SHARES, strict=True):
         still = _ring(units, ring)
         here = pose_before.to_picture(still)
         turned = pose_after.to_picture(still + share * change)
         before.append(here)
-        after.append(here + (turned - here) * (1 - below * (1 - share)))
+        after.append(here + (turned - here) * (1 - below * (1 - neck_share)))
     anchor = pose_before.to_picture(_ring(units, _ANCHOR))
     return np.vstack([*before, anchor]), np.vstack([*after, anchor])
 
@@ -120,7 +127,8 @@ def _ring(outline: Plane, distance: float) -> Plane:
     farther = 1 + (distance - 1) * (1 + above * (_HAIR_GROWTH - 1))
     flat = _CENTRE_UNITS + farther * (outline[:, :2] - _CENTRE_UNITS)
     share = min(1.0, (distance - 1) / (_RINGS[-1] - 1))
-    depth = _BACK_DEPTH - (_BACK_DEPTH - outline[:, 2:]) * np.sqrt(1 - share**2)
+    curl = (1 - np.sqrt(1 - share**2)) * (1 - smoothstep(outline[:, 1], *_CHIN_UNITS)[:, None] * (1 - _NECK_CURL))
+    depth = outline[:, 2:] + (_BACK_DEPTH - outline[:, 2:]) * curl
     return np.hstack([flat, depth + max(0.0, distance - _RINGS[-1])]).astype(np.float32)
 
 

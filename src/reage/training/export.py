@@ -22,6 +22,7 @@ from reage.nets import reenactment_config
 from reage.nets.age import AgeNet, load_age_net
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
+from reage.nets.landmark_transfer import NUM_SURFACE, LandmarkTransfer, load_landmark_transfer
 from reage.nets.reenactment import load_face_generator
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
@@ -126,6 +127,33 @@ def export_face_generator(weights: str | Path, output: str | Path) -> Path:
     return _save(_trace(net, inputs, ("picture",)), load_torch_weights(weights)[1], output)
 
 
+# Landmark transfer
+
+
+class _Transferred(nn.Module):
+    """Landmark transfer as it is exported."""
+
+    def __init__(self, net: LandmarkTransfer) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, source: Tensor, driver: Tensor, change: Tensor) -> Tensor:
+        moved: Tensor = self.net(source, driver, change)
+        return moved
+
+
+def export_landmark_transfer(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of landmark transfer, see `reage.faces.expression_transfer`.
+
+    Raises:
+        WeightsError: when the weights are not of that net, or the file cannot be written.
+    """
+    net = load_landmark_transfer(weights)
+    face, change = torch.zeros(1, NUM_SURFACE, 3), torch.zeros(1, net.config.num_scores)
+    inputs = {"source": face, "driver": face.clone(), "change": change}
+    return _save(_trace(_Transferred(net), inputs, ("moved",)), load_torch_weights(weights)[1], output)
+
+
 # Face parser
 
 
@@ -180,6 +208,7 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
         "age-b": export_age_estimator,
         "amgan": export_generator,
         "face-parser": export_face_parser,
+        "landmark-transfer": export_landmark_transfer,
         "reenactment": export_face_generator,
     }
 )

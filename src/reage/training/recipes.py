@@ -82,6 +82,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the face parser, from labelled photos; about 25 minutes on two cores; `reage training export` then",
             learns_from_scenes=True,
         ),
+        "landmark-transfer": Recipe(
+            "reage.training.landmark_transfer.train",
+            "landmark_transfer",
+            "run",
+            "how one face takes the expression of another; about two minutes on one core; export it then",
+            needs_ages=False,
+        ),
         "ldla": Recipe(
             "reage.training.ldla.train",
             "ldla",
