@@ -187,7 +187,7 @@ class Reenactor:
         weights_hash: str = "",
     ) -> None:
         self.finder, self.transfer = finder, transfer
-        self._generator, self._weights_hash = generator, weights_hash
+        self._generator, self.weights_hash = generator, weights_hash
 
     @classmethod
     def load(cls, device: str = "cpu") -> Self:
@@ -260,7 +260,7 @@ class Reenactor:
             face=found,
             mesh=mesh,
             hidden_share=hidden_share,
-            weights_hash=self._weights_hash,
+            weights_hash=self.weights_hash,
             seconds=seconds,
             notes=(*picture.notes, *notes, *more_notes, *([turn_note] if turn_note else [])),
         )
