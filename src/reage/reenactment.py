@@ -46,7 +46,7 @@ MAX_WARP_PX = 2048
 """Side up to which a warp is computed for each pixel; a larger one is interpolated."""
 _STILL_PX = 0.01
 """Pixels that move less are copied, not resampled."""
-_FEATHER = 0.02
+_FEATHER = 0.05
 """Width of the border of what is drawn, face units."""
 _MAX_ANGLE = 90.0
 
