@@ -42,8 +42,9 @@ _HEADERS = (
 _NOTE = (
     "Pose error: angle between the head of the picture and the driver's. Expression error: mean difference of the "
     "scores of blend shapes, without the gaze. Landmark error: mean distance of the mesh points, without pose, in "
-    "distances of the eyes. CSIM and distance: cosine and distance of dlib identities to the source. Hidden: share of the face that "
-    "was drawn. KID: of features of the age estimator, beside all these portraits. Brackets: 95 % over people."
+    "distances of the eyes. CSIM and distance: cosine and distance of dlib identities to the source. Hidden: share of "
+    "the face that was drawn. KID: of features of the age estimator, beside all these portraits. Brackets: 95 % over "
+    "people."
 )
 _KID_PX = 256
 _MIN_KID_FACES = 50
