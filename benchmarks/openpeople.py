@@ -17,8 +17,8 @@ import numpy as np
 from reage.faces.finder import FaceFinder
 from reage.images import Image, load_image, save_image
 
-_SIDES = 1.3
-"""Distance of the border of a photo from the middle of the face, heights of the face."""
+_SIDES, _ABOVE, _BELOW = 1.3, 0.9, 0.8
+"""Distances of the borders of a photo from the middle of the face, heights of the face."""
 _GRID = 4
 SHEET, PHOTOS = "emotions_sheet.jpg", ("studio_portrait.jpg", "amateur_selfie.jpg")
 
@@ -30,8 +30,8 @@ def cut(person: Path, finder: FaceFinder, output: Path) -> list[str]:
     names = []
     for face in finder.find(pixels):
         x, y = np.array(face.box).reshape(2, 2).mean(0)
-        x0, y0 = (int(max(0, at - _SIDES * face.height_px)) for at in (x, y))
-        x1, y1 = (int(at + _SIDES * face.height_px) for at in (x, y))
+        x0, x1 = (int(max(0, x + side * face.height_px)) for side in (-_SIDES, _SIDES))
+        y0, y1 = (int(max(0, y + side * face.height_px)) for side in (-_ABOVE, _BELOW))
         cell = int(y / height * _GRID) * _GRID + int(x / width * _GRID)
         names.append(f"{person.name}-{cell:02}.png")
         save_image(Image(pixels=np.ascontiguousarray(pixels[y0:y1, x0:x1])), output / names[-1], altered=False)

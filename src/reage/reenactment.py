@@ -46,7 +46,7 @@ MAX_WARP_PX = 2048
 """Side up to which a warp is computed for each pixel; a larger one is interpolated."""
 _STILL_PX = 0.01
 """Pixels that move less are copied, not resampled."""
-_FEATHER = 0.02
+_FEATHER = 0.05
 """Width of the border of what is drawn, face units."""
 _MAX_ANGLE = 90.0
 
@@ -187,7 +187,7 @@ class Reenactor:
         weights_hash: str = "",
     ) -> None:
         self.finder, self.transfer = finder, transfer
-        self._generator, self._weights_hash = generator, weights_hash
+        self._generator, self.weights_hash = generator, weights_hash
 
     @classmethod
     def load(cls, device: str = "cpu") -> Self:
@@ -260,7 +260,7 @@ class Reenactor:
             face=found,
             mesh=mesh,
             hidden_share=hidden_share,
-            weights_hash=self._weights_hash,
+            weights_hash=self.weights_hash,
             seconds=seconds,
             notes=(*picture.notes, *notes, *more_notes, *([turn_note] if turn_note else [])),
         )
@@ -299,7 +299,7 @@ class Reenactor:
         note = f"The picture to be like shows {len(faces)} faces; the largest is taken."
         return faces[0], (note,) if len(faces) > 1 else ()
 
-    def _draw(self, pixels: Pixels, face: Face, mesh: Plane) -> Drawn:
+    def _draw(self, pixels: Pixels, face: Face, mesh: Plane) -> DrawnHead:
         """The head in its window, with what the photo does not show."""
         side = REENACTMENT_PX
         window_from_image = _join(window_from_crop(len(face.crop), side), face.crop_from_image)
@@ -308,16 +308,16 @@ class Reenactor:
         source, target = (move_mesh(one, window_from_image) for one in (face.mesh, mesh))
         head = warp_head(window, source, target, beyond if beyond.any() else None)
         if self._generator is None:
-            return Drawn(fill_hidden(head), window_from_image)
+            return DrawnHead(fill_hidden(head), window_from_image)
         planes = make_planes(head, draw_line_map(target, side))
         style = geometry.resize(window, side // 2, side // 2).astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
         (made,) = self._generator.run(None, {"planes": planes[None], "source": style[None]})
         levels = np.clip((made[0].transpose(1, 2, 0) + 1) * 127.5, 0, 255)
-        return Drawn(levels.round().astype(np.uint8), window_from_image)
+        return DrawnHead(levels.round().astype(np.uint8), window_from_image)
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnHead:
     """A head drawn in its window.
 
     Args:
@@ -329,7 +329,7 @@ class Drawn:
     window_from_image: Matrix
 
 
-def move_face(samples: AnySamples, face: Face, mesh: Plane, drawn: Drawn) -> tuple[AnySamples, float]:
+def move_face(samples: AnySamples, face: Face, mesh: Plane, drawn: DrawnHead) -> tuple[AnySamples, float]:
     """A picture in which a face has moved, and the share of the moved face that was hidden.
 
     Args:

@@ -71,11 +71,8 @@ def run(config: LandmarkTransferTrainingConfig, portraits: Portraits, context: R
     )
     trained = trainer.fit(net, lambda generator: _loss(net, pairs, config, generator), [(net, config.learning_rate)])
     known = expressive.scores.std(0) >= config.min_deviation
-    stored = {
-        **asdict(config),
-        "blend_shapes": [name for name, is_known in zip(EXPRESSIONS, known, strict=True) if is_known],
-    }
-    return trained.state_dict(), stored
+    names = [name for name, is_known in zip(EXPRESSIONS, known, strict=True) if is_known]
+    return trained.state_dict(), {"net": asdict(config.net), "recipe": asdict(config), "blend_shapes": names}
 
 
 def _loss(
