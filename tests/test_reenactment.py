@@ -41,7 +41,7 @@ def test_a_face_takes_an_expression_and_an_angle_and_the_rest_keeps_every_bit(
     reenactor: Reenactor, photo: Pixels, turned: Pixels
 ) -> None:
     before, after = (reenactor.finder.find(pixels)[0] for pixels in (photo, turned))
-    assert fit_pose(after.mesh).angles[0] == pytest.approx(15, abs=4)
+    assert fit_pose(after.mesh).angles[0] == pytest.approx(15, abs=6)
     assert after.expression["jawOpen"] > 0.3 > before.expression["jawOpen"]
     changed = (turned != photo).any(-1)
     rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
