@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.faces.common_face import mean_mesh
 from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import fit_pose
 from reage.images import geometry, regions
@@ -44,8 +45,12 @@ _NECK_SHARES = (0.85, 0.6, 0.35)
 """Share of the movement of the head that each ring follows below the chin."""
 _NECK_CURL = 0.35
 """Share of its depth that the ellipsoid keeps below the chin, where the neck goes on downwards."""
-_MAX_STRETCH = 3.0
+_MAX_STRETCH = 4.5
 """A triangle drawn so many times larger than in the source, in any direction, shows nothing."""
+_MAX_LID_STRETCH = 10.0
+"""The same around the eyes, where lids unfold."""
+_LIDS_UNITS = (0.1, 0.9, 0.4)
+"""Face units: from where to where the eyes and brows reach to the side, and how far above and below the eyes."""
 _MAX_MOUTH_GROWTH = 1.8
 """The same for the inside of the mouth, by its area."""
 _FAR = 1e6
@@ -157,6 +162,15 @@ def _mouth() -> NDArray[np.bool_]:
     return np.asarray(np.isin(_triangles(), MOUTH_OUTLINE).all(1))
 
 
+@cache
+def _lids() -> NDArray[np.bool_]:
+    """(T,) triangles around the eyes."""
+    near, far, height = _LIDS_UNITS
+    x, y = np.abs(mean_mesh()[:_NUM_SURFACE, :2]).T
+    around = np.flatnonzero((x > near) & (x < far) & (y < height))
+    return np.asarray(np.isin(_triangles(), around).all(1))
+
+
 def _areas(points: Plane) -> Plane:
     """(T,) areas of the triangles in the picture, px; negative where they look away from the camera."""
     a, b, c = np.moveaxis(points[_triangles()][..., :2], 1, 0)
@@ -200,5 +214,6 @@ def _find_unseen(before: Plane, after: Plane) -> NDArray[np.bool_]:
     areas, mouth = _areas(before), _mouth()
     shrinking = np.linalg.svd(_transfer(after, before)[:, :2, :2], compute_uv=False)[:, 1]
     opens = _areas(after)[mouth].clip(0).sum() > _MAX_MOUTH_GROWTH * areas[mouth].clip(0).sum()
-    unseen: NDArray[np.bool_] = (areas <= 0) | np.where(mouth, opens, shrinking < 1 / _MAX_STRETCH)
+    limits = np.where(_lids(), _MAX_LID_STRETCH, _MAX_STRETCH)
+    unseen: NDArray[np.bool_] = (areas <= 0) | np.where(mouth, opens, shrinking < 1 / limits)
     return unseen
