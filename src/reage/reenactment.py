@@ -25,7 +25,7 @@ from reage.faces.head_pose import fit_pose
 from reage.faces.head_window import fill_hidden, make_planes, move_mesh, warp_head, window_from_crop
 from reage.faces.line_map import draw_line_map
 from reage.faces.mesh_warp import MeshWarp, extend_meshes, make_warp
-from reage.faces.mouth import borrow_mouth, light_gain, mouth_box
+from reage.faces.mouth import borrow_mouth, is_reshaped, light_gain, mouth_box
 from reage.images import Image, geometry
 from reage.images.samples import from_levels, to_levels
 from reage.nets.reenactment_config import REENACTMENT_PX
@@ -360,22 +360,23 @@ def move_face(
         shown = geometry.warp(drawn.picture, image_from_window, *share.shape).astype(np.float32)
         levels = to_levels(moved[place]) * (1 - share[..., None]) + shown * share[..., None]
         moved[place] = np.where(share[..., None] > 0, from_levels(levels, part.dtype), moved[place])
-        if driver is not None:
-            _show_mouth(moved, hidden, face, mesh - corner, driver)
+    if driver is not None:
+        _show_mouth(moved, hidden, face, mesh - corner, driver)
     result = samples.copy()
     result[top:bottom, left:right] = moved
     return result, float((hidden * warp.moved).sum() / max(1, warp.moved.sum()))
 
 
 def _show_mouth(part: NDArray[Any], hidden: Plane, face: Face, mesh: Plane, driver: Face) -> None:
-    """Puts the inside of the driver's mouth where that of the face is hidden, into a part of a picture."""
+    """Puts the inside of the driver's mouth, where that of the face is hidden or too different, into a part."""
     box = mouth_box(mesh, *part.shape[:2])
-    height, width = hidden[box].shape
-    if not height or not width or not (hidden[box] > 0).any():
+    wanted = np.ones_like(hidden[box]) if is_reshaped(face.mesh, mesh) else hidden[box]
+    height, width = wanted.shape
+    if not height or not width or not (wanted > 0).any():
         return
     corner = np.array([box[1].start, box[0].start, 0], np.float32)
     inside, share = borrow_mouth(driver, mesh - corner, height, width)
-    share = (share * hidden[box])[..., None]
+    share = (share * wanted)[..., None]
     levels = to_levels(part[box]) * (1 - share) + np.clip(inside * light_gain(face, driver), 0, 255) * share
     part[box] = np.where(share > 0, from_levels(levels, part.dtype), part[box])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reage.faces.head_pose import fit_pose
-from reage.faces.mouth import borrow_mouth, light_gain, mouth_box
+from reage.faces.mouth import borrow_mouth, is_reshaped, light_gain, mouth_box
 from reage.mesh_points import LIP_OUTLINE, MOUTH_OUTLINE
 from reage.types import Face, Pixels
 
@@ -44,3 +44,12 @@ def test_the_light_is_that_of_the_eyes(face: Face) -> None:
     shut = face.mesh.copy()
     shut[[159, 386], 1] = shut[[145, 374], 1] - 0.02 * fit_pose(face.mesh).scale
     assert light_gain(darker, replace(face, mesh=shut)) == 1
+
+
+def test_a_mouth_that_becomes_round_is_another_one(face: Face) -> None:
+    unit = fit_pose(face.mesh).scale
+    opened = face.mesh.copy()
+    opened[[14, 87, 317], 1] += 0.3 * unit
+    assert is_reshaped(face.mesh, opened)
+    assert is_reshaped(opened, face.mesh)
+    assert not is_reshaped(face.mesh, face.mesh * 2)

@@ -14,7 +14,7 @@ from reage.faces.head_pose import fit_pose
 from reage.faces.head_window import move_mesh
 from reage.faces.mesh_warp import make_warp, mesh_triangles
 from reage.images import geometry, regions
-from reage.mesh_points import EYE_OUTLINES, LIP_OUTLINE, MOUTH_OUTLINE, measure_eye_openness
+from reage.mesh_points import EYE_OUTLINES, LIP_OUTLINE, MOUTH_OUTLINE, measure_eye_openness, measure_mouth_openness
 from reage.types import Face, Plane
 
 _MARGIN = 0.25
@@ -25,6 +25,9 @@ _BRIGHT = 90.0
 """Percentile of the eyes' lightness that shows the light on a face, whatever its skin."""
 _MAX_GAIN = 1.6
 _OPEN_EYE = 0.17
+_MAX_ASPECT_CHANGE = 1.6
+"""Teeth whose mouth becomes so many times rounder or flatter would be squeezed."""
+_SHUT_MOUTH = 0.02
 
 
 def mouth_box(mesh: Plane, height_px: int, width_px: int) -> tuple[slice, slice]:
@@ -57,6 +60,12 @@ def borrow_mouth(driver: Face, mesh: Plane, height_px: int, width_px: int) -> tu
     inside = (geometry.paint_triangles(mesh[_inner_triangles()][..., :2], height_px, width_px) >= 0) & ~warp.hidden
     share = geometry.blur(inside.astype(np.float32), softness) * inside
     return geometry.sample(photo, warp.places).astype(np.float32), share
+
+
+def is_reshaped(mesh: Plane, target: Plane) -> bool:
+    """Whether an open mouth takes so different a form that what it shows is better taken from another one."""
+    before, after = (max(measure_mouth_openness(one), _SHUT_MOUTH) for one in (mesh, target))
+    return max(before / after, after / before) > _MAX_ASPECT_CHANGE
 
 
 def light_gain(face: Face, driver: Face) -> float:
