@@ -21,12 +21,13 @@ from reage.errors import FaceNotFound, ImageError, PlanError
 from reage.faces.expression import measure_expression
 from reage.faces.expression_transfer import Angles, ExpressionTransfer, limit_turn, snake_case
 from reage.faces.finder import FaceFinder, FaceFinderConfig, choose_faces
+from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import fit_pose
 from reage.faces.head_window import fill_hidden, make_planes, move_mesh, warp_head, window_from_crop
 from reage.faces.line_map import draw_line_map
 from reage.faces.mesh_warp import MeshWarp, extend_meshes, make_warp
 from reage.faces.mouth import borrow_mouth, is_reshaped, light_gain, mouth_box
-from reage.images import Image, geometry
+from reage.images import Image, geometry, regions
 from reage.images.samples import from_levels, to_levels
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.runtime import load_trained
@@ -43,7 +44,7 @@ AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
 GENERATOR = "reenactment"
 """Weights of the face generator."""
-MAX_WARP_PX = 2048
+MAX_WARP_PX = 1024
 """Side up to which a warp is computed for each pixel; a larger one is interpolated."""
 _STILL_PX = 0.01
 """Pixels that move less are copied, not resampled."""
@@ -388,11 +389,8 @@ def _warp_part(source: Plane, target: Plane, height_px: int, width_px: int) -> t
     to_small = np.array([[shrink, 0, (shrink - 1) / 2], [0, shrink, (shrink - 1) / 2]])
     warp = make_warp(move_mesh(source, to_small), move_mesh(target, to_small), height, width)
     beyond = (warp.places < -0.5).any(-1) | (warp.places > np.array([width, height]) - 0.5).any(-1)
-    hidden = (warp.hidden | (beyond & warp.moved)).astype(np.float32)
-    radius = max(1.0, _FEATHER * fit_pose(source).scale * shrink)
-    hidden = np.maximum(hidden, geometry.blur(geometry.grow(hidden, radius), radius / 2)) * (
-        geometry.grow(hidden, 2 * radius) > 0
-    )
+    distance = regions.distance_px(~(warp.hidden | (beyond & warp.moved)))
+    hidden = smoothstep(distance, max(1.5, _FEATHER * fit_pose(source).scale * shrink), 0.0)
     if shrink < 1:
         from_small = geometry.invert(to_small)
         places = geometry.warp((warp.places + 0.5) / np.float32(shrink) - 0.5, from_small, height_px, width_px)

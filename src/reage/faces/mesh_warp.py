@@ -58,7 +58,7 @@ _LIDS_UNITS = (0.1, 0.9, 0.4)
 _MAX_MOUTH_GROWTH = 1.8
 """The same for the inside of the mouth, by its area."""
 _FAR = 1e6
-_SPECK_UNITS = 0.05
+_SPECK_UNITS = 0.08
 """Hidden strips narrower than this are shown as they are."""
 _GAP_UNITS = 0.12
 """Shown strips between hidden pixels that are narrower than this are hidden too."""
@@ -117,7 +117,7 @@ def make_warp(source: Plane, target: Plane, height_px: int, width_px: int) -> Me
 def _tidy(hidden: NDArray[np.bool_], unit_px: float) -> NDArray[np.bool_]:
     """Hidden pixels with narrow gaps closed, and without specks."""
     radius = max(1.0, _GAP_UNITS / 2 * unit_px)
-    closed = geometry.grow(geometry.grow(hidden.astype(np.float32), radius), -radius) > 0
+    closed = regions.distance_px(regions.distance_px(~hidden) <= radius) > radius
     return regions.without_specks(closed, max(2, round(_SPECK_UNITS * unit_px)))
 
 
