@@ -25,6 +25,10 @@ _FILL_SIGMA = 0.03
 """Standard deviation, in sides of the window, of the blur that fills what no picture shows."""
 
 
+_STEADIER_LEVELS, _LIGHT_RATIOS = 8.0, (0.5, 2.0)
+"""Levels added to both sides of the ratio of light between the halves of a face, and its bounds."""
+
+
 @dataclass(frozen=True)
 class WarpedHead:
     """A head in another pose, as far as its picture shows it.
@@ -110,21 +114,20 @@ def make_planes(head: WarpedHead, lines: Pixels) -> Plane:
 def fill_hidden(head: WarpedHead) -> Pixels:
     """The picture (S, S, 3), hidden pixels filled from the mirror image, and else from what lies around them."""
     mirrored = head.hidden & ~head.mirrored_hidden
-    known = np.where(mirrored[..., None], _match_light(head, mirrored), head.picture.astype(np.float32))
+    known = np.where(mirrored[..., None], _match_light(head), head.picture.astype(np.float32))
     share = (~head.hidden | mirrored).astype(np.float32)[..., None]
     sigma = _FILL_SIGMA * len(head.picture)
     around = geometry.blur(known * share, sigma) / np.maximum(geometry.blur(share, sigma)[..., None], 1e-3)
     return np.clip(np.where(share > 0, known, around), 0, 255).round().astype(np.uint8)
 
 
-def _match_light(head: WarpedHead, used: NDArray[np.bool_]) -> Plane:
+def _match_light(head: WarpedHead) -> Plane:
     """The mirror image with its light, low-pass, brought to that of the picture where both are known."""
     both = (~head.hidden & ~head.mirrored_hidden & head.moved).astype(np.float32)
     sigma = 2 * _FILL_SIGMA * len(head.picture)
     weight = geometry.blur(both, sigma)[..., None]
     picture, mirrored = head.picture.astype(np.float32), head.mirrored.astype(np.float32)
-    ratio = (geometry.blur(picture * both[..., None], sigma) + 8 * weight + 1) / (
-        geometry.blur(mirrored * both[..., None], sigma) + 8 * weight + 1
-    )
-    lit: Plane = (mirrored * np.clip(ratio, 0.5, 2)).astype(np.float32)
-    return lit if used.any() else mirrored
+    seen, seen_mirrored = (geometry.blur(x * both[..., None], sigma) for x in (picture, mirrored))
+    steadier = _STEADIER_LEVELS * weight + 0.01
+    lit: Plane = mirrored * np.clip((seen + steadier) / (seen_mirrored + steadier), *_LIGHT_RATIOS)
+    return lit

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from typing import Any
@@ -31,6 +31,8 @@ NUM_AGED = 4
 """A: groups, other than its own, in which each face is shown."""
 CROSS_AGE_PX = 256
 """P."""
+_RENDER_PX = 320
+"""Side of the crops in which faces are aged: larger ones take longer, and are scaled down afterwards."""
 _OLDEST_YEARS = 90
 """Greatest target age in the last group."""
 
@@ -100,7 +102,7 @@ def choose_ages(own_years: float, lowest_years: float, generator: np.random.Gene
 
 def _make_row(portraits: Portraits, seed: int, row: int) -> dict[str, NDArray[Any]]:
     teacher = _load_teacher()
-    face = portrait_to_face(portraits, row, teacher.parser)
+    face = portrait_to_face(_resize(portraits.pick(np.array([row]))), 0, teacher.parser)
     reading = teacher.read(face)
     years = choose_ages(reading.age_years, teacher.engine.ages[0], np.random.default_rng((seed, row)))
     aged = [geometry.resize(teacher.age(face, reading, float(age)), CROSS_AGE_PX, CROSS_AGE_PX) for age in years]
@@ -111,6 +113,17 @@ def _make_row(portraits: Portraits, seed: int, row: int) -> dict[str, NDArray[An
         "aged_years": years,
         "masculinity": np.array(reading.masculinity, np.float32),
     }
+
+
+def _resize(portrait: Portraits) -> Portraits:
+    """One portrait with a crop of `_RENDER_PX`."""
+    scale = _RENDER_PX / portrait.crops.shape[1]
+    return replace(
+        portrait,
+        crops=geometry.resize(portrait.crops[0], _RENDER_PX, _RENDER_PX)[None],
+        landmarks=((portrait.landmarks + 0.5) * scale - 0.5).astype(np.float32),
+        mesh=(portrait.mesh * scale + (scale - 1) / 2 * np.array([1, 1, 0])).astype(np.float32),
+    )
 
 
 @cache
