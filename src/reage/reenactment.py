@@ -21,11 +21,13 @@ from reage.errors import FaceNotFound, ImageError, PlanError
 from reage.faces.expression import measure_expression
 from reage.faces.expression_transfer import Angles, ExpressionTransfer, limit_turn, snake_case
 from reage.faces.finder import FaceFinder, FaceFinderConfig, choose_faces
+from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import fit_pose
 from reage.faces.head_window import fill_hidden, make_planes, move_mesh, warp_head, window_from_crop
 from reage.faces.line_map import draw_line_map
 from reage.faces.mesh_warp import MeshWarp, extend_meshes, make_warp
-from reage.images import Image, geometry
+from reage.faces.mouth import borrow_mouth, is_reshaped, light_gain, mouth_box
+from reage.images import Image, geometry, regions
 from reage.images.samples import from_levels, to_levels
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.runtime import load_trained
@@ -42,7 +44,7 @@ AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
 GENERATOR = "reenactment"
 """Weights of the face generator."""
-MAX_WARP_PX = 2048
+MAX_WARP_PX = 1024
 """Side up to which a warp is computed for each pixel; a larger one is interpolated."""
 _STILL_PX = 0.01
 """Pixels that move less are copied, not resampled."""
@@ -243,17 +245,14 @@ class Reenactor:
         turn_note = ""
         if angles is not None:
             angles, turn_note = limit_turn(pose, angles)
-        takes_expression = driver is not None and target.take != "pose"
+        model = None if target.take == "pose" else driver
         mesh = self.transfer.move(
-            found.mesh,
-            driver=driver.mesh if takes_expression and driver is not None else None,
-            scores=scores,
-            angles=angles,
+            found.mesh, driver=None if model is None else model.mesh, scores=scores, angles=angles
         )
         clock.stop("move")
         drawn = self._draw(picture.pixels, found, mesh)
         clock.stop("draw")
-        samples, hidden_share = move_face(picture.samples, found, mesh, drawn)
+        samples, hidden_share = move_face(picture.samples, found, mesh, drawn, model)
         clock.stop("warp")
         return Reenacted(
             image=picture.with_pixels(samples),
@@ -329,7 +328,9 @@ class DrawnHead:
     window_from_image: Matrix
 
 
-def move_face(samples: AnySamples, face: Face, mesh: Plane, drawn: DrawnHead) -> tuple[AnySamples, float]:
+def move_face(
+    samples: AnySamples, face: Face, mesh: Plane, drawn: DrawnHead, driver: Face | None = None
+) -> tuple[AnySamples, float]:
     """A picture in which a face has moved, and the share of the moved face that was hidden.
 
     Args:
@@ -337,6 +338,7 @@ def move_face(samples: AnySamples, face: Face, mesh: Plane, drawn: DrawnHead) ->
         face: as it was found there.
         mesh: (478, 3) px that it moves to.
         drawn: shows what is hidden.
+        driver: the face whose expression it takes; the hidden inside of the mouth is taken from it.
 
     Returns:
         (H, W, 3) of the same bit depth, bit for bit the same where nothing moves; and the share, 0 to 1.
@@ -359,9 +361,25 @@ def move_face(samples: AnySamples, face: Face, mesh: Plane, drawn: DrawnHead) ->
         shown = geometry.warp(drawn.picture, image_from_window, *share.shape).astype(np.float32)
         levels = to_levels(moved[place]) * (1 - share[..., None]) + shown * share[..., None]
         moved[place] = np.where(share[..., None] > 0, from_levels(levels, part.dtype), moved[place])
+    if driver is not None:
+        _show_mouth(moved, hidden, face, mesh - corner, driver)
     result = samples.copy()
     result[top:bottom, left:right] = moved
     return result, float((hidden * warp.moved).sum() / max(1, warp.moved.sum()))
+
+
+def _show_mouth(part: NDArray[Any], hidden: Plane, face: Face, mesh: Plane, driver: Face) -> None:
+    """Puts the inside of the driver's mouth, where that of the face is hidden or too different, into a part."""
+    box = mouth_box(mesh, *part.shape[:2])
+    wanted = np.ones_like(hidden[box]) if is_reshaped(face.mesh, mesh) else hidden[box]
+    height, width = wanted.shape
+    if not height or not width or not (wanted > 0).any():
+        return
+    corner = np.array([box[1].start, box[0].start, 0], np.float32)
+    inside, share = borrow_mouth(driver, mesh - corner, height, width)
+    share = (share * wanted)[..., None]
+    levels = to_levels(part[box]) * (1 - share) + np.clip(inside * light_gain(face, driver), 0, 255) * share
+    part[box] = np.where(share > 0, from_levels(levels, part.dtype), part[box])
 
 
 def _warp_part(source: Plane, target: Plane, height_px: int, width_px: int) -> tuple[MeshWarp, Plane]:
@@ -371,11 +389,8 @@ def _warp_part(source: Plane, target: Plane, height_px: int, width_px: int) -> t
     to_small = np.array([[shrink, 0, (shrink - 1) / 2], [0, shrink, (shrink - 1) / 2]])
     warp = make_warp(move_mesh(source, to_small), move_mesh(target, to_small), height, width)
     beyond = (warp.places < -0.5).any(-1) | (warp.places > np.array([width, height]) - 0.5).any(-1)
-    hidden = (warp.hidden | (beyond & warp.moved)).astype(np.float32)
-    radius = max(1.0, _FEATHER * fit_pose(source).scale * shrink)
-    hidden = np.maximum(hidden, geometry.blur(geometry.grow(hidden, radius), radius / 2)) * (
-        geometry.grow(hidden, 2 * radius) > 0
-    )
+    distance = regions.distance_px(~(warp.hidden | (beyond & warp.moved)))
+    hidden = smoothstep(distance, max(1.5, _FEATHER * fit_pose(source).scale * shrink), 0.0)
     if shrink < 1:
         from_small = geometry.invert(to_small)
         places = geometry.warp((warp.places + 0.5) / np.float32(shrink) - 0.5, from_small, height_px, width_px)

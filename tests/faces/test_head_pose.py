@@ -48,3 +48,9 @@ def test_the_pose_does_not_follow_an_open_mouth(mesh: Plane) -> None:
     lower = [point for point in range(468) if mesh[point, 1] > mesh[14, 1] and point not in STABLE_POINTS]
     opened[lower, 1] += 30
     np.testing.assert_allclose(fit_pose(opened).rotation, fit_pose(mesh).rotation)
+
+
+@pytest.mark.parametrize("angles", [(0.0, 0.0, 0.0), (25.0, -10.0, 15.0), (-40.0, 20.0, -30.0)])
+def test_the_angles_of_a_pose_are_those_it_was_made_of(angles: tuple[float, float, float]) -> None:
+    pose = fit_pose(80 * mean_mesh() @ rotation_of(*angles).T + [300, 200, 0])
+    assert pose.angles == pytest.approx(angles, abs=1e-3)

@@ -215,5 +215,7 @@ def test_shipped_files_are_small(name: str) -> None:
 
 
 def test_other_recipes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"can be exported: age-a, age-b, amgan, face-parser\.$"):
+    with pytest.raises(
+        WeightsError, match=r"can be exported: age-a, age-b, amgan, face-parser, landmark-transfer, reenactment\.$"
+    ):
         export("prototype", tmp_path / "out.onnx")

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.faces.common_face import mean_mesh
 from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import fit_pose
 from reage.images import geometry, regions
@@ -44,13 +45,23 @@ _NECK_SHARES = (0.85, 0.6, 0.35)
 """Share of the movement of the head that each ring follows below the chin."""
 _NECK_CURL = 0.35
 """Share of its depth that the ellipsoid keeps below the chin, where the neck goes on downwards."""
-_MAX_STRETCH = 3.0
+_MAX_STRETCH = 4.5
 """A triangle drawn so many times larger than in the source, in any direction, shows nothing."""
+_MAX_LID_STRETCH = 10.0
+"""The same around the eyes, where lids unfold."""
+_MAX_EDGE_STRETCH = 2.5
+"""The same at the sides of the face, whose narrow triangles show hair as often as skin."""
+_EDGE_UNITS = 0.85
+"""Face units from the middle at which the sides begin."""
+_LIDS_UNITS = (0.1, 0.9, 0.4)
+"""Face units: from where to where the eyes and brows reach to the side, and how far above and below the eyes."""
 _MAX_MOUTH_GROWTH = 1.8
 """The same for the inside of the mouth, by its area."""
 _FAR = 1e6
-_SPECK_UNITS = 0.05
+_SPECK_UNITS = 0.08
 """Hidden strips narrower than this are shown as they are."""
+_GAP_UNITS = 0.12
+"""Shown strips between hidden pixels that are narrower than this are hidden too."""
 _MAX_DEPTH_UNITS = 0.06
 """A point farther than this behind what the source shows there is hidden."""
 
@@ -99,8 +110,15 @@ def make_warp(source: Plane, target: Plane, height_px: int, width_px: int) -> Me
     behind = depth - geometry.sample(shown.depth, places) > _MAX_DEPTH_UNITS * unit_px
     hidden = behind & moved
     hidden[moved] |= _find_unseen(before, after)[triangles]
-    hidden = regions.without_specks(hidden, max(2, round(_SPECK_UNITS * unit_px)))
+    hidden = _tidy(hidden, unit_px) & moved
     return MeshWarp(places, hidden, moved)
+
+
+def _tidy(hidden: NDArray[np.bool_], unit_px: float) -> NDArray[np.bool_]:
+    """Hidden pixels with narrow gaps closed, and without specks."""
+    radius = max(1.0, _GAP_UNITS / 2 * unit_px)
+    closed = regions.distance_px(regions.distance_px(~hidden) <= radius) > radius
+    return regions.without_specks(closed, max(2, round(_SPECK_UNITS * unit_px)))
 
 
 def extend_meshes(source: Plane, target: Plane) -> tuple[Plane, Plane]:
@@ -157,6 +175,16 @@ def _mouth() -> NDArray[np.bool_]:
     return np.asarray(np.isin(_triangles(), MOUTH_OUTLINE).all(1))
 
 
+@cache
+def _stretch_limits() -> NDArray[np.float64]:
+    """(T,) the stretch up to which each triangle shows something."""
+    near, far, height = _LIDS_UNITS
+    x, y = np.abs(mean_mesh()[:_NUM_SURFACE, :2]).T
+    lids = np.isin(_triangles(), np.flatnonzero((x > near) & (x < far) & (y < height))).all(1)
+    sides = np.isin(_triangles(), np.flatnonzero(x > _EDGE_UNITS)).any(1)
+    return np.where(sides, _MAX_EDGE_STRETCH, np.where(lids, _MAX_LID_STRETCH, _MAX_STRETCH))
+
+
 def _areas(points: Plane) -> Plane:
     """(T,) areas of the triangles in the picture, px; negative where they look away from the camera."""
     a, b, c = np.moveaxis(points[_triangles()][..., :2], 1, 0)
@@ -200,5 +228,6 @@ def _find_unseen(before: Plane, after: Plane) -> NDArray[np.bool_]:
     areas, mouth = _areas(before), _mouth()
     shrinking = np.linalg.svd(_transfer(after, before)[:, :2, :2], compute_uv=False)[:, 1]
     opens = _areas(after)[mouth].clip(0).sum() > _MAX_MOUTH_GROWTH * areas[mouth].clip(0).sum()
-    unseen: NDArray[np.bool_] = (areas <= 0) | np.where(mouth, opens, shrinking < 1 / _MAX_STRETCH)
+    limits = _stretch_limits()
+    unseen: NDArray[np.bool_] = (areas <= 0) | np.where(mouth, opens, shrinking < 1 / limits)
     return unseen

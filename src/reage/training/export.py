@@ -23,7 +23,7 @@ from reage.nets.age import AgeNet, load_age_net
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
 from reage.nets.landmark_transfer import NUM_SURFACE, LandmarkTransfer, load_landmark_transfer
-from reage.nets.reenactment import load_face_generator
+from reage.nets.reenactment import FaceGenerator, load_face_generator
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.convert import halve_weights, store_metadata
@@ -113,6 +113,18 @@ def export_generator(weights: str | Path, output: str | Path) -> Path:
 # Face generator of reenactment
 
 
+class _DrawnPicture(nn.Module):
+    """The face generator as it is exported."""
+
+    def __init__(self, net: FaceGenerator) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, planes: Tensor, source: Tensor) -> Tensor:
+        picture: Tensor = self.net(planes, source)
+        return picture
+
+
 def export_face_generator(weights: str | Path, output: str | Path) -> Path:
     """Writes the ONNX file of the face generator, see `reage.nets.reenactment`.
 
@@ -124,7 +136,7 @@ def export_face_generator(weights: str | Path, output: str | Path) -> Path:
         "planes": torch.zeros(1, reenactment_config.NUM_PLANES, side, side),
         "source": torch.zeros(1, 3, side // 2, side // 2),
     }
-    return _save(_trace(net, inputs, ("picture",)), load_torch_weights(weights)[1], output)
+    return _save(_trace(_DrawnPicture(net), inputs, ("picture",)), load_torch_weights(weights)[1], output)
 
 
 # Landmark transfer
