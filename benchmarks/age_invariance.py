@@ -5,7 +5,7 @@ of two people of one sex, one in a photo, the other in a photo or an aged pictur
 the age on what a net makes of a face, each tested on people that it was not fitted on.
 
     python benchmarks/age_invariance.py shards/ runs/age_invariance
-    python benchmarks/age_invariance.py shards/ runs/age_invariance --aifd mine.onnx --write benchmarks/age_invariance.md
+    python benchmarks/age_invariance.py shards/ runs/age_invariance --write benchmarks/age_invariance.md
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def verification_page(portraits: Portraits, faces: HeldOutFaces, recognizers: Ma
     """The table of false non-matches."""
     scores = {name: score(portraits, faces, recognizer) for name, recognizer in recognizers.items()}
     known = portraits.with_known_age()
-    people = {kind: portraits.person[faces.rows] for kind in scores["dlib"].genuine}
+    people = dict.fromkeys(scores["dlib"].genuine, portraits.person[faces.rows])
     people[REAL] = known.person[np.array(pairs_of(known))[:, 0]]
     asked = [(kind, EVERYBODY, rate) for kind in people for rate in FALSE_MATCH_RATES]
     rows = [
