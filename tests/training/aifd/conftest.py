@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reage.training.aifd.dataset import FacePairs
+from reage.training.aifd.dataset import CrossAgeFaces
 from reage.training.cross_age import CrossAgeDataset
 from reage.types import Face
 
@@ -31,8 +31,8 @@ def cross_age(face: Face) -> CrossAgeDataset:
 
 
 @pytest.fixture(scope="session")
-def pairs(cross_age: CrossAgeDataset) -> FacePairs:
+def faces(cross_age: CrossAgeDataset) -> CrossAgeFaces:
     """Its faces at 32 px."""
-    from reage.training.aifd.dataset import make_face_pairs
+    from reage.training.aifd.dataset import make_cross_age_faces
 
-    return make_face_pairs(cross_age, 32)
+    return make_cross_age_faces(cross_age, 32)

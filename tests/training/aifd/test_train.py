@@ -16,7 +16,7 @@ from reage.data.shards import Portrait, Portraits
 from reage.data.split import split_of
 from reage.nets.aifd import Aifd, AifdConfig, cpu, load_aifd, tiny
 from reage.nets.dlib_resnet import load_dlib_resnet
-from reage.training.aifd.dataset import AifdDataset, AifdDatasetConfig, FacePairs, make_face_pairs
+from reage.training.aifd.dataset import AifdDataset, AifdDatasetConfig, CrossAgeFaces, make_cross_age_faces
 from reage.training.aifd.losses import LossWeights
 from reage.training.aifd.train import (
     AifdTraining,
@@ -41,8 +41,8 @@ CONFIG = AifdTrainingConfig(net=tiny(), from_dlib=False, trainer=STEPS)
 
 
 @pytest.fixture
-def training(pairs: FacePairs) -> AifdTraining:
-    return start_training(CONFIG, pairs)[0]
+def training(faces: CrossAgeFaces) -> AifdTraining:
+    return start_training(CONFIG, faces)[0]
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def training(pairs: FacePairs) -> AifdTraining:
     ],
 )
 def test_each_loss_reaches_what_it_should(
-    training: AifdTraining, pairs: FacePairs, loss: str, reached: set[str]
+    training: AifdTraining, faces: CrossAgeFaces, loss: str, reached: set[str]
 ) -> None:
     only = LossWeights(**dict.fromkeys(LossWeights.__dataclass_fields__, 0.0) | {loss: 1.0})
-    batch = AifdDataset(pairs, torch.randn(8, 8), AifdDatasetConfig()).sample(4, torch.Generator().manual_seed(0))
+    batch = AifdDataset(faces, torch.randn(8, 8), AifdDatasetConfig()).sample(4, torch.Generator().manual_seed(0))
     found = training.train().loss(batch, only)
     found.total.backward()
     assert found.total.item() == pytest.approx(found.parts[loss].item())
@@ -80,8 +80,8 @@ def test_everything_is_trained_but_what_has_no_weights(training: AifdTraining) -
     assert groups[0][1] == pytest.approx(CONFIG.trunk_learning_rate * first)
 
 
-def test_centres_start_at_the_people(pairs: FacePairs) -> None:
-    training, teacher = start_training(CONFIG, pairs)
+def test_centres_start_at_the_people(faces: CrossAgeFaces) -> None:
+    training, teacher = start_training(CONFIG, faces)
     unit = torch.nn.functional.normalize(teacher)
     mean = torch.nn.functional.normalize((unit[0] + unit[2])[None])[0]
     torch.testing.assert_close(training.centres.weight[0], mean)
@@ -89,20 +89,20 @@ def test_centres_start_at_the_people(pairs: FacePairs) -> None:
 
 
 def test_it_starts_with_dlibs_embeddings(cross_age: CrossAgeDataset) -> None:
-    pairs = make_face_pairs(cross_age)
+    faces = make_cross_age_faces(cross_age)
     config = AifdTrainingConfig()
-    training, teacher = start_training(config, pairs)
+    training, teacher = start_training(config, faces)
     assert training.net.config == cpu()
-    x = torch.from_numpy(pairs.chips[:, 0]).permute(0, 3, 1, 2) / 127.5 - 1
+    x = torch.from_numpy(faces.chips[:, 0]).permute(0, 3, 1, 2) / 127.5 - 1
     dlibs, mirrored = (load_dlib_resnet()(one) for one in (x, x.flip(3)))
     torch.testing.assert_close(teacher, dlibs + mirrored - 2 * dlibs.mean(0), atol=1e-3, rtol=1e-3)
 
 
-def test_the_loss_falls(pairs: FacePairs) -> None:
+def test_the_loss_falls(faces: CrossAgeFaces) -> None:
     steps: list[Mapping[str, float]] = []
     config = replace(CONFIG, trainer=replace(STEPS, steps=40, warmup_steps=2), learning_rate=3e-2)
     config = replace(config, trunk_learning_rate=2e-2, identity_learning_rate=2e-2)
-    net = train_aifd(config, pairs, callbacks=[lambda step, losses, ema: steps.append(losses)])
+    net = train_aifd(config, faces, callbacks=[lambda step, losses, ema: steps.append(losses)])
     assert {"identity", "age", "reversed_age", "distillation", "loss"} == set(steps[0])
     for name in ("identity", "age", "loss"):
         early, late = (np.mean([losses[name] for losses in part]) for part in (steps[:5], steps[-5:]))
@@ -110,9 +110,9 @@ def test_the_loss_falls(pairs: FacePairs) -> None:
     assert not net.training
 
 
-def test_embeddings_are_those_of_a_face_and_its_mirror_image(pairs: FacePairs) -> None:
-    net = start_training(CONFIG, pairs)[0].net
-    chips = pairs.chips[:, 0]
+def test_embeddings_are_those_of_a_face_and_its_mirror_image(faces: CrossAgeFaces) -> None:
+    net = start_training(CONFIG, faces)[0].net
+    chips = faces.chips[:, 0]
     found = embed_chips(net, chips)
     np.testing.assert_allclose(found, embed_chips(net, np.ascontiguousarray(chips[:, :, ::-1])), atol=1e-5)
     assert np.ptp(found, 0).max() > 1e-3
@@ -128,20 +128,20 @@ class DirectionNet(Aifd):
 def test_the_threshold_refuses_all_but_one_stranger_in_a_thousand() -> None:
     rng = np.random.default_rng(0)
     chips = np.repeat(np.repeat(rng.integers(0, 256, (100, 3, 1, 1, 3)), 4, 2), 4, 3).astype(np.uint8)
-    pairs = FacePairs(
+    faces = CrossAgeFaces(
         chips=chips, age_years=np.ones((100, 3), np.float32), person=np.arange(100), is_man=np.zeros(100, bool)
     )
     net = DirectionNet(tiny())
-    threshold = measure_threshold(net, pairs)
+    threshold = measure_threshold(net, faces)
     embeddings = embed_chips(net, chips.reshape(-1, 4, 4, 3)).reshape(100, 3, 3)
     unit = embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
     cosines = [unit[i, 0] @ unit[j, version] for i in range(100) for j in range(i) for version in range(3)]
     assert np.mean(np.array(cosines) >= threshold) == pytest.approx(0.001, abs=2e-4)
-    few = pairs.pick(np.arange(100) < 10)
+    few = faces.pick(np.arange(100) < 10)
     assert math.isnan(measure_threshold(net, few))
 
 
-def test_a_stopped_run_is_resumed(pairs: FacePairs, tmp_path: Path) -> None:
+def test_a_stopped_run_is_resumed(faces: CrossAgeFaces, tmp_path: Path) -> None:
     config = replace(CONFIG, trainer=replace(STEPS, checkpoint_seconds=0.0))
     steps: list[int] = []
 
@@ -152,10 +152,10 @@ def test_a_stopped_run_is_resumed(pairs: FacePairs, tmp_path: Path) -> None:
 
     checkpoint = tmp_path / "aifd.checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        train_aifd(config, pairs, checkpoint, [stop_at_three])
-    resumed = train_aifd(config, pairs, checkpoint, [stop_at_three])
+        train_aifd(config, faces, checkpoint, [stop_at_three])
+    resumed = train_aifd(config, faces, checkpoint, [stop_at_three])
     assert steps == [1, 2, 3, 3, 4]
-    straight = train_aifd(config, pairs)
+    straight = train_aifd(config, faces)
     for name, values in straight.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], values)
 
@@ -199,7 +199,7 @@ from pathlib import Path
 import torch
 
 from reage.nets.aifd import tiny
-from reage.training.aifd.dataset import FacePairs
+from reage.training.aifd.dataset import CrossAgeFaces
 from reage.training.aifd.train import AifdTrainingConfig, train_aifd
 from reage.training.runner import load_arrays
 from reage.training.trainer import TrainerConfig, process_state
@@ -209,13 +209,13 @@ steps = TrainerConfig(steps=3, batch_size=4, weight_decay=0.0, bf16=False)
 config = AifdTrainingConfig(net=replace(tiny(), dropout=0.0), from_dlib=False, trainer=steps)
 losses = []
 callbacks = [lambda step, values, ema: losses.append(values["loss"])]
-net = train_aifd(config, load_arrays(Path(sys.argv[1]), FacePairs), callbacks=callbacks)
+net = train_aifd(config, load_arrays(Path(sys.argv[1]), CrossAgeFaces), callbacks=callbacks)
 if process_state().is_main_process:
     print(process_state().num_processes, *losses, net.identity.linear.weight.abs().sum().item())
 """
 
 
-def test_two_processes_train_as_one(pairs: FacePairs, tmp_path: Path, check_two_train_as_one: Callable) -> None:
+def test_two_processes_train_as_one(faces: CrossAgeFaces, tmp_path: Path, check_two_train_as_one: Callable) -> None:
     """Each has half the pairs, and the losses and weights are those of one process with all of them."""
-    save_arrays(tmp_path / "pairs.npz", pairs)
-    check_two_train_as_one(LAUNCHED, tmp_path / "pairs.npz")
+    save_arrays(tmp_path / "faces.npz", faces)
+    check_two_train_as_one(LAUNCHED, tmp_path / "faces.npz")

@@ -36,7 +36,7 @@ class AifdDatasetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FacePairs:
+class CrossAgeFaces:
     """Aligned faces of training people at several ages.
 
     Args:
@@ -59,9 +59,9 @@ class FacePairs:
         """K."""
         return int(self.person.max()) + 1
 
-    def pick(self, rows: NDArray[np.bool_]) -> FacePairs:
+    def pick(self, rows: NDArray[np.bool_]) -> CrossAgeFaces:
         """Some of the photos, with their versions; their people are numbered anew."""
-        return FacePairs(
+        return CrossAgeFaces(
             chips=self.chips[rows],
             age_years=self.age_years[rows],
             person=np.unique(self.person[rows], return_inverse=True)[1].astype(np.int64),
@@ -69,13 +69,13 @@ class FacePairs:
         )
 
 
-def make_face_pairs(cross_age: CrossAgeDataset, chip_px: int = CHIP_PX) -> FacePairs:
+def make_cross_age_faces(cross_age: CrossAgeDataset, chip_px: int = CHIP_PX) -> CrossAgeFaces:
     """The faces of a cross-age set, cut out and aligned; an aged picture lies where its photo does."""
     versions = [
         [make_chip(picture, points, chip_px) for picture in (crop, *aged)]
         for crop, aged, points in zip(cross_age.crops, cross_age.aged, cross_age.landmarks, strict=True)
     ]
-    return FacePairs(
+    return CrossAgeFaces(
         chips=np.array(versions),
         age_years=np.concatenate([cross_age.age_years[:, None], cross_age.aged_years], 1),
         person=cross_age.person,
@@ -104,16 +104,16 @@ class AifdDataset:
     """Draws batches.
 
     Args:
-        pairs: faces of training people.
+        faces: of training people.
         teacher: (N, D) the teacher's embeddings of the photos.
         config: how batches are drawn.
     """
 
-    def __init__(self, pairs: FacePairs, teacher: Tensor, config: AifdDatasetConfig) -> None:
-        self.pairs = pairs
+    def __init__(self, faces: CrossAgeFaces, teacher: Tensor, config: AifdDatasetConfig) -> None:
+        self.faces = faces
         self._teacher = teacher
         self._config = config
-        self._rows = [np.flatnonzero(pairs.person == person) for person in range(pairs.num_people)]
+        self._rows = [np.flatnonzero(faces.person == person) for person in range(faces.num_people)]
         weights = [config.several_photos_weight if len(rows) > 1 else 1.0 for rows in self._rows]
         self._weights = torch.tensor(weights)
 
@@ -123,15 +123,15 @@ class AifdDataset:
         drawn = np.array([place for person in people for place in self._draw_two(person, generator)])
         rows, versions = drawn.T
         return AifdBatch(
-            x=augment(to_net(self.pairs.chips[rows, versions]), self._config.augment, generator),
-            age_years=torch.from_numpy(self.pairs.age_years[rows, versions]),
-            person=torch.from_numpy(self.pairs.person[rows]),
+            x=augment(to_net(self.faces.chips[rows, versions]), self._config.augment, generator),
+            age_years=torch.from_numpy(self.faces.age_years[rows, versions]),
+            person=torch.from_numpy(self.faces.person[rows]),
             teacher=self._teacher[torch.from_numpy(rows)],
         )
 
     def _draw_two(self, person: int, generator: Generator) -> list[tuple[int, int]]:
         """Row and version of two pictures: of two photos, in any version, or two versions of the only photo."""
-        rows, num_versions = self._rows[person], self.pairs.chips.shape[1]
+        rows, num_versions = self._rows[person], self.faces.chips.shape[1]
         if len(rows) == 1:
             versions = torch.randperm(num_versions, generator=generator)[:2].tolist()
             return [(int(rows[0]), version) for version in versions]

@@ -22,7 +22,7 @@ from reage.data.split import fold_of
 from reage.evaluation.metrics.verification import threshold_at
 from reage.images.tensors import to_net
 from reage.nets.aifd import AgeHead, Aifd, AifdConfig, build_aifd, calibrate_normalisation, cpu
-from reage.training.aifd.dataset import AifdBatch, AifdDataset, AifdDatasetConfig, FacePairs, make_face_pairs
+from reage.training.aifd.dataset import AifdBatch, AifdDataset, AifdDatasetConfig, CrossAgeFaces, make_cross_age_faces
 from reage.training.aifd.losses import LossWeights, age_loss, cosface_loss, distillation_loss, reverse_gradient
 from reage.training.cross_age import CrossAgeDataset, make_cross_age_dataset
 from reage.training.logger import log_losses
@@ -139,9 +139,9 @@ def run(config: AifdTrainingConfig, portraits: Portraits, context: RunContext) -
         lambda: make_cross_age_dataset(training, track=lambda rows: track(rows, "cross-age set")),
     )
     left_out = left_out_rows(config, np.unique(training.person)[cross_age.person])
-    pairs = make_face_pairs(cross_age, config.net.input_px)
-    net = train_aifd(config, pairs.pick(~left_out), context.checkpoint, log_losses(context.log_dir))
-    threshold = measure_threshold(net, pairs.pick(left_out))
+    faces = make_cross_age_faces(cross_age, config.net.input_px)
+    net = train_aifd(config, faces.pick(~left_out), context.checkpoint, log_losses(context.log_dir))
+    threshold = measure_threshold(net, faces.pick(left_out))
     return net.state_dict(), describe(config, threshold)
 
 
@@ -158,7 +158,7 @@ def describe(config: AifdTrainingConfig, threshold: float) -> dict[str, object]:
 
 def train_aifd(
     config: AifdTrainingConfig,
-    pairs: FacePairs,
+    faces: CrossAgeFaces,
     checkpoint: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Aifd:
@@ -166,7 +166,7 @@ def train_aifd(
 
     Args:
         config: of the run.
-        pairs: faces of at least as many people as a batch has pairs.
+        faces: of at least as many people as a batch has pairs.
         checkpoint: file that a stopped run is resumed from.
         callbacks: called after each step.
 
@@ -174,8 +174,8 @@ def train_aifd(
         WeightsError: when dlib's net is missing, or the net cannot start from it.
     """
     device = process_state().device
-    training, teacher = start_training(config, pairs)
-    dataset = AifdDataset(pairs, teacher, config.dataset)
+    training, teacher = start_training(config, faces)
+    dataset = AifdDataset(faces, teacher, config.dataset)
 
     def loss_fn(generator: Generator) -> StepLoss:
         batch = dataset.sample(config.trainer.batch_size, generator)
@@ -187,19 +187,19 @@ def train_aifd(
     return ema.net.cpu()
 
 
-def start_training(config: AifdTrainingConfig, pairs: FacePairs) -> tuple[AifdTraining, Tensor]:
+def start_training(config: AifdTrainingConfig, faces: CrossAgeFaces) -> tuple[AifdTraining, Tensor]:
     """The untrained nets, and the teacher's embeddings (N, D) of the photos, which are those of the untrained encoder.
 
     The centre of a person starts at the mean of the teacher's embeddings of the person's photos.
     """
     torch.manual_seed(config.seed)
     net = build_aifd(config.net, from_dlib=config.from_dlib)
-    training = AifdTraining(net, pairs.num_people, freeze_statistics=config.freeze_statistics)
+    training = AifdTraining(net, faces.num_people, freeze_statistics=config.freeze_statistics)
     if config.freeze_statistics:
-        calibrate_normalisation(net, _to_batches(pairs.chips[:, 0]))
+        calibrate_normalisation(net, _to_batches(faces.chips[:, 0]))
         training.adversary.norm.load_state_dict(net.age.norm.state_dict())  # X_id and X_age are alike before training
-    teacher = torch.from_numpy(embed_chips(net, pairs.chips[:, 0]))
-    person = torch.from_numpy(pairs.person)
+    teacher = torch.from_numpy(embed_chips(net, faces.chips[:, 0]))
+    person = torch.from_numpy(faces.person)
     sums = torch.zeros_like(training.centres.weight).index_add(0, person, F.normalize(teacher))
     training.centres.weight.data.copy_(F.normalize(sums))
     return training, teacher
@@ -235,15 +235,15 @@ def _to_batches(chips: NDArray[np.uint8]) -> Iterator[Tensor]:
         yield to_net(chips[start : start + _EMBED_BATCH])
 
 
-def measure_threshold(net: Aifd, pairs: FacePairs) -> float:
+def measure_threshold(net: Aifd, faces: CrossAgeFaces) -> float:
     """The cosine that one in a thousand pairs of two people of one sex reach: a photo, and a picture of any age.
 
     NaN when there are too few people to know it.
     """
-    num, num_versions = pairs.chips.shape[:2]
-    embeddings = embed_chips(net, pairs.chips.reshape(-1, *pairs.chips.shape[2:])).reshape(num, num_versions, -1)
+    num, num_versions = faces.chips.shape[:2]
+    embeddings = embed_chips(net, faces.chips.reshape(-1, *faces.chips.shape[2:])).reshape(num, num_versions, -1)
     unit = embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
     cosines = np.einsum("id,jvd->ijv", unit[:, 0], unit)
-    others = (pairs.person[:, None] != pairs.person) & (pairs.is_man[:, None] == pairs.is_man)
+    others = (faces.person[:, None] != faces.person) & (faces.is_man[:, None] == faces.is_man)
     others &= np.tri(num, k=-1, dtype=bool)
     return threshold_at(cosines[others].ravel(), FALSE_MATCH_RATE)
