@@ -152,8 +152,9 @@ def left_out_rows(config: AifdTrainingConfig, person: NDArray[np.str_]) -> NDArr
 
 
 def describe(config: AifdTrainingConfig, threshold: float) -> dict[str, object]:
-    """What is stored beside the weights: the encoder's config, its threshold, the recipe and its seed."""
-    return {"net": asdict(config.net), "threshold": repr(threshold), "recipe": asdict(config), "seed": config.seed}
+    """What is stored beside the weights: the encoder's config, its threshold, rounded up, the recipe and its seed."""
+    rounded = f"{np.ceil(1000 * threshold) / 1000:.3f}"
+    return {"net": asdict(config.net), "threshold": rounded, "recipe": asdict(config), "seed": config.seed}
 
 
 def train_aifd(
