@@ -98,15 +98,17 @@ def test_it_starts_with_dlibs_embeddings(cross_age: CrossAgeDataset) -> None:
     torch.testing.assert_close(teacher, dlibs + mirrored - 2 * dlibs.mean(0), atol=1e-3, rtol=1e-3)
 
 
-def test_the_loss_falls(faces: CrossAgeFaces) -> None:
+@pytest.mark.parametrize("loss", ["identity", "age", "distillation"])
+def test_the_loss_falls(faces: CrossAgeFaces, loss: str) -> None:
     steps: list[Mapping[str, float]] = []
-    config = replace(CONFIG, trainer=replace(STEPS, steps=40, warmup_steps=2), learning_rate=3e-2)
-    config = replace(config, trunk_learning_rate=2e-2, identity_learning_rate=2e-2)
+    only = LossWeights(**dict.fromkeys(LossWeights.__dataclass_fields__, 0.0) | {loss: 1.0})
+    trainer = replace(STEPS, steps=14, warmup_steps=1, batch_size=6)
+    config = replace(CONFIG, trainer=trainer, losses=only, learning_rate=3e-2)
+    config = replace(config, trunk_learning_rate=5e-2, identity_learning_rate=5e-2)
     net = train_aifd(config, faces, callbacks=[lambda step, losses, ema: steps.append(losses)])
-    assert {"identity", "age", "reversed_age", "distillation", "loss"} == set(steps[0])
-    for name in ("identity", "age", "loss"):
-        early, late = (np.mean([losses[name] for losses in part]) for part in (steps[:5], steps[-5:]))
-        assert late < 0.85 * early, name
+    assert set(steps[0]) == {"identity", "age", "reversed_age", "distillation", "loss"}
+    early, late = (np.mean([losses[loss] for losses in part]) for part in (steps[:3], steps[-3:]))
+    assert late < 0.8 * early
     assert not net.training
 
 
