@@ -1,6 +1,6 @@
 """Does the recognizer `aifd` know people across ages better than dlib's net, and how much age is left in its embedding?
 
-Held-out people only: portraits ten years apart, and portraits aged by `exemplar` to `AGES`. Thresholds come from pairs
+Held-out people only: portraits ten years apart, and portraits aged by an engine to `AGES`. Thresholds come from pairs
 of two people of one sex, one in a photo, the other in a photo or an aged picture. The probes are ridge regressions of
 the age on what a net makes of a face, each tested on people that it was not fitted on.
 
@@ -24,8 +24,8 @@ from rich.progress import track
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards
 from reage.data.split import fold_of
-from reage.engines.exemplar import ExemplarEngine
-from reage.evaluation.metrics.verification import threshold_at
+from reage.engines import load_engine
+from reage.evaluation.metrics.verification import match_rate, non_match_rate, threshold_at
 from reage.evaluation.real_aging import pairs_of
 from reage.evaluation.report.measured_faces import figure
 from reage.images.tensors import to_net
@@ -53,13 +53,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Recognition across ages, and the age that an embedding holds.")
     parser.add_argument("shards", type=Path)
     parser.add_argument("folder", type=Path, help="for the aged pictures")
+    parser.add_argument("--engine", default="exemplar", help="that ages them; aifd learned from exemplar")
     parser.add_argument("--count", type=int, default=160, help="portraits that are aged")
     parser.add_argument("--aifd", default="aifd", help="name of the weights, or an ONNX file")
     parser.add_argument("--write", type=Path, help="also write the tables to this file")
     given = parser.parse_args()
     portraits = read_shards(given.shards, "val")
-    faces = open_faces(portraits, given.count, given.folder)
-    page = verification_page(portraits, faces, {"dlib": DlibRecognizer.load(), "aifd": AifdRecognizer.load(given.aifd)})
+    faces = open_faces(portraits, given.count, given.engine, given.folder)
+    page = verification_page(portraits, faces, given.engine, DlibRecognizer.load(), AifdRecognizer.load(given.aifd))
     show(f"{page}\n{probe_page(portraits, faces, load_aifd(given.aifd))}", given.write)
 
 
@@ -83,18 +84,18 @@ class HeldOutFaces:
     rows: NDArray[np.int64]
 
 
-def open_faces(portraits: Portraits, count: int, folder: Path) -> HeldOutFaces:
+def open_faces(portraits: Portraits, count: int, engine: str, folder: Path) -> HeldOutFaces:
     """The faces, made once and then read from the folder."""
-    stored = folder / f"held-out-{count}.npz"
+    stored = folder / f"held-out-{engine}-{count}.npz"
     if not stored.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        save_arrays(stored, make_faces(portraits, count))
+        save_arrays(stored, make_faces(portraits, count, engine))
     return load_arrays(stored, HeldOutFaces)
 
 
-def make_faces(portraits: Portraits, count: int) -> HeldOutFaces:
+def make_faces(portraits: Portraits, count: int, engine: str) -> HeldOutFaces:
     """One portrait of each of `count` people, evenly spaced over all, is aged."""
-    teacher = Teacher.load(ExemplarEngine.load())
+    teacher = Teacher.load(load_engine(engine))
     first = np.unique(portraits.person, return_index=True)[1]
     rows = np.sort(first)[np.linspace(0, len(first) - 1, min(count, len(first))).astype(int)]
     readings = teacher.age_estimator.measure_crops(portraits.crops)
@@ -127,9 +128,11 @@ class Scores:
     genuine: Mapping[str, NDArray[np.floating]]
 
 
-def verification_page(portraits: Portraits, faces: HeldOutFaces, recognizers: Mapping[str, DlibRecognizer]) -> str:
+def verification_page(
+    portraits: Portraits, faces: HeldOutFaces, engine: str, dlib: DlibRecognizer, aifd: AifdRecognizer
+) -> str:
     """The table of false non-matches."""
-    scores = {name: score(portraits, faces, recognizer) for name, recognizer in recognizers.items()}
+    scores = {one.name: score(portraits, faces, one) for one in (dlib, aifd)}
     known = portraits.with_known_age()
     people = dict.fromkeys(scores["dlib"].genuine, portraits.person[faces.rows])
     people[REAL] = known.person[np.array(pairs_of(known))[:, 0]]
@@ -138,11 +141,15 @@ def verification_page(portraits: Portraits, faces: HeldOutFaces, recognizers: Ma
         [kind, impostors, f"{rate:.2%}", *compare(scores, people[kind], kind, impostors, rate)]
         for kind, impostors, rate in [(REAL, OFFICIAL, FALSE_MATCH_RATES[0]), *asked]
     ]
+    passed = ", ".join(
+        f"{match_rate(own, aifd.threshold):.3%} of {name}" for name, own in scores["aifd"].impostors.items()
+    )
     counts = ", ".join(f"{len(own)} of {name}" for name, own in scores["dlib"].impostors.items())
     note = (
         f"{len(portraits)} photos of {len(set(portraits.person.tolist()))} held-out people, {len(faces.rows)} of them "
-        f"aged by exemplar to {', '.join(f'{age:g}' for age in AGES)} years. FNMR at FMR, with 95 % intervals by "
-        f"person. Impostor pairs of one sex: {counts}."
+        f"aged by {engine} to {', '.join(f'{age:g}' for age in AGES)} years. FNMR at FMR, with 95 % intervals by "
+        f"person. Impostor pairs of one sex: {counts}. At its threshold of {aifd.threshold:g} aifd accepts {passed}, "
+        f"and misses {non_match_rate(scores['aifd'].genuine[REAL], aifd.threshold):.1%} of the people ten years apart."
     )
     headers = ("pairs of one person", "impostors", "FMR", "pairs", *(f"FNMR {name}" for name in scores), "fewer missed")
     return to_markdown("Recognition across ages", note, headers, rows)
