@@ -45,7 +45,7 @@ def evaluate(
     weights: Annotated[
         Path | None, typer.Option(help="Weights file of the engine; the shipped one by default.")
     ] = None,
-    matcher: Annotated[Path | None, typer.Option(help="ONNX file of a second face recognizer.")] = None,
+    matcher: Annotated[Path | None, typer.Option(help="A second face recognizer: aifd, or an ONNX file.")] = None,
     matcher_kind: Annotated[
         Literal["arcface", "adaface"], typer.Option(help="How the second face recognizer wants its faces.")
     ] = "arcface",

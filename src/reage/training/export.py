@@ -20,6 +20,7 @@ from reage.files import replace_file
 from reage.measure.age import ESTIMATES
 from reage.nets import reenactment_config
 from reage.nets.age import AgeNet, load_age_net
+from reage.nets.aifd import Aifd, load_aifd
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
 from reage.nets.landmark_transfer import NUM_SURFACE, LandmarkTransfer, load_landmark_transfer
@@ -214,10 +215,40 @@ def fold_normalisation(net: SegmentationNet) -> SegmentationNet:
     return folded
 
 
+# Age-invariant identity encoder
+
+
+class _Embedding(nn.Module):
+    """The encoder as it is exported: it gives embeddings and ages."""
+
+    def __init__(self, net: Aifd) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, chips: Tensor) -> tuple[Tensor, Tensor]:
+        embeddings, age_years = self.net(chips)
+        return embeddings, age_years
+
+
+def export_aifd(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of an age-invariant identity encoder, see `reage.measure.AifdRecognizer`.
+
+    That of a net of 112 px is a file for `reage.measure.OnnxRecognizer`.
+
+    Raises:
+        WeightsError: when the weights are not of that encoder, or the file cannot be written.
+    """
+    net = load_aifd(weights)
+    inputs = {"chips": torch.zeros(2, 3, net.config.input_px, net.config.input_px)}
+    model = _trace(_Embedding(net), inputs, ("embeddings", "age_years"), batches=True)
+    return _save(model, load_torch_weights(weights)[1], output)
+
+
 EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyType(
     {
         "age-a": export_age_estimator,
         "age-b": export_age_estimator,
+        "aifd": export_aifd,
         "amgan": export_generator,
         "face-parser": export_face_parser,
         "landmark-transfer": export_landmark_transfer,

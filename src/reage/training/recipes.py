@@ -69,6 +69,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the age estimator that only judges; 15 minutes on two cores; `reage training export` then",
             needs_ages=False,
         ),
+        "aifd": Recipe(
+            "reage.training.aifd.train",
+            "aifd",
+            "run",
+            "the recognizer `aifd`; 20 minutes on one core after the cross-age set; needs exemplar, face-parser, age-a",
+            needs_ages=False,
+        ),
         "amgan": Recipe(
             "reage.training.amgan.train",
             "amgan",
