@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reage.training.aifd.dataset import CrossAgeFaces
+from reage.training.aifd.dataset import CrossAgeFaces, make_cross_age_faces
 from reage.training.cross_age import CrossAgeDataset
 from reage.types import Face
 
@@ -33,6 +33,4 @@ def cross_age(face: Face) -> CrossAgeDataset:
 @pytest.fixture(scope="session")
 def faces(cross_age: CrossAgeDataset) -> CrossAgeFaces:
     """Its faces at 32 px."""
-    from reage.training.aifd.dataset import make_cross_age_faces
-
     return make_cross_age_faces(cross_age, 32)
