@@ -11,7 +11,7 @@ the age on what a net makes of a face, each tested on people that it was not fit
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -273,7 +273,7 @@ def probe(features: Plane, years: NDArray[np.floating], people: NDArray[np.str_]
     return read
 
 
-def fit_ridge(features: Plane, years: NDArray[np.floating]):
+def fit_ridge(features: Plane, years: NDArray[np.floating]) -> Callable[[Plane], NDArray[np.float64]]:
     """The regression with the penalty that generalised cross-validation chooses, as a function of features."""
     mean, scale = features.mean(0), features.std(0) + 1e-6
     left, singular, right = np.linalg.svd((features - mean) / scale, full_matrices=False)
