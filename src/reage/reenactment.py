@@ -7,7 +7,6 @@ The mesh of the face is moved (`reage.faces.expression_transfer`), the photo is 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from reage.faces.expression_transfer import Angles, ExpressionTransfer, limit_tu
 from reage.faces.finder import FaceFinder, FaceFinderConfig, choose_faces
 from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import fit_pose
-from reage.faces.head_window import fill_hidden, make_planes, move_mesh, warp_head, window_from_crop
+from reage.faces.head_window import fill_hidden, make_planes, move_mesh, to_planes, warp_head, window_from_crop
 from reage.faces.line_map import draw_line_map
 from reage.faces.mesh_warp import MeshWarp, extend_meshes, make_warp
 from reage.faces.mouth import borrow_mouth, is_reshaped, light_gain, mouth_box
@@ -31,9 +30,9 @@ from reage.images import Image, geometry, regions
 from reage.images.samples import from_levels, to_levels
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.runtime import load_trained
-from reage.pipeline import Result, as_image
+from reage.pipeline import Result, as_image, timed
 from reage.types import Face, Matrix, Pixels, Plane
-from reage.weights import SHIPPED, weights_hash
+from reage.weights import weights_hash
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -200,8 +199,6 @@ class Reenactor:
             EngineError: when there is no such device.
         """
         finder, transfer = FaceFinder(FaceFinderConfig(crop_px=REENACTMENT_PX)), ExpressionTransfer.load()
-        if not (SHIPPED / f"{GENERATOR}.onnx").is_file():
-            return cls(finder, transfer)
         path, session, _ = load_trained(GENERATOR, device)
         return cls(finder, transfer, session, weights_hash(path))
 
@@ -229,31 +226,30 @@ class Reenactor:
         check_request(target, like)
         scores = self.transfer.check_scores(target.expression)
         seconds: dict[str, float] = {}
-        clock = _Clock(seconds)
-        picture = as_image(image)
-        if picture.more:
-            raise ImageError(
-                f"Reenactment is for one picture, and this one has {len(picture.frames)} pages or frames; choose one "
-                "of them with --frame."
-            )
-        clock.stop("load")
-        found, notes = (face, ()) if isinstance(face, Face) else self._find(picture, face)
-        driver, more_notes = (None, ()) if like is None else self._find_driver(like)
-        clock.stop("find")
-        pose = fit_pose(found.mesh)
-        angles = target.angles(pose.angles, None if driver is None else fit_pose(driver.mesh).angles)
-        turn_note = ""
-        if angles is not None:
-            angles, turn_note = limit_turn(pose, angles)
+        with timed(seconds, "load"):
+            picture = as_image(image)
+            if picture.more:
+                raise ImageError(
+                    f"Reenactment is for one picture, and this one has {len(picture.frames)} pages or frames; choose "
+                    "one of them with --frame."
+                )
+        with timed(seconds, "find"):
+            found, notes = (face, ()) if isinstance(face, Face) else self._find(picture, face)
+            driver, more_notes = (None, ()) if like is None else self._find_driver(like)
         model = None if target.take == "pose" else driver
-        mesh = self.transfer.move(
-            found.mesh, driver=None if model is None else model.mesh, scores=scores, angles=angles
-        )
-        clock.stop("move")
-        drawn = self._draw(picture.pixels, found, mesh)
-        clock.stop("draw")
-        samples, hidden_share = move_face(picture.samples, found, mesh, drawn, model)
-        clock.stop("warp")
+        with timed(seconds, "move"):
+            pose = fit_pose(found.mesh)
+            angles = target.angles(pose.angles, None if driver is None else fit_pose(driver.mesh).angles)
+            turn_note = ""
+            if angles is not None:
+                angles, turn_note = limit_turn(pose, angles)
+            mesh = self.transfer.move(
+                found.mesh, driver=None if model is None else model.mesh, scores=scores, angles=angles
+            )
+        with timed(seconds, "draw"):
+            drawn = self._draw(picture.pixels, found, mesh)
+        with timed(seconds, "warp"):
+            samples, hidden_share = move_face(picture.samples, found, mesh, drawn, model)
         return Reenacted(
             image=picture.with_pixels(samples),
             face=found,
@@ -309,7 +305,7 @@ class Reenactor:
         if self._generator is None:
             return DrawnHead(fill_hidden(head), window_from_image)
         planes = make_planes(head, draw_line_map(target, side))
-        style = geometry.resize(window, side // 2, side // 2).astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+        style = to_planes(geometry.resize(window, side // 2, side // 2))
         (made,) = self._generator.run(None, {"planes": planes[None], "source": style[None]})
         levels = np.clip((made[0].transpose(1, 2, 0) + 1) * 127.5, 0, 255)
         return DrawnHead(levels.round().astype(np.uint8), window_from_image)
@@ -403,17 +399,6 @@ def _warp_part(source: Plane, target: Plane, height_px: int, width_px: int) -> t
 
 def _join(target_from_middle: Matrix, middle_from_source: Matrix) -> Matrix:
     return target_from_middle @ np.vstack([middle_from_source, [0, 0, 1]])
-
-
-class _Clock:
-    """Adds the time since the last stop to the seconds of a step."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self._seconds, self._start = seconds, time.perf_counter()
-
-    def stop(self, step: str) -> None:
-        now = time.perf_counter()
-        self._seconds[step], self._start = now - self._start, now
 
 
 def reenact(

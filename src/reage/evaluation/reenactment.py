@@ -171,10 +171,9 @@ class ReenactmentJudge:
 
 
 def load_systems() -> dict[str, Reenactor]:
-    """The mesh warp alone and, where its weights are there, the net that draws what is hidden."""
+    """The mesh warp alone, and with the net that draws what is hidden."""
     full = Reenactor.load()
-    warp = Reenactor(full.finder, full.transfer)
-    return {"warp": warp, "net": full} if full.weights_hash else {"warp": warp}
+    return {"warp": Reenactor(full.finder, full.transfer), "net": full}
 
 
 def judge_reenactment(

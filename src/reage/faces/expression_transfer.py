@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from reage.errors import PlanError
 from reage.faces.expression import EXPRESSIONS, measure_expression
 from reage.faces.geometry import smoothstep
-from reage.faces.head_pose import HeadPose, fit_pose, rotation_of
-from reage.mesh_points import EYE_OUTLINES, measure_eye_openness
+from reage.faces.head_pose import HeadPose, fit_pose, turn_pose
+from reage.mesh_points import EYE_OUTLINES, LIDS, NUM_SURFACE, measure_eye_openness
 from reage.nets.runtime import load_trained
 from reage.types import Plane
 
@@ -47,11 +47,8 @@ NAMED_EXPRESSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Plain name -> the blend shapes that it sets."""
 MAX_TURN_DEGREES = 30.0
 """Most by which yaw, pitch and roll may change."""
-_NUM_SURFACE = 468
 _SHUT, _OPEN = 0.14, 0.2
 """Openness of an eye of the driver up to which its lids are copied, and from which the net's are taken."""
-_LIDS = tuple(tuple(zip(outline[1:8], outline[15:8:-1], strict=True)) for outline in EYE_OUTLINES)
-"""Points of the upper and the lower lid of each eye, pairs one above the other, from the outer to the inner corner."""
 _LID_WIDTH = 0.12
 """Face units around a lid that move with it."""
 _STEPS = 4
@@ -109,7 +106,7 @@ class ExpressionTransfer:
         if scores:
             moved = self._set_scores(moved, scores)
         if angles is not None:
-            pose = pose.turned(rotation_of(*angles) @ rotation_of(*pose.angles).T)
+            pose = turn_pose(pose, pose.angles, angles)
         return pose.to_picture(moved)
 
     def check_scores(self, scores: Mapping[str, float]) -> dict[str, float]:
@@ -129,7 +126,7 @@ class ExpressionTransfer:
         return checked
 
     def _transfer(self, units: Plane, driver: Plane) -> Plane:
-        moved = self._run(units, driver[:_NUM_SURFACE], np.zeros(len(EXPRESSIONS)))
+        moved = self._run(units, driver[:NUM_SURFACE], np.zeros(len(EXPRESSIONS)))
         return _shut_eyes(moved, driver)
 
     def _set_scores(self, units: Plane, scores: Mapping[str, float]) -> Plane:
@@ -141,19 +138,19 @@ class ExpressionTransfer:
         for _ in range(_STEPS):
             has = np.array([measure_expression(moved)[name] for name in scores])
             change[chosen] = np.clip(change[chosen] + wanted - has, -_MAX_CHANGE, _MAX_CHANGE)
-            moved = self._run(units, units[:_NUM_SURFACE], change)
+            moved = self._run(units, units[:NUM_SURFACE], change)
         return moved
 
     def _run(self, units: Plane, driver: Plane, change: NDArray[np.float64]) -> Plane:
         """(478, 3) face units, the irises with the eyes."""
-        given = (units[:_NUM_SURFACE], driver, change)
+        given = (units[:NUM_SURFACE], driver, change)
         inputs = {
             put.name: np.asarray(value, np.float32)[None]
             for put, value in zip(self._session.get_inputs(), given, strict=True)
         }
         moved = units.copy()
-        moved[:_NUM_SURFACE] = self._session.run(None, inputs)[0][0]
-        for eye, irises in zip(EYE_OUTLINES, np.split(np.arange(_NUM_SURFACE, len(units)), 2), strict=True):
+        moved[:NUM_SURFACE] = self._session.run(None, inputs)[0][0]
+        for eye, irises in zip(EYE_OUTLINES, np.split(np.arange(NUM_SURFACE, len(units)), 2), strict=True):
             corners = [eye[0], eye[8]]
             moved[irises] += (moved[corners] - units[corners]).mean(0)
         return moved
@@ -182,11 +179,11 @@ def limit_turn(pose: HeadPose, wanted: Angles) -> tuple[Angles, str]:
 def _shut_eyes(units: Plane, driver: Plane) -> Plane:
     """The face with the lids of each eye as near to each other as the driver's where those are nearly shut."""
     moved = units.copy()
-    for lids, eye, openness in zip(_LIDS, EYE_OUTLINES, measure_eye_openness(driver), strict=True):
+    for lids, eye, openness in zip(LIDS, EYE_OUTLINES, measure_eye_openness(driver), strict=True):
         share = float(smoothstep(np.array([openness], np.float32), _OPEN, _SHUT)[0])
         corners = [eye[0], eye[8]]
         scale = np.ptp(moved[corners, 0]) / max(float(np.ptp(driver[corners, 0])), 1e-6)
-        upper, lower = (list(points) for points in zip(*lids, strict=True))
+        upper, lower = map(list, lids)
         gap = moved[lower, 1] - moved[upper, 1]
         wanted = (driver[lower, 1] - driver[upper, 1]) * scale
         moved[upper, 1] += share * (gap - wanted)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.faces.common_face import mean_mesh
-from reage.mesh_points import measure_pose
+from reage.faces.common_face import fit_similarity, mean_mesh
+from reage.mesh_points import angles_of, measure_pose
 from reage.types import Plane
 
 STABLE_POINTS = (33, 133, 362, 263, 168, 6, 197, 10, 151, 9, 234, 454, 127, 356, 93, 323)
@@ -50,14 +50,7 @@ class HeadPose:
     @property
     def angles(self) -> tuple[float, float, float]:
         """Yaw, pitch and roll in degrees; unlike those of `measure_pose`, an open jaw does not change them."""
-        across, forward = self.rotation[:, 0], self.rotation[:, 2]
-        radians = (
-            math.atan2(-forward[0], forward[2]),
-            math.asin(float(np.clip(forward[1], -1, 1))),
-            math.atan2(across[1], across[0]),
-        )
-        yaw, pitch, roll = map(math.degrees, radians)
-        return yaw, pitch, roll
+        return angles_of(self.rotation[:, 0], self.rotation[:, 2])
 
     def turned(self, rotation: NDArray[np.float64], centre: tuple[float, float, float] = _HEAD_CENTRE) -> HeadPose:
         """The pose with a rotation (3, 3) in the picture's frame added, about a point that stays in its place."""
@@ -67,13 +60,9 @@ class HeadPose:
 
 
 def fit_pose(mesh: NDArray[np.floating]) -> HeadPose:
-    """The pose in which the mean mesh lies best on a mesh (478, 3) px, by `STABLE_POINTS` (Umeyama, 1991)."""
+    """The pose in which the mean mesh lies best on a mesh (478, 3) px, by `STABLE_POINTS`."""
     source, target = mean_mesh()[list(STABLE_POINTS)], np.asarray(mesh, np.float64)[list(STABLE_POINTS)]
-    a, b = source - source.mean(0), target - target.mean(0)
-    u, values, vt = np.linalg.svd(b.T @ a)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = float((values * sign).sum() / (a**2).sum())
+    scale, rotation = fit_similarity(source, target)
     return HeadPose(scale, rotation, target.mean(0) - scale * rotation @ source.mean(0))
 
 

@@ -97,6 +97,11 @@ def _find_hidden(warp: MeshWarp, unknown: NDArray[np.bool_] | None) -> NDArray[n
     return warp.hidden | (geometry.sample(unknown.astype(np.float32), warp.places) > 0.3)
 
 
+def to_planes(picture: Pixels) -> Plane:
+    """(H, W, 3) -> (3, H, W) in [-1, 1]."""
+    return picture.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+
+
 def make_planes(head: WarpedHead, lines: Pixels) -> Plane:
     """The input planes (`NUM_PLANES`, S, S) of the face generator, see `reage.nets.reenactment_config`.
 
@@ -105,7 +110,7 @@ def make_planes(head: WarpedHead, lines: Pixels) -> Plane:
         lines: (S, S) the line map of the target mesh.
     """
     filled = fill_hidden(head)
-    pictures = [x.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1 for x in (filled, head.mirrored)]
+    pictures = [to_planes(picture) for picture in (filled, head.mirrored)]
     masks = [x[None].astype(np.float32) for x in (head.hidden, head.mirrored_hidden, lines / 255, head.moved)]
     pictures[1] = pictures[1] * (1 - masks[1])
     return np.concatenate([pictures[0], masks[0], pictures[1], masks[1], masks[2], masks[3]])

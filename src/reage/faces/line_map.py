@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.faces.mesh_warp import mesh_triangles
+from reage.faces.mesh_warp import measure_areas, mesh_triangles
 from reage.images import drawing
 from reage.mesh_points import BROW_OUTLINES, EYE_OUTLINES, FACE_OUTLINE, LIP_OUTLINE, MOUTH_OUTLINE
 from reage.types import Pixels, Plane
@@ -38,8 +38,7 @@ def draw_line_map(mesh: Plane, side_px: int) -> Pixels:
 def find_facing(mesh: Plane) -> NDArray[np.bool_]:
     """(478,) points of the surface that face the camera, by the area that their triangles show it."""
     triangles = mesh_triangles()
-    a, b, c = np.moveaxis(mesh[triangles][..., :2], 1, 0)
-    areas = (b - a)[:, 1] * (c - a)[:, 0] - (b - a)[:, 0] * (c - a)[:, 1]
+    areas = measure_areas(mesh, triangles)
     shown = np.bincount(triangles.ravel(), np.repeat(areas, 3), len(mesh))
     return shown > 0
 

@@ -24,10 +24,9 @@ from reage.faces.common_face import mean_mesh
 from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import fit_pose
 from reage.images import geometry, regions
-from reage.mesh_points import FACE_OUTLINE, MOUTH_OUTLINE
+from reage.mesh_points import FACE_OUTLINE, MOUTH_OUTLINE, NUM_SURFACE
 from reage.types import Plane
 
-_NUM_SURFACE = 468
 _CENTRE_UNITS = np.array([0.0, 0.3])
 _RINGS = (1.1, 1.22, 1.38)
 """Distances of the rings that belong to the head, in distances of the outline of the face from the centre."""
@@ -105,11 +104,12 @@ def make_warp(source: Plane, target: Plane, height_px: int, width_px: int) -> Me
     moved = cover.front >= 0
     triangles, places = cover.front[moved], geometry.pixel_grid(height_px, width_px)
     depth = np.zeros((height_px, width_px), np.float32)
-    at = _apply(_transfer(after, before)[triangles], places[moved])
+    in_source = _transfer(after, before)
+    at = _apply(in_source[triangles], places[moved])
     places[moved], depth[moved] = at[:, :2], at[:, 2]
     behind = depth - geometry.sample(shown.depth, places) > _MAX_DEPTH_UNITS * unit_px
     hidden = behind & moved
-    hidden[moved] |= _find_unseen(before, after)[triangles]
+    hidden[moved] |= _find_unseen(before, after, in_source)[triangles]
     hidden = _tidy(hidden, unit_px) & moved
     return MeshWarp(places, hidden, moved)
 
@@ -128,7 +128,7 @@ def extend_meshes(source: Plane, target: Plane) -> tuple[Plane, Plane]:
     units = pose_before.to_units(source[outline])
     change = pose_after.to_units(target[outline]) - units
     below = smoothstep(units[:, 1], *_CHIN_UNITS)[:, None]
-    before, after = [source[:_NUM_SURFACE]], [target[:_NUM_SURFACE]]
+    before, after = [source[:NUM_SURFACE]], [target[:NUM_SURFACE]]
     for ring, share, neck_share in zip(_RINGS, _RING_SHARES, _NECK_SHARES, strict=True):
         still = _ring(units, ring)
         here = pose_before.to_picture(still)
@@ -161,12 +161,18 @@ def mesh_triangles() -> NDArray[np.int64]:
 def _triangles() -> NDArray[np.int64]:
     """(T, 3) the triangles of the face, and those between the rings."""
     size = len(FACE_OUTLINE)
-    rings = [np.array(FACE_OUTLINE), *(_NUM_SURFACE + size * k + np.arange(size) for k in range(len(_RINGS) + 1))]
+    rings = [np.array(FACE_OUTLINE), *(NUM_SURFACE + size * k + np.arange(size) for k in range(len(_RINGS) + 1))]
     strips = []
     for inner, outer in pairwise(rings):
         strips.append(np.stack([inner, np.roll(inner, -1), outer], 1))
         strips.append(np.stack([np.roll(inner, -1), np.roll(outer, -1), outer], 1))
     return np.vstack([mesh_triangles(), *strips])
+
+
+@cache
+def mouth_triangles() -> NDArray[np.int64]:
+    """(T, 3) points of each triangle between the lips."""
+    return _triangles()[_mouth()]
 
 
 @cache
@@ -179,15 +185,15 @@ def _mouth() -> NDArray[np.bool_]:
 def _stretch_limits() -> NDArray[np.float64]:
     """(T,) the stretch up to which each triangle shows something."""
     near, far, height = _LIDS_UNITS
-    x, y = np.abs(mean_mesh()[:_NUM_SURFACE, :2]).T
+    x, y = np.abs(mean_mesh()[:NUM_SURFACE, :2]).T
     lids = np.isin(_triangles(), np.flatnonzero((x > near) & (x < far) & (y < height))).all(1)
     sides = np.isin(_triangles(), np.flatnonzero(x > _EDGE_UNITS)).any(1)
     return np.where(sides, _MAX_EDGE_STRETCH, np.where(lids, _MAX_LID_STRETCH, _MAX_STRETCH))
 
 
-def _areas(points: Plane) -> Plane:
-    """(T,) areas of the triangles in the picture, px; negative where they look away from the camera."""
-    a, b, c = np.moveaxis(points[_triangles()][..., :2], 1, 0)
+def measure_areas(points: Plane, triangles: NDArray[np.int64]) -> Plane:
+    """(T,) areas of triangles (T, 3) in the picture, px; negative where they look away from the camera."""
+    a, b, c = np.moveaxis(points[triangles][..., :2], 1, 0)
     areas: Plane = ((b - a)[:, 1] * (c - a)[:, 0] - (b - a)[:, 0] * (c - a)[:, 1]) / 2
     return areas
 
@@ -196,7 +202,7 @@ def _paint(points: Plane, height_px: int, width_px: int) -> _Cover:
     """The triangles that face the camera, the farthest first."""
     triangles = _triangles()
     depths = points[triangles][..., 2].mean(1)
-    drawn = np.flatnonzero(_areas(points) > 0)
+    drawn = np.flatnonzero(measure_areas(points, triangles) > 0)
     order = drawn[np.argsort(-depths[drawn], kind="stable")]
     painted = geometry.paint_triangles(points[triangles[order]][..., :2], height_px, width_px)
     front = np.where(painted >= 0, order[painted], -1).astype(np.int32)
@@ -223,11 +229,11 @@ def _transfer(from_points: Plane, to_points: Plane) -> Plane:
     return matrices
 
 
-def _find_unseen(before: Plane, after: Plane) -> NDArray[np.bool_]:
+def _find_unseen(before: Plane, after: Plane, in_source: Plane) -> NDArray[np.bool_]:
     """(T,) triangles that the source shows from behind, or too small, or, between the lips, while the mouth opens."""
-    areas, mouth = _areas(before), _mouth()
-    shrinking = np.linalg.svd(_transfer(after, before)[:, :2, :2], compute_uv=False)[:, 1]
-    opens = _areas(after)[mouth].clip(0).sum() > _MAX_MOUTH_GROWTH * areas[mouth].clip(0).sum()
+    areas, mouth = measure_areas(before, _triangles()), _mouth()
+    shrinking = np.linalg.svd(in_source[:, :2, :2], compute_uv=False)[:, 1]
+    opens = measure_areas(after, _triangles())[mouth].clip(0).sum() > _MAX_MOUTH_GROWTH * areas[mouth].clip(0).sum()
     limits = _stretch_limits()
     unseen: NDArray[np.bool_] = (areas <= 0) | np.where(mouth, opens, shrinking < 1 / limits)
     return unseen

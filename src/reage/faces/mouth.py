@@ -5,16 +5,13 @@ Convention: meshes (478, 3) px, see `reage.mesh_points`; levels from 0 to 255.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
-from numpy.typing import NDArray
 
 from reage.faces.head_pose import fit_pose
 from reage.faces.head_window import move_mesh
-from reage.faces.mesh_warp import make_warp, mesh_triangles
+from reage.faces.mesh_warp import make_warp, mouth_triangles
 from reage.images import geometry, regions
-from reage.mesh_points import EYE_OUTLINES, LIP_OUTLINE, MOUTH_OUTLINE, measure_eye_openness, measure_mouth_openness
+from reage.mesh_points import EYE_OUTLINES, LIP_OUTLINE, measure_eye_openness, measure_mouth_openness
 from reage.types import Face, Plane
 
 _MARGIN = 0.25
@@ -57,7 +54,7 @@ def borrow_mouth(driver: Face, mesh: Plane, height_px: int, width_px: int) -> tu
     photo = geometry.warp(driver.photo, target_from_photo, height_px, width_px)
     warp = make_warp(move_mesh(driver.mesh, target_from_photo), mesh, height_px, width_px)
     softness = max(0.7, _SOFTNESS * fit_pose(mesh).scale)
-    inside = (geometry.paint_triangles(mesh[_inner_triangles()][..., :2], height_px, width_px) >= 0) & ~warp.hidden
+    inside = (geometry.paint_triangles(mesh[mouth_triangles()][..., :2], height_px, width_px) >= 0) & ~warp.hidden
     share = geometry.blur(inside.astype(np.float32), softness) * inside
     return geometry.sample(photo, warp.places).astype(np.float32), share
 
@@ -82,10 +79,3 @@ def _eye_light(face: Face) -> float:
     for outline in EYE_OUTLINES:
         eyes |= geometry.fill_polygon(mesh[list(outline), :2], side, side) > 0
     return float(np.percentile(regions.to_light(face.crop)[eyes], _BRIGHT)) + 1
-
-
-@cache
-def _inner_triangles() -> NDArray[np.int64]:
-    """(T, 3) triangles between the lips."""
-    triangles = mesh_triangles()
-    return triangles[np.isin(triangles, MOUTH_OUTLINE).all(1)]

@@ -17,9 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from reage.mesh_points import NUM_SURFACE
 from reage.weights import find_weights, load_torch_weights, made_for
-
-NUM_SURFACE = 468
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,13 +18,14 @@ from reage.engines.amgan import NET_PX
 from reage.errors import WeightsError
 from reage.files import replace_file
 from reage.measure.age import ESTIMATES
+from reage.mesh_points import NUM_SURFACE
 from reage.nets import reenactment_config
 from reage.nets.age import AgeNet, load_age_net
-from reage.nets.aifd import Aifd, load_aifd
+from reage.nets.aifd import load_aifd
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
-from reage.nets.landmark_transfer import NUM_SURFACE, LandmarkTransfer, load_landmark_transfer
-from reage.nets.reenactment import FaceGenerator, load_face_generator
+from reage.nets.landmark_transfer import load_landmark_transfer
+from reage.nets.reenactment import load_face_generator
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.convert import halve_weights, store_metadata
@@ -54,6 +55,17 @@ def export(weights: str | Path, output: str | Path | None = None) -> Path:
     if name not in EXPORTS:
         raise WeightsError(f"The weights in {path} are not of a net that can be exported: {', '.join(EXPORTS)}.")
     return EXPORTS[name](path, output or f"{path.stem}.onnx")
+
+
+class _Whole(nn.Module):
+    """A net that is exported as it is."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.net(*inputs)
 
 
 # Age estimator
@@ -114,18 +126,6 @@ def export_generator(weights: str | Path, output: str | Path) -> Path:
 # Face generator of reenactment
 
 
-class _DrawnPicture(nn.Module):
-    """The face generator as it is exported."""
-
-    def __init__(self, net: FaceGenerator) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, planes: Tensor, source: Tensor) -> Tensor:
-        picture: Tensor = self.net(planes, source)
-        return picture
-
-
 def export_face_generator(weights: str | Path, output: str | Path) -> Path:
     """Writes the ONNX file of the face generator, see `reage.nets.reenactment`.
 
@@ -137,22 +137,10 @@ def export_face_generator(weights: str | Path, output: str | Path) -> Path:
         "planes": torch.zeros(1, reenactment_config.NUM_PLANES, side, side),
         "source": torch.zeros(1, 3, side // 2, side // 2),
     }
-    return _save(_trace(_DrawnPicture(net), inputs, ("picture",)), load_torch_weights(weights)[1], output)
+    return _save(_trace(_Whole(net), inputs, ("picture",)), load_torch_weights(weights)[1], output)
 
 
 # Landmark transfer
-
-
-class _Transferred(nn.Module):
-    """Landmark transfer as it is exported."""
-
-    def __init__(self, net: LandmarkTransfer) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, source: Tensor, driver: Tensor, change: Tensor) -> Tensor:
-        moved: Tensor = self.net(source, driver, change)
-        return moved
 
 
 def export_landmark_transfer(weights: str | Path, output: str | Path) -> Path:
@@ -164,7 +152,7 @@ def export_landmark_transfer(weights: str | Path, output: str | Path) -> Path:
     net = load_landmark_transfer(weights)
     face, change = torch.zeros(1, NUM_SURFACE, 3), torch.zeros(1, net.config.num_scores)
     inputs = {"source": face, "driver": face.clone(), "change": change}
-    return _save(_trace(_Transferred(net), inputs, ("moved",)), load_torch_weights(weights)[1], output)
+    return _save(_trace(_Whole(net), inputs, ("moved",)), load_torch_weights(weights)[1], output)
 
 
 # Face parser
@@ -218,18 +206,6 @@ def fold_normalisation(net: SegmentationNet) -> SegmentationNet:
 # Age-invariant identity encoder
 
 
-class _Embedding(nn.Module):
-    """The encoder as it is exported: it gives embeddings and ages."""
-
-    def __init__(self, net: Aifd) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, chips: Tensor) -> tuple[Tensor, Tensor]:
-        embeddings, age_years = self.net(chips)
-        return embeddings, age_years
-
-
 def export_aifd(weights: str | Path, output: str | Path) -> Path:
     """Writes the ONNX file of an age-invariant identity encoder, see `reage.measure.AifdRecognizer`.
 
@@ -240,7 +216,7 @@ def export_aifd(weights: str | Path, output: str | Path) -> Path:
     """
     net = load_aifd(weights)
     inputs = {"chips": torch.zeros(2, 3, net.config.input_px, net.config.input_px)}
-    model = _trace(_Embedding(net), inputs, ("embeddings", "age_years"), batches=True)
+    model = _trace(_Whole(net), inputs, ("embeddings", "age_years"), batches=True)
     return _save(model, load_torch_weights(weights)[1], output)
 
 

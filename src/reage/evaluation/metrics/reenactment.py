@@ -12,9 +12,8 @@ import numpy as np
 
 from reage.faces.expression import EXPRESSIONS
 from reage.faces.head_pose import fit_pose
+from reage.mesh_points import NUM_SURFACE
 from reage.types import Plane
-
-_NUM_SURFACE = 468
 
 
 def pose_error_degrees(mesh: Plane, wanted: Plane) -> float:
@@ -31,7 +30,7 @@ def expression_error(scores: Mapping[str, float], wanted: Mapping[str, float]) -
 
 def landmark_error(mesh: Plane, wanted: Plane) -> float:
     """Mean distance of the points of two meshes, both brought to one pose and size; face units, x and y alone."""
-    a, b = (fit_pose(one).to_units(one)[:_NUM_SURFACE, :2] for one in (mesh, wanted))
+    a, b = (fit_pose(one).to_units(one)[:NUM_SURFACE, :2] for one in (mesh, wanted))
     return float(np.linalg.norm(a - b, axis=-1).mean())
 
 

@@ -22,8 +22,7 @@ from reage.errors import ReageError
 from reage.faces.common_face import mirrored_points
 from reage.faces.expression import EXPRESSIONS, measure_expression
 from reage.faces.head_pose import fit_pose
-from reage.mesh_points import measure_pose
-from reage.nets.landmark_transfer import NUM_SURFACE
+from reage.mesh_points import NUM_SURFACE, measure_pose
 from reage.types import Plane
 
 _MIXED_SHARE = 0.3

@@ -25,7 +25,7 @@ from reage.faces.head_pose import fit_pose, turn_pose
 from reage.faces.head_window import fill_hidden, move_mesh, warp_head, window_from_crop
 from reage.faces.line_map import draw_line_map
 from reage.images import geometry
-from reage.mesh_points import EYE_OUTLINES, measure_pose
+from reage.mesh_points import LIDS, measure_pose
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.types import Pixels, Plane
 
@@ -135,8 +135,8 @@ def draw_target(mesh: Plane, other: Plane, generator: np.random.Generator) -> Pl
 def close_eyes(units: Plane) -> Plane:
     """The mesh (478, 3) with its upper lids on the lower ones."""
     closed = units.copy()
-    for outline in EYE_OUTLINES:
-        upper, lower = list(outline[1:8]), list(outline[15:8:-1])
+    for lids in LIDS:
+        upper, lower = map(list, lids)
         closed[upper] = units[upper] + _CLOSED * (units[lower] - units[upper])
     return closed
 
