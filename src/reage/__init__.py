@@ -28,8 +28,12 @@ _MODULES = {
     "Reading": "types",
     "Result": "pipeline",
     "WeightsError": "errors",
+    "Reenacted": "reenactment",
+    "Reenactor": "reenactment",
+    "Target": "reenactment",
     "load_image": "images",
     "reage": "pipeline",
+    "reenact": "reenactment",
 }
 __all__ = ["__version__", *_MODULES]
 

@@ -6,7 +6,7 @@ that age make the same checks again. Nothing here prints. A photo is never overw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,7 @@ def age_photo(
     mask: Plane | None = None,
     layers: str | Path | None = None,
     references: References | Sequence[str | Path] = (),
+    finish: Callable[[Result], Result] | None = None,
 ) -> PhotoOutcome:
     """Ages one photo and writes it; for the other arguments see `check_photo` and `Reager.__call__`.
 
@@ -136,6 +137,8 @@ def age_photo(
         mask: (H, W) in [0, 1], where the photo may change.
         layers: folder into which the layers are written, see `reage.types.Layers`; none by default.
         references: photos of the same person at about the wanted age.
+        finish: changes the aged photo before it is written, as `reage.reenactment.Reenactor.finish` does; not with
+            layers.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
@@ -149,6 +152,9 @@ def age_photo(
         )
     folder = None if layers is None else check_layers(layers, [path, *([picture.source] if picture.source else [])])
     result = reager(picture, plan, faces=faces, mask=mask, references=references)
+    if finish is not None:
+        assert folder is None
+        result = finish(result)
     if folder is None:
         result.save(path)
     else:

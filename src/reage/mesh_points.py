@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NUM_POINTS = 478
+NUM_SURFACE = 468
+"""Points of the skin; the last ten are the irises."""
 LANDMARK_POINTS = (33, 133, 362, 263, 2)
 """Outer and inner corner of the left eye, inner and outer corner of the right eye, base of the nose."""
 
@@ -25,6 +27,8 @@ EYE_OUTLINES = (
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
+LIDS = tuple((outline[1:8], outline[15:8:-1]) for outline in EYE_OUTLINES)
+"""Points of the upper and of the lower lid of each eye, one above the other, from one corner to the other."""
 BROW_OUTLINES = (
     (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
     (300, 293, 334, 296, 336, 285, 295, 282, 283, 276),
@@ -49,6 +53,11 @@ def measure_pose(points: Points) -> tuple[float, float, float]:
     right, down = right / np.linalg.norm(right), down / np.linalg.norm(down)
     forward = np.cross(right, down)
     forward /= np.linalg.norm(forward)
+    return angles_of(right, forward)
+
+
+def angles_of(right: NDArray[np.floating], forward: NDArray[np.floating]) -> tuple[float, float, float]:
+    """Yaw, pitch and roll in degrees of a head, from unit vectors (3,) to its left eye and to the back of the head."""
     yaw = math.degrees(math.atan2(-float(forward[0]), float(forward[2])))
     pitch = math.degrees(math.asin(float(np.clip(forward[1], -1, 1))))
     return yaw, pitch, math.degrees(math.atan2(float(right[1]), float(right[0])))

@@ -245,7 +245,7 @@ class Reager:
             PlanError: when the plan asks for skin, and the engine does not accept it or the photo does not show it.
         """
         seconds: dict[str, float] = {}
-        with _timed(seconds, "load"):
+        with timed(seconds, "load"):
             picture = as_image(image)
         clipped = describe_clipped_ages(self.engine, [plan.age])
         run = partial(
@@ -304,9 +304,9 @@ class Reager:
         """One frame with its faces aged; a face near a known one has its reading."""
         if mask is not None:
             _check_mask(mask, picture)
-        with _timed(seconds, "find"):
+        with timed(seconds, "find"):
             chosen = self.choose(picture, faces)
-        with _timed(seconds, "measure"):
+        with timed(seconds, "measure"):
             read = list(readings or (_reading_near(face, known) or self.measure(face) for face in chosen))
             by_face = references.choose(chosen) if references else [()] * len(chosen)
         samples: NDArray[Any] = picture.samples
@@ -314,9 +314,9 @@ class Reager:
         for face, reading, candidates in zip(chosen, read, by_face, strict=True):
             own_plan = complete(plan, reading)
             own_references = tuple(one.within(own_plan) for one in candidates)
-            with _timed(seconds, "render"):
+            with timed(seconds, "render"):
                 aged = render(_for_person(self.engine, own_references), face, reading, own_plan)
-            with _timed(seconds, "composite"):
+            with timed(seconds, "composite"):
                 samples = composite(samples, face, aged)
             given = plan.age_from is not None
             done.append(
@@ -331,7 +331,7 @@ class Reager:
                 )
             )
         if mask is not None:
-            with _timed(seconds, "composite"):
+            with timed(seconds, "composite"):
                 samples = mask_change(picture.samples, samples, mask)
         return picture.with_pixels(samples), done
 
@@ -447,7 +447,8 @@ def _check_mask(mask: Plane, picture: Image) -> None:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Adds the seconds that a block takes to those of a step."""
     start = time.perf_counter()
     yield
     seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

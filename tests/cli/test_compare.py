@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from reage.images import load_image
-from reage.measure import SAME_PERSON_DISTANCE
+from reage.measure import SAME_PERSON_DISTANCE, AifdRecognizer
 from reage.types import Pixels
 from tests.cli.commands import call
 
@@ -75,6 +75,20 @@ def test_a_verdict_needs_a_threshold(net: str, options: tuple[object, ...], end:
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("The same person: distance 0.00")
     assert done.stdout.endswith(end)
+
+
+def test_aifd_has_a_threshold_of_its_own(me: Path) -> None:
+    done = call("compare", me, me, "--matcher", "aifd", "--json")
+    assert done.exit_code == 0, done.output
+    verdict = json.loads(done.stdout)["matcher"]
+    assert verdict == {
+        "name": "aifd",
+        "similarity": pytest.approx(1),
+        "threshold": pytest.approx(AifdRecognizer.load().threshold),
+        "same_person": True,
+    }
+    strict = call("compare", me, me, "--matcher", "aifd", "--matcher-threshold", 1)
+    assert "the same from 1)" in strict.stdout
 
 
 @pytest.mark.parametrize(

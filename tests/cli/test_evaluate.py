@@ -68,6 +68,15 @@ def test_an_engine_that_changes_nothing_scores_no_change_at_all(shards: Path, tm
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
 
 
+def test_aifd_can_be_the_second_recognizer(shards: Path, tmp_path: Path) -> None:
+    code, out, err = run(
+        "evaluate", "--engine", "none", "--faces", shards, "--targets", "50", "--zone-faces", 0, "--matcher", "aifd",
+        "--workers", 1, "-o", tmp_path / "report", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["judges"]["identity, second recognizer"] == "aifd"
+
+
 def test_photos_of_a_folder_are_evaluated(photos: Path, tmp_path: Path) -> None:
     code, out, err = run("evaluate", "--engine", "none", "--faces", photos, "--targets", "60:70:10",
                          "--zone-faces", 0, "--workers", 1, "-o", tmp_path)  # fmt: skip

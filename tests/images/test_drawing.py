@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from reage.images import draw_faces, draw_sheet, draw_strip, draw_zones
+from reage.images.drawing import draw_lines
 from reage.mesh_points import LANDMARK_POINTS, NUM_POINTS
 from reage.types import Face
 
@@ -119,3 +120,13 @@ def test_zones_are_tinted_outlined_and_named():
 def test_a_zone_that_is_nowhere_and_a_large_picture_are_fine():
     pixels = make_plain(800, 900)
     assert np.array_equal(draw_zones(pixels, {"glabella": np.zeros((800, 900), np.float32)}), pixels)
+
+
+def test_lines_join_their_points_and_nothing_else():
+    drawn = draw_lines([np.array([[2.0, 5.0], [20.0, 5.0]]), np.array([[10.0, 9.0], [10.0, 14.0]])], 20, 24, 3)
+    assert drawn.shape == (20, 24)
+    assert (drawn[5, 3:20] == 255).all()
+    assert (drawn[10:14, 10] == 255).all()
+    assert not drawn[:2].any()
+    assert not drawn[18:].any()
+    assert not draw_lines([], 4, 4, 1).any()

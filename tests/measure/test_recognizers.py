@@ -1,8 +1,9 @@
-"""dlib's recognizer, and recognizers from ONNX files, tested with tiny nets that return the mean colour."""
+"""dlib's recognizer, `aifd`, and recognizers from ONNX files, tested with tiny nets that return the mean colour."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,25 @@ from onnx import TensorProto, helper
 from reage.errors import WeightsError
 from reage.faces.mesh import to_ibug
 from reage.images import geometry
+from reage.images.tensors import to_net
 from reage.measure.recognizers import (
     ARCFACE_POINTS,
+    CHIP_PX,
     SAME_PERSON_DISTANCE,
+    AifdRecognizer,
     DlibRecognizer,
+    FaceRecognizer,
     OnnxRecognizer,
     align_for_arcface,
     arcface_from_image,
     identity_distance,
+    load_recognizer,
     make_chip,
 )
+from reage.nets.aifd import build_aifd, load_aifd, tiny
+from reage.training.export import export
 from reage.types import Face, Pixels, Plane
+from reage.weights import save_weights
 
 EYES_NOSE_MOUTH = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
@@ -96,6 +105,63 @@ def test_noise_is_nobody_the_astronaut_knows(face: Face, recognizer: DlibRecogni
     assert (
         identity_distance(recognizer.embed(face.crop, points), recognizer.embed(noise, points)) > SAME_PERSON_DISTANCE
     )
+
+
+# aifd
+
+
+@pytest.fixture(scope="module")
+def tiny_aifd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a small untrained encoder."""
+    torch.manual_seed(0)
+    config = replace(tiny(), input_px=CHIP_PX)
+    path = tmp_path_factory.mktemp("aifd") / "mine.safetensors"
+    settings = {"net": asdict(config), "threshold": "0.25", "name": "aifd"}
+    save_weights(path, build_aifd(config).state_dict(), settings)
+    return export(path, path.with_suffix(".onnx"))
+
+
+def test_aifd_adds_a_face_and_its_mirror_image(tiny_aifd: Path, dlibs: dict[str, NDArray]) -> None:
+    recognizer, chips = AifdRecognizer.load(tiny_aifd), dlibs["chip"][None]
+    (found,) = recognizer.embed_chips(chips)
+    with torch.inference_mode():
+        x = to_net(chips)
+        net = load_aifd(tiny_aifd)
+        expected = (net.embed(x) + net.embed(x.flip(3)))[0].numpy()
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-5)
+    np.testing.assert_allclose(recognizer.embed_chips(np.ascontiguousarray(chips[:, :, ::-1]))[0], found, atol=1e-5)
+    assert (recognizer.name, recognizer.threshold) == ("aifd", 0.25)
+
+
+def test_aifd_is_a_recognizer_by_cosine(tiny_aifd: Path, face: Face) -> None:
+    recognizer: FaceRecognizer = AifdRecognizer.load(tiny_aifd)
+    points = face.to_crop(face.landmarks)
+    many = recognizer.embed_crops(np.stack([face.crop, face.crop // 2]), np.stack([points, points]))
+    np.testing.assert_allclose(many[1], recognizer.embed(face.crop // 2, points), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(many, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(recognizer.similarity(many[:1], many), [1, many[0] @ many[1]], atol=1e-5)
+
+
+def test_aifd_knows_the_astronaut_and_not_noise(face: Face) -> None:
+    recognizer = AifdRecognizer.load()
+    points = face.to_crop(face.landmarks)
+    noise = np.random.default_rng(0).integers(0, 256, face.crop.shape, np.uint8)
+    pictures = np.stack([face.crop, (face.crop * 0.6).astype(np.uint8), noise])
+    itself, dark, other = recognizer.embed_crops(pictures, np.stack([points] * 3))
+    assert recognizer.similarity(itself, dark) > recognizer.threshold > recognizer.similarity(itself, other)
+
+
+def test_other_weights_are_not_aifd(make_net: MakeNet, tiny_aifd: Path) -> None:
+    for weights in (make_net(), "age-a"):
+        with pytest.raises(WeightsError, match="not made for the recognizer aifd"):
+            AifdRecognizer.load(weights)
+
+
+def test_a_recognizer_is_found_by_name_or_file(make_net: MakeNet) -> None:
+    assert isinstance(load_recognizer("aifd"), AifdRecognizer)
+    found = load_recognizer(make_net(), "adaface")
+    assert isinstance(found, OnnxRecognizer)
+    assert found.kind == "adaface"
 
 
 # ONNX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,14 @@ from torch import nn
 
 from reage.errors import WeightsError
 from reage.faces.segmentation import FaceParser
+from reage.images.tensors import to_net
+from reage.measure.recognizers import OnnxRecognizer
 from reage.mesh_points import NUM_POINTS
 from reage.nets import agetransgan, agetransgan_config
 from reage.nets.age import AgeNetConfig, build_age_net, load_age_net
+from reage.nets.aifd import build_aifd, load_aifd
+from reage.nets.aifd import paper as paper_aifd
+from reage.nets.aifd import tiny as tiny_aifd
 from reage.nets.amgan import build_generator, load_generator
 from reage.nets.amgan_config import tiny
 from reage.nets.dlib_resnet import TrunkConfig
@@ -164,6 +169,17 @@ def export_tiny_age_net(folder: Path) -> Path:
     return export(folder / "mine.safetensors", folder / "mine.onnx")
 
 
+def export_tiny_aifd(folder: Path) -> Path:
+    torch.manual_seed(0)
+    net = build_aifd(tiny_aifd())
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(layer.running_mean, std=0.2)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+    save_weights(folder / "mine.safetensors", net.state_dict(), {"net": asdict(net.config), "name": "aifd"})
+    return export(folder / "mine.safetensors", folder / "mine.onnx")
+
+
 def export_tiny_generator(folder: Path) -> Path:
     torch.manual_seed(0)
     net = build_generator(tiny().generator)
@@ -178,14 +194,16 @@ def export_tiny_agetransgan(folder: Path) -> Path:
     return export(folder / "mine.safetensors", folder / "mine.onnx")
 
 
-@pytest.mark.parametrize("export_tiny", [export_tiny_age_net, export_tiny_generator, export_tiny_agetransgan])
+@pytest.mark.parametrize(
+    "export_tiny", [export_tiny_age_net, export_tiny_agetransgan, export_tiny_aifd, export_tiny_generator]
+)
 def test_training_reads_the_same_weights_back(export_tiny: Callable[[Path], Path], tmp_path: Path) -> None:
     path = export_tiny(tmp_path)
     onnx.checker.check_model(onnx.load(path), full_check=True)
     stored, config = load_torch_weights(tmp_path / "mine.safetensors")
     read, config_read = load_torch_weights(path)
     assert set(read) == set(stored)
-    assert all(torch.equal(read[name], tensor) for name, tensor in stored.items())
+    assert all(torch.equal(read[name].flatten(), tensor.flatten()) for name, tensor in stored.items())
     assert config_read == config
     assert path.stat().st_size < 1.05 * (tmp_path / "mine.safetensors").stat().st_size + 60_000
     assert export(path, tmp_path / "again.onnx").read_bytes() == path.read_bytes()
@@ -202,6 +220,30 @@ def test_an_exported_age_net_gives_its_estimates_for_any_batch(tmp_path: Path) -
         found = session.run(None, {f"crop_{number}": x.numpy() for number, x in enumerate(inputs)})
         for ours, theirs in zip(found, expected, strict=True):
             np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-3)
+
+
+@torch.inference_mode()
+def test_an_exported_encoder_gives_embeddings_and_ages_for_any_batch(tmp_path: Path) -> None:
+    session = open_session(export_tiny_aifd(tmp_path))
+    net = load_aifd(tmp_path / "mine.safetensors")
+    for num in (1, 3):
+        x = torch.rand(num, 3, net.config.input_px, net.config.input_px) * 2 - 1
+        for ours, theirs in zip(session.run(["embeddings", "age_years"], {"chips": x.numpy()}), net(x), strict=True):
+            np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_papers_encoder_is_a_net_for_faces_of_112_px(tmp_path: Path) -> None:
+    trunk = TrunkConfig(stem=4, stages=((4, 1), (4, 1), (4, 1), (8, 1)))
+    config = replace(paper_aifd(), trunk=trunk, embedding_size=8, age_size=8)
+    torch.manual_seed(0)
+    net = build_aifd(config).eval()
+    save_weights(tmp_path / "mine.safetensors", net.state_dict(), {"net": asdict(config), "name": "aifd"})
+    recognizer = OnnxRecognizer.load(export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx"))
+    faces = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
+    x = to_net(faces)
+    expected = nn.functional.normalize(net.embed(x) + net.embed(x.flip(3))).numpy()
+    np.testing.assert_allclose(recognizer.embed_aligned(faces), expected, atol=1e-2)
 
 
 @torch.inference_mode()
@@ -223,5 +265,6 @@ def test_shipped_files_are_small(name: str) -> None:
 
 
 def test_other_recipes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"can be exported: age-a, age-b, agetransgan, amgan, face-parser\.$"):
+    names = "age-a, age-b, agetransgan, aifd, amgan, face-parser, landmark-transfer, reenactment"
+    with pytest.raises(WeightsError, match=rf"can be exported: {names}\.$"):
         export("prototype", tmp_path / "out.onnx")

@@ -25,6 +25,7 @@ from reage.cli.find import find
 from reage.cli.imagine import imagine
 from reage.cli.measure import measure
 from reage.cli.personalize import personalize
+from reage.cli.reenact import reenact
 from reage.cli.training import training
 from reage.cli.zones import zones
 from reage.errors import ReageError, describe_unexpected
@@ -65,6 +66,10 @@ app.command(
     epilog="Example: reage age me.jpg --to 70 --zones crows_feet=0.9 -o older.jpg. "
     "For a compositor: reage age plate.png --to 70 --face 1,3 --protect hat.png -o aged.png --layers layers/"
 )(age)
+app.command(
+    epilog="Examples: reage reenact me.jpg --like laughing.jpg -o me-laughing.jpg. By numbers: reage reenact me.jpg "
+    "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression"
+)(reenact)
 app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
 app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage devices --json")(devices)

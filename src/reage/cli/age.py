@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,7 @@ from reage.cli.options import (
 from reage.cli.request import (
     AgeRequest,
     DiffusionOptions,
+    choose_device,
     parse_box,
     parse_faces,
     parse_skin,
@@ -127,6 +129,13 @@ def age(
             metavar="PATH",
             help="For exemplar: a photo of the same person at about the target age, or a folder of them; may be given "
             "several times. Their lines, light and shape take the place of those of other people.",
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PHOTO",
+            help="Also give the aged face the expression and pose of the face in this photo, see `reage reenact`.",
         ),
     ] = None,
     engine: Annotated[str, typer.Option(metavar="NAME", help="Engine, see `reage engines`.")] = DEFAULT_ENGINE,
@@ -241,6 +250,13 @@ def age(
         raise PlanError(f"--frame is for one file, and '{source}' is a folder; give one photo, or leave it out.")
     if layers is not None and sweep is not None:
         raise PlanError("--layers and --sweep exclude each other; give one age with --to.")
+    chosen = AgeRequest.faces if face is None else parse_faces(face)
+    if like is not None:
+        if isinstance(chosen, tuple):
+            raise PlanError(f"--like is for one face, and --face is '{face}'; give one number.")
+        _check_like(source, {"--sweep": sweep, "--layers": layers, "--mask": mask, "--protect": protect})
+        if (to, zones, skin) == (None, None, None):
+            raise PlanError("--like follows an age; give --to as well, or use `reage reenact`.")
     ages = parse_sweep(sweep) if sweep is not None else ()
     request = AgeRequest(
         source=source,
@@ -254,12 +270,13 @@ def age(
             skin=parse_skin(skin),
         ),
         ages=ages,
-        faces=AgeRequest.faces if face is None else parse_faces(face),
+        faces=chosen,
         box=parse_box(box),
         mask=mask,
         protect=protect,
         layers=layers,
         references=tuple(reference or ()),
+        like=like,
         engine=engine,
         device=device,
         as_json=as_json or as_json_lines,
@@ -284,6 +301,15 @@ def age(
         _pipe_photo(request)
     else:
         _age_photo(request, failures_only, as_json_lines)
+
+
+def _check_like(source: Path, others: Mapping[str, object]) -> None:
+    """Refuses what a face that is also reenacted cannot have."""
+    if os.path.isdir(source):
+        raise PlanError(f"--like is for one photo, and '{source}' is a folder; give one photo, or leave it out.")
+    for flag, value in others.items():
+        if value is not None:
+            raise PlanError(f"--like and {flag} exclude each other; leave one of them out.")
 
 
 def _pipe_photo(request: AgeRequest) -> None:
@@ -314,11 +340,21 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     if request.layers is not None:
         check_layers(request.layers, [request.source, output, *request.mask_files])
     mask = request.load_mask(photo)
+    if request.like is not None:
+        check_output(output, source=request.like)
     reager = request.load_reager()
     faces = _choose_faces(request, reager, photo)
     references = request.read_references(reager)
     outcome = age_photo(
-        reager, photo, request.plan, output, faces=faces, mask=mask, layers=request.layers, references=references
+        reager,
+        photo,
+        request.plan,
+        output,
+        faces=faces,
+        mask=mask,
+        layers=request.layers,
+        references=references,
+        finish=None if request.like is None else partial(_reenact, request=request),
     )
     _print_doubts(outcome.result, request.faces)
     _print_references(outcome.result, request.faces)
@@ -328,6 +364,15 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     elif not failures_only:
         layers = "" if request.layers is None else f", layers in {request.layers}"
         typer.echo(f"{_describe(outcome.result, request.plan)}: {output}{layers}")
+
+
+def _reenact(result: Result, request: AgeRequest) -> Result:
+    """The aged photo, whose face then takes the expression and pose of another."""
+    from reage.reenactment import Reenactor
+
+    assert request.like is not None
+    chosen = result.faces[0].face if request.box is not None else request.faces
+    return Reenactor.load(choose_device(request.device, DEFAULT_ENGINE)).finish(result, request.like, chosen)
 
 
 def _age_sweep(request: AgeRequest, as_json_lines: bool) -> None:

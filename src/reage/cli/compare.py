@@ -13,7 +13,7 @@ from reage.cli.options import AsJson
 from reage.errors import WeightsError
 
 if TYPE_CHECKING:
-    from reage.measure import OnnxRecognizer
+    from reage.measure import AifdRecognizer, OnnxRecognizer
     from reage.types import Face
 
 
@@ -22,21 +22,26 @@ def compare(
     b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
     matcher: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.onnx", help="Also compare by a face recognition net of your own, an ONNX file."),
+        typer.Option(
+            metavar="aifd|FILE.onnx",
+            help="Also compare by aifd, which knows people across ages, or by a net of your own.",
+        ),
     ] = None,
     matcher_kind: Annotated[
-        str, typer.Option(metavar="KIND", help="What that net takes: arcface (RGB) or adaface (BGR).")
+        str, typer.Option(metavar="KIND", help="What your own net takes: arcface (RGB) or adaface (BGR).")
     ] = "arcface",
     matcher_threshold: Annotated[
         float | None,
-        typer.Option(min=-1, max=1, help="Similarity from which that net sees one person; no verdict by default."),
+        typer.Option(
+            min=-1, max=1, help="Similarity from which that net sees one person; of your own net no verdict by default."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the largest faces of two photos: whether they look like one person, and the years between them.
 
-    A face recognition net of your own, as in --matcher adaface.onnx --matcher-kind adaface, adds its similarity, from
-    -1 to 1.
+    --matcher aifd, or a face recognition net of your own, as in --matcher adaface.onnx --matcher-kind adaface, adds its
+    similarity, from -1 to 1.
     """
     from reage.faces.finder import FaceFinder, choose_faces
     from reage.images import load_image
@@ -69,14 +74,14 @@ def compare(
         typer.echo(_describe_verdict(verdict))
 
 
-def _load_second(path: Path | None, kind: str, threshold: float | None) -> OnnxRecognizer | None:
+def _load_second(path: Path | None, kind: str, threshold: float | None) -> AifdRecognizer | OnnxRecognizer | None:
     if path is not None:
-        from reage.measure import OnnxRecognizer
+        from reage.measure import load_recognizer
 
-        return OnnxRecognizer.load(path, kind)
+        return load_recognizer(path, kind)
     if threshold is not None:
         raise WeightsError(
-            f"--matcher-threshold {threshold:g} needs a face net; name its file with --matcher FILE.onnx."
+            f"--matcher-threshold {threshold:g} needs a face net; name it with --matcher aifd or --matcher FILE.onnx."
         )
     return None
 
@@ -85,10 +90,14 @@ def _embed(recognizer: Any, face: Face) -> Any:
     return recognizer.embed(face.crop, face.to_crop(face.landmarks))
 
 
-def _compare_by(recognizer: OnnxRecognizer, faces: Sequence[Face], threshold: float | None) -> dict[str, Any]:
+def _compare_by(
+    recognizer: AifdRecognizer | OnnxRecognizer, faces: Sequence[Face], threshold: float | None
+) -> dict[str, Any]:
     """The similarity of two faces by a net and, with a threshold, whether they are one person, as plain values."""
     similarity = float(recognizer.similarity(*(_embed(recognizer, face) for face in faces)))
-    verdict = {"name": recognizer.name, "kind": recognizer.kind, "similarity": round(similarity, 4)}
+    own = {name: getattr(recognizer, name) for name in ("name", "kind") if hasattr(recognizer, name)}
+    verdict = {**own, "similarity": round(similarity, 4)}
+    threshold = getattr(recognizer, "threshold", None) if threshold is None else threshold
     return verdict if threshold is None else {**verdict, "threshold": threshold, "same_person": similarity >= threshold}
 
 

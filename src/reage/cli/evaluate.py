@@ -15,7 +15,11 @@ from reage.engines import DEFAULT_ENGINE
 from reage.errors import ReageError
 
 if TYPE_CHECKING:
+    from reage.evaluation.report.tables import Table
     from reage.evaluation.run import EvaluationConfig, EvaluationRun
+
+PAIRS = 60
+"""Pairs of portraits on which reenactment is evaluated, unless --count is given."""
 
 
 def evaluate(
@@ -41,7 +45,7 @@ def evaluate(
     weights: Annotated[
         Path | None, typer.Option(help="Weights file of the engine; the shipped one by default.")
     ] = None,
-    matcher: Annotated[Path | None, typer.Option(help="ONNX file of a second face recognizer.")] = None,
+    matcher: Annotated[Path | None, typer.Option(help="A second face recognizer: aifd, or an ONNX file.")] = None,
     matcher_kind: Annotated[
         Literal["arcface", "adaface"], typer.Option(help="How the second face recognizer wants its faces.")
     ] = "arcface",
@@ -54,6 +58,14 @@ def evaluate(
             help="identity-preserving: --pairs are PERSON/ of photos and PERSON/LABEL/ of generated pictures."
         ),
     ] = "aging",
+    reenactment: Annotated[
+        bool,
+        typer.Option(
+            "--reenactment",
+            help="Evaluate `reage reenact` instead, on shards of people with several expressions; --count pairs, 60 by "
+            "default.",
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one on each core.", show_default=False)] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("report"),
     as_json: AsJson = False,
@@ -61,9 +73,15 @@ def evaluate(
     """Evaluate an engine: age, identity, background, zones, realism, beside real people.
 
     Of shards only the people held out from training are used. The same command resumes a run that was stopped. The
-    folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving only .json and .md.
+    folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving or --reenactment only
+    .json and .md.
     """
     require_extra("evaluate")
+    if reenactment:
+        if faces is None:
+            raise ReageError("Give the faces to evaluate on: --faces FOLDER of shards.")
+        _evaluate_reenactment(faces, count or PAIRS, output, as_json)
+        return
     if protocol == "identity-preserving":
         if pairs is None:
             raise ReageError(
@@ -96,18 +114,35 @@ def evaluate(
 
 
 def _evaluate_generated(photos: Path, generated: Path, output: Path, as_json: bool) -> None:
-    import json
-
     from rich.progress import track
 
-    from reage.cli.console import print_json, print_table, stderr_console
+    from reage.cli.console import stderr_console
     from reage.evaluation.identity_protocol import judge_generated, read_generated
     from reage.evaluation.judges import Judges
-    from reage.files import replace_file
 
     judges = Judges.load()
     pictures = read_generated(photos, generated, judges, lambda rows: track(rows, "pictures", console=stderr_console()))
-    table = judge_generated(pictures, judges.names["age"])
+    _write_table(judge_generated(pictures, judges.names["age"]), output, as_json)
+
+
+def _evaluate_reenactment(faces: Path, count: int, output: Path, as_json: bool) -> None:
+    from reage.cli.console import track
+    from reage.data.shards import read_shards
+    from reage.evaluation.reenactment import judge_reenactment, load_systems
+
+    portraits = read_shards(faces, split="val")
+    _write_table(
+        judge_reenactment(portraits, load_systems(), count, lambda rows: track(rows, "pairs")), output, as_json
+    )
+
+
+def _write_table(table: Table, output: Path, as_json: bool) -> None:
+    """Writes a table to report.json and report.md of a folder, and prints it."""
+    import json
+
+    from reage.cli.console import print_json, print_table
+    from reage.files import replace_file
+
     report = table.to_json()
     output.mkdir(parents=True, exist_ok=True)
     for name, text in (

@@ -111,6 +111,7 @@ class AgeRequest:
         protect: file of the mask that is white where the photo must not change; None for nowhere.
         layers: folder for the layers; None for none.
         references: files and folders of photos of the same person; empty for none.
+        like: photo of a face whose expression and pose the aged face takes; None for none.
         engine: name of the engine.
         device: as the user named it, see `choose_device`.
         as_json: print one JSON object instead of text.
@@ -130,6 +131,7 @@ class AgeRequest:
     protect: Path | None = None
     layers: Path | None = None
     references: tuple[Path, ...] = ()
+    like: Path | None = None
     engine: str
     device: str
     as_json: bool
@@ -254,6 +256,15 @@ def parse_skin(text: str | None) -> dict[str, float]:
         PlanError: when a part is not NAME=SCORE.
     """
     return _parse_scores(text, "--skin", "NAME=SCORE, as in dark_spots=0.1,redness=0.2")
+
+
+def parse_expression(text: str | None) -> dict[str, float]:
+    """The scores of 'smile=0.8,jaw_open=0.3'; `reage.reenactment` checks them.
+
+    Raises:
+        PlanError: when a part is not NAME=SCORE.
+    """
+    return _parse_scores(text, "--expression", "NAME=SCORE, as in smile=0.8,jaw_open=0.3")
 
 
 def _parse_scores(text: str | None, option: str, allowed: str) -> dict[str, float]:

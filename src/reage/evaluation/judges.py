@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,13 +38,10 @@ from reage.images.codec import encode_jpeg
 from reage.images.geometry import grow, resize, sample
 from reage.images.tensors import to_net
 from reage.measure.age import AgeEstimator
-from reage.measure.recognizers import DlibRecognizer
+from reage.measure.recognizers import DlibRecognizer, FaceRecognizer
 from reage.nets.age import AgeNet, load_age_net
 from reage.types import Face, Pixels
 from reage.zones import ZONES
-
-if TYPE_CHECKING:
-    from reage.measure.recognizers import OnnxRecognizer
 
 THUMBNAIL_PX = 160
 FINE_CROP_PX = 512
@@ -83,11 +80,11 @@ class Judges:
     recognizer: DlibRecognizer
     zone_scorer: ZoneScorer
     second_zone_scorer: ZoneScorer
-    second_recognizer: OnnxRecognizer | None = None
+    second_recognizer: FaceRecognizer | None = None
     inception: Inception | None = None
 
     @classmethod
-    def load(cls, second_recognizer: OnnxRecognizer | None = None, inception: Path | None = None) -> Judges:
+    def load(cls, second_recognizer: FaceRecognizer | None = None, inception: Path | None = None) -> Judges:
         """The shipped nets, and those given."""
         return cls(
             age_estimator=AgeEstimator.load("age-b"),

@@ -33,7 +33,7 @@ from reage.faces.segmentation import FaceParser
 from reage.images import list_images
 
 if TYPE_CHECKING:
-    from reage.measure.recognizers import OnnxRecognizer
+    from reage.measure.recognizers import AifdRecognizer, OnnxRecognizer
 
 TARGETS = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0)
 ZONE_SCORES = (0.0, 0.5, 1.0)
@@ -53,7 +53,7 @@ class EvaluationConfig:
         zone_scores: scores that each zone is asked for.
         num_subjects: number of subjects, evenly spaced over all; 0 for all.
         zone_subjects: at least so many subjects get zone requests, evenly spaced over all; 0 for none.
-        second_recognizer: ONNX file of a second net for identity.
+        second_recognizer: ONNX file of a second net for identity, or "aifd".
         second_recognizer_kind: how that net wants its faces.
         inception: TorchScript file of an Inception net.
     """
@@ -131,12 +131,12 @@ class Evaluator:
         return [str(file) for file in self.subjects.portraits.file]
 
 
-def _load_second_recognizer(config: EvaluationConfig) -> OnnxRecognizer | None:
+def _load_second_recognizer(config: EvaluationConfig) -> AifdRecognizer | OnnxRecognizer | None:
     if not config.second_recognizer:
         return None
-    from reage.measure.recognizers import OnnxRecognizer
+    from reage.measure.recognizers import load_recognizer
 
-    return OnnxRecognizer.load(config.second_recognizer, config.second_recognizer_kind)
+    return load_recognizer(config.second_recognizer, config.second_recognizer_kind)
 
 
 def _load_engine(config: EvaluationConfig, judges: Judges) -> tuple[Subjects, PictureGenerator]:

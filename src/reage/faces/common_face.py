@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from reage.faces.geometry import smoothstep
 from reage.images import geometry, regions
+from reage.mesh_points import NUM_SURFACE
 from reage.types import Plane
 
 COMMON_UNITS = 4.0
@@ -34,8 +35,6 @@ _KNOTS = 49
 _STIFFNESS = 1e-3
 _HIDDEN, _SEEN = 0.1, 0.35
 """Cosine of the angle between the skin and the camera at which it counts as hidden, and as seen in full."""
-_NUM_SURFACE = 468
-"""Mesh points of the skin; the last ten are the irises."""
 
 Points = NDArray[np.float64]
 
@@ -139,8 +138,8 @@ def fit_common_face(mesh: Plane) -> CommonFace:
 @cache
 def _used() -> NDArray[np.int64]:
     """(N,) half of the points of the skin, as many on the left as on the right: enough for a smooth map."""
-    x = mean_mesh()[:_NUM_SURFACE, 0]
-    left = np.flatnonzero((x < 0.005) & (np.arange(_NUM_SURFACE) % 2 == 0))
+    x = mean_mesh()[:NUM_SURFACE, 0]
+    left = np.flatnonzero((x < 0.005) & (np.arange(NUM_SURFACE) % 2 == 0))
     return np.unique(np.concatenate([left, mirrored_points()[left]]))
 
 
@@ -177,12 +176,16 @@ def align_mesh(mesh: Plane) -> Points:
     Args:
         mesh: (478, 3), px of any picture.
     """
-    target = mean_mesh()
-    a, b = mesh.astype(np.float64) - mesh.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(a.T @ b)
-    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    scale = (s * sign).sum() / (a**2).sum()
-    return unroll_points(scale * a @ (u * sign) @ vt + target.mean(0))
+    scale, rotation = fit_similarity(mesh, mean_mesh())
+    return unroll_points(scale * (mesh.astype(np.float64) - mesh.mean(0)) @ rotation.T + mean_mesh().mean(0))
+
+
+def fit_similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> tuple[float, Points]:
+    """Scale and rotation (3, 3) that bring points (N, 3) around their mean nearest to others (Umeyama, 1991)."""
+    a, b = source.astype(np.float64) - source.mean(0), target.astype(np.float64) - target.mean(0)
+    u, values, vt = np.linalg.svd(b.T @ a)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    return float((values * sign).sum() / (a**2).sum()), (u * sign) @ vt
 
 
 def to_places(units: NDArray[np.floating]) -> Points:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageFilter
@@ -134,6 +135,21 @@ def draw_zones(pixels: Pixels, masks: Mapping[str, Plane], labels: Mapping[str, 
         picture.paste(colours[name], mask=_outline(mask, line))
     _write_names(Draw(picture), large, colours, labels or {}, min(height, width) / 42)
     return np.array(picture)
+
+
+def draw_lines(lines: Sequence[Plane], height_px: int, width_px: int, line_px: int) -> Pixels:
+    """(H, W) uint8 white lines with smooth edges on black.
+
+    Args:
+        lines: (N, 2) px, the points that each line joins.
+        height_px: of the picture.
+        width_px: of the picture.
+        line_px: width of the lines.
+    """
+    drawn = np.zeros((height_px, width_px), np.uint8)
+    fixed_point = [np.round(points * 16).astype(np.int32) for points in lines]
+    cv2.polylines(drawn, fixed_point, False, 255, line_px, cv2.LINE_AA, 4)
+    return drawn
 
 
 # Marks

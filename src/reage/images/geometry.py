@@ -215,6 +215,15 @@ def fill_polygon(points: NDArray[np.floating], height_px: int, width_px: int) ->
     return mask.astype(np.float32)
 
 
+def paint_triangles(corners: NDArray[np.floating], height_px: int, width_px: int) -> NDArray[np.int32]:
+    """(H, W) the number of the last of the triangles (T, 3, 2) px that covers each pixel; -1 where none does."""
+    painted = np.full((height_px, width_px), -1, np.int32)
+    fixed_point = np.round(corners * 16).astype(np.int32)
+    for number, triangle in enumerate(fixed_point):
+        cv2.fillConvexPoly(painted, triangle, number, shift=4)
+    return painted
+
+
 def grow(mask: Plane, radius_px: float) -> Plane:
     """The mask dilated by a disc; a negative radius erodes it."""
     size = 2 * round(abs(radius_px)) + 1

@@ -10,16 +10,19 @@ from reage.measure.age import AgeEstimator
 from reage.measure.doubts import find_doubts
 from reage.measure.recognizers import (
     SAME_PERSON_DISTANCE,
+    AifdRecognizer,
     DlibRecognizer,
     FaceRecognizer,
     OnnxRecognizer,
     identity_distance,
+    load_recognizer,
 )
 from reage.types import Face, Reading
 
 __all__ = [
     "SAME_PERSON_DISTANCE",
     "AgeEstimator",
+    "AifdRecognizer",
     "DlibRecognizer",
     "FaceRecognizer",
     "OnnxRecognizer",
@@ -27,6 +30,7 @@ __all__ = [
     "ZoneScorer",
     "find_doubts",
     "identity_distance",
+    "load_recognizer",
     "measure_face",
 ]
 

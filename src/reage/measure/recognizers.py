@@ -1,7 +1,8 @@
-"""Face recognizers: dlib's net, and any net of the ArcFace or AdaFace family in an ONNX file.
+"""Face recognizers: dlib's net, `aifd`, and any net of the ArcFace or AdaFace family in an ONNX file.
 
-No ONNX net is shipped, because the usual ones may not be used commercially; check the licence of your file. dlib's net
-judges evaluations, so no recipe of an engine may train on its embeddings.
+No net of that family is shipped, because the usual ones may not be used commercially; check the licence of your file.
+dlib's net judges evaluations, so no recipe of an engine may train on its embeddings; `aifd` is made from it, so the two
+are no independent judges.
 
 Convention:
     an ONNX net takes RGB (ArcFace) or BGR (AdaFace) in [-1, 1], 112 x 112 px, aligned to ArcFace's template. Its
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 
 from reage.errors import WeightsError
 from reage.images import geometry
-from reage.nets.runtime import load_session, open_session
+from reage.nets.runtime import load_session, load_trained, open_session
 from reage.types import Matrix, Pixels, Plane
+from reage.weights import made_for
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -143,8 +145,53 @@ class DlibRecognizer:
 
     def _embed_batch(self, batch: Plane) -> Plane:
         """The embeddings (B, 128) of a batch (B, 3, 150, 150) in [-1, 1]."""
-        (embeddings,) = self._session.run(None, {"chips": batch})
-        return np.asarray(embeddings)
+        return np.asarray(self._session.run(["embeddings"], {"chips": batch})[0])
+
+
+class AifdRecognizer(DlibRecognizer):
+    """The age-invariant identity encoder `reage.nets.aifd`, on the same aligned faces as dlib's net.
+
+    An embedding is (128,) of length 1, the sum of those of a face and its mirror image; two are compared by their
+    cosine.
+
+    Args:
+        session: of the net; `load` opens the shipped one.
+        threshold: similarity from which two faces count as one person.
+
+    Example:
+        >>> recognizer = AifdRecognizer.load()  # doctest: +SKIP
+        >>> young, old = (recognizer.embed(pixels, points) for pixels in (crop, aged))  # doctest: +SKIP
+        >>> recognizer.similarity(young, old) >= recognizer.threshold  # doctest: +SKIP
+        True
+    """
+
+    name = "aifd"
+
+    def __init__(self, session: InferenceSession, threshold: float) -> None:
+        super().__init__(session)
+        self.threshold = threshold
+
+    @classmethod
+    def load(cls, weights: str | Path = "aifd") -> AifdRecognizer:
+        """The recognizer with weights by the name of shipped ones or the path of a file.
+
+        Raises:
+            WeightsError: when there are no such weights, or they are not of this recognizer.
+        """
+        path, session, config = load_trained(weights)
+        with made_for(path, "the recognizer aifd"):
+            if [given.shape[1:] for given in session.get_inputs()] != [[3, CHIP_PX, CHIP_PX]]:
+                raise ValueError
+            return cls(session, float(config["threshold"]))
+
+    def embed_chips(self, chips: Pixels) -> Plane:
+        """The embeddings (N, 128), of length 1, of N chips (N, 150, 150, 3), see `make_chip`."""
+        return _to_unit(super().embed_chips(chips) + super().embed_chips(chips[:, :, ::-1]))
+
+    @staticmethod
+    def similarity(a: Plane, b: Plane) -> NDArray[np.float32]:
+        """Cosine (...) of embeddings (..., 128), in [-1, 1]; 1 for the same picture."""
+        return OnnxRecognizer.similarity(a, b)
 
 
 def make_chip(pixels: Pixels, landmarks: Plane, side_px: int = CHIP_PX, padding: float = _CHIP_PADDING) -> Pixels:
@@ -219,8 +266,7 @@ class OnnxRecognizer:
 
     def embed_aligned(self, faces: Pixels) -> Plane:
         """The embeddings (N, D) of N RGB pictures (N, 112, 112, 3) from `align_for_arcface`."""
-        total = self._run(faces) + self._run(faces[:, :, ::-1])
-        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.float32(1e-12))
+        return _to_unit(self._run(faces) + self._run(faces[:, :, ::-1]))
 
     @staticmethod
     def similarity(a: Plane, b: Plane) -> NDArray[np.float32]:
@@ -267,6 +313,15 @@ class OnnxRecognizer:
             return False
 
 
+def load_recognizer(name: str | Path, kind: str = "arcface") -> AifdRecognizer | OnnxRecognizer:
+    """The recognizer "aifd", or one with the net of an ONNX file of that kind.
+
+    Raises:
+        WeightsError: when the kind is unknown, the file is missing or no face net.
+    """
+    return AifdRecognizer.load() if str(name) == AifdRecognizer.name else OnnxRecognizer.load(name, kind)
+
+
 def arcface_from_image(landmarks: Plane) -> Matrix:
     """The (2, 3) similarity into a picture of 112 px aligned for ArcFace, from landmarks (5, 2) px."""
     return geometry.fit_similarity(landmarks, ARCFACE_POINTS)
@@ -279,7 +334,7 @@ def align_for_arcface(pixels: Pixels, landmarks: Plane) -> Pixels:
 
 def _open(path: Path) -> InferenceSession:
     if not path.is_file():
-        raise WeightsError(f"There is no face net at {path}; give the path of an .onnx file.")
+        raise WeightsError(f"There is no face net at {path}; give the path of an .onnx file, or aifd.")
     return open_session(path)
 
 
@@ -299,6 +354,12 @@ def _has_channels_last(session: InferenceSession, name: str) -> bool:
 def _fits(size: int | str | None, wanted: int) -> bool:
     """Whether a declared size allows the wanted one; a name instead of a number allows any."""
     return not isinstance(size, int) or size == wanted
+
+
+def _to_unit(embeddings: Plane) -> Plane:
+    """Embeddings (N, D) of length 1."""
+    unit: Plane = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), np.float32(1e-12))
+    return unit
 
 
 def _blank(number: int) -> Pixels:

@@ -70,12 +70,12 @@ class Trunk(nn.Module):
         )
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [-1, 1] -> the feature map of each stage, the finest first."""
+    def forward(self, x: Tensor, num_stages: int | None = None) -> list[Tensor]:
+        """(B, 3, H, W) in [-1, 1] -> the feature map of each stage, or of the first ones, the finest first."""
         x = ((x + 1) * 127.5 - self.mean) / 256
         x = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
         maps = []
-        for stage in self.stages:
+        for stage in self.stages[:num_stages]:
             x = stage(x)
             maps.append(x)
         return maps

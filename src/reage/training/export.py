@@ -18,12 +18,17 @@ from reage.engines.amgan import NET_PX
 from reage.errors import WeightsError
 from reage.files import replace_file
 from reage.measure.age import ESTIMATES
+from reage.mesh_points import NUM_SURFACE
+from reage.nets import reenactment_config
 from reage.nets.age import AgeNet, load_age_net
-from reage.nets.agetransgan import Generator as AgeTransGanGenerator
 from reage.nets.agetransgan import load_generator as load_agetransgan_generator
 from reage.nets.agetransgan_config import NUM_GROUPS
+from reage.nets.aifd import load_aifd
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
+from reage.nets.landmark_transfer import load_landmark_transfer
+from reage.nets.reenactment import load_face_generator
+from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.convert import halve_weights, store_metadata
 from reage.weights import find_weights, format_metadata, load_torch_weights, made_for
@@ -52,6 +57,17 @@ def export(weights: str | Path, output: str | Path | None = None) -> Path:
     if name not in EXPORTS:
         raise WeightsError(f"The weights in {path} are not of a net that can be exported: {', '.join(EXPORTS)}.")
     return EXPORTS[name](path, output or f"{path.stem}.onnx")
+
+
+class _Whole(nn.Module):
+    """A net that is exported as it is."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.net(*inputs)
 
 
 # Age estimator
@@ -112,18 +128,6 @@ def export_generator(weights: str | Path, output: str | Path) -> Path:
 # Generator of AgeTransGAN
 
 
-class _Aged(nn.Module):
-    """The generator as it is exported: it gives the aged pictures."""
-
-    def __init__(self, net: AgeTransGanGenerator) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, picture: Tensor, label: Tensor) -> Tensor:
-        aged: Tensor = self.net(picture, label)
-        return aged
-
-
 def export_agetransgan(weights: str | Path, output: str | Path) -> Path:
     """Writes the ONNX file of AgeTransGAN's generator, see `reage.engines.agetransgan.AgeTransGanEngine`.
 
@@ -133,8 +137,40 @@ def export_agetransgan(weights: str | Path, output: str | Path) -> Path:
     net = load_agetransgan_generator(weights)
     px = net.config.picture_px
     inputs = {"picture": torch.zeros(2, 3, px, px), "label": torch.full((2, NUM_GROUPS), 1 / NUM_GROUPS)}
-    model = _trace(_Aged(net), inputs, ("aged",), batches=True, fold=False)
+    model = _trace(_Whole(net), inputs, ("aged",), batches=True, fold=False)
     return _save(model, load_torch_weights(weights)[1], output)
+
+
+# Face generator of reenactment
+
+
+def export_face_generator(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of the face generator, see `reage.nets.reenactment`.
+
+    Raises:
+        WeightsError: when the weights are not of that generator, or the file cannot be written.
+    """
+    net, side = load_face_generator(weights), REENACTMENT_PX
+    inputs = {
+        "planes": torch.zeros(1, reenactment_config.NUM_PLANES, side, side),
+        "source": torch.zeros(1, 3, side // 2, side // 2),
+    }
+    return _save(_trace(_Whole(net), inputs, ("picture",)), load_torch_weights(weights)[1], output)
+
+
+# Landmark transfer
+
+
+def export_landmark_transfer(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of landmark transfer, see `reage.faces.expression_transfer`.
+
+    Raises:
+        WeightsError: when the weights are not of that net, or the file cannot be written.
+    """
+    net = load_landmark_transfer(weights)
+    face, change = torch.zeros(1, NUM_SURFACE, 3), torch.zeros(1, net.config.num_scores)
+    inputs = {"source": face, "driver": face.clone(), "change": change}
+    return _save(_trace(_Whole(net), inputs, ("moved",)), load_torch_weights(weights)[1], output)
 
 
 # Face parser
@@ -185,13 +221,33 @@ def fold_normalisation(net: SegmentationNet) -> SegmentationNet:
     return folded
 
 
+# Age-invariant identity encoder
+
+
+def export_aifd(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of an age-invariant identity encoder, see `reage.measure.AifdRecognizer`.
+
+    That of a net of 112 px is a file for `reage.measure.OnnxRecognizer`.
+
+    Raises:
+        WeightsError: when the weights are not of that encoder, or the file cannot be written.
+    """
+    net = load_aifd(weights)
+    inputs = {"chips": torch.zeros(2, 3, net.config.input_px, net.config.input_px)}
+    model = _trace(_Whole(net), inputs, ("embeddings", "age_years"), batches=True)
+    return _save(model, load_torch_weights(weights)[1], output)
+
+
 EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyType(
     {
         "age-a": export_age_estimator,
         "age-b": export_age_estimator,
         "agetransgan": export_agetransgan,
+        "aifd": export_aifd,
         "amgan": export_generator,
         "face-parser": export_face_parser,
+        "landmark-transfer": export_landmark_transfer,
+        "reenactment": export_face_generator,
     }
 )
 """Recipe -> the function (weights, output) that exports what it trains."""

@@ -76,6 +76,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the `agetransgan` engine; two hours on one core; needs exemplar, face-parser and age-a; export it then",
             needs_ages=False,
         ),
+        "aifd": Recipe(
+            "reage.training.aifd.train",
+            "aifd",
+            "run",
+            "the recognizer `aifd`; 20 minutes on one core after the cross-age set; needs exemplar, face-parser, age-a",
+            needs_ages=False,
+        ),
         "amgan": Recipe(
             "reage.training.amgan.train",
             "amgan",
@@ -88,6 +95,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "run",
             "the face parser, from labelled photos; about 25 minutes on two cores; `reage training export` then",
             learns_from_scenes=True,
+        ),
+        "landmark-transfer": Recipe(
+            "reage.training.landmark_transfer.train",
+            "landmark_transfer",
+            "run",
+            "how one face takes the expression of another; about two minutes on one core; export it then",
+            needs_ages=False,
         ),
         "ldla": Recipe(
             "reage.training.ldla.train",
@@ -113,6 +127,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "prototype",
             "run",
             "the `prototype` engine; about a minute; needs face-parser",
+        ),
+        "reenactment": Recipe(
+            "reage.training.reenactment.train",
+            "reenactment",
+            "run",
+            "what a face shows when it turns, from crops of 640 px; two hours on one core; export it then",
+            needs_ages=False,
         ),
         "skin": Recipe(
             f"{_MEASURES}.skin_scorer",

@@ -1,0 +1,1 @@
+"""Training of the age-invariant identity encoder `reage.nets.aifd`."""

@@ -1,0 +1,1 @@
+"""Training of the net that gives one face the expression of another."""

@@ -1,0 +1,1 @@
+"""The face generator of reenactment: dataset, losses and training."""
