@@ -190,7 +190,11 @@ def export_tiny_generator(folder: Path) -> Path:
 def export_tiny_agetransgan(folder: Path) -> Path:
     torch.manual_seed(0)
     net = agetransgan.build_generator(agetransgan_config.tiny().generator)
-    save_weights(folder / "mine.safetensors", net.state_dict(), {"net": asdict(net.config), "name": "agetransgan"})
+    save_weights(
+        folder / "mine.safetensors",
+        net.state_dict(),
+        {"net": asdict(net.config), "child": np.zeros((NUM_POINTS, 3)).tolist(), "name": "agetransgan"},
+    )
     return export(folder / "mine.safetensors", folder / "mine.onnx")
 
 

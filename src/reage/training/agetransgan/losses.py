@@ -83,7 +83,7 @@ class LossWeights:
 def teaching_weights() -> LossWeights:
     """The weights of the first stage."""
     return LossWeights(
-        reconstruction=5.0, squared=25.0, chroma=25.0, low_frequency=15.0, detail=10.0, perceptual=0.5, age=0.3
+        reconstruction=5.0, squared=25.0, chroma=25.0, low_frequency=15.0, detail=10.0, perceptual=0.5, age=0.5
     )
 
 

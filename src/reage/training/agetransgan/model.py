@@ -73,7 +73,8 @@ class AgeTransGan(nn.Module):
             found["path_length"] = losses.PATH_LENGTH_STEPS * loss
         critic = {}
         if weights.adversarial or weights.age_class:
-            made = ((aged, target_labels), (restored, batch.real_labels))
+            fair = ~batch.moved if not batch.moved.all() else batch.moved
+            made = ((aged, target_labels), (restored[fair], batch.real_labels[fair]))
             found |= self._judged(made)
             critic = self._discriminator_losses(batch, made, weights, generator)
         step = _weighted_sum(found, weights)
@@ -134,7 +135,7 @@ class AgeTransGan(nn.Module):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """Its losses by name, with their weights."""
-        real, logits = self.discriminator(batch.x, batch.real_labels)
+        real, logits = self.discriminator(batch.own, batch.real_labels)
         scores = [self.discriminator(aged.detach(), labels)[0] for aged, labels in made]
         found = {
             "discriminator": _total([losses.adversarial_discriminator_loss(real, score) for score in scores]),
@@ -142,7 +143,7 @@ class AgeTransGan(nn.Module):
         }
         if weights.r1 and _drawn(losses.R1_STEPS, generator):
             with torch.autocast(batch.x.device.type, enabled=False):
-                penalty = losses.r1_loss(lambda x: self.discriminator(x, batch.real_labels)[0], batch.x)
+                penalty = losses.r1_loss(lambda x: self.discriminator(x, batch.real_labels)[0], batch.own)
             found["r1"] = losses.R1_STEPS * weights.r1 * penalty
         return found
 

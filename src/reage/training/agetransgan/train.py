@@ -25,6 +25,7 @@ from reage.nets.dlib_resnet import load_dlib_resnet
 from reage.training.agetransgan.dataset import AgeTransGanDataset, AgeTransGanDatasetConfig
 from reage.training.agetransgan.losses import LossWeights, published_weights, teaching_weights
 from reage.training.agetransgan.model import AgeTransGan, Embed
+from reage.training.agetransgan.proportions import Proportions, measure_child
 from reage.training.cross_age import CrossAgeDataset, make_cross_age_dataset
 from reage.training.dreambooth.identity_encoder import cut_chips_from
 from reage.training.logger import log_losses
@@ -39,6 +40,7 @@ from reage.training.trainer import (
     local_batch,
     process_state,
 )
+from reage.types import Plane
 
 STAGES = ("teach", "refine", "mutual")
 
@@ -67,7 +69,7 @@ def _trainer(steps: int, batch_size: int) -> TrainerConfig:
 
 
 def _teach() -> StageConfig:
-    return StageConfig(trainer=_trainer(4000, 16), weights=teaching_weights(), learning_rate=0.005, betas=(0.9, 0.999))
+    return StageConfig(trainer=_trainer(3000, 16), weights=teaching_weights(), learning_rate=0.005, betas=(0.9, 0.999))
 
 
 def _refine() -> StageConfig:
@@ -77,7 +79,7 @@ def _refine() -> StageConfig:
     own = {"pixel": 1.0, "identity": 30.0}
     weights = replace(teaching_weights(), **{name: getattr(published, name) for name in names}, **own)
     return StageConfig(
-        trainer=_trainer(1000, 8), weights=weights, learning_rate=0.002, discriminator_learning_rate=0.002
+        trainer=_trainer(600, 8), weights=weights, learning_rate=0.002, discriminator_learning_rate=0.002
     )
 
 
@@ -111,7 +113,7 @@ def agetransgan() -> AgeTransGanTrainingConfig:
     return AgeTransGanTrainingConfig()
 
 
-def agetransgan_mi(weight: float = 10.0, *, seed: int = 0, steps: int = 500) -> AgeTransGanTrainingConfig:
+def agetransgan_mi(weight: float = 10.0, *, seed: int = 0, steps: int = 150) -> AgeTransGanTrainingConfig:
     """The configuration of a run with the third stage; with weight 0 it is the same run without L_MI.
 
     Args:
@@ -134,7 +136,7 @@ def run(config: AgeTransGanTrainingConfig, portraits: Portraits, context: RunCon
     """
     dataset = make_dataset(config, portraits, context)
     net = train_agetransgan(config, dataset, context.checkpoint, log_losses(context.log_dir))
-    return dict(net.generator.state_dict()), to_stored_config(config)
+    return dict(net.generator.state_dict()), to_stored_config(config, dataset.child)
 
 
 def make_dataset(config: AgeTransGanTrainingConfig, portraits: Portraits, context: RunContext) -> AgeTransGanDataset:
@@ -145,14 +147,16 @@ def make_dataset(config: AgeTransGanTrainingConfig, portraits: Portraits, contex
         return make_cross_age_dataset(training, track=lambda rows: track(rows, "cross-age set", len(training)))
 
     stored = context.cached(".cross_age.npz", CrossAgeDataset, make)
-    return AgeTransGanDataset(
-        stored, config.net.generator, config.dataset, real_years=training.age_years.astype(np.float32)
-    )
+    years = training.age_years.astype(np.float32)
+    child = measure_child(training.mesh, years)
+    proportions = Proportions(training.mesh, training.crops.shape[1], child)
+    return AgeTransGanDataset(stored, config.net.generator, config.dataset, real_years=years, proportions=proportions)
 
 
-def to_stored_config(config: AgeTransGanTrainingConfig) -> dict[str, object]:
-    """What is stored beside the weights: the generator's config, the recipe and its seed."""
-    return {"net": asdict(config.net.generator), "recipe": asdict(config), "seed": config.seed}
+def to_stored_config(config: AgeTransGanTrainingConfig, child: Plane) -> dict[str, object]:
+    """What is stored beside the weights: the generator's config, a child's proportions, the recipe and its seed."""
+    rounded = np.round(child.astype(np.float64), 4).tolist()
+    return {"net": asdict(config.net.generator), "child": rounded, "recipe": asdict(config), "seed": config.seed}
 
 
 # Stages

@@ -1,0 +1,69 @@
+"""Proportions of a face, whatever its pose, and a face moved to others.
+
+A child's face is no small adult's: nose, jaw and chin are small and high beside the eyes, and the forehead is wide.
+
+Convention:
+    meshes (478, 3) as in `reage.mesh_points`, in px of a square picture. Proportions (478, 3) are points of a face seen
+    from the front: the origin lies midway between the eyes, and their distance is 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.faces.common_face import mirrored_points
+from reage.faces.geometry import smoothstep
+from reage.faces.head_pose import HeadPose, fit_pose
+from reage.faces.thin_plate import enlarge_field, evaluate_thin_plate, fit_thin_plate, square_knots
+from reage.mesh_points import LANDMARK_POINTS, NUM_SURFACE
+from reage.types import Plane
+
+_KNOTS = 49
+_EVERY = 2
+"""One point of the mesh in so many is moved; the rest follows."""
+_FADE = 0.06
+"""Distance from the border of the picture, as a share of its side, within which the shift dies away."""
+_BORDER = np.array([[x, y] for x in np.linspace(0, 1, 9) for y in np.linspace(0, 1, 9) if {x, y} & {0, 1}])
+"""Points that stay in their place, sides of the picture."""
+
+
+def measure_proportions(mesh: Plane) -> Plane:
+    """The proportions of a face, made symmetric."""
+    middle, distance = _eyes(units := fit_pose(mesh).to_units(mesh))
+    points = (units - middle) / distance
+    points = (points + points[mirrored_points()] * np.array([-1, 1, 1])) / 2
+    return (points - _eyes(points)[0]).astype(np.float32)
+
+
+def proportions_shift(mesh: Plane, moves: NDArray[np.floating], side_px: int) -> Plane:
+    """The shift of `reage.types.Aged` that moves a face to other proportions; hair and head around it follow.
+
+    Args:
+        mesh: of the face.
+        moves: (478, 3) change of its proportions.
+        side_px: P, of the picture; at its border nothing moves.
+
+    Returns:
+        (P, P, 2) float32 px.
+    """
+    pose = fit_pose(mesh)
+    by = _to_picture(pose, moves * _eyes(pose.to_units(mesh))[1])[:NUM_SURFACE:_EVERY] / side_px
+    sources = np.vstack([(mesh[:NUM_SURFACE:_EVERY, :2] + 0.5) / side_px + by, _BORDER])
+    model = fit_thin_plate(sources, np.vstack([-by, np.zeros_like(_BORDER)]))
+    places = square_knots(_KNOTS)
+    inside = np.minimum(places, 1 - places).min(1).astype(np.float32)
+    shift = evaluate_thin_plate(sources, model, places) * smoothstep(inside, 0.0, _FADE)[:, None]
+    return enlarge_field((shift * side_px).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), side_px)
+
+
+def _to_picture(pose: HeadPose, moves: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, 3) in units of the pose -> (N, 2) px."""
+    return (pose.scale * moves @ pose.rotation.T)[:, :2]
+
+
+def _eyes(points: Plane) -> tuple[Plane, float]:
+    """Point midway between the eyes, and the distance of their middles."""
+    corners = points[list(LANDMARK_POINTS[:4])]
+    left, right = corners[:2].mean(0), corners[2:].mean(0)
+    return (left + right) / 2, float(np.linalg.norm(right - left))
