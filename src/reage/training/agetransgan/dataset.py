@@ -160,7 +160,8 @@ class AgeTransGanDataset:
 
     def _move(self, stored: CrossAgeDataset, net: GeneratorConfig, proportions: Proportions | None) -> None:
         """Pairs of photo and aged picture in the proportions of a child; `_pair_of` is the number of the pair or -1."""
-        pairs, self._pair_of = [], np.full(self.years.shape, -1)
+        pairs: list[NDArray[np.uint8]] = []
+        self._pair_of = np.full(self.years.shape, -1)
         side = stored.crops.shape[1]
         for row, slot in np.argwhere(self.years[:, 1:] < CHILD_YEARS).tolist() if proportions else ():
             years = stored.aged_years[row, slot : slot + 1]

@@ -21,12 +21,14 @@ from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP
 from reage.nets.age import load_age_net
 from reage.nets.agetransgan import equalised_groups
 from reage.nets.agetransgan_config import AgeTransGanConfig, GeneratorConfig, cpu
+from reage.nets.aifd import load_aifd
 from reage.nets.dlib_resnet import load_dlib_resnet
 from reage.training.agetransgan.dataset import AgeTransGanDataset, AgeTransGanDatasetConfig
 from reage.training.agetransgan.losses import LossWeights, published_weights, teaching_weights
 from reage.training.agetransgan.model import AgeTransGan, Embed
+from reage.training.agetransgan.multi_pose import turn_faces
 from reage.training.agetransgan.proportions import Proportions, measure_child
-from reage.training.cross_age import CrossAgeDataset, make_cross_age_dataset
+from reage.training.cross_age import CROSS_AGE_PX, CrossAgeDataset, make_cross_age_dataset
 from reage.training.dreambooth.identity_encoder import cut_chips_from
 from reage.training.logger import log_losses
 from reage.training.measures.age_estimator import age_a, with_taught_ages
@@ -98,6 +100,7 @@ class AgeTransGanTrainingConfig:
         teach: the first stage, on the teacher's pictures.
         refine: the second stage, the paper's losses beside the teacher.
         mutual: the third stage, which may add L_MI; off by default.
+        turned_faces: faces of the multi-pose set that the third stage learns from.
     """
 
     seed: int = 0
@@ -106,6 +109,7 @@ class AgeTransGanTrainingConfig:
     teach: StageConfig = field(default_factory=_teach)
     refine: StageConfig = field(default_factory=_refine)
     mutual: StageConfig = field(default_factory=_no_mutual)
+    turned_faces: int = 800
 
 
 def agetransgan() -> AgeTransGanTrainingConfig:
@@ -135,21 +139,39 @@ def run(config: AgeTransGanTrainingConfig, portraits: Portraits, context: RunCon
         context: where the run keeps its files.
     """
     dataset = make_dataset(config, portraits, context)
-    net = train_agetransgan(config, dataset, context.checkpoint, log_losses(context.log_dir))
+    embed, turned = None, None
+    if config.mutual.trainer.steps:
+        embed = load_embed(config.net.generator, process_state().device)
+        turned = make_dataset(config, portraits, context, config.turned_faces)
+    net = train_agetransgan(config, dataset, context.checkpoint, log_losses(context.log_dir), embed, turned)
     return dict(net.generator.state_dict()), to_stored_config(config, dataset.child)
 
 
-def make_dataset(config: AgeTransGanTrainingConfig, portraits: Portraits, context: RunContext) -> AgeTransGanDataset:
-    """The cross-age set of the training people, with their best known ages; kept beside the checkpoint."""
+def make_dataset(
+    config: AgeTransGanTrainingConfig, portraits: Portraits, context: RunContext, turned_faces: int = 0
+) -> AgeTransGanDataset:
+    """The cross-age set of the training people, with their best known ages; it is kept beside the checkpoint.
+
+    Args:
+        config: of the run.
+        portraits: of all people; only the training people are used.
+        context: where the run keeps its files.
+        turned_faces: so many of the faces, turned to other poses, instead of all as photographed, see `turn_faces`.
+    """
     training = with_taught_ages(portraits.pick(portraits.split == "train"), dict(age_a().query_ages))
 
     def make() -> CrossAgeDataset:
         return make_cross_age_dataset(training, track=lambda rows: track(rows, "cross-age set", len(training)))
 
     stored = context.cached(".cross_age.npz", CrossAgeDataset, make)
+    scale = CROSS_AGE_PX / training.crops.shape[1]
+    meshes = (training.mesh * scale + (scale - 1) / 2 * np.array([1, 1, 0])).astype(np.float32)
     years = training.age_years.astype(np.float32)
-    child = measure_child(training.mesh, years)
-    proportions = Proportions(training.mesh, training.crops.shape[1], child)
+    child = measure_child(meshes, years)
+    if turned_faces:
+        stored, meshes, rows = turn_faces(stored, meshes, count=turned_faces, seed=config.seed)
+        years = years[rows]
+    proportions = Proportions(meshes, CROSS_AGE_PX, child)
     return AgeTransGanDataset(stored, config.net.generator, config.dataset, real_years=years, proportions=proportions)
 
 
@@ -168,6 +190,7 @@ def train_agetransgan(
     checkpoint: Path | None = None,
     callbacks: Sequence[Callback] = (),
     embed: Embed | None = None,
+    turned: AgeTransGanDataset | None = None,
 ) -> AgeTransGan:
     """All stages, each resumed where it was stopped.
 
@@ -177,6 +200,7 @@ def train_agetransgan(
         checkpoint: those of the stages have its name with the suffixes .teach, .refine and .mutual.
         callbacks: called after each step; steps of a stage are counted on from those of the stages before.
         embed: for L_MI, see `AgeTransGan`.
+        turned: the multi-pose set for the third stage; by default `dataset`.
     """
     net = build_agetransgan(config, embed)
     done = [checkpoint is not None and checkpoint_of(checkpoint, stage).exists() for stage in STAGES]
@@ -184,7 +208,8 @@ def train_agetransgan(
     for place, stage in enumerate(STAGES):
         stage_config: StageConfig = getattr(config, stage)
         if stage_config.trainer.steps and not any(done[place + 1 :]):
-            train_stage(config, stage, net, dataset, checkpoint, after_steps(steps, callbacks))
+            faces = turned if stage == "mutual" and turned else dataset
+            train_stage(config, stage, net, faces, checkpoint, after_steps(steps, callbacks))
         steps += stage_config.trainer.steps
     return net
 
@@ -202,16 +227,23 @@ def load_identify(net: GeneratorConfig, device: torch.device) -> Embed:
 
     `reage.measure.DlibRecognizer` is the same net, so what it says about a generator that learned by it is too kind.
     """
-    recognizer = load_dlib_resnet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _on_chips(load_dlib_resnet().to(device), net)
+
+
+def load_embed(net: GeneratorConfig, device: torch.device) -> Embed:
+    """The age-invariant identity encoder on the pictures that the generator sees, for L_MI."""
+    return _on_chips(load_aifd("aifd", str(device)).embed, net)
+
+
+def _on_chips(encode: Embed, net: GeneratorConfig) -> Embed:
+    """An encoder of pictures that are aligned as dlib does it."""
     centre = [FACE_PER_CROP * (0.5 - eyes) for eyes in EYES_IN_CROP]
     place = (centre[0], centre[1], FACE_PER_CROP * net.window)
 
-    def identify(x: Tensor) -> Tensor:
-        chips = cut_chips_from(x.float(), place).contiguous(memory_format=torch.channels_last)
-        features: Tensor = recognizer(chips)
-        return features
+    def embed(x: Tensor) -> Tensor:
+        return encode(cut_chips_from(x.float(), place).contiguous(memory_format=torch.channels_last))
 
-    return identify
+    return embed
 
 
 def train_stage(
