@@ -181,7 +181,7 @@ def matches(recognizer: DlibRecognizer, face: Face, crops: list[NDArray[np.uint8
     points = face.to_crop(face.landmarks)
     own = recognizer.embed(face.crop, points)
     threshold = recognizer.threshold if isinstance(recognizer, AifdRecognizer) else -SAME_PERSON_DISTANCE
-    return [recognizer.similarity(own, recognizer.embed(crop, points)) >= threshold for crop in crops]
+    return [bool(recognizer.similarity(own, recognizer.embed(crop, points)) >= threshold) for crop in crops]
 
 
 # Page

@@ -51,10 +51,15 @@ def proportions_shift(mesh: Plane, moves: NDArray[np.floating], side_px: int) ->
     by = _to_picture(pose, moves * _eyes(pose.to_units(mesh))[1])[:NUM_SURFACE:_EVERY] / side_px
     sources = np.vstack([(mesh[:NUM_SURFACE:_EVERY, :2] + 0.5) / side_px + by, _BORDER])
     model = fit_thin_plate(sources, np.vstack([-by, np.zeros_like(_BORDER)]))
-    places = square_knots(_KNOTS)
-    inside = np.minimum(places, 1 - places).min(1).astype(np.float32)
-    shift = evaluate_thin_plate(sources, model, places) * smoothstep(inside, 0.0, _FADE)[:, None]
-    return enlarge_field((shift * side_px).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), side_px)
+    shift = evaluate_thin_plate(sources, model, square_knots(_KNOTS)).reshape(_KNOTS, _KNOTS, 2) * side_px
+    return enlarge_field(shift.astype(np.float32), side_px) * _inside(side_px)
+
+
+def _inside(side_px: int) -> Plane:
+    """(P, P, 1) 0 at the border of a picture, 1 from `_FADE` on."""
+    places = np.arange(side_px, dtype=np.float32)
+    near = smoothstep(np.minimum(places, places[::-1]) / side_px, 0.0, _FADE)
+    return np.minimum(near[:, None], near[None])[..., None]
 
 
 def _to_picture(pose: HeadPose, moves: NDArray[np.floating]) -> NDArray[np.float64]:
