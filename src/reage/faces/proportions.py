@@ -16,16 +16,16 @@ from reage.faces.common_face import mirrored_points
 from reage.faces.geometry import smoothstep
 from reage.faces.head_pose import HeadPose, fit_pose
 from reage.faces.thin_plate import enlarge_field, evaluate_thin_plate, fit_thin_plate, square_knots
-from reage.mesh_points import LANDMARK_POINTS, NUM_SURFACE
+from reage.mesh_points import FACE_OUTLINE, LANDMARK_POINTS, NUM_SURFACE
 from reage.types import Plane
 
 _KNOTS = 49
 _EVERY = 2
 """One point of the mesh in so many is moved; the rest follows."""
-_FADE = 0.06
+_FADE = 0.02
 """Distance from the border of the picture, as a share of its side, within which the shift dies away."""
-_BORDER = np.array([[x, y] for x in np.linspace(0, 1, 9) for y in np.linspace(0, 1, 9) if {x, y} & {0, 1}])
-"""Points that stay in their place, sides of the picture."""
+_WAY = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the way from the outline of the face to the border of the picture, at which the shift is held."""
 
 
 def measure_proportions(mesh: Plane) -> Plane:
@@ -48,17 +48,34 @@ def proportions_shift(mesh: Plane, moves: NDArray[np.floating], side_px: int) ->
         (P, P, 2) float32 px.
     """
     pose = fit_pose(mesh)
-    by = _to_picture(pose, moves * _eyes(pose.to_units(mesh))[1])[:NUM_SURFACE:_EVERY] / side_px
-    sources = np.vstack([(mesh[:NUM_SURFACE:_EVERY, :2] + 0.5) / side_px + by, _BORDER])
-    model = fit_thin_plate(sources, np.vstack([-by, np.zeros_like(_BORDER)]))
+    by = _to_picture(pose, moves * _eyes(pose.to_units(mesh))[1])[:NUM_SURFACE] / side_px
+    places = (mesh[:NUM_SURFACE, :2] + 0.5) / side_px + by
+    around, shares = _towards_border(places[list(FACE_OUTLINE)])
+    inner = slice(None, None, _EVERY)
+    sources = np.vstack([places[inner], around])
+    values = np.vstack([by[inner], np.tile(by[list(FACE_OUTLINE)], (len(_WAY), 1)) * shares])
+    model = fit_thin_plate(sources, -values)
     shift = evaluate_thin_plate(sources, model, square_knots(_KNOTS)).reshape(_KNOTS, _KNOTS, 2) * side_px
     return enlarge_field(shift.astype(np.float32), side_px) * _inside(side_px)
+
+
+def _towards_border(outline: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points between the outline (N, 2) of a face and the border of the picture, sides of it, and how far they follow.
+
+    So the shift falls evenly; a thin plate that is only held at the border would fold the neck.
+    """
+    outward = outline - outline.mean(0)
+    with np.errstate(divide="ignore"):
+        reach = np.where(outward > 0, 1 - outline, -outline) / outward
+    to_border = outward * np.clip(np.nanmin(reach, 1), 0, None)[:, None]
+    points = np.vstack([outline + way * to_border for way in _WAY])
+    return points, np.repeat(1 - np.array(_WAY), len(outline))[:, None]
 
 
 def _inside(side_px: int) -> Plane:
     """(P, P, 1) 0 at the border of a picture, 1 from `_FADE` on."""
     places = np.arange(side_px, dtype=np.float32)
-    near = smoothstep(np.minimum(places, places[::-1]) / side_px, 0.0, _FADE)
+    near = smoothstep((np.minimum(places, places[::-1]) / side_px).astype(np.float32), 0.0, _FADE)
     return np.minimum(near[:, None], near[None])[..., None]
 
 
