@@ -53,6 +53,23 @@ def test_a_photo_without_colour_stays_without(engine: AgeTransGanEngine, face: F
     assert (aged.crop != grey).any()
 
 
+def test_a_child_has_other_proportions_and_an_adult_has_not(
+    engine: AgeTransGanEngine, face: Face, reading: Reading
+) -> None:
+    assert engine.render(face, reading, OLDER).shift is None
+    far = []
+    for age in (17, 12, 3):
+        child = engine.render(face, reading, replace(OLDER, age=age))
+        assert child.shift is not None
+        far.append(np.abs(child.shift).max())
+        pasted = composite(face.crop, face.in_crop_frame(), child)
+        assert np.median(np.abs(pasted.astype(int) - child.crop)) <= 1
+    assert 0 < far[0] < far[1] < far[2] < 0.2 * len(face.crop)
+    half = engine.render(face, reading, replace(OLDER, age=3, strength=0.5)).shift
+    assert half is not None
+    assert np.abs(half).max() == pytest.approx(far[2] / 2, rel=0.1)
+
+
 def test_the_net_sees_the_middle_of_the_crop(face: Face) -> None:
     marked = np.zeros_like(face.crop)
     middle = len(marked) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from reage.nets.agetransgan import load_generator
 from reage.nets.agetransgan_config import cpu, tiny
 from reage.nets.runtime import open_session
 from reage.training.agetransgan import train as training
-from reage.training.agetransgan.dataset import AgeTransGanDataset
+from reage.training.agetransgan.dataset import AgeTransGanDataset, PhotoBatch
+from reage.training.agetransgan.losses import published_weights
+from reage.training.agetransgan.model import AgeTransGan
 from reage.training.agetransgan.train import (
     STAGES,
     AgeTransGanTrainingConfig,
@@ -97,6 +100,35 @@ def test_the_third_stage_differs_by_its_loss_alone(dataset: AgeTransGanDataset) 
     assert agetransgan().mutual.trainer.steps == 0
 
 
+def test_the_third_stage_learns_from_turned_faces(dataset: AgeTransGanDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned, seen = copy.copy(dataset), []
+    stage = training.train_stage
+
+    def note(config: object, name: str, net: object, faces: object, *rest: object) -> None:
+        seen.append((name, faces is turned))
+        stage(config, name, net, faces, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "train_stage", note)
+    train_agetransgan(CONFIG, dataset, embed=embed, turned=turned)
+    assert seen == [("teach", False), ("refine", False), ("mutual", True)]
+
+
+def test_pictures_in_other_proportions_do_not_count_as_restored_photos(net: AgeTransGan) -> None:
+    """What is judged beside the aged pictures are restored photos in their own proportions."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(4, 3, 32, 32, generator=generator) * 2 - 1
+    labels = torch.eye(10)[[5, 6, 7, 8]]
+    batch = PhotoBatch(
+        x=x, y=x, own=x, moved=torch.tensor([True, False, True, True]), labels=labels, target_labels=labels.flip(0),
+        target_years=torch.tensor([80.0, 40.0, 30.0, 25.0]), real_labels=labels,
+    )  # fmt: skip
+    judged: list[int] = []
+    net.discriminator.register_forward_hook(lambda _, given, __: judged.append(len(given[0])))
+    weights = replace(published_weights(), identity=0.0, r1=0.0)
+    net.adversarial_loss(batch, weights, generator)
+    assert sorted(judged) == [1, 1, 4, 4, 4]
+
+
 def test_a_given_embedding_is_what_the_third_stage_compares(dataset: AgeTransGanDataset) -> None:
     seen: list[int] = []
 
@@ -135,9 +167,9 @@ def test_the_recipe_makes_an_engine(
     monkeypatch.setattr(training, "make_cross_age_dataset", make)
     portraits = to_columns([make_portrait(face.crop, person=person) for person in ("P0", "P1")])
     portraits = replace(portraits, split=np.array(["train", "train"]))
-    config, context = shorten(agetransgan()), RunContext(checkpoint=tmp_path / "mine.checkpoint")
+    config, context = replace(CONFIG, turned_faces=2), RunContext(checkpoint=tmp_path / "mine.checkpoint")
     tensors, stored_config = run(config, portraits, context)
-    assert made == [2]
+    assert made[0] == 2
     assert stored_config == to_stored_config(config, np.zeros((NUM_POINTS, 3), np.float32))
     save_weights(tmp_path / "mine.safetensors", tensors, {**stored_config, "name": "agetransgan"})
     path = export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx")

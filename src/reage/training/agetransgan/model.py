@@ -28,6 +28,9 @@ NUM_FEATURE_STAGES = 3
 class AgeTransGan(nn.Module):
     """Generator and discriminator, and the losses of all stages.
 
+    The discriminator sees grey copies: from colours it learns the white balance of the collections that show most of an
+    age group, and the generator then paints children yellow.
+
     Args:
         config: size of both nets.
         age_net: estimates ages and gives features; it is frozen, and must not judge the result.
@@ -120,7 +123,7 @@ class AgeTransGan(nn.Module):
     def _judged(self, made: tuple[tuple[Tensor, Tensor], ...]) -> dict[str, Tensor]:
         """The generator's losses, through a discriminator that gets no gradients."""
         frozen = {name: value.detach() for name, value in self.discriminator.named_parameters()}
-        found = [torch.func.functional_call(self.discriminator, frozen, pair) for pair in made]
+        found = [torch.func.functional_call(self.discriminator, frozen, (to_grey(x), labels)) for x, labels in made]
         classes = [losses.class_loss(logits, labels) for (_, logits), (_, labels) in zip(found, made, strict=True)]
         return {
             "adversarial": _total([losses.adversarial_generator_loss(score) for score, _ in found]),
@@ -135,15 +138,16 @@ class AgeTransGan(nn.Module):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """Its losses by name, with their weights."""
-        real, logits = self.discriminator(batch.own, batch.real_labels)
-        scores = [self.discriminator(aged.detach(), labels)[0] for aged, labels in made]
+        own = to_grey(batch.own)
+        real, logits = self.discriminator(own, batch.real_labels)
+        scores = [self.discriminator(to_grey(aged.detach()), labels)[0] for aged, labels in made]
         found = {
             "discriminator": _total([losses.adversarial_discriminator_loss(real, score) for score in scores]),
             "discriminator_class": weights.discriminator_class * losses.class_loss(logits, batch.real_labels),
         }
         if weights.r1 and _drawn(losses.R1_STEPS, generator):
             with torch.autocast(batch.x.device.type, enabled=False):
-                penalty = losses.r1_loss(lambda x: self.discriminator(x, batch.real_labels)[0], batch.own)
+                penalty = losses.r1_loss(lambda x: self.discriminator(x, batch.real_labels)[0], own)
             found["r1"] = losses.R1_STEPS * weights.r1 * penalty
         return found
 
