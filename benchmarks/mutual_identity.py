@@ -59,18 +59,19 @@ def main() -> None:
     parser.add_argument("shards", type=Path, help="shards of portraits, crops of 640 px")
     parser.add_argument("checkpoint", type=Path, help="of a run of `agetransgan`, beside which its cross-age set lies")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--weight", type=float, default=10.0, help="of L_MI")
-    parser.add_argument("--people", type=int, default=40, help="held-out people of 20 to 29, and as many of all ages")
+    parser.add_argument("--people", type=int, default=30, help="held-out people of 20 to 29, and as many of all ages")
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     given = parser.parse_args()
     portraits = read_shards(given.shards)
     faces = Judged.open(portraits, given.people)
     context = RunContext(checkpoint=given.checkpoint, log_dir=None)
+    config = agetransgan_mi(given.weight, steps=given.steps)
+    dataset = make_dataset(config, portraits, context, config.turned_faces)
+    del portraits
     rows: dict[tuple[float, int], Result] = {}
     for seed in range(given.seeds):
-        config = agetransgan_mi(given.weight, seed=seed, steps=given.steps)
-        dataset = make_dataset(config, portraits, context, config.turned_faces)
         for weight in (0.0, given.weight):
             rows[weight, seed] = judge(fine_tune(agetransgan_mi(weight, seed=seed, steps=given.steps), dataset), faces)
             print(f"weight {weight:g}, seed {seed}: FVR {rows[weight, seed].rate():.2f} %")

@@ -111,7 +111,7 @@ class AgeTransGanTrainingConfig:
     teach: StageConfig = field(default_factory=_teach)
     refine: StageConfig = field(default_factory=_refine)
     mutual: StageConfig = field(default_factory=_no_mutual)
-    turned_faces: int = 800
+    turned_faces: int = 400
 
 
 def agetransgan() -> AgeTransGanTrainingConfig:
@@ -119,7 +119,7 @@ def agetransgan() -> AgeTransGanTrainingConfig:
     return AgeTransGanTrainingConfig()
 
 
-def agetransgan_mi(weight: float = 10.0, *, seed: int = 0, steps: int = 150) -> AgeTransGanTrainingConfig:
+def agetransgan_mi(weight: float = 10.0, *, seed: int = 0, steps: int = 80) -> AgeTransGanTrainingConfig:
     """The configuration of a run with the third stage; with weight 0 it is the same run without L_MI.
 
     Args:
