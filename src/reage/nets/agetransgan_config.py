@@ -19,7 +19,7 @@ NUM_GROUPS = len(GROUP_YEARS)
 CHILD_SHARES = (1.0, 0.95, 0.85, 0.7, 0.35, 0.0, 0.0, 0.0, 0.0, 0.0)
 """How far the proportions of each group are moved from an adult's to a young child's.
 
-Measured on 47, 30, 11, 9 and 20 faces of the first five groups: 1.00, 0.88, 0.63, 0.37 and 0.34. Those between are more,
+Measured on 47, 30, 11, 9 and 20 faces of the first groups: 1.00, 0.88, 0.63, 0.37 and 0.34. Those between are more,
 for what else tells a child of ten from an adult, skin and hair at full resolution, a small net hardly draws.
 """
 
