@@ -15,6 +15,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "evaluate": ("einops", "jinja2", "matplotlib", "onnx", "pyarrow", "torch", "torchmetrics"),
         "label": ("ai_edge_litert",),
         "train": ("accelerate", "einops", "onnx", "pyarrow", "torch"),
+        "video": ("av",),
     }
 )
 """Extra -> the packages without which its commands cannot run."""
