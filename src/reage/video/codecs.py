@@ -127,7 +127,9 @@ def choose_encoding(
         )
     for sound in source.sounds:
         if not _holds(_FORMATS[suffix], sound):
-            raise VideoError(f"A {suffix} file cannot hold the sound ({sound}) of '{source.path}'; write .mkv, or .mp4.")
+            raise VideoError(
+                f"A {suffix} file cannot hold the sound ({sound}) of '{source.path}'; write .mkv, or .mp4."
+            )
     return Encoding(
         codec=family_name,
         encoder=encoder,
@@ -152,9 +154,7 @@ def check_codec(suffix: str, codec: str | None, quality: str) -> str:
     if chosen not in CODECS:
         raise VideoError(f"There is no codec '{chosen}'; use one of {', '.join(CODECS)}.")
     if chosen not in CONTAINERS[suffix]:
-        raise VideoError(
-            f"A {suffix} file cannot hold {chosen}; use {' or '.join(CONTAINERS[suffix])}, or write .mkv."
-        )
+        raise VideoError(f"A {suffix} file cannot hold {chosen}; use {' or '.join(CONTAINERS[suffix])}, or write .mkv.")
     if quality == "lossless" and not CODECS[chosen].lossless:
         raise VideoError(f"The codec {chosen} is not written lossless here; use h264, h265 or vp9, or --quality high.")
     return chosen

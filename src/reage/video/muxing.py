@@ -15,7 +15,7 @@ from reage.images.xmp import DIGITAL_SOURCE_TYPE
 from reage.video.codecs import HELD_SUBTITLES, Encoding
 from reage.video.encoding import configure, read_segment
 from reage.video.library import av
-from reage.video.source import VideoSource, find_stream, open_container
+from reage.video.source import FrameReader, VideoSource, open_container
 
 PROVENANCE = f"Altered by AI with reage {version('reage')}; digital source type {DIGITAL_SOURCE_TYPE}"
 """The comment that marks a video as altered, as the XMP of a picture does."""
@@ -71,8 +71,7 @@ def mux(source: VideoSource, encoding: Encoding, frames: MuxedFrames, path: Path
 
 
 def _add_video(made: Any, original: Any, source: VideoSource, encoding: Encoding) -> Any:
-    first = next(original.decode(find_stream(original, source.path)))
-    original.seek(0)
+    first = next(iter(FrameReader(source))).picture
     old = original.streams[source.stream]
     video = made.add_stream(encoding.encoder, rate=source.rate)
     configure(video.codec_context, source, encoding, first)
@@ -168,9 +167,7 @@ def _copied_packets(original: Any, copied: dict[int, Any], until: float | None) 
         yield seconds, packet
 
 
-def _write(
-    made: Any, video: Any, frames: Iterator[tuple[float, Any]], copied: Iterator[tuple[float, Any]]
-) -> None:
+def _write(made: Any, video: Any, frames: Iterator[tuple[float, Any]], copied: Iterator[tuple[float, Any]]) -> None:
     """Writes both in the order of their times, so that nothing waits in memory."""
     frame, other = next(frames, None), next(copied, None)
     while frame is not None or other is not None:

@@ -188,7 +188,9 @@ def open_container(path: Path) -> av.container.InputContainer:
         VideoError: when it is none, or a still picture.
     """
     if is_address(path):
-        raise VideoError(f"'{path}' is an address, and reage reads files; fetch it first, as in curl -L -o clip.mp4 URL.")
+        raise VideoError(
+            f"'{path}' is an address, and reage reads files; fetch it first, as in curl -L -o clip.mp4 URL."
+        )
     if path.is_dir():
         raise VideoError(f"'{path}' is a folder; give one video.")
     if not path.exists():
@@ -219,9 +221,7 @@ def find_stream(container: av.container.InputContainer, path: Path) -> av.video.
     return moving[0]
 
 
-def _first_frame(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> av.VideoFrame | None:
+def _first_frame(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> av.VideoFrame | None:
     tried = 0
     for packet in container.demux(stream):
         try:

@@ -1,0 +1,100 @@
+"""The One-Euro filter (Casiez, Roussel & Vogel, CHI 2012): it smooths what rests and follows what moves.
+
+Convention: values (T, N, C) of T frames, of any unit; times in seconds, rising.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.types import Plane
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneEuroConfig:
+    """Settings of the filter.
+
+    Args:
+        min_cutoff_hz: cutoff frequency of what rests; the lower, the steadier.
+        beta: Hz by which the cutoff rises for each unit a second; the higher, the less what moves lags behind.
+        speed_cutoff_hz: cutoff frequency of the speed itself.
+    """
+
+    min_cutoff_hz: float = 1.5
+    beta: float = 6.0
+    speed_cutoff_hz: float = 2.0
+
+
+class OneEuroFilter:
+    """The filter for values that come one after the other.
+
+    Args:
+        config: its settings.
+
+    Example:
+        >>> steady = OneEuroFilter()
+        >>> float(steady(np.zeros(1), 0.0)[0]), round(float(steady(np.ones(1), 0.04)[0]), 2)
+        (0.0, 0.8)
+    """
+
+    def __init__(self, config: OneEuroConfig = OneEuroConfig()) -> None:
+        self.config = config
+        self._value: NDArray[np.float64] | None = None
+        self._speed: NDArray[np.float64] | None = None
+        self._seconds = 0.0
+
+    def __call__(self, value: NDArray[np.floating], seconds: float) -> NDArray[np.float64]:
+        """The filtered value (...) at a time that is later than the one before."""
+        value = np.asarray(value, np.float64)
+        if self._value is None or self._speed is None:
+            self._value, self._speed, self._seconds = value, np.zeros_like(value), seconds
+            return value
+        step = max(seconds - self._seconds, 1e-4)
+        speed = (value - self._value) / step
+        self._speed = self._speed + _share(self.config.speed_cutoff_hz, step) * (speed - self._speed)
+        cutoff = self.config.min_cutoff_hz + self.config.beta * np.abs(self._speed)
+        self._value = self._value + _share(cutoff, step) * (value - self._value)
+        self._seconds = seconds
+        return self._value
+
+
+def _share(cutoff_hz: NDArray[np.float64] | float, step_seconds: float) -> NDArray[np.float64]:
+    rise = 2 * math.pi * np.asarray(cutoff_hz) * step_seconds
+    return rise / (rise + 1)
+
+
+def smooth(
+    values: NDArray[np.floating], seconds: NDArray[np.floating], config: OneEuroConfig = OneEuroConfig()
+) -> Plane:
+    """The values of a whole track, filtered forwards and backwards; the mean of both lags behind in neither direction.
+
+    Args:
+        values: (T, ...).
+        seconds: (T,).
+        config: of the filter.
+    """
+    forwards, backwards = OneEuroFilter(config), OneEuroFilter(config)
+    there = np.stack([forwards(value, float(at)) for value, at in zip(values, seconds, strict=True)])
+    back = np.stack([backwards(value, -float(at)) for value, at in zip(values[::-1], seconds[::-1], strict=True)])
+    return ((there + back[::-1]) / 2).astype(np.float32)
+
+
+def smooth_mesh(meshes: Plane, seconds: NDArray[np.floating], config: OneEuroConfig = OneEuroConfig(beta=4.0)) -> Plane:
+    """The meshes (T, 478, 3) of a track, steadied: the place, size and turn of the face, then its shape.
+
+    Args:
+        meshes: px of the picture.
+        seconds: (T,).
+        config: of the filter, whose unit is the height of the face.
+    """
+    if len(meshes) < 2:
+        return meshes.astype(np.float32)
+    height = max(float(np.median(np.ptp(meshes[..., 1], axis=1))), 1.0)
+    centres = meshes.mean(1, keepdims=True)
+    place = smooth(centres / height, seconds, config) * height
+    shape = smooth((meshes - centres) / height, seconds, config) * height
+    return (place + shape).astype(np.float32)
