@@ -86,14 +86,27 @@ class CommonFace:
         still = (common_points() * _KNOTS - 0.5).astype(np.float32)
         moved = ((common_points() + moves) * _KNOTS - 0.5).astype(np.float32)
         by = geometry.sample(self.picture_points, moved[None])[0] - geometry.sample(self.picture_points, still[None])[0]
+        return self._fade_out(self.mesh + by, -by, picture_px, shift_px or picture_px)
+
+    def carry(self, moves: NDArray[np.floating], picture_px: int) -> Plane:
+        """(P, P, 2) px by which every pixel moves where the mesh points of the picture move by (478, 2) px.
+
+        It dies away outside the face.
+        """
+        return self._fade_out(self.mesh, np.asarray(moves, np.float64), picture_px, picture_px)
+
+    def _fade_out(
+        self, points: NDArray[np.floating], moves: NDArray[np.floating], picture_px: int, shift_px: int
+    ) -> Plane:
+        """(P, P, 2) px of `shift_px`: a thin plate through moves (478, 2) of points (478, 2) of the picture."""
         scale, knots = float(np.ptp(self.mesh[:, 1])), _knots(_KNOTS) * picture_px - 0.5
         ring = _ring(self.mesh, scale)
-        sources = np.vstack([(self.mesh + by)[_used()], ring]) / scale
-        model = _fit_thin_plate(sources, np.vstack([-by[_used()], np.zeros_like(ring)]))
+        sources = np.vstack([points[_used()], ring]) / scale
+        model = _fit_thin_plate(sources, np.vstack([moves[_used()], np.zeros_like(ring)]))
         shift = _evaluate_thin_plate(sources, model, knots / scale)
         shift = shift * self._near_face(picture_px)[:, None]
-        side = shift_px or picture_px
-        return _enlarge((shift * (side / picture_px)).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), side)
+        factor = shift_px / picture_px
+        return _enlarge((shift * factor).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), shift_px)
 
     def _near_face(self, picture_px: int) -> Plane:
         """(K * K,) at the knots of the picture, 1 on the face and less around it: what is beside it stays."""
