@@ -103,8 +103,9 @@ class CommonFace:
         ring = _ring(self.mesh, scale)
         sources = np.vstack([points[_used()], ring]) / scale
         model = _fit_thin_plate(sources, np.vstack([moves[_used()], np.zeros_like(ring)]))
-        shift = _evaluate_thin_plate(sources, model, knots / scale)
-        shift = shift * self._near_face(picture_px)[:, None]
+        near = self._near_face(picture_px)
+        shift = np.zeros((len(knots), 2))
+        shift[near > 0] = _evaluate_thin_plate(sources, model, knots[near > 0] / scale) * near[near > 0, None]
         factor = shift_px / picture_px
         return _enlarge((shift * factor).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), shift_px)
 

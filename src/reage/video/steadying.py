@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from reage.types import Plane
 
 
+_REACH = 12
+"""Frames by which a track is continued at its ends before it is filtered."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OneEuroConfig:
     """Settings of the filter.
@@ -24,8 +28,8 @@ class OneEuroConfig:
         speed_cutoff_hz: cutoff frequency of the speed itself.
     """
 
-    min_cutoff_hz: float = 1.5
-    beta: float = 6.0
+    min_cutoff_hz: float = 3.0
+    beta: float = 20.0
     speed_cutoff_hz: float = 2.0
 
 
@@ -37,8 +41,8 @@ class OneEuroFilter:
 
     Example:
         >>> steady = OneEuroFilter()
-        >>> float(steady(np.zeros(1), 0.0)[0]), round(float(steady(np.ones(1), 0.04)[0]), 2)
-        (0.0, 0.8)
+        >>> float(steady(np.zeros(1), 0.0)[0]), float(steady(np.ones(1), 0.04)[0]) > 0.8
+        (0.0, True)
     """
 
     def __init__(self, config: OneEuroConfig = OneEuroConfig()) -> None:
@@ -77,10 +81,19 @@ def smooth(
         seconds: (T,).
         config: of the filter.
     """
+    reach = min(_REACH, len(values) - 1)
+    longer, times = (_go_on(np.asarray(one, np.float64), reach) for one in (values, seconds))
     forwards, backwards = OneEuroFilter(config), OneEuroFilter(config)
-    there = np.stack([forwards(value, float(at)) for value, at in zip(values, seconds, strict=True)])
-    back = np.stack([backwards(value, -float(at)) for value, at in zip(values[::-1], seconds[::-1], strict=True)])
-    return ((there + back[::-1]) / 2).astype(np.float32)
+    there = np.stack([forwards(value, float(at)) for value, at in zip(longer, times, strict=True)])
+    back = np.stack([backwards(value, -float(at)) for value, at in zip(longer[::-1], times[::-1], strict=True)])
+    return ((there + back[::-1]) / 2)[reach : reach + len(values)].astype(np.float32)
+
+
+def _go_on(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+    """Values (T, ...) that move on at both ends as they moved there, so that the filter has settled at the ends."""
+    before = 2 * values[:1] - values[1 : reach + 1][::-1]
+    after = 2 * values[-1:] - values[-reach - 1 : -1][::-1]
+    return np.concatenate([before, values, after])
 
 
 def smooth_mesh(meshes: Plane, seconds: NDArray[np.floating], config: OneEuroConfig = OneEuroConfig(beta=4.0)) -> Plane:

@@ -16,7 +16,7 @@ from reage.engines.exemplar.view import crop_px
 from reage.face_classes import CLASSES
 from reage.faces.common_face import fit_common_face
 from reage.faces.geometry import FACE_PER_CROP
-from reage.faces.skin_detail import LUMINANCE
+from reage.faces.skin_detail import LUMINANCE, log_luminance
 from reage.faces.window import cut_window, mesh_in_window
 from reage.images import geometry, regions
 from reage.types import Aged, Face, Gain, Pixels, Plane
@@ -25,6 +25,9 @@ _MARGIN_UNITS, _MOST_SHARE = 0.01, 0.6
 """Margin, face units, around what stays where it is, and share of the distance from it by which skin may move."""
 _WIDE_PX = (512, 1400)
 """Least and most side of the window of `WIDE` crops in which hair is changed."""
+
+_LIFT_ROOM = -0.1
+"""Log luminance of grey brows in a frame relative to its skin, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,16 +122,20 @@ class ExemplarChange:
             preview: whether to draw `Aged.crop`, which is the crop as it was otherwise.
         """
         side, bare = crop_px(face), np.minimum(face.bare, 1 - face.hair)
+        wide, _ = wide_window(face)
         common = fit_common_face(mesh_in_window(face, side))
         places = (common.unroll(side) * len(self.skin) - 0.5).astype(np.float32)
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(self.skin, places) * on_skin[..., None]
         if self.features is not None:
+            features = geometry.sample(self.features, places)
+            if self.hair.light is not None:
+                features = _bound_lift(features, _middle(wide, side), on_skin)
             seen: Plane = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
             seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
-            change += geometry.sample(self.features, places) * seen[..., None]
+            change += features * seen[..., None]
         change = change * np.float32(self.strength)
-        gains = [Gain(change), *self.hair.make_gain(face, wide_window(face)[0], shares)]
+        gains = [Gain(change), *self.hair.make_gain(face, wide, shares)]
         gains = [replace(gain, log_ratio=without_hue(gain.log_ratio, self.colour)) for gain in gains]
         shift = None
         if self.moves is not None:
@@ -184,6 +191,27 @@ def without_hue(change: Plane, colour: float) -> Plane:
     return (light + colour * (change - light)).astype(np.float32)
 
 
+def _middle(wide: Pixels, side_px: int) -> Pixels:
+    """The crop (S, S, 3) in a window of `WIDE` crop sides."""
+    half = round(len(wide) / WIDE)
+    first = (len(wide) - half) // 2
+    return geometry.resize(np.ascontiguousarray(wide[first : first + half, first : first + half]), side_px, side_px)
+
+
+def _bound_lift(features: Plane, crop: Pixels, on_skin: Plane) -> Plane:
+    """The change of brows and stubble (S, S, 3) where it makes nothing of a frame lighter than its skin.
+
+    A brow of a frame lies not quite where it lay in the picture that the change was learned on.
+    """
+    light = log_luminance(crop)
+    bare = light[::4, ::4][on_skin[::4, ::4] > 0.9]
+    if not len(bare):
+        return features
+    room = np.maximum(np.float32(np.median(bare) + _LIFT_ROOM) - light, 0)
+    excess = np.maximum(features @ LUMINANCE - room, 0)
+    return features - excess[..., None]
+
+
 def _hold_still(shift: Plane, matte: Plane) -> Plane:
     """A shift (S, S, 2) by at most a share of the distance from where the matte (S, S) is 0, so that nothing folds."""
     distance = regions.distance_px(matte > 0.5) - _MARGIN_UNITS * len(matte) / FACE_PER_CROP
@@ -197,10 +225,12 @@ def _move(gain: Gain, shift: Plane) -> Gain:
     """The gain where a shift (S, S, 2) of the crop takes it."""
     side, inside = len(gain.log_ratio), round(len(gain.log_ratio) / gain.crops)
     first = (side - inside) // 2
-    places = geometry.pixel_grid(side, side)
-    middle = places[first : first + inside, first : first + inside]
-    middle += geometry.resize(shift, inside, inside) * np.float32(inside / len(shift))
-    return replace(gain, log_ratio=geometry.sample(gain.log_ratio, places))
+    middle = np.s_[first : first + inside, first : first + inside]
+    places = geometry.pixel_grid(inside, inside) + np.float32(first)
+    places += geometry.resize(shift, inside, inside) * np.float32(inside / len(shift))
+    moved = gain.log_ratio.copy()
+    moved[middle] = geometry.sample(gain.log_ratio, places)
+    return replace(gain, log_ratio=moved)
 
 
 def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> Pixels:
