@@ -27,6 +27,7 @@ from reage.cli.measure import measure
 from reage.cli.personalize import personalize
 from reage.cli.reenact import reenact
 from reage.cli.training import training
+from reage.cli.video import video
 from reage.cli.zones import zones
 from reage.errors import ReageError, describe_unexpected
 
@@ -70,7 +71,11 @@ app.command(
     epilog="Examples: reage reenact me.jpg --like laughing.jpg -o me-laughing.jpg. By numbers: reage reenact me.jpg "
     "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression"
 )(reenact)
-app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
+app.command(
+    epilog="Examples: reage video me.mp4 --to 70. Two people: reage video us.mp4 --person 1=70 --person 2=30 -o a.mov. "
+    "Five seconds of it: reage video me.mp4 --age-over-time 30:80 --preview 5"
+)(video)
+app.command(epilog="Example: reage find party.jpg -o boxes.png, or the people of a video: reage find party.mp4")(find)
 app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage devices --json")(devices)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)

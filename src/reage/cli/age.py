@@ -40,9 +40,10 @@ from reage.cli.request import (
     parse_sweep,
     parse_zones,
 )
+from reage.cli.video import video
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
-from reage.files import STANDARD_STREAM
+from reage.files import STANDARD_STREAM, is_video
 from reage.types import Plan
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _COMPOSITING = "Masks and layers"
 
 def age(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A photo, - for standard input, or a folder (needs -o).")
+        Path, typer.Argument(metavar="INPUT", help="A photo, - for standard input, a folder (needs -o), or a video.")
     ],
     to: Annotated[float | None, typer.Option(metavar="AGE", help="Target age in years, 1 to 100.")] = None,
     age_from: Annotated[
@@ -233,6 +234,40 @@ def age(
         verbose=verbose,
         as_json_lines=as_json_lines,
     )
+    if is_video(source) and not os.path.isdir(source):
+        options.check_unused(source)
+        others = {
+            "--box": box,
+            "--mask": mask,
+            "--protect": protect,
+            "--layers": layers,
+            "--sweep": sweep,
+            "--reference": reference,
+            "--like": like,
+            "--weights": weights,
+            "--base": base,
+            "--frame": frame,
+            "--person": person,
+            "--steps": steps,
+            "--skin": skin,
+        }
+        for flag, value in others.items():
+            if value:
+                raise PlanError(f"{flag} is for photos, and '{source}' is a video; leave it out, see `reage video`.")
+        typer.echo(f"'{source}' is a video, which `reage video` ages:", err=True)
+        video(
+            source,
+            to=to,
+            face=face,
+            age_from=age_from,
+            zones=zones,
+            strength=strength,
+            engine=engine,
+            output=output,
+            device=device,
+            as_json=as_json or as_json_lines,
+        )
+        return
     if not os.path.isdir(source):
         options.check_unused(source)
     if as_json and as_json_lines:

@@ -66,6 +66,14 @@ def evaluate(
             "default.",
         ),
     ] = False,
+    video: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="A video, and what a program made of it: flicker, identity and age over time are measured.",
+            metavar="BEFORE AFTER",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one on each core.", show_default=False)] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("report"),
     as_json: AsJson = False,
@@ -73,9 +81,12 @@ def evaluate(
     """Evaluate an engine: age, identity, background, zones, realism, beside real people.
 
     Of shards only the people held out from training are used. The same command resumes a run that was stopped. The
-    folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving or --reenactment only
-    .json and .md.
+    folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving, --reenactment or
+    --video only .json and .md.
     """
+    if video is not None:
+        _evaluate_video(*video, output, as_json)
+        return
     require_extra("evaluate")
     if reenactment:
         if faces is None:
@@ -111,6 +122,31 @@ def evaluate(
         inception=inception,
     )
     _report(config, _run(config, output, workers or os.cpu_count() or 1), output, as_json)
+
+
+def _evaluate_video(before: Path, after: Path, output: Path, as_json: bool) -> None:
+    import json
+
+    from reage.cli.console import print_json, print_table
+    from reage.cli.video import show_progress
+    from reage.files import replace_file
+
+    require_extra("video")
+    from reage.evaluation.video import describe_report, judge_video
+
+    with show_progress() as progress:
+        report = judge_video(before, after, progress)
+    values, rows = report.to_json(), describe_report(report)
+    output.mkdir(parents=True, exist_ok=True)
+    lines = ["| measured | face | head |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    for name, text in (("report.json", json.dumps(values, indent=1)), ("report.md", "\n".join(lines) + "\n")):
+        with replace_file(output / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+    if as_json:
+        print_json(values)
+        return
+    print_table(("measured", "face", "head"), rows)
+    typer.echo(output / "report.md")
 
 
 def _evaluate_generated(photos: Path, generated: Path, output: Path, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -298,6 +299,40 @@ def parse_sweep(text: str, option: str = "--sweep") -> tuple[float, ...]:
             f"{option} is '{text}', {count} pictures; a sweep makes {MAX_SWEEP_PICTURES} at most, take larger steps."
         )
     return tuple(round(start + index * step, 6) for index in range(count))
+
+
+def parse_people(texts: Iterable[str]) -> dict[int, float]:
+    """Number of a person -> target age, of '1=70' or '1=70,2=30'; `Plan` checks the ages.
+
+    Raises:
+        PlanError: when a part is not N=AGE, or a person is named twice.
+    """
+    ages: dict[int, float] = {}
+    for part in (part for text in texts for part in text.split(",")):
+        number, _, age = part.partition("=")
+        found, allowed = f"--person has '{part}'", "N=AGE with a number that `reage find` shows, as in 2=30"
+        if not number.strip().isdecimal() or int(number) < 1:
+            raise PlanError(f"{found}; give {allowed}.")
+        if int(number) in ages:
+            raise PlanError(f"--person names person {int(number)} twice; give one age for each.")
+        ages[int(number)] = Plan(age=_to_number(age, found, allowed)).age or 0.0
+    return ages
+
+
+def parse_ages_over_time(text: str | None, option: str = "--age-over-time") -> tuple[float, float] | None:
+    """The first and the last age of '30:80'; None for None.
+
+    Raises:
+        PlanError: when it is not START:STOP.
+    """
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    allowed = "START:STOP in years, as in 30:80"
+    if not colon:
+        raise PlanError(f"{option} is '{text}'; give {allowed}.")
+    ages = [_to_number(part, f"{option} is '{text}'", allowed) for part in (first, last)]
+    return Plan(age=ages[0]).age or 0.0, Plan(age=ages[1]).age or 0.0
 
 
 def parse_targets(text: str) -> tuple[float, ...]:

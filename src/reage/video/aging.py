@@ -151,9 +151,7 @@ class VideoOutcome:
             "frames_aged": self.num_aged,
             "frames_per_second": round(self.frames_per_second, 2),
             "seconds": {step: round(value, 3) for step, value in self.seconds.items()},
-            "people": [
-                {**person.to_json(), "target_years": self.targets.get(person.number)} for person in self.people
-            ],
+            "people": [{**person.to_json(), "target_years": self.targets.get(person.number)} for person in self.people],
             "notes": list(self.notes),
             "broken": self.broken,
         }
@@ -419,7 +417,9 @@ class _Film:
     def targets(self) -> dict[int, tuple[float | None, float | None]]:
         """Target ages of each person, within those of the engine."""
         first, last = 0, len(self._survey.pts) - 1
-        return {number: (self._age_at(first, plan), self._age_at(last, plan)) for number, (_, plan) in self._plans.items()}
+        return {
+            number: (self._age_at(first, plan), self._age_at(last, plan)) for number, (_, plan) in self._plans.items()
+        }
 
     def write(self, encoding: Encoding, workspace: Workspace, progress: Progress | None) -> int:
         """Writes the segments that are missing; returns in how many frames somebody is aged."""

@@ -38,7 +38,9 @@ class WarpedChange:
         side = len(face.crop)
         factor = np.float32(side / len(self.log_ratio))
         mesh = face.to_crop(face.mesh)
-        places = geometry.pixel_grid(side, side) + fit_common_face(mesh).carry(self.mesh[:, :2] * factor - mesh[:, :2], side)
+        places = geometry.pixel_grid(side, side) + fit_common_face(mesh).carry(
+            self.mesh[:, :2] * factor - mesh[:, :2], side
+        )
         in_own = ((places + 0.5) / factor - 0.5).astype(np.float32)
         change: Plane = geometry.sample(self.log_ratio, in_own) * face.matte[..., None]
         shift = None

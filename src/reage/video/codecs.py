@@ -67,8 +67,6 @@ CONTAINERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Suffix of a video that can be written -> its codecs, the default first."""
-VIDEO_SUFFIXES = (*CONTAINERS, ".avi", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv")
-"""Suffixes of files that are taken for videos."""
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _EIGHT_BIT, _TEN_BIT = "yuv420p", "yuv420p10le"
 
@@ -92,11 +90,6 @@ class Encoding:
     pixel_format: str
     container: str
     options: Mapping[str, str]
-
-
-def is_video(path: str | Path) -> bool:
-    """Whether a file is a video by its suffix; it need not exist."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def choose_encoding(

@@ -49,7 +49,8 @@ def write_change(
     if not changed.any():
         return base
     turns = -(source.rotation_degrees // 90)
-    stored, where = np.ascontiguousarray(np.rot90(after, turns)), np.rot90(changed, turns)
+    stored: Any = np.ascontiguousarray(np.rot90(after, turns))
+    where = np.rot90(changed, turns)
     made = av.VideoFrame.from_ndarray(stored, format="rgb48le" if stored.dtype == np.uint16 else "rgb24")
     made.colorspace = space
     new = made.reformat(

@@ -1,4 +1,4 @@
-"""The people of a video: which tracks are one person, how old each looks, and from which frames their change is learned.
+"""The people of a video: which tracks are one person, how old each looks, and which frames a change is learned from.
 
 Convention: frames by their numbers, from 0; people from 1, the one who is seen most first.
 """

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from reage.errors import VideoError
 from reage.files import is_address
@@ -254,18 +255,18 @@ class FrameReader:
 
     def __iter__(self) -> Iterator[Frame]:
         with open_container(self.source.path) as container:
-            stream = container.streams[self.source.stream]
+            stream: Any = container.streams[self.source.stream]
             stream.thread_type = "AUTO"
             if self.start_pts is not None:
                 container.seek(self.start_pts, stream=stream)
             yield from self._number(self._decode(container, stream))
 
-    def _decode(self, container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.VideoFrame]:
+    def _decode(self, container: av.container.InputContainer, stream: Any) -> Iterator[av.VideoFrame]:
         bad_in_a_row, at = 0, 0.0
         packets = container.demux(stream)
         while True:
             try:
-                packet = next(packets)
+                packet: Any = next(packets)
             except StopIteration:
                 return
             except (av.FFmpegError, OSError):
@@ -322,7 +323,7 @@ class FrameReader:
         with open_container(self.source.path) as container:
             stream = container.streams[self.source.stream]
             if stream.duration is None or stream.time_base is None:
-                return not self.source.sounds and False
+                return False
             start = stream.start_time or 0
             return float((start + stream.duration) * stream.time_base) < seconds + _SHORT_SECONDS
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from reage.types import Plane
 
-
 _REACH = 12
 """Frames by which a track is continued at its ends before it is filtered."""
 
@@ -51,24 +50,24 @@ class OneEuroFilter:
         self._speed: NDArray[np.float64] | None = None
         self._seconds = 0.0
 
-    def __call__(self, value: NDArray[np.floating], seconds: float) -> NDArray[np.float64]:
+    def __call__(self, value: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
         """The filtered value (...) at a time that is later than the one before."""
-        value = np.asarray(value, np.float64)
+        value = np.array(value, np.float64)
         if self._value is None or self._speed is None:
             self._value, self._speed, self._seconds = value, np.zeros_like(value), seconds
             return value
         step = max(seconds - self._seconds, 1e-4)
         speed = (value - self._value) / step
-        self._speed = self._speed + _share(self.config.speed_cutoff_hz, step) * (speed - self._speed)
-        cutoff = self.config.min_cutoff_hz + self.config.beta * np.abs(self._speed)
-        self._value = self._value + _share(cutoff, step) * (value - self._value)
-        self._seconds = seconds
-        return self._value
+        steady_speed = self._speed + _share(self.config.speed_cutoff_hz, step) * (speed - self._speed)
+        cutoff = self.config.min_cutoff_hz + self.config.beta * np.abs(steady_speed)
+        steady: NDArray[np.float64] = self._value + _share(cutoff, step) * (value - self._value)
+        self._value, self._speed, self._seconds = steady, steady_speed, seconds
+        return steady
 
 
 def _share(cutoff_hz: NDArray[np.float64] | float, step_seconds: float) -> NDArray[np.float64]:
     rise = 2 * math.pi * np.asarray(cutoff_hz) * step_seconds
-    return rise / (rise + 1)
+    return np.asarray(rise / (rise + 1), np.float64)
 
 
 def smooth(

@@ -128,9 +128,9 @@ class ExemplarChange:
         on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(self.skin, places) * on_skin[..., None]
         if self.features is not None:
-            features = geometry.sample(self.features, places)
+            features = np.asarray(geometry.sample(self.features, places), np.float32)
             if self.hair.light is not None:
-                features = _bound_lift(features, _middle(wide, side), on_skin)
+                features = _bound_lift(features, log_luminance(_middle(wide, side)), on_skin)
             seen: Plane = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
             seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
             change += features * seen[..., None]
@@ -198,12 +198,11 @@ def _middle(wide: Pixels, side_px: int) -> Pixels:
     return geometry.resize(np.ascontiguousarray(wide[first : first + half, first : first + half]), side_px, side_px)
 
 
-def _bound_lift(features: Plane, crop: Pixels, on_skin: Plane) -> Plane:
-    """The change of brows and stubble (S, S, 3) where it makes nothing of a frame lighter than its skin.
+def _bound_lift(features: Plane, light: Plane, on_skin: Plane) -> Plane:
+    """The change of brows and stubble (S, S, 3) that makes nothing as light as skin in a frame of log luminance (S, S).
 
     A brow of a frame lies not quite where it lay in the picture that the change was learned on.
     """
-    light = log_luminance(crop)
     bare = light[::4, ::4][on_skin[::4, ::4] > 0.9]
     if not len(bare):
         return features
