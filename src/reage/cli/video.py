@@ -152,7 +152,8 @@ def show_progress() -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     speed = TextColumn("{task.fields[speed]}")
-    with Progress(*columns, speed, TimeRemainingColumn(), console=stderr_console()) as bar:
+    console = stderr_console()
+    with Progress(*columns, speed, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
         tasks = {}
         words = {"find": "finding people", "render": "ageing"}
 

@@ -101,7 +101,7 @@ def _add_copied(made: Any, original: Any, source: VideoSource, encoding: Encodin
             if stream.type == "data" and original.chapters():
                 continue  # the titles of chapters, which are kept by themselves
             kind = f"subtitles ({codec})" if stream.type == "subtitle" else f"{stream.type} stream"
-            notes.append(f"The {kind} cannot be kept in this file and is left out.")
+            notes.append(f"The new file cannot hold the {kind} of the source.")
             continue
         new = made.add_stream_from_template(stream)
         new.time_base = stream.time_base

@@ -125,7 +125,7 @@ class ExemplarChange:
         wide, _ = wide_window(face)
         common = fit_common_face(mesh_in_window(face, side))
         places = (common.unroll(side) * len(self.skin) - 0.5).astype(np.float32)
-        on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
+        on_skin: Plane = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
         change: Plane = geometry.sample(self.skin, places) * on_skin[..., None]
         if self.features is not None:
             features = np.asarray(geometry.sample(self.features, places), np.float32)
