@@ -25,11 +25,12 @@ from reage.images import geometry, load_image
 from reage.pipeline import Reager
 from reage.reenactment import Reenactor, Target
 from reage.types import Pixels, Plan
-from reage.video.aging import VideoOrder, VideoReager
+from reage.video.aging import VideoReager
 from reage.video.codecs import choose_encoding
 from reage.video.encoding import SegmentEncoder
 from reage.video.frames import to_rgb, write_change
 from reage.video.muxing import MuxedFrames, mux
+from reage.video.order import VideoOrder
 from reage.video.source import FrameReader, probe_video
 
 HEIGHT, WIDTH, RATE = 720, 1280, 30

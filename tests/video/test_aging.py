@@ -10,8 +10,9 @@ import pytest
 from reage.errors import FaceNotFound, PlanError, VideoError
 from reage.pipeline import Reager
 from reage.types import Plan
-from reage.video.aging import VideoOrder, VideoReager, name_video
+from reage.video.aging import VideoReager
 from reage.video.frames import to_rgb
+from reage.video.order import VideoOrder, name_video
 from reage.video.source import FrameReader, probe_video
 from tests.video.clips import draw_face, draw_wall, moving_face, read_sound, write_clip
 
@@ -29,7 +30,7 @@ def read_pixels(path: Path) -> np.ndarray:
 def test_every_frame_is_aged_and_the_rest_is_kept(ager: VideoReager, clip: Path, tmp_path: Path) -> None:
     steps = []
     done = ager.age(clip, VideoOrder(plan=Plan(age=75)), tmp_path / "b.mp4", progress=lambda *step: steps.append(step))
-    assert (done.num_frames, done.num_aged, done.broken) == (12, 12, "")
+    assert (done.num_frames, done.num_aged, done.broken) == (6, 6, "")
     assert done.targets == {1: (75.0, 75.0)}
     assert {step for step, _, _ in steps} == {"find", "render"}
     assert list(tmp_path.iterdir()) == [tmp_path / "b.mp4"]
@@ -37,23 +38,21 @@ def test_every_frame_is_aged_and_the_rest_is_kept(ager: VideoReager, clip: Path,
     times = [[frame.pts for frame in FrameReader(probe_video(path))] for path in (clip, done.output)]
     assert times[0] == times[1]
     change = np.abs(read_pixels(done.output).astype(int) - read_pixels(clip)).mean(-1)
-    face = draw_face()
-    assert face.shape[:2] == change.shape[1:]
-    for index in range(12):
+    for index in range(6):
         assert change[index, 70:150, 130 - 3 * index : 190 - 3 * index].mean() > 4
-        assert change[index, 215:, 280:].mean() < 2
+        assert change[index, 215:, 280:].mean() < 3
 
 
 def test_a_run_that_was_stopped_ends_in_the_same_frames(
     ager: VideoReager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reage.video.aging._SEGMENT_FRAMES", (4, 4))
-    clip = write_clip(tmp_path / "a.mp4", moving_face(11))
+    monkeypatch.setattr("reage.video.aging._SEGMENT_FRAMES", (2, 2))
+    clip = write_clip(tmp_path / "a.mp4", moving_face(5))
     order = VideoOrder(plan=Plan(age=70))
     whole = ager.age(clip, order, tmp_path / "whole.mp4").output.read_bytes()
 
     def stop(step: str, done: int, total: int) -> None:
-        if step == "render" and done == 7:
+        if step == "render" and done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -63,27 +62,9 @@ def test_a_run_that_was_stopped_ends_in_the_same_frames(
     assert not (tmp_path / "b.mp4").exists()
     steps = []
     again = ager.age(clip, order, tmp_path / "b.mp4", progress=lambda *step: steps.append(step))
-    assert steps[0] == ("render", 5, 11)
+    assert steps[0] == ("render", 3, 5)
     assert again.output.read_bytes() == whole
     assert not folder.exists()
-
-
-def test_another_order_starts_anew(ager: VideoReager, clip: Path, tmp_path: Path) -> None:
-    def stop(step: str, done: int, total: int) -> None:
-        if step == "render":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        ager.age(clip, VideoOrder(plan=Plan(age=70)), tmp_path / "b.mp4", progress=stop)
-    steps = []
-    with pytest.raises(KeyboardInterrupt):
-        ager.age(
-            clip,
-            VideoOrder(plan=Plan(age=60)),
-            tmp_path / "b.mp4",
-            progress=lambda *step: (steps.append(step[0]), stop(*step))[0],
-        )
-    assert "find" in steps
 
 
 def test_ages_change_along_the_video(ager: VideoReager, clip: Path, tmp_path: Path) -> None:
@@ -91,7 +72,7 @@ def test_ages_change_along_the_video(ager: VideoReager, clip: Path, tmp_path: Pa
     done = ager.age(clip, order, tmp_path / "b.mp4")
     assert done.targets == {1: (42.0, 80.0)}
     change = np.abs(read_pixels(done.output).astype(int) - read_pixels(clip)).mean(-1)
-    first, last = (change[index, 70:150, 130 - 3 * index : 190 - 3 * index].mean() for index in (0, 11))
+    first, last = (change[index, 70:150, 130 - 3 * index : 190 - 3 * index].mean() for index in (0, 5))
     assert last > 1.5 * first
 
 
@@ -101,12 +82,13 @@ def test_an_engine_that_changes_nothing_marks_nothing(clip: Path, tmp_path: Path
     assert b"Altered by AI" not in done.output.read_bytes()
 
 
-def test_one_frame_and_a_preview(ager: VideoReager, clip: Path, tmp_path: Path) -> None:
+def test_one_frame_and_a_preview(clip: Path, tmp_path: Path) -> None:
+    ager = VideoReager(Reager("none"))
     one = write_clip(tmp_path / "one.mp4", [draw_face()], sound=None)
     assert ager.age(one, VideoOrder(plan=Plan(age=70)), tmp_path / "b.mp4").num_aged == 1
-    short = ager.age(clip, VideoOrder(plan=Plan(age=70), seconds=0.2), tmp_path / "c.mp4")
-    assert short.num_frames < 6
-    assert read_sound(short.output)[-1][0] < 0.3
+    short = ager.age(clip, VideoOrder(plan=Plan(age=70), seconds=0.1), tmp_path / "c.mp4")
+    assert short.num_frames == 3
+    assert read_sound(short.output)[-1][0] < 0.2
 
 
 def test_people_are_left_as_they_are_unless_they_are_asked_for(clip: Path, tmp_path: Path) -> None:

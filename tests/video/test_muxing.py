@@ -87,11 +87,9 @@ def test_what_a_container_cannot_hold_is_named(tmp_path: Path) -> None:
         line = av.Packet(b"hello")
         line.stream, line.pts, line.dts, line.duration = text, 0, 0, 100
         new.mux(line)
-    assert rewrite(with_text, tmp_path / "b.mp4") == [
-        "The subtitles (subrip) cannot be kept in this file and is left out."
-    ]
+    assert rewrite(with_text, tmp_path / "b.mp4") == ["The new file cannot hold the subtitles (srt) of the source."]
     assert rewrite(with_text, tmp_path / "b.mkv") == []
-    assert probe_video(tmp_path / "b.mkv").subtitles == ("subrip",)
+    assert probe_video(tmp_path / "b.mkv").subtitles == ("srt",)
 
 
 def test_pixels_outside_the_change_keep_their_levels(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from reage.types import Plan
 if TYPE_CHECKING:
     from reage.pipeline import Reager
     from reage.types import Pixels
-    from reage.video.aging import Progress, VideoOrder, VideoOutcome
+    from reage.video.aging import Progress
+    from reage.video.order import VideoOrder, VideoOutcome
     from reage.video.people import Person
     from reage.video.source import VideoSource
 
@@ -100,7 +101,7 @@ def video(
             "Nothing is asked for: give a target age with --to, or one for each person with --person N=AGE."
         )
     require_extra("video")
-    from reage.video.aging import VideoOrder
+    from reage.video.order import VideoOrder
 
     order = VideoOrder(
         plan=plan, ages=ages, faces=chosen, over_time=over_time, seconds=preview, codec=codec, quality=quality
@@ -110,8 +111,9 @@ def video(
 
 def age_video(source: Path, order: VideoOrder, output: Path | None, *, engine: str, device: str, as_json: bool) -> None:
     """Ages a video, prints what became of it, and exits with 1 where it was broken."""
-    from reage.video.aging import VideoReager, check_levels, check_video_output
+    from reage.video.aging import VideoReager, check_levels
     from reage.video.codecs import choose_encoding
+    from reage.video.order import check_video_output
     from reage.video.source import probe_video
 
     found = probe_video(source)

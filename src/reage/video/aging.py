@@ -17,19 +17,21 @@ import numpy as np
 import reage
 from reage.composite import composite
 from reage.engines.base import FaceChange
-from reage.errors import FaceNotFound, PlanError, VideoError
+from reage.engines.exemplar.hair_mask import hat_is_hair
+from reage.errors import FaceNotFound, VideoError
 from reage.faces.segmentation import FaceParser
-from reage.files import check_place, replace_file, shorten_name
+from reage.files import replace_file
 from reage.pipeline import Reager, clip_target, describe_clipped_ages
 from reage.plan import complete
 from reage.types import Pixels, Plan, Samples
 from reage.video.change import learn_change, scaled
-from reage.video.codecs import CONTAINERS, DEFAULT_QUALITY, Encoding, choose_encoding
+from reage.video.codecs import Encoding, choose_encoding
 from reage.video.encoding import SegmentEncoder
 from reage.video.frames import to_rgb, write_change
 from reage.video.library import av
-from reage.video.looking import REACH, Look, look_at, make_face, steady_shares
+from reage.video.looking import REACH, Look, join_hat, look_at, make_face, steady_shares
 from reage.video.muxing import MuxedFrames, mux
+from reage.video.order import VideoOrder, VideoOutcome, check_video_output
 from reage.video.people import Identities, Person, cut_face, mesh_in
 from reage.video.source import Frame, FrameReader, VideoSource, probe_video, read_frame
 from reage.video.tracking import Tracker, join_tracks
@@ -45,116 +47,6 @@ _FADE_SECONDS = 0.15
 
 Progress = Callable[[str, int, int], None]
 """Step, frames that are finished, and frames in all, 0 where that is not known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoOrder:
-    """What to do with a video.
-
-    Args:
-        plan: for every person; None for those in `ages` alone.
-        ages: number of a person -> target age in years, in place of that of the plan.
-        faces: the people to age: "all", "largest" for the one seen most, or numbers.
-        over_time: target ages in years at the start and at the end of the video; None for one age.
-        seconds: of the video to age; None for all.
-        codec: one of `reage.video.codecs.CODECS`; None for the default of the suffix.
-        quality: one of `reage.video.codecs.QUALITIES`.
-
-    Raises:
-        PlanError: when it asks for nothing.
-    """
-
-    plan: Plan | None
-    ages: Mapping[int, float] = field(default_factory=dict)
-    faces: str | tuple[int, ...] = "all"
-    over_time: tuple[float, float] | None = None
-    seconds: float | None = None
-    codec: str | None = None
-    quality: str = DEFAULT_QUALITY
-
-    def __post_init__(self) -> None:
-        if self.plan is None and not self.ages:
-            raise PlanError("Nothing is asked for: give a target age with --to, or one for each person with --person.")
-        if self.over_time is not None and self.ages:
-            raise PlanError("Ages over time hold for everybody; leave the ages of single people out.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise PlanError(f"The length of the preview is {self.seconds:g} s; it must be above 0.")
-
-    def plan_for(self, person: Person) -> Plan | None:
-        """The plan of a person; None to leave them as they are."""
-        if self.faces == "largest" and person.number != 1:
-            return None
-        if isinstance(self.faces, tuple) and person.number not in self.faces:
-            return None
-        if person.number in self.ages:
-            age = self.ages[person.number]
-            return Plan(age=age) if self.plan is None else replace(self.plan, age=age)
-        return self.plan
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        faces = list(self.faces) if isinstance(self.faces, tuple) else self.faces
-        return {
-            "plan": None if self.plan is None else self.plan.to_json(),
-            "ages": {str(number): age for number, age in self.ages.items()},
-            "faces": faces,
-            "over_time": self.over_time,
-            "seconds": self.seconds,
-            "codec": self.codec,
-            "quality": self.quality,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoOutcome:
-    """What became of a video.
-
-    Args:
-        source: the video.
-        output: file of the result.
-        people: everybody who was found.
-        targets: number of each person who was aged -> target ages, in years, first and last.
-        num_frames: of the result.
-        num_aged: frames in which somebody was aged.
-        seconds: time spent on each step.
-        notes: what the user should know, a sentence each.
-        broken: a sentence on what could not be read; "" where all could.
-        engine: name of the engine.
-        weights_hash: of its weights.
-    """
-
-    source: Path
-    output: Path
-    people: tuple[Person, ...]
-    targets: Mapping[int, tuple[float | None, float | None]]
-    num_frames: int
-    num_aged: int
-    seconds: Mapping[str, float]
-    notes: tuple[str, ...]
-    broken: str
-    engine: str
-    weights_hash: str
-
-    @property
-    def frames_per_second(self) -> float:
-        """Frames that were finished in a second of this run."""
-        return self.num_frames / max(sum(self.seconds.values()), 1e-9)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return {
-            "input": str(self.source),
-            "output": str(self.output),
-            "engine": self.engine,
-            "weights_hash": self.weights_hash,
-            "frames": self.num_frames,
-            "frames_aged": self.num_aged,
-            "frames_per_second": round(self.frames_per_second, 2),
-            "seconds": {step: round(value, 3) for step, value in self.seconds.items()},
-            "people": [{**person.to_json(), "target_years": self.targets.get(person.number)} for person in self.people],
-            "notes": list(self.notes),
-            "broken": self.broken,
-        }
 
 
 class VideoReager:
@@ -314,37 +206,6 @@ def check_levels(source: VideoSource) -> None:
         )
 
 
-def check_video_output(source: VideoSource, order: VideoOrder, output: str | Path | None) -> Path:
-    """The file of the result, checked.
-
-    Raises:
-        VideoError: when it would overwrite the source, or cannot be made there.
-    """
-    path = Path(name_video(source.path, order) if output is None else output)
-    if path.suffix.lower() not in CONTAINERS:
-        raise VideoError(
-            f"A video cannot be written as '{path.suffix or path.name}'; use one of {', '.join(CONTAINERS)}."
-        )
-    if path.is_dir():
-        raise VideoError(f"'{path}' is a folder; give the name of a file.")
-    if path.exists() and path.samefile(source.path):
-        raise VideoError(f"'{path}' is the source, which is never overwritten; choose another name.")
-    check_place(path, VideoError)
-    return path
-
-
-def name_video(source: Path, order: VideoOrder) -> str:
-    """The default name of a result, such as me-70.mp4."""
-    suffix = source.suffix.lower() if source.suffix.lower() in CONTAINERS else ".mp4"
-    if order.over_time is not None:
-        ages = "-".join(f"{age:g}" for age in order.over_time)
-    elif order.ages:
-        ages = "-".join(f"{age:g}" for age in order.ages.values())
-    else:
-        ages = "aged" if order.plan is None or order.plan.age is None else f"{order.plan.age:g}"
-    return shorten_name(source.stem, f"-{ages}{'-preview' if order.seconds is not None else ''}{suffix}")
-
-
 def _check_people(order: VideoOrder, people: Sequence[Person]) -> None:
     asked = {*order.ages, *(order.faces if isinstance(order.faces, tuple) else ())}
     missing = sorted(number for number in asked if not 1 <= number <= len(people))
@@ -399,6 +260,7 @@ class _Film:
         self._plans: dict[int, tuple[Person, Plan]] = {}
         self._changes: OrderedDict[tuple[int, int, float | None], FaceChange] = OrderedDict()
         self._first_change: dict[int, FaceChange] = {}
+        self._hat_is_hair: dict[int, bool] = {}
         self.asked_ages: list[float | None] = []
         for person in people:
             plan = order.plan_for(person)
@@ -526,6 +388,8 @@ class _Film:
                 return [task.seen.result()[1][number].shares for task in inside]
 
             shares = steady_shares(look.shares, shares_of(before), shares_of(after))
+            if self._hat_is_hair.get(number):
+                shares = join_hat(shares)
             face = make_face(rgb, look, shares)
             aged = scaled(changes[number].on(face, shares), self._presence(person, own.frame.number))
             result = composite(result, face, aged)
@@ -577,10 +441,15 @@ class _Film:
     def _change(self, person: Person, plan: Plan, reference: int, age: float | None) -> FaceChange:
         """The change of a person towards an age, learned on one frame, and kept."""
         key = (person.number, reference, age)
+        if person.number not in self._first_change and reference != person.best:
+            self._change(person, plan, person.best, age)  # what is learned later is like it, wherever a run goes on
         if key not in self._changes:
             engine = self._ager.reager.engine
             face = cut_face(self._ager.reager.finder, self._read(reference), mesh_in(person.tracks, reference))
             wanted = clip_target(replace(plan, age=age), engine) if age is not None else plan
+            if person.number not in self._hat_is_hair:
+                shares = look_at(self._read(reference), face.mesh, self._ager.parser).shares
+                self._hat_is_hair[person.number] = hat_is_hair(face, shares)
             like = self._first_change.get(person.number)
             change = learn_change(engine, face, person.reading, complete(wanted, person.reading), like)
             self._first_change.setdefault(person.number, change)

@@ -24,7 +24,7 @@ CROP_PX = 256
 """Side of the crops of faces in frames."""
 REACH = 2
 """Frames before and after by which masks are steadied."""
-_HAIR = CLASSES.index("hair")
+_HAIR, _HAT = CLASSES.index("hair"), CLASSES.index("hat")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,14 @@ def steady_shares(own: Plane, before: Sequence[Plane], after: Sequence[Plane]) -
     total = sum(weights)
     steady[_HAIR] = np.sum([weight / total * one[_HAIR] for weight, one in zip(weights, around, strict=True)], axis=0)
     return steady
+
+
+def join_hat(shares: Plane) -> Plane:
+    """The shares with that of a hat as hair."""
+    joined = shares.copy()
+    joined[_HAIR] += joined[_HAT]
+    joined[_HAT] = 0
+    return joined
 
 
 def make_face(pixels: Pixels, look: Look, shares: Plane) -> Face:
