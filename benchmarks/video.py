@@ -3,7 +3,7 @@
 The clips are made here, 1280 x 720 px, from portraits: the head turns (`reage.reenactment`), the camera moves,
 the light wanders across the face, and the sensor has noise. Nothing of them is kept.
 
-    python benchmarks/video.py P001/studio_portrait.jpg P004/studio_portrait.jpg --frames 48 -o video.json
+    python benchmarks/video.py P001/studio_portrait.jpg P004/studio_portrait.jpg --frames 24 --write benchmarks/video.md
 
 openpeople (MIT, PyPI openpeople 0.1.2) has such portraits.
 """
@@ -16,6 +16,7 @@ import math
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import av
 import numpy as np
@@ -106,7 +107,7 @@ def age_one_by_one(reager: Reager, clip: Path, age: float, age_from: float, path
     return len(pts) / (time.perf_counter() - started)
 
 
-def measure(photo: Path, folder: Path, num_frames: int, age: float, baseline: bool) -> dict[str, object]:
+def measure(photo: Path, folder: Path, num_frames: int, age: float, baseline: bool) -> dict[str, Any]:
     """The numbers of one clip."""
     clip, aged, single = (folder / f"{photo.parent.name}-{name}.mp4" for name in ("clip", "aged", "single"))
     make_clip(photo, clip, num_frames, Reenactor.load())
@@ -114,7 +115,7 @@ def measure(photo: Path, folder: Path, num_frames: int, age: float, baseline: bo
     cpu, started = time.process_time(), time.perf_counter()
     outcome = ager.age(clip, VideoOrder(plan=Plan(age=age)), aged)
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "portrait": photo.parent.name,
         "frames": outcome.num_frames,
         "frames_aged": outcome.num_aged,
@@ -131,6 +132,48 @@ def measure(photo: Path, folder: Path, num_frames: int, age: float, baseline: bo
     return row
 
 
+def to_markdown(rows: list[dict[str, Any]], target: float) -> str:
+    """The table of all clips."""
+    head = (
+        "clip",
+        "aged how",
+        "frames a second",
+        "CPU s a frame",
+        "flicker, face",
+        "flicker, head",
+        "noise of the source",
+    )
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for row in rows:
+        for name, label in (("video", "`reage video`"), ("one_by_one", "frame by frame")):
+            if name not in row:
+                continue
+            own = row[name]
+            speed = row["frames_per_second" if name == "video" else "one_by_one_frames_per_second"]
+            cpu = row["cpu_seconds_per_frame"] if name == "video" else ""
+            noise = f"{own['face']['source_noise_levels']:.2f}, {own['head']['source_noise_levels']:.2f}"
+            flicker = f"{own['face']['flicker_levels']:.2f} | {own['head']['flicker_levels']:.2f}"
+            lines.append(f"| {row['portrait']} | {label} | {speed} | {cpu} | {flicker} | {noise} |")
+    ages = "; ".join(
+        f"{row['portrait']} {row['video']['aged_years']:.1f} ± {row['video']['aged_years_spread']:.1f}" for row in rows
+    )
+    return "\n".join(
+        (
+            "# Video",
+            "",
+            f"Clips of {rows[0]['frames']} frames, 1280 x 720 px at 30 a second, of turning, moving, differently lit",
+            f"portraits of openpeople, aged to {target:g}. Flicker and noise in grey levels, see",
+            "[video](../docs/video.md). Made by `python benchmarks/video.py`; frames a second hold finding, ageing and",
+            "writing, on this computer as busy as it was.",
+            "",
+            *lines,
+            "",
+            f"Age read over the clip, mean and spread: {ages}.",
+            "",
+        )
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("portraits", type=Path, nargs="+", help="photos of one face each")
@@ -138,6 +181,7 @@ def main() -> None:
     parser.add_argument("--to", type=float, default=75.0)
     parser.add_argument("--no-baseline", action="store_true", help="leave out ageing frame by frame")
     parser.add_argument("-o", "--output", type=Path, default=Path("video.json"))
+    parser.add_argument("--write", type=Path, help="file of the table")
     given = parser.parse_args()
     rows = []
     with TemporaryDirectory() as folder:
@@ -145,6 +189,8 @@ def main() -> None:
             rows.append(measure(photo, Path(folder), given.frames, given.to, not given.no_baseline))
             print(json.dumps(rows[-1]), flush=True)
             given.output.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            if given.write is not None:
+                given.write.write_text(to_markdown(rows, given.to), encoding="utf-8")
 
 
 if __name__ == "__main__":

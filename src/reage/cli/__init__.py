@@ -25,6 +25,7 @@ from reage.cli.find import find
 from reage.cli.imagine import imagine
 from reage.cli.measure import measure
 from reage.cli.personalize import personalize
+from reage.cli.reel import reel
 from reage.cli.reenact import reenact
 from reage.cli.training import training
 from reage.cli.video import video
@@ -71,6 +72,10 @@ app.command(
     epilog="Examples: reage reenact me.jpg --like laughing.jpg -o me-laughing.jpg. By numbers: reage reenact me.jpg "
     "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression"
 )(reenact)
+app.command(
+    epilog="Examples: reage reel me.jpg --from 20 --to 80 -o me.mp4. With the age above it: reage reel me.jpg "
+    "--from 20 --to 80 --label -o me.webp"
+)(reel)
 app.command(
     epilog="Examples: reage video me.mp4 --to 70. Two people: reage video us.mp4 --person 1=70 --person 2=30 -o a.mov. "
     "Five seconds of it: reage video me.mp4 --age-over-time 30:80 --preview 5"
