@@ -164,7 +164,7 @@ def to_markdown(rows: list[dict[str, Any]], target: float) -> str:
             f"Clips of {rows[0]['frames']} frames, 1280 x 720 px at 30 a second, of turning, moving, differently lit",
             f"portraits of openpeople, aged to {target:g}. Flicker and noise in grey levels, see",
             "[video](../docs/video.md). Made by `python benchmarks/video.py`; frames a second hold finding, ageing and",
-            "writing, on this computer as busy as it was.",
+            "writing, and depend on what else the computer does; the CPU seconds of a frame do not.",
             "",
             *lines,
             "",
