@@ -34,15 +34,11 @@ from reage.cli.request import (
     AgeRequest,
     DiffusionOptions,
     choose_device,
-    parse_box,
-    parse_faces,
-    parse_skin,
-    parse_sweep,
-    parse_zones,
 )
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
 from reage.files import STANDARD_STREAM
+from reage.plan_texts import parse_box, parse_faces, parse_skin, parse_sweep, parse_zones
 from reage.types import Plan
 
 if TYPE_CHECKING:

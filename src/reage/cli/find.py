@@ -9,7 +9,7 @@ import typer
 
 from reage.cli.console import print_json, print_table
 from reage.cli.options import AsJson, FaceBox, Photo
-from reage.cli.request import parse_box
+from reage.plan_texts import parse_box
 
 if TYPE_CHECKING:
     from reage.types import Face

@@ -6,9 +6,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from reage.engines.base import Engine
-from reage.errors import EngineError
+from reage.errors import EngineError, WeightsError
 
 ENGINES = MappingProxyType(
     {
@@ -55,3 +56,19 @@ def load_engine(name: str = DEFAULT_ENGINE, *, weights: str | Path | None = None
         WeightsError: when its weights cannot be used.
     """
     return engine_class(name).load(weights, device)
+
+
+def describe_engine(name: str) -> dict[str, Any]:
+    """An engine of `ENGINES` as plain values; with an error instead when its weights or packages are missing."""
+    head = {"name": name, "default": name == DEFAULT_ENGINE}
+    try:
+        engine = load_engine(name)
+    except (EngineError, WeightsError) as error:
+        return {**head, "error": str(error)}
+    return {
+        **head,
+        "summary": engine.summary,
+        "accepts": sorted(engine.accepts),
+        "ages": list(engine.ages),
+        "weights_hash": engine.weights_hash,
+    }
