@@ -234,7 +234,7 @@ def age_sweep(
             notes = (*result.notes, *describe_losses(result.image, path.suffix, altered=result.altered))
             photos.append(PhotoOutcome(source=picture.source, output=path, result=result, notes=notes))
             columns.append(aged_crops(result))
-        strip = _draw_sweep(columns, result.faces, ages)
+        strip = draw_sweep(columns, result.faces, ages)
         save_image(Image(pixels=strip), unfinished[outputs.strip])
     return SweepOutcome(source=picture.source, strip=outputs.strip, photos=tuple(photos))
 
@@ -259,7 +259,7 @@ def aged_crops(result: Result) -> list[Pixels]:
     return [np.asarray(crop, np.uint8) for crop in warped]
 
 
-def _draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], ages: Sequence[float]) -> Pixels:
+def draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], ages: Sequence[float]) -> Pixels:
     """A row for each face: the source, then each age."""
     rows = list(zip(*columns, strict=True))
     age_labels = [f"{age:g}" for age in ages]
