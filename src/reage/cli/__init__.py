@@ -25,7 +25,9 @@ from reage.cli.find import find
 from reage.cli.imagine import imagine
 from reage.cli.measure import measure
 from reage.cli.personalize import personalize
+from reage.cli.provenance import provenance
 from reage.cli.reenact import reenact
+from reage.cli.serve import serve
 from reage.cli.training import training
 from reage.cli.zones import zones
 from reage.errors import ReageError, describe_unexpected
@@ -79,6 +81,8 @@ app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
 app.command(epilog="Example: reage evaluate --engine amgan --faces shards/ -o report/")(evaluate)
 app.command(epilog="Example: reage personalize photos/ --out mia.safetensors --class-images others/")(personalize)
 app.command(epilog="Example: reage imagine mia.safetensors --as elderly -n 8")(imagine)
+app.command(epilog="Example: reage serve --host 127.0.0.1 --port 7860 --token token.txt")(serve)
+app.command(epilog="Example: reage provenance me-70.jpg --trust anchors.pem --json")(provenance)
 app.add_typer(training)
 
 

@@ -23,10 +23,12 @@ from reage.cli.options import (
     FaceBox,
     Frame,
     Jobs,
+    Key,
     MaxMegapixels,
     Quiet,
     Recursive,
     Resume,
+    Sign,
     SkipExisting,
     Verbose,
 )
@@ -34,6 +36,7 @@ from reage.cli.request import (
     AgeRequest,
     DiffusionOptions,
     choose_device,
+    load_credentials,
 )
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
@@ -204,6 +207,8 @@ def age(
             rich_help_panel=_DIFFUSION,
         ),
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
     device: Device = "cpu",
     frame: Frame = None,
     max_megapixels: MaxMegapixels = None,
@@ -244,6 +249,8 @@ def age(
         raise PlanError(f"{flag} is for one photo, and '{source}' is a folder; give one photo, or leave it out.")
     if frame is not None and source.is_dir():
         raise PlanError(f"--frame is for one file, and '{source}' is a folder; give one photo, or leave it out.")
+    if sign is not None and (sweep is not None or source.is_dir() or STANDARD_STREAM in (source, output)):
+        raise PlanError("--sign is for one photo that is read from a file and written to one; leave it out.")
     if layers is not None and sweep is not None:
         raise PlanError("--layers and --sweep exclude each other; give one age with --to.")
     chosen = AgeRequest.faces if face is None else parse_faces(face)
@@ -279,6 +286,7 @@ def age(
         frame=frame,
         max_megapixels=max_megapixels,
         weights=weights,
+        credentials=load_credentials(sign, key),
         diffusion=DiffusionOptions(
             base=base,
             person=person,
@@ -328,6 +336,7 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     from reage.batch import age_photo, check_photo
     from reage.images import check_layers, check_output
     from reage.pipeline import clip_target
+    from reage.provenance import check_signed
 
     photo = request.load_photo(frame=request.frame)
     output = check_photo(photo, clip_target(request.plan, request.engine_class()), request.output)
@@ -338,6 +347,8 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     mask = request.load_mask(photo)
     if request.like is not None:
         check_output(output, source=request.like)
+    if request.credentials is not None:
+        check_signed(output)
     reager = request.load_reager()
     faces = _choose_faces(request, reager, photo)
     references = request.read_references(reager)
@@ -351,6 +362,7 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
         layers=request.layers,
         references=references,
         finish=None if request.like is None else partial(_reenact, request=request),
+        credentials=request.credentials,
     )
     _print_doubts(outcome.result, request.faces)
     _print_references(outcome.result, request.faces)

@@ -14,7 +14,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "diffusion": ("diffusers", "einops", "peft", "torch", "transformers"),
         "evaluate": ("einops", "jinja2", "matplotlib", "onnx", "pyarrow", "torch", "torchmetrics"),
         "label": ("ai_edge_litert",),
+        "provenance": ("c2pa",),
         "train": ("accelerate", "einops", "onnx", "pyarrow", "torch"),
+        "web": ("fastapi", "gradio", "multipart", "uvicorn"),
     }
 )
 """Extra -> the packages without which its commands cannot run."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reage.images import Image
     from reage.measure.references import References
     from reage.pipeline import Reager
+    from reage.provenance import Credentials
     from reage.types import Plane
 
 
@@ -114,6 +115,7 @@ class AgeRequest:
         frame: number of the page or frame to age; None for all.
         max_megapixels: size of the largest picture that is opened; None for the default.
         weights: of the engine; None for the shipped ones.
+        credentials: with which the result is signed; None leaves it unsigned.
         diffusion: options of the `ldla` and `personal` engines.
     """
 
@@ -134,6 +136,7 @@ class AgeRequest:
     frame: int | None = None
     max_megapixels: float | None = None
     weights: Path | None = None
+    credentials: Credentials | None = None
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
 
     def load_reager(self) -> Reager:
@@ -260,3 +263,21 @@ def choose_torch_device(device: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EngineError(f"The device '{device}' cannot be used on this computer; use --device cpu.") from error
     return chosen
+
+
+def load_credentials(certificates: Path | None, key: Path | None) -> Credentials | None:
+    """The credentials of --sign and --key; None for none.
+
+    Raises:
+        PlanError: when only one of them is given.
+        ReageError: see `reage.provenance.Credentials.load`.
+    """
+    if certificates is None and key is None:
+        return None
+    if certificates is None or key is None:
+        given, other = ("--key", "--sign CERT.pem") if certificates is None else ("--sign", "--key KEY.pem")
+        raise PlanError(f"{given} needs {other} as well; give both, or neither.")
+    require_extra("provenance")
+    from reage.provenance import Credentials
+
+    return Credentials.load(certificates, key)
