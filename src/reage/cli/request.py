@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reage.cli.extras import require_extra
-from reage.errors import EngineError
+from reage.errors import EngineError, PlanError
 from reage.plan_texts import parse_sweep, to_number
 from reage.prompts import AGE_LABELS, label_of
 from reage.types import Plan

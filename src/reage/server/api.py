@@ -7,6 +7,10 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
@@ -87,7 +91,7 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
         async def make() -> Response:
             return make_response(await work(task), as_json=as_json)
 
-        return await repeats.answer(idempotency_key, (repr(task), as_json), make)
+        return await repeats.answer(idempotency_key, (task.photo, repr(replace(task, photo=b"")), as_json), make)
 
     @router.post("/v1/find", summary="Find the faces of a photo", responses=_REFUSALS)
     async def find_faces(photo: Photo, box: BoxField = None) -> dict[str, Any]:
@@ -113,8 +117,7 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
     @router.get("/v1/engines", summary="List the engines")
     async def list_engines() -> dict[str, Any]:
         """What each engine accepts, for which ages it was made, and its weights."""
-        engines = await asyncio.to_thread(lambda: [describe_engine(name) for name in ENGINES])
-        return {"engines": [hide_paths(engine) for engine in engines]}
+        return {"engines": await asyncio.to_thread(_describe_engines)}
 
     @router.get("/health", summary="Whether the server works")
     async def check_health() -> dict[str, Any]:
@@ -132,6 +135,13 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
         return metrics.to_text(gauges)
 
     return router
+
+
+@cache
+def _describe_engines() -> list[dict[str, Any]]:
+    """All engines, loaded by a process that ends then, because one of them takes half a gigabyte."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return [hide_paths(engine) for engine in process.map(describe_engine, ENGINES)]
 
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {

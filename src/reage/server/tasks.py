@@ -35,7 +35,7 @@ from reage.images import (
     find_stream_suffix,
     geometry,
 )
-from reage.pipeline import Reager, Result
+from reage.pipeline import Reager, Result, timed
 from reage.provenance import SIGNED_SUFFIXES, describe_edit, sign_picture
 from reage.types import Face, Pixels, Plan, Reading
 
@@ -48,6 +48,9 @@ KEPT_PHOTOS = 4
 KEPT_SECONDS = 600.0
 PREVIEW_PX = 256
 """Side of the pictures of a preview."""
+
+SHOWN_PX = 1600
+"""Longest side of the pictures that the page shows."""
 
 _PREVIEW_CROPS = 0.75
 """Side of the square of a preview in sides of the face's crop."""
@@ -113,6 +116,7 @@ class AgeTask(Task):
         frame: number of the page or frame; None for all.
         references: name -> bytes of a photo of the same person.
         suffix: of the format of the answer; "" for that of the photo.
+        show: also answer the pictures "before" and "after", of at most `SHOWN_PX`.
     """
 
     plan: Plan
@@ -121,6 +125,7 @@ class AgeTask(Task):
     frame: int | None = None
     references: dict[str, bytes] = field(default_factory=dict)
     suffix: str = ""
+    show: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,16 +298,20 @@ class TaskRunner:
     def _age(self, task: AgeTask) -> Answer:
         picture = self._decode(task.photo, frame=task.frame)
         suffix = self._choose_suffix(task, picture)
-        reager = self.load(task.engine)
+        reager, seconds = self.load(task.engine), dict[str, float]()
         run = self._bind(task, reager)
         if picture.more:
             result = run(picture, task.plan, faces=task.faces)
         else:
-            faces, readings = self._choose(task, picture, reager)
+            with timed(seconds, "find"):
+                faces, readings = self._choose(task, picture, reager)
             result = run(picture, task.plan, faces=faces, readings=readings)
+            result = replace(result, seconds={**result.seconds, **seconds})
         notes = (*result.notes, *describe_losses(result.image, suffix, altered=result.altered))
         values = {**result.to_json(), "notes": list(notes)}
-        return Answer(values=values, picture=self._encode(task, result, suffix), suffix=suffix)
+        shown = {"before": picture.pixels, "after": result.image.pixels} if task.show else {}
+        pixels = {name: _shrink(one) for name, one in shown.items()}
+        return Answer(values=values, picture=self._encode(task, result, suffix), suffix=suffix, pixels=pixels)
 
     def _bind(self, task: AgeTask, reager: Reager) -> Callable[..., Result]:
         """The reager with the references of the task."""
@@ -372,7 +381,7 @@ class TaskRunner:
             from reage.faces.geometry import zone_masks
 
             pixels = {
-                "faces": draw_faces(picture.pixels, faces),
+                "faces": _shrink(draw_faces(picture.pixels, faces)),
                 "zones": draw_zones(faces[0].crop, zone_masks(faces[0])),
             }
         height, width = picture.pixels.shape[:2]
@@ -392,6 +401,15 @@ class TaskRunner:
         pictures = [self._decode(task.photo), self._decode(task.other, name="other")]
         first, second = (choose_faces(reager.finder.find(one.pixels), "largest")[0] for one in pictures)
         return Answer(values=compare_faces(first, second, self._recognizer, reager.age_estimator).to_json())
+
+
+def _shrink(pixels: Pixels) -> Pixels:
+    """The picture with sides of at most `SHOWN_PX`."""
+    height, width = pixels.shape[:2]
+    scale = SHOWN_PX / max(height, width)
+    if scale >= 1:
+        return pixels
+    return np.ascontiguousarray(geometry.resize(pixels, round(height * scale), round(width * scale)), np.uint8)
 
 
 def _cut_square(pixels: Pixels, face: Face) -> Pixels:
