@@ -58,17 +58,17 @@ def load_engine(name: str = DEFAULT_ENGINE, *, weights: str | Path | None = None
     return engine_class(name).load(weights, device)
 
 
-def describe_engine(name: str) -> dict[str, Any]:
-    """An engine of `ENGINES` as plain values; with an error instead when its weights or packages are missing."""
+def describe_engine(name: str, *, load: bool = True) -> dict[str, Any]:
+    """An engine of `ENGINES` as plain values; with an error instead when its weights or packages are missing.
+
+    Args:
+        name: of the engine.
+        load: load its weights, which takes seconds, to say their hash too.
+    """
     head = {"name": name, "default": name == DEFAULT_ENGINE}
     try:
-        engine = load_engine(name)
+        engine = load_engine(name) if load else engine_class(name)
     except (EngineError, WeightsError) as error:
         return {**head, "error": str(error)}
-    return {
-        **head,
-        "summary": engine.summary,
-        "accepts": sorted(engine.accepts),
-        "ages": list(engine.ages),
-        "weights_hash": engine.weights_hash,
-    }
+    described = {**head, "summary": engine.summary, "accepts": sorted(engine.accepts), "ages": list(engine.ages)}
+    return {**described, "weights_hash": engine.weights_hash} if load else described

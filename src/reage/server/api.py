@@ -7,10 +7,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import cache
-from multiprocessing import get_context
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
@@ -116,8 +113,9 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
 
     @router.get("/v1/engines", summary="List the engines")
     async def list_engines() -> dict[str, Any]:
-        """What each engine accepts, for which ages it was made, and its weights."""
-        return {"engines": await asyncio.to_thread(_describe_engines)}
+        """What each engine accepts, and for which ages it was made."""
+        described = await asyncio.to_thread(lambda: [describe_engine(name, load=False) for name in ENGINES])
+        return {"engines": hide_paths(described)}
 
     @router.get("/health", summary="Whether the server works")
     async def check_health() -> dict[str, Any]:
@@ -135,13 +133,6 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
         return metrics.to_text(gauges)
 
     return router
-
-
-@cache
-def _describe_engines() -> list[dict[str, Any]]:
-    """All engines, loaded by a process that ends then, because one of them takes half a gigabyte."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return [hide_paths(engine) for engine in process.map(describe_engine, ENGINES)]
 
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {

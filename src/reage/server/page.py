@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from reage.engines import DEFAULT_ENGINE, ENGINES
+from reage.engines import ENGINES
+from reage.errors import PlanError
 from reage.plan_texts import parse_sweep
 from reage.server.api import parse_age_task, run_task
 from reage.server.config import ServerConfig
 from reage.server.guard import Refused
 from reage.server.tasks import (
+    AgeTask,
     Answer,
     CompareTask,
     FindTask,
@@ -47,20 +49,11 @@ _MILLION = 1_000_000
 _FONTS = ["system-ui", "sans-serif"]
 _CSS = """
 footer { display: none !important; }
-.gradio-container { max-width: 72rem !important; margin: 0 auto; }
+.gradio-container { max-width: 72rem !important; margin: 0 auto; box-sizing: border-box; }
+.gradio-container .main { box-sizing: border-box; max-width: 100vw !important; min-width: 0 !important; }
 :focus-visible { outline: 3px solid #f59e0b !important; outline-offset: 2px; }
 @media (max-width: 40rem) { .gradio-container { padding: 0.5rem !important; } }
 """
-
-
-class Photo(gr.Image):
-    """A place for a photo, whose file is handed on as it is: the server itself decodes nothing."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The path of the uploaded file; None for none."""
-        return None if payload is None else payload.path
 
 
 def mount_page(app: FastAPI, pool: WorkerPool, config: ServerConfig, folder: Path) -> FastAPI:
@@ -106,6 +99,13 @@ def blend_preview(pictures: Mapping[float, Pixels], source: Pixels, age: float, 
     return np.clip(np.rint(source + strength * (aged - source)), 0, 255).astype(np.uint8)
 
 
+def _make_photo(label: str, **settings: Any) -> gr.Image:
+    """A place for a photo, whose file is handed on as it is: the server itself decodes nothing."""
+    made = gr.Image(label=label, height=320, **settings)
+    made.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    return made
+
+
 class _Page:
     """The components of the page, and what they do."""
 
@@ -131,19 +131,19 @@ class _Page:
         found = gr.State(None, time_to_live=_DELETE_AFTER_SECONDS)
         with gr.Row():
             with gr.Column(min_width=280):
-                photo = Photo(
-                    label="Photo: drop, paste, or take one", sources=["upload", "clipboard", "webcam"], height=320
-                )
+                photo = _make_photo("Photo: drop, paste, or take one", sources=["upload", "clipboard", "webcam"])
                 age = gr.Slider(YOUNGEST_TARGET, OLDEST_TARGET, 70, step=1, label="Target age, years")
                 strength = gr.Slider(0, MAX_STRENGTH, Plan.strength, step=0.05, label="Strength: share of the change")
                 face = gr.Dropdown(["all", "largest"], value="all", label="Faces to age", filterable=False)
                 run = gr.Button("Age the photo", variant="primary")
             with gr.Column(min_width=280):
                 status = gr.Markdown("Give a photo.", label="What happened", elem_id="status")
-                preview = gr.Image(label="Coarse preview of the largest face", height=256, buttons=[])
+                preview = gr.Image(
+                    label="Coarse preview of the largest face", height=256, buttons=[], elem_id="preview"
+                )
                 result = gr.ImageSlider(label="Before and after", buttons=["fullscreen"])
                 save = gr.DownloadButton("Save the picture", interactive=False)
-        with gr.Accordion("What was found", open=False):
+        with gr.Accordion("What was found", open=True):
             readings = gr.Markdown("Nothing yet.")
             with gr.Row():
                 faces = gr.Image(label="Faces, by their numbers", buttons=[])
@@ -165,7 +165,7 @@ class _Page:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         photo.change(
             self._find, [photo], [status, faces, drawn, readings, face, found, preview, *sliders], **quiet
-        ).then(self._prepare_preview, [photo, found], [found], **{**quiet, "show_progress": "hidden"})
+        ).then(self._prepare_preview, [photo, age, strength], [found, preview], **{**quiet, "show_progress": "hidden"})
         for moved in (age, strength):
             moved.input(
                 self._show_preview,
@@ -222,22 +222,23 @@ class _Page:
             *(gr.Slider(value=zones[zone]) if zone in zones else gr.skip() for zone in ZONES),
         ]
 
-    async def _prepare_preview(self, photo: str | None, found: Any) -> Any:
-        """The pictures that previews are blended from; they are made once, while the person reads."""
+    async def _prepare_preview(self, photo: str | None, age: float, strength: float) -> list[Any]:
+        """The pictures that previews are blended from, made once while the person reads; and a first preview."""
         if photo is None:
-            return None
+            return [None, None]
         task = PreviewTask(
             photo=Path(photo).read_bytes(),
             plan=Plan(age=PREVIEW_AGES[0]),
-            engine=DEFAULT_ENGINE,
+            engine=self._config.engine,
             faces="largest",
             ages=PREVIEW_AGES,
             keep=True,
         )
         try:
-            return (await run_task(self._pool, task)).pixels
+            found = (await run_task(self._pool, task)).pixels
         except Refused:
-            return found  # the full picture will say why
+            return [None, None]  # the full picture will say why
+        return [found, self._show_preview(found, age, strength)]
 
     def _show_preview(self, found: dict[str, Pixels] | None, age: float, strength: float) -> Any:
         if found is None:
@@ -271,7 +272,7 @@ class _Page:
         if photo is None:
             return ["Give a photo first.", gr.skip(), gr.skip()]
         try:
-            task = self._make_task(_age_task, photo, chosen, show=True)
+            task = self._make_task(AgeTask, photo, chosen, show=True)
             answer = await run_task(self._pool, task)
         except Refused as refusal:
             return [_say(refusal), gr.skip(), gr.skip()]
@@ -280,8 +281,6 @@ class _Page:
         return [_describe_aged(answer), shown, gr.DownloadButton(value=str(saved), interactive=True)]
 
     async def _sweep(self, ages: str, photo: str | None, *chosen: Any) -> list[Any]:
-        from reage.errors import PlanError
-
         if photo is None:
             return ["Give a photo first.", None]
         try:
@@ -307,8 +306,8 @@ class _Page:
 
     def _build_compare(self) -> None:
         with gr.Row():
-            first = Photo(label="A photo", height=320)
-            second = Photo(label="Another photo", height=320)
+            first = _make_photo("A photo")
+            second = _make_photo("Another photo")
         button = gr.Button("One person?", variant="primary")
         verdict = gr.Markdown("Give two photos; their largest faces are compared.")
         button.click(self._compare, [first, second], [verdict], api_visibility="private", show_progress="minimal")
@@ -366,12 +365,6 @@ class _Page:
         folder.mkdir()
         (folder / name).write_bytes(content)
         return folder / name
-
-
-def _age_task(**fields: Any) -> Any:
-    from reage.server.tasks import AgeTask
-
-    return AgeTask(**fields)
 
 
 def _read_files(paths: Sequence[str], most: int) -> dict[str, bytes]:

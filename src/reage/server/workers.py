@@ -172,11 +172,10 @@ def _serve(connection: Connection, config: ServerConfig) -> None:
 
     warnings.filterwarnings("ignore", module="PIL")  # on odd tags; reage has notes of its own
     runner = TaskRunner(config, after_load=lambda: _limit_memory(config.limits.memory_gb))
-    refusal: Refusal | None = None
+    refusal = _load(runner, config.engine)
     with suppress(EOFError, OSError):
         while True:
             task = connection.recv()
-            refusal = refusal or _load(runner, config.engine)
             connection.send(refusal or runner(task))
 
 
