@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
@@ -16,10 +16,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from reage.engines import ENGINES, describe_engine, engine_class
-from reage.errors import ReageError
+from reage.engines import describe_engine
+from reage.errors import EngineError, ReageError
 from reage.plan_texts import parse_box, parse_faces, parse_skin, parse_zones
 from reage.provenance import SIGNED_SUFFIXES
+from reage.server.config import ServerConfig
 from reage.server.guard import Refused
 from reage.server.metrics import Metrics
 from reage.server.repeats import RepeatedRequests
@@ -36,14 +37,14 @@ BoxField = Annotated[str | None, Form(description="A face by hand: left,top,righ
 Key = Annotated[str | None, Header(description="The same request with the same key again gets the kept answer.")]
 
 
-def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, default_engine: str) -> APIRouter:
+def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, config: ServerConfig) -> APIRouter:
     """The routes of the API.
 
     Args:
         pool: does the work.
         metrics: are shown by /metrics.
         repeats: keep answers by their keys.
-        default_engine: of /v1/age.
+        config: of the server.
     """
     router = APIRouter()
 
@@ -57,7 +58,7 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
         age: Annotated[float | None, Form(description="Target age in years, 1 to 100.")] = None,
         zones: Annotated[str | None, Form(description="NAME=SCORE,... from 0 to 1, or a preset.")] = None,
         strength: Annotated[float, Form(description="Share of the change, 0 to 1.5.")] = Plan.strength,
-        engine: Annotated[str, Form(description="See /v1/engines.")] = default_engine,
+        engine: Annotated[str, Form(description="See /v1/engines.")] = config.engine,
         face: Annotated[str, Form(description="all, largest, or numbers of /v1/find, as in 1,3.")] = "all",
         seed: Annotated[int, Form(description="For engines that draw random numbers.")] = Plan.seed,
         age_from: Annotated[float | None, Form(description="Age of the person; measured by default.")] = None,
@@ -78,6 +79,7 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
             engine,
             face,
             seed,
+            engines=config.engines,
             age_from=age_from,
             skin=skin,
             box=box,
@@ -114,7 +116,7 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
     @router.get("/v1/engines", summary="List the engines")
     async def list_engines() -> dict[str, Any]:
         """What each engine accepts, and for which ages it was made."""
-        described = await asyncio.to_thread(lambda: [describe_engine(name, load=False) for name in ENGINES])
+        described = await asyncio.to_thread(lambda: [describe_engine(name, load=False) for name in config.engines])
         return {"engines": hide_paths(described)}
 
     @router.get("/health", summary="Whether the server works")
@@ -171,6 +173,7 @@ def parse_age_task(
     face: str,
     seed: int,
     *,
+    engines: Sequence[str],
     age_from: float | None = None,
     skin: str | None = None,
     box: str | None = None,
@@ -184,7 +187,8 @@ def parse_age_task(
     """
 
     def check() -> AgeTask:
-        engine_class(engine)
+        if engine not in engines:
+            raise EngineError(f"There is no engine '{engine[:80]}' here; choose one of {', '.join(engines)}.")
         plan = Plan(
             age=age,
             zones=parse_zones(zones or None, "zones"),

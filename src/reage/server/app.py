@@ -42,7 +42,7 @@ def build_app(config: ServerConfig) -> App:
             shutil.rmtree(folder, ignore_errors=True)
 
     app = FastAPI(title="reage", version=reage.__version__, docs_url=None, redoc_url=None, lifespan=live)
-    app.include_router(build_router(pool, metrics, RepeatedRequests(config.limits), config.engine))
+    app.include_router(build_router(pool, metrics, RepeatedRequests(config.limits), config))
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_refusal)
     if config.with_page:

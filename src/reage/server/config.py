@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reage.engines import DEFAULT_ENGINE
+from reage.engines import DEFAULT_ENGINE, ENGINES, TORCH_ENGINES
 from reage.errors import ReageError
 from reage.processes import count_cores
 from reage.provenance import Credentials
@@ -93,6 +93,11 @@ class ServerConfig:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that a request may name: those without torch, and that of the server."""
+        return tuple(name for name in ENGINES if name not in TORCH_ENGINES or name == self.engine)
 
 
 def read_token(path: Path) -> str:

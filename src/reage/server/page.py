@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from reage.engines import ENGINES
 from reage.errors import PlanError
 from reage.plan_texts import parse_sweep
 from reage.server.api import parse_age_task, run_task
@@ -152,7 +151,9 @@ class _Page:
             mode = gr.Radio([_BY_AGE, *ZONE_PRESETS, _BY_HAND], value=_BY_AGE, label="Zones")
             sliders = self._build_zones()
         with gr.Accordion("More", open=False):
-            engine = gr.Dropdown(list(ENGINES), value=self._config.engine, label="Engine", filterable=False)
+            engine = gr.Dropdown(
+                list(self._config.engines), value=self._config.engine, label="Engine", filterable=False
+            )
             age_from = gr.Number(None, label="Real age of the person, years; empty to measure it")
             seed = gr.Number(Plan.seed, label="Seed, for engines that draw random numbers", precision=0, minimum=0)
             references = gr.File(label="Reference photos of the same person (exemplar)", file_count="multiple")
@@ -262,6 +263,7 @@ class _Page:
             engine,
             str(face),
             int(seed or 0),
+            engines=self._config.engines,
             age_from=age_from or None,
             references=files,
             keep=True,
@@ -349,7 +351,7 @@ class _Page:
             for number, (name, content) in enumerate(files.items()):
                 progress((number, len(files)), desc=name)
                 try:
-                    task = parse_age_task(content, age, None, Plan.strength, self._config.engine, "all", Plan.seed)
+                    task = self._make_batch_task(content, age)
                     answer = await run_task(self._pool, task)
                 except Refused as refusal:
                     lines.append(f"- {_plain(name)}: {_plain(str(refusal.detail))}")
@@ -358,6 +360,10 @@ class _Page:
                 count = len(answer.values["faces"])
                 lines.append(f"- {_plain(name)}: {count} {'face' if count == 1 else 'faces'} aged")
         return ["\n".join(lines), gr.DownloadButton(value=str(path), interactive=True)]
+
+    def _make_batch_task(self, photo: bytes, age: float) -> AgeTask:
+        engine, engines = self._config.engine, self._config.engines
+        return parse_age_task(photo, age, None, Plan.strength, engine, "all", Plan.seed, engines=engines)
 
     def _write(self, content: bytes, name: str) -> Path:
         """A file of the page that is saved by a person, in a folder that nobody can guess."""
