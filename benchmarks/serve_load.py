@@ -28,7 +28,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import skimage.data
-from common.seeds import make_seeds, mutate
+from common.seeds import MUTATIONS, make_seeds, mutate
 
 from reage.images import Image, encode_image, geometry
 
@@ -156,6 +156,7 @@ def measure_load(server: Server, count: int, at_once: int) -> dict:
         "took": took,
         "before": before,
         "after": after,
+        "start": server.seconds_to_start,
         "faults": faults,
     }
 
@@ -170,7 +171,7 @@ def make_bomb(side: int) -> bytes:
         return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
 
     packer = zlib.compressobj(9)
-    rows = b"".join(packer.compress(bytes(1 + side)) for _ in range(min(side, 4000))) + packer.flush()
+    rows = b"".join(packer.compress(bytes(1 + min(side, 30_000))) for _ in range(min(side, 4000))) + packer.flush()
     head = side.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
@@ -213,13 +214,15 @@ FIELDS = (
 def measure_hostile(server: Server, count: int, seed: int) -> dict:
     """Statuses by kind of hostile request."""
     draw, statuses, faults = random.Random(seed), {}, []
-    seeds = list(make_seeds().values())
+    seeds = make_seeds()
     whole = make_photo()
     path = ("/v1/find", "/v1/age", "/v1/measure")
 
     def mutated() -> httpx.Response:
         name, age = draw.choice(NAMES), {"age": "70", "engine": "none"}
-        return send(draw.choice(path), mutate(draw.choice(seeds), draw), age, name)
+        named = draw.choices(list(MUTATIONS), k=draw.randint(1, 4))
+        damaged = mutate(draw.choice(list(seeds.values())), named, draw.randrange(2**32), seeds)
+        return send(draw.choice(path), damaged, age, name)
 
     def bomb() -> httpx.Response:
         return send(draw.choice(path), make_bomb(draw.choice((9_000, 30_000, 100_000, 2**31 - 1))), {"age": "70"})
@@ -311,26 +314,21 @@ def make_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def describe(options: argparse.Namespace, loaded: dict, hostile: dict, faults: list[str]) -> str:
-    median, p95, longest = loaded["seconds"]
-    head = (
-        "requests",
-        "at once",
-        "answered 200",
-        "refused 429 or 503",
-        "lost",
-        "median, s",
-        "p95, s",
-        "longest, s",
-        "a second",
-        "MB before",
-        "MB after",
-    )
-    statuses = loaded["statuses"]
-    refused = statuses[429] + statuses[503]
-    row = (
-        options.requests, options.at_once, statuses[200], refused, options.requests - statuses.total(),
-        f"{median:.1f}", f"{p95:.1f}", f"{longest:.1f}", f"{options.requests / loaded['took']:.2f}", loaded["before"], loaded["after"],
-    )  # fmt: skip
+    statuses, (median, p95, longest) = loaded["statuses"], loaded["seconds"]
+    columns = {
+        "requests": options.requests,
+        "at once": options.at_once,
+        "answered (200)": statuses[200],
+        "refused (429, 503)": statuses[429] + statuses[503],
+        "lost": options.requests - statuses.total(),
+        "median, s": f"{median:.1f}",
+        "p95, s": f"{p95:.1f}",
+        "longest, s": f"{longest:.1f}",
+        "a second": f"{options.requests / loaded['took']:.2f}",
+        "MB before": loaded["before"],
+        "MB after": loaded["after"],
+        "start, s": f"{loaded['start']:.1f}",
+    }
     rows = [
         (
             kind,
@@ -344,11 +342,12 @@ def describe(options: argparse.Namespace, loaded: dict, hostile: dict, faults: l
             "# Load and hostile uploads of `reage serve`",
             "",
             f"`python benchmarks/serve_load.py --requests {options.requests} --at-once {options.at_once} "
-            f"--hostile {options.hostile} --seed {options.seed}`, one worker, on two cores that other programs used as well.",
+            f"--hostile {options.hostile} --seed {options.seed}`, one worker, on two cores that other programs used as "
+            "well.",
             "",
             "## A photo of 1024 px to another age by `exemplar`",
             "",
-            make_table(head, [row]),
+            make_table(list(columns), [list(columns.values())]),
             "",
             "## Hostile uploads",
             "",

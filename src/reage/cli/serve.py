@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def serve(
     from reage.server.config import Limits, ServerConfig, find_num_workers, read_token
 
     engine_class(engine)
-    given = {
+    given: dict[str, Any] = {
         "megabytes": max_megabytes,
         "megapixels": max_megapixels,
         "num_faces": max_faces,

@@ -294,4 +294,4 @@ def _word(kind: str) -> Literal["image", "face", "plan", "engine", "weights", "f
         "EngineError": "engine",
         "WeightsError": "weights",
     }
-    return words.get(kind, "fault")  # type: ignore[no-any-return]
+    return words.get(kind, "fault")

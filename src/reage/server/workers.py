@@ -139,7 +139,7 @@ class WorkerPool:
                 f"The process that worked on the photo ended {how}; try again, or give the photo in another format.",
             ) from None
         self._idle.put(worker)
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     def _too_slow(self) -> WorkRefused:
         seconds = self._limits.seconds
