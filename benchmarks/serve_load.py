@@ -81,6 +81,7 @@ class Server:
         self.process.wait(60)
 
     def is_alive(self) -> bool:
+        """Whether it answers."""
         try:
             return httpx.get(f"{self.address}/health", timeout=10).status_code == 200
         except httpx.HTTPError:

@@ -16,7 +16,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "label": ("ai_edge_litert",),
         "provenance": ("c2pa",),
         "train": ("accelerate", "einops", "onnx", "pyarrow", "torch"),
-        "web": ("fastapi", "gradio", "multipart", "uvicorn"),
+        "web": ("fastapi", "gradio", "python_multipart", "uvicorn"),
     }
 )
 """Extra -> the packages without which its commands cannot run."""
