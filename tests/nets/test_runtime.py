@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +70,14 @@ def test_the_mesh_agrees_with_the_original(large: Pixels, stored: Stored) -> Non
     outputs = session.run(None, {session.get_inputs()[0].name: large[None] / np.float32(255)})
     for found, name in zip(outputs, ("points", "presence", "third"), strict=True):
         np.testing.assert_allclose(found.ravel(), stored[name].ravel(), rtol=0, atol=TOLERANCE_PX)
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """Its telemetry notes a session in the folder for temporary files, before it sends anything."""
+    code = "from reage.nets import runtime; runtime.find_devices()"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env={**environment, "TMPDIR": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (192, 320), (448, 128)])

@@ -36,7 +36,9 @@ def test_this_computer_may_ask(host) -> None:
     assert make().get("/", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example:80"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example:80", "[::1", b"\xe4"]
+)
 def test_a_name_that_somebody_else_gave_this_computer_is_refused(host) -> None:
     answer = make().get("/", headers={"host": host})
     assert (answer.status_code, answer.json()["error"]) == (421, "host")
@@ -45,6 +47,7 @@ def test_a_name_that_somebody_else_gave_this_computer_is_refused(host) -> None:
 def test_forms_of_other_sites_are_refused() -> None:
     answer = make().post("/v1/age", headers={"origin": "https://evil.example"})
     assert (answer.status_code, answer.json()["error"]) == (403, "origin")
+    assert make().post("/v1/age", headers={"origin": "http://[::1"}).status_code == 403
     assert make().post("/v1/age", headers={"origin": "http://127.0.0.1:7860"}).status_code == 200
 
 
@@ -90,7 +93,24 @@ def test_large_bodies_are_refused_by_their_length_and_as_they_come() -> None:
     for content in (bytes(1001), iter([bytes(600), bytes(600)])):  # the second has no Content-Length
         answer = client.post("/v1/age", content=content)
         assert (answer.status_code, answer.json()["error"]) == (413, "bytes")
-    assert client.post("/v1/age", headers={"content-length": "many"}).status_code == 413
+    for length in ("many", "9" * 5000, "-1"):
+        assert client.post("/v1/age", headers={"content-length": length}).status_code == 413
+
+
+def test_bodies_are_not_taken_while_too_many_requests_wait() -> None:
+    inner, sent = make(limits=Limits(queue_length=0)), []
+
+    async def ask_within(scope, receive, send):
+        """An application that asks the server again while it works."""
+        await guard({**scope, "path": "/v1/find"}, receive, lambda message: keep(message))
+        await echo(scope, receive, send)
+
+    async def keep(message):
+        sent.append(message)
+
+    guard = Guard(ask_within, ServerConfig(limits=Limits(queue_length=0)), Metrics())
+    assert TestClient(guard, base_url=str(inner.base_url)).post("/v1/age").status_code == 200
+    assert sent[0]["status"] == 503
 
 
 def test_slow_bodies_are_refused() -> None:

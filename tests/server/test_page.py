@@ -43,6 +43,8 @@ def test_every_control_has_a_label(page) -> None:
 def test_the_page_leaves_the_api_alone(page) -> None:
     assert page.get("/health").json()["status"] == "ok"
     assert page.post("/v1/find").status_code == 422
+    assert page.get("/v1/find").json() == {"error": "request", "message": "This address takes another method."}
+    assert page.get("/v1/nothing").json()["error"] == "request"
 
 
 def test_a_preview_lies_between_the_pictures_around_it() -> None:

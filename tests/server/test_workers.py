@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from dataclasses import replace
@@ -35,6 +36,8 @@ def test_tasks_that_are_too_slow_too_many_or_too_late_are_refused(me) -> None:
     assert (refused[0].status, refused[0].kind) == (504, "time")
     assert (pool.restarts, len(pool.process_ids), pool.waiting) == (1, 1, 0)
     assert pool.process_ids != [first_id]
+    with pytest.raises(WorkRefused, match="longer than"):
+        asyncio.run(pool.run_soon(FindTask(photo=me)))
     pool.stop()
     with pytest.raises(WorkRefused) as late:
         pool.run(FindTask(photo=me))

@@ -119,6 +119,11 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
         described = await asyncio.to_thread(lambda: [describe_engine(name, load=False) for name in config.engines])
         return {"engines": hide_paths(described)}
 
+    @router.api_route("/v1/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def refuse_path(path: str) -> None:
+        known = path in ("age", "find", "measure", "compare", "engines")
+        raise HTTPException(405 if known else 404)
+
     @router.get("/health", summary="Whether the server works")
     async def check_health() -> dict[str, Any]:
         """The number of workers, and of requests that wait or are worked on."""
@@ -155,7 +160,7 @@ async def run_task(pool: WorkerPool, task: Task) -> Answer:
         Refused: when there is none.
     """
     try:
-        answer = await asyncio.to_thread(pool.run, task)
+        answer = await pool.run_soon(task)
     except WorkRefused as refusal:
         after = {"retry-after": "2"} if refusal.status == 503 else None
         raise Refused(refusal.status, refusal.kind, refusal.message, after) from None
@@ -260,6 +265,7 @@ async def answer_refusal(_: Request, error: Exception) -> Response:
         return Refused(422, "field", _describe_field(error)).to_response()
     status = error.status_code if isinstance(error, HTTPException) else 500
     known = {404: "There is nothing here; see /openapi.json.", 405: "This address takes another method."}
+    known[500] = "The server failed at it, by a fault of reage; please report it."
     sentence = known.get(status, "The request cannot be read; send a multipart form.")
     return Refused(status, "request", sentence, getattr(error, "headers", None)).to_response()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 
 import reage
 from reage.server.api import answer_refusal, build_router
@@ -31,6 +32,7 @@ def build_app(config: ServerConfig) -> App:
         >>> app = build_app(ServerConfig(with_page=False))  # doctest: +SKIP
     """
     pool, metrics = WorkerPool(config), Metrics()
+    MultiPartParser.spool_max_size = round(config.limits.megabytes * 1e6)  # uploads never become files
     folder = Path(tempfile.mkdtemp(prefix="reage-serve-"))
 
     @asynccontextmanager
@@ -43,7 +45,7 @@ def build_app(config: ServerConfig) -> App:
 
     app = FastAPI(title="reage", version=reage.__version__, docs_url=None, redoc_url=None, lifespan=live)
     app.include_router(build_router(pool, metrics, RepeatedRequests(config.limits), config))
-    for kind in (HTTPException, RequestValidationError):
+    for kind in (HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, answer_refusal)
     if config.with_page:
         from reage.server.page import mount_page

@@ -24,6 +24,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 _MILLION = 1_000_000
+_MAX_DIGITS = 15
 _ADDRESSES = 10_000
 """Most addresses whose rate is remembered."""
 
@@ -74,6 +75,7 @@ class Guard:
     def __init__(self, app: App, config: ServerConfig, metrics: Metrics) -> None:
         self._app, self._config, self._limits, self._metrics = app, config, config.limits, metrics
         self._allowance: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._num_working = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answers a request."""
@@ -82,6 +84,7 @@ class Guard:
                 await self._app(scope, receive, send)
             return  # there are no web sockets
         started, status = time.monotonic(), 0
+        is_work = scope["method"] == "POST" and scope["path"].startswith("/v1/")
 
         async def send_checked(message: Message) -> None:
             nonlocal status
@@ -93,6 +96,7 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *own]}
             await send(message)
 
+        self._num_working += is_work
         try:
             self._check(scope)
             await self._app(scope, self._limit_body(scope, receive), send_checked)
@@ -101,6 +105,7 @@ class Guard:
                 raise
             await refusal.to_response()(scope, receive, send_checked)
         finally:
+            self._num_working -= is_work
             self._metrics.add(_name_route(scope["path"]), status, time.monotonic() - started)
 
     # Checks, in the order of their cost
@@ -112,19 +117,23 @@ class Guard:
             self._check_token(headers)
         if scope["method"] == "POST" and scope["path"].startswith("/v1/"):
             self._check_rate((scope.get("client") or ("", 0))[0])
+            if self._num_working > self._config.num_workers + self._limits.queue_length:
+                raise Refused(
+                    503, "busy", "Too many requests wait already; try again in a moment.", {"retry-after": "2"}
+                )
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._limits.megabytes * _MILLION:
+        if not length.isdecimal() or len(length) > _MAX_DIGITS or int(length) > self._limits.megabytes * _MILLION:
             raise self._too_large()
 
     def _check_host(self, headers: dict[str, str]) -> None:
         """Refuses names that a page of somebody else gave this computer, and forms that such a page sends."""
         host = headers.get("host", "")
         if self._config.is_loopback:
-            name = urlsplit(f"//{host}").hostname if host.isascii() else None
+            name = _split(f"//{host}")[1]
             if name not in ("127.0.0.1", "localhost", "::1", self._config.host):
                 raise Refused(421, "host", "This server answers to 127.0.0.1 and localhost only; use one of them.")
         origin = headers.get("origin")
-        if origin is not None and origin != "null" and urlsplit(origin).netloc != host:
+        if origin is not None and origin != "null" and _split(origin)[0] != host:
             raise Refused(403, "origin", "Pages of other sites may not use this server; open its own page.")
 
     def _check_token(self, headers: dict[str, str]) -> None:
@@ -180,6 +189,15 @@ class Guard:
 
     def _too_large(self) -> Refused:
         return Refused(413, "bytes", f"A request may have {self._limits.megabytes:g} MB; send a smaller photo.")
+
+
+def _split(address: str) -> tuple[str, str]:
+    """The host with its port, and without, of an address; "" where it has none."""
+    try:
+        parts = urlsplit(address)
+        return parts.netloc, parts.hostname or ""
+    except ValueError:
+        return "", ""
 
 
 def _name_route(path: str) -> str:

@@ -6,8 +6,10 @@ the folder of the server, are deleted after some minutes, and with the folder wh
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -366,9 +368,10 @@ class _Page:
         return parse_age_task(photo, age, None, Plan.strength, engine, "all", Plan.seed, engines=engines)
 
     def _write(self, content: bytes, name: str) -> Path:
-        """A file of the page that is saved by a person, in a folder that nobody can guess."""
+        """A file that a person may save, in a folder that nobody can guess and that is deleted as uploads are."""
         folder = self._folder / secrets.token_hex(16)
         folder.mkdir()
+        asyncio.get_running_loop().call_later(_DELETE_AFTER_SECONDS, shutil.rmtree, folder, True)
         (folder / name).write_bytes(content)
         return folder / name
 

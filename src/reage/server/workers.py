@@ -6,12 +6,14 @@ server. One that ends by itself, or works for too long and is ended, is replaced
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -73,9 +75,11 @@ class WorkerPool:
 
     def __init__(self, config: ServerConfig) -> None:
         self._config, self._limits = config, config.limits
-        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        self._idle: list[_Worker] = []
+        self._waiters: deque[Future[_Worker]] = deque()  # the first that came is the first that is served
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(config.num_workers + config.limits.queue_length, "reage-worker")
         self._stopped = False
         self.restarts = self.waiting = 0
         for _ in range(config.num_workers):
@@ -94,13 +98,25 @@ class WorkerPool:
             WorkRefused: when too many tasks wait (503), it takes too long (504), or the worker crashes on it: with 422,
                 because the photo is the likely reason, or 503 when the system ended the worker.
         """
-        until = time.monotonic() + self._limits.seconds
+        self._admit()
+        return self._work(task)
+
+    async def run_soon(self, task: Task) -> Answer | Refusal:
+        """As `run`, without holding up the event loop."""
+        self._admit()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, task)
+
+    def _admit(self) -> None:
+        """Counts a task that waits, or refuses it."""
         with self._lock:
             if self._stopped:
-                raise WorkRefused(503, "stopping", "The server is stopping; try again later.")
+                raise _make_stopping()
             if self.waiting >= self._config.num_workers + self._limits.queue_length:
                 raise WorkRefused(503, "busy", f"{self.waiting} requests are waiting already; try again in a moment.")
             self.waiting += 1
+
+    def _work(self, task: Task) -> Answer | Refusal:
+        until = time.monotonic() + self._limits.seconds
         try:
             return self._exchange(self._take(until), task, until)
         finally:
@@ -112,14 +128,34 @@ class WorkerPool:
         with self._lock:
             self._stopped, workers = True, list(self._workers)
             self._workers.clear()
+            while self._waiters:
+                self._waiters.popleft().set_exception(_make_stopping())
         for worker in workers:
             worker.end()
+        self._threads.shutdown(wait=False)
 
     def _take(self, until: float) -> _Worker:
+        waiter: Future[_Worker] = Future()
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            self._waiters.append(waiter)
         try:
-            return self._idle.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            raise self._too_slow() from None
+            return waiter.result(max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            with self._lock:
+                if waiter.cancel():
+                    self._waiters.remove(waiter)
+                    raise self._too_slow() from None
+            return waiter.result()
+
+    def _give(self, worker: _Worker) -> None:
+        """Hands a worker that is free to the task that has waited longest."""
+        with self._lock:
+            if self._waiters:
+                self._waiters.popleft().set_result(worker)
+            else:
+                self._idle.append(worker)
 
     def _exchange(self, worker: _Worker, task: Task, until: float) -> Answer | Refusal:
         try:
@@ -138,7 +174,7 @@ class WorkerPool:
                 "crash",
                 f"The process that worked on the photo ended {how}; try again, or give the photo in another format.",
             ) from None
-        self._idle.put(worker)
+        self._give(worker)
         return answer
 
     def _too_slow(self) -> WorkRefused:
@@ -160,7 +196,11 @@ class WorkerPool:
                 return
             worker = _Worker(self._config)
             self._workers.add(worker)
-        self._idle.put(worker)
+        self._give(worker)
+
+
+def _make_stopping() -> WorkRefused:
+    return WorkRefused(503, "stopping", "The server is stopping; try again later.")
 
 
 def _serve(connection: Connection, config: ServerConfig) -> None:
