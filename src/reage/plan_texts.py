@@ -10,6 +10,8 @@ import math
 from reage.errors import PlanError
 from reage.zones import ZONE_PRESETS
 
+_MAX_DIGITS = 9
+
 MAX_SWEEP_PICTURES = 100
 """Most pictures that one sweep makes."""
 
@@ -23,7 +25,7 @@ def parse_faces(text: str, option: str = "--face") -> str | int | tuple[int, ...
     if text in ("all", "largest"):
         return text
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+    if not all(part.isdecimal() and len(part) <= _MAX_DIGITS and int(part) >= 1 for part in parts):
         raise PlanError(
             f"{option} is '{text}'; give all, largest, or numbers, from 1, that `reage find` shows, as in 2 or 1,3."
         )
