@@ -298,12 +298,12 @@ def be_slow(server: Server, number: int, faults: list[str]) -> None:
         connection.settimeout(BODY_SECONDS + 20)
         connection.sendall(starts[number])
         try:
-            told = connection.recv(4096)
+            answered = connection.recv(4096)
         except TimeoutError:
             faults.append(f"slow request {number}: the connection stays open")
             return
-        if told and not told.startswith(b"HTTP/1.1 4"):
-            faults.append(f"slow request {number}: {told[:80]!r}")
+        if answered and not answered.startswith(b"HTTP/1.1 4"):
+            faults.append(f"slow request {number}: {answered[:80]!r}")
 
 
 # Table

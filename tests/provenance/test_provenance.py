@@ -137,9 +137,9 @@ def test_age_signs_and_provenance_reads(chain, tmp_path) -> None:
     signing = ("--sign", chain.certificates, "--key", chain.key)
     done = call("age", photo, "--to", 70, "--engine", "prototype", "-o", aged, *signing)
     assert done.exit_code == 0, done.output
-    told = json.loads(call("provenance", aged, "--trust", chain.root, "--json").stdout)
-    assert (told["marked"], told["c2pa"]["state"], told["c2pa"]["sources"]) == (True, "trusted", 1)
-    assert told["c2pa"]["edit"]["faces"][0]["plan"]["age"] == 70
+    found = json.loads(call("provenance", aged, "--trust", chain.root, "--json").stdout)
+    assert (found["marked"], found["c2pa"]["state"], found["c2pa"]["sources"]) == (True, "trusted", 1)
+    assert found["c2pa"]["edit"]["faces"][0]["plan"]["age"] == 70
     assert "vouch for" in call("provenance", aged, "--trust", chain.root).stdout
 
 

@@ -43,12 +43,12 @@ def test_the_picture_has_the_pixels_of_the_library_and_its_mark(aged, portrait) 
 
 
 def test_the_header_tells_how_it_was_made(aged) -> None:
-    told = json.loads(aged.headers["x-reage"])
-    assert told["engine"] == "exemplar"
-    (face,) = told["faces"]
+    header = json.loads(aged.headers["x-reage"])
+    assert header["engine"] == "exemplar"
+    (face,) = header["faces"]
     assert face["plan"]["age"] == 70
     assert 20 < face["age_years"] < 70
-    assert set(told["seconds"]) == {"load", "find", "measure", "render", "composite"}
+    assert set(header["seconds"]) == {"load", "find", "measure", "render", "composite"}
 
 
 def test_everything_comes_as_json_where_it_is_asked_for(client, me, aged) -> None:
@@ -213,10 +213,10 @@ def find_children() -> list[tuple[int, str]]:
 
 
 def test_no_path_of_the_machine_is_told() -> None:
-    told = hide_paths(
+    header = hide_paths(
         {"a": ["The file '/home/me/weights/x.onnx' is missing.", 1], "b": "C:\\Users\\me\\x.onnx; and/or 1/2"}
     )
-    assert told == {"a": ["The file 'x.onnx' is missing.", 1], "b": "x.onnx; and/or 1/2"}
+    assert header == {"a": ["The file 'x.onnx' is missing.", 1], "b": "x.onnx; and/or 1/2"}
     assert describe_for_form("Give --box X0 or --from, or a higher --max-megapixels.") == "Give box X0 or age_from."
 
 

@@ -31,7 +31,7 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
 
 
 def _import_onnxruntime() -> Any:
-    """ONNX Runtime without its telemetry, which from 1.31 on starts at the import and reports to its maker."""
+    """ONNX Runtime without its telemetry, which from 1.31 on starts at the import and reports to its vendor."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 

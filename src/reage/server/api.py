@@ -30,6 +30,7 @@ from reage.types import Plan
 
 MEDIA_TYPES = {**SIGNED_SUFFIXES, ".bmp": "image/bmp", ".jp2": "image/jp2", ".j2k": "image/jp2", ".hif": "image/heic"}
 _JSON = "application/json"
+_MAX_CHARACTERS = 500
 _PATH = re.compile(r"(?<![\w.])(?:/[^\s'\",;:()]+){2,}|[A-Za-z]:\\[^\s'\",;()]+")
 
 Photo = Annotated[UploadFile, File(description="A picture file.")]
@@ -245,7 +246,10 @@ def wants_json(accept: str) -> bool:
 def describe_for_form(message: str) -> str:
     """An error of the command line with the names of fields in the place of options, and without paths."""
     text = message.replace(", or a higher --max-megapixels", "").replace("--from", "age_from")
-    return str(hide_paths(re.sub(r"--(?=[a-z])", "", text)))
+    text = str(hide_paths(re.sub(r"--(?=[a-z])", "", text)))
+    return (
+        text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS // 2]} ... {text[-_MAX_CHARACTERS // 2 :]}"
+    )
 
 
 def hide_paths(values: Any) -> Any:

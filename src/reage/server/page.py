@@ -165,10 +165,12 @@ class _Page:
             strip = gr.Image(label="The faces at several ages", buttons=["fullscreen"])
         chosen = [photo, age, strength, face, mode, engine, age_from, seed, references, *sliders]
         aged = [status, result, save]
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         photo.change(
-            self._find, [photo], [status, faces, drawn, readings, face, found, preview, *sliders], **quiet
-        ).then(self._prepare_preview, [photo, age, strength], [found, preview], **{**quiet, "show_progress": "hidden"})
+            self._find, [photo], [status, faces, drawn, readings, face, found, preview, *sliders], **private
+        ).then(
+            self._prepare_preview, [photo, age, strength], [found, preview], **{**private, "show_progress": "hidden"}
+        )
         for moved in (age, strength):
             moved.input(
                 self._show_preview,
@@ -180,11 +182,11 @@ class _Page:
                 queue=False,
             )
         for event in (age.release, run.click):
-            event(self._age, chosen, aged, trigger_mode="always_last", concurrency_id="age", **quiet)
-        sweep.click(self._sweep, [ages, *chosen], [status, strip], **quiet)
-        mode.change(self._set_zones, [mode], sliders, queue=False, **quiet)
+            event(self._age, chosen, aged, trigger_mode="always_last", concurrency_id="age", **private)
+        sweep.click(self._sweep, [ages, *chosen], [status, strip], **private)
+        mode.change(self._set_zones, [mode], sliders, queue=False, **private)
         for slider in sliders:
-            slider.input(lambda: _BY_HAND, None, [mode], queue=False, **quiet)
+            slider.input(lambda: _BY_HAND, None, [mode], queue=False, **private)
 
     def _build_zones(self) -> list[gr.Slider]:
         """A slider for each zone, in the order of `ZONES`, the left ones on the left as in the picture."""
