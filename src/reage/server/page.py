@@ -156,7 +156,7 @@ class _Page:
             engine = gr.Dropdown(
                 list(self._config.engines), value=self._config.engine, label="Engine", filterable=False
             )
-            age_from = gr.Number(None, label="Real age of the person, years; empty to measure it")
+            age_from = gr.Number(0, minimum=0, label="Real age of the person, years; 0 to measure it")
             seed = gr.Number(Plan.seed, label="Seed, for engines that draw random numbers", precision=0, minimum=0)
             references = gr.File(label="Reference photos of the same person (exemplar)", file_count="multiple")
         with gr.Accordion("Several ages", open=False):
