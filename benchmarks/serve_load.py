@@ -125,7 +125,8 @@ def make_photo() -> bytes:
 
 def measure_load(server: Server, count: int, at_once: int) -> dict:
     """Statuses, seconds and memory of many requests for an aged photo."""
-    photo, statuses, seconds, faults = make_photo(), Counter(), [], []
+    photo, seconds = make_photo(), list[float]()
+    statuses, faults = Counter[int](), list[str]()
     with httpx.Client(timeout=300) as client:
 
         def ask(age: int) -> None:
@@ -214,7 +215,7 @@ FIELDS = (
 
 def measure_hostile(server: Server, count: int, seed: int) -> dict:
     """Statuses by kind of hostile request."""
-    draw, statuses, faults = random.Random(seed), {}, []
+    draw, statuses, faults = random.Random(seed), dict[str, Counter[int]](), list[str]()
     seeds = make_seeds()
     whole = make_photo()
     path = ("/v1/find", "/v1/age", "/v1/measure")
