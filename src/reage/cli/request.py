@@ -300,17 +300,21 @@ def parse_sweep(text: str, option: str = "--sweep") -> tuple[float, ...]:
     return tuple(round(start + index * step, 6) for index in range(count))
 
 
-def parse_targets(text: str) -> tuple[float, ...]:
+def parse_targets(text: str, option: str = "--targets") -> tuple[float, ...]:
     """The rising ages, 1 to 100, of '20,30,75' or '20:80:10'.
+
+    Args:
+        text: as it was given.
+        option: by which it was given.
 
     Raises:
         PlanError: when a part is not an age.
     """
     if ":" in text:
-        ages = parse_sweep(text, "--targets")
+        ages = parse_sweep(text, option)
     else:
         allowed = "ages as in 20,30,75 or 20:80:10"
-        ages = tuple(_to_number(part, f"--targets is '{text}'", allowed) for part in text.split(","))
+        ages = tuple(_to_number(part, f"{option} is '{text}'", allowed) for part in text.split(","))
     return tuple(sorted({Plan(age=age).age or age for age in ages}))
 
 

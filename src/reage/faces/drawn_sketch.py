@@ -42,8 +42,9 @@ class Drafting:
 
     Args:
         style: one of `STYLES`.
-        proportion_error: standard deviation of the errors in the places and sizes of parts, face units: 0 for none, 0.02
-            for a viewed sketch, drawn with the person or photo in sight, 0.05 for a forensic one, drawn from words.
+        proportion_error: standard deviation of the errors in the places and sizes of parts, face units: 0 for none,
+            0.02 for a viewed sketch, drawn with the person or photo in sight, 0.05 for a forensic one, drawn from
+            words.
         exaggeration: by which shading is stronger (above 1) or weaker than the renderer's own; forensic artists shade
             more.
         strokes: depth of the strokes, 0 for none.

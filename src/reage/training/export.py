@@ -25,6 +25,8 @@ from reage.nets.aifd import load_aifd
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
 from reage.nets.landmark_transfer import load_landmark_transfer
+from reage.nets.pix2pix import load_unet
+from reage.nets.pix2pix_config import SKETCH_PX
 from reage.nets.reenactment import load_face_generator
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
@@ -155,6 +157,21 @@ def export_landmark_transfer(weights: str | Path, output: str | Path) -> Path:
     return _save(_trace(_Whole(net), inputs, ("moved",)), load_torch_weights(weights)[1], output)
 
 
+# Sketch nets
+
+
+def export_sketch_net(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of a sketch net, photo to sketch or sketch to photo, see `reage.sketch`.
+
+    Raises:
+        WeightsError: when the weights are not of a sketch net, or the file cannot be written.
+    """
+    net = load_unet(weights)
+    source = torch.zeros(1, net.config.channels_in, SKETCH_PX, SKETCH_PX)
+    model = _trace(_Whole(net), {"source": source}, ("drawn",))
+    return _save(model, load_torch_weights(weights)[1], output)
+
+
 # Face parser
 
 
@@ -229,6 +246,8 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
         "face-parser": export_face_parser,
         "landmark-transfer": export_landmark_transfer,
         "reenactment": export_face_generator,
+        "sketch": export_sketch_net,
+        "sketch-to-photo": export_sketch_net,
     }
 )
 """Recipe -> the function (weights, output) that exports what it trains."""

@@ -128,6 +128,20 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "what a face shows when it turns, from crops of 640 px; two hours on one core; export it then",
             needs_ages=False,
         ),
+        "sketch": Recipe(
+            "reage.training.sketch.train",
+            "sketch",
+            "run",
+            "photo to sketch; 30 minutes on one core; needs face-parser; export it then",
+            needs_ages=False,
+        ),
+        "sketch-to-photo": Recipe(
+            "reage.training.sketch.train",
+            "sketch_to_photo",
+            "run",
+            "sketch to photo; 30 minutes on one core; needs face-parser; export it then",
+            needs_ages=False,
+        ),
         "skin": Recipe(
             f"{_MEASURES}.skin_scorer",
             "skin",

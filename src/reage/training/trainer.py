@@ -39,6 +39,7 @@ class TrainerConfig:
         batch_size: samples per update, over all processes.
         warmup_steps: over which the learning rate rises linearly, before it falls along a cosine.
         weight_decay: of AdamW.
+        betas: of AdamW.
         max_grad_norm: norm to which gradients are clipped.
         ema_decay: of the exponential moving average of the weights, which a run returns; 0 returns the last weights.
         bf16: compute in bf16, see `autocast_bf16`.
@@ -49,6 +50,7 @@ class TrainerConfig:
     batch_size: int
     warmup_steps: int = 30
     weight_decay: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.999)
     max_grad_norm: float = 5.0
     ema_decay: float = 0.99
     bf16: bool = True
@@ -115,6 +117,7 @@ class Trainer:
         optimizer = torch.optim.AdamW(
             [{"params": list(part.parameters()), "max_lr": learning_rate} for part, learning_rate in parameter_groups],
             weight_decay=config.weight_decay,
+            betas=config.betas,
         )
         parts = {"net": net, "ema": ema, "optimizer": optimizer}
         first, saved_at = _resume(parts, self._checkpoint), time.monotonic()

@@ -1,0 +1,47 @@
+"""What a similarity means: how often two different people reach it, by recognizer and way of matching.
+
+Measured by `benchmarks/sketch_matching.py` on pairs of two held-out people; drawn sketches, not artists'.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+FALSE_MATCH_RATE = 0.001
+"""False match rate at which two faces count as one person."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The similarities at which shares of impostors are accepted.
+
+    Args:
+        rates: false match rates, falling.
+        scores: the similarity (rising) that each of them needs.
+    """
+
+    rates: tuple[float, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def threshold(self) -> float:
+        """The similarity from which two faces count as one person."""
+        return float(np.interp(-math.log(FALSE_MATCH_RATE), -np.log(self.rates), self.scores))
+
+    def false_match_rate(self, score: float) -> float:
+        """How often two different people reach a similarity; within the measured rates."""
+        return float(np.exp(np.interp(score, self.scores, np.log(self.rates))))
+
+
+CALIBRATIONS: Mapping[tuple[str, str], Calibration] = MappingProxyType({})
+"""Recognizer, way of matching -> its calibration."""
+
+
+def find_calibration(recognizer: str, mode: str) -> Calibration | None:
+    """The calibration of a recognizer and a way of matching; None where it was not measured."""
+    return CALIBRATIONS.get((recognizer, mode))
