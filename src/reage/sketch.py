@@ -162,7 +162,7 @@ class Sketcher:
         image: str | Path | Pixels | Image,
         style: str = STYLES[0],
         *,
-        face: int | str = "largest",
+        face: int | str | tuple[int, ...] = "largest",
         given_as: str | None = None,
         scale: int = SCALE,
     ) -> Sketched:
@@ -187,7 +187,7 @@ class Sketcher:
         self,
         image: str | Path | Pixels | Image,
         *,
-        face: int | str = "largest",
+        face: int | str | tuple[int, ...] = "largest",
         given_as: str | None = None,
         scale: int = SCALE,
     ) -> Sketched:
@@ -216,7 +216,7 @@ class Sketcher:
         image: str | Path | Pixels | Image,
         gives: str,
         style: str,
-        which: int | str,
+        which: int | str | tuple[int, ...],
         given_as: str | None,
         scale: int,
     ) -> Sketched:
@@ -260,8 +260,8 @@ def check_kind(face: Face, wanted: str, given_as: str | None) -> None:
         return
     if found == "sketch":
         raise ImageError(
-            "The picture looks like a sketch, and a photo is wanted; use --reverse to make a photo of it, or --as photo "
-            "if it is one."
+            "The picture looks like a sketch, and a photo is wanted; use --reverse to make a photo of it, or --as "
+            "photo if it is one."
         )
     raise ImageError(
         "The picture looks like a photo, and a sketch is wanted; leave out --reverse, or use --as sketch if it is one."
@@ -282,9 +282,10 @@ def _to_source(crop: Pixels) -> Plane:
 def _enlarge(drawn: Plane, crop: Pixels, scale: int, detail: float) -> Pixels:
     """What a net drew (3, 256, 256), enlarged, with the lines of the source that are too fine for the net."""
     side = scale * SKETCH_PX
-    light = geometry.resize(np.ascontiguousarray((drawn.transpose(1, 2, 0) + 1) / 2), side, side)
+    small: Plane = np.ascontiguousarray((drawn.transpose(1, 2, 0) + 1) / np.float32(2))
+    light = geometry.resize(small, side, side)
     if scale > 1:
-        source = np.log(regions.to_light(geometry.resize(crop, side, side)) / 255 + 0.05)
+        source: Plane = np.log(regions.to_light(geometry.resize(crop, side, side)) / np.float32(255) + np.float32(0.05))
         band = (source - geometry.blur(source, 0.6 * scale)).clip(-_MAX_BAND, _MAX_BAND)
         darkness = 1 - light.mean(-1)
         is_drawn = ((darkness - _EMPTY[0]) / (_EMPTY[1] - _EMPTY[0])).clip(0, 1)

@@ -22,10 +22,13 @@ from reage.cli.devices import devices
 from reage.cli.engines import engines
 from reage.cli.evaluate import evaluate
 from reage.cli.find import find
+from reage.cli.forensic import forensic
 from reage.cli.imagine import imagine
+from reage.cli.match import match
 from reage.cli.measure import measure
 from reage.cli.personalize import personalize
 from reage.cli.reenact import reenact
+from reage.cli.sketch import sketch
 from reage.cli.training import training
 from reage.cli.zones import zones
 from reage.errors import ReageError, describe_unexpected
@@ -70,6 +73,17 @@ app.command(
     epilog="Examples: reage reenact me.jpg --like laughing.jpg -o me-laughing.jpg. By numbers: reage reenact me.jpg "
     "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression"
 )(reenact)
+app.command(
+    epilog="Examples: reage sketch me.jpg -o sketch.png. Back again: reage sketch --reverse sketch.png -o photo.png"
+)(sketch)
+app.command(
+    epilog="Examples: reage match sketch.png mugshots/ --top 10 -o sheet.png. For a large gallery: "
+    "reage match me.jpg mugshots/ --index mugshots.parquet"
+)(match)
+app.command(
+    epilog="Examples: reage forensic me.jpg --to 25 --style pencil -o case/. For the missing: "
+    "reage forensic child.jpg --ages 20,25,30 --reference father.jpg -o case/"
+)(forensic)
 app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
 app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage devices --json")(devices)

@@ -14,6 +14,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "diffusion": ("diffusers", "einops", "peft", "torch", "transformers"),
         "evaluate": ("einops", "jinja2", "matplotlib", "onnx", "pyarrow", "torch", "torchmetrics"),
         "label": ("ai_edge_litert",),
+        "match": ("faiss", "pyarrow"),
         "train": ("accelerate", "einops", "onnx", "pyarrow", "torch"),
     }
 )

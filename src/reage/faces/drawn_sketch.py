@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reage.errors import ReageError
 from reage.face_classes import CLASSES
-from reage.faces.geometry import FACE_PER_CROP, smoothstep
+from reage.faces.geometry import FACE_PER_CROP, smoothstep, smoothstep_of
 from reage.faces.segmentation import FaceParser
 from reage.images import geometry, regions, shapes, strokes
 from reage.mesh_points import BROW_OUTLINES, EYE_OUTLINES, FACE_OUTLINE, LIP_OUTLINE
@@ -32,6 +32,7 @@ Drawing = NDArray[np.uint8]
 _HATCH_DEGREES = 40.0
 """Direction of strokes where the face itself has none: that of a right hand."""
 _NOSE = (168, 193, 245, 188, 174, 217, 129, 64, 98, 97, 2, 326, 327, 294, 358, 437, 399, 412, 465, 417)
+_SKIN_CLASSES = ("skin", "facial_hair", "eyes", "mouth", "glasses")
 _LAST_ROWS = 0.14
 """Share of the drawing above its lower edge over which neck and clothes fade into the paper."""
 
@@ -117,22 +118,23 @@ def misplace(light: Plane, mesh: Plane, error: float, generator: np.random.Gener
 def _see(crop: Pixels, mesh: Plane, parser: FaceParser) -> PortraitParts:
     side = len(crop)
     shares = dict(zip(CLASSES, parser.measure_shares(crop, mesh), strict=True))
-    light = regions.to_light(crop) / 255
+    light: Plane = regions.to_light(crop) / np.float32(255)
     background = _fit(shares["background"] + shares["other"], light)
-    skin = _fit(sum(shares[name] for name in ("skin", "facial_hair", "eyes", "mouth", "glasses")), light)  # type: ignore[arg-type]
+    skin = _fit(np.sum([shares[name] for name in _SKIN_CLASSES], axis=0), light)
     hair = _fit(shares["hair"] + shares["facial_hair"] + shares["hat"], light)
     face = geometry.blur(_fill(mesh, FACE_OUTLINE, side), 1.0)
     person = smoothstep(np.maximum(1 - background, face), 0.25, 0.75)
-    return PortraitParts(light.astype(np.float32), np.maximum(skin, face * (1 - hair)), hair, person)
+    return PortraitParts(light, np.maximum(skin, face * (1 - hair)), hair, person)
 
 
-def _fit(share: Plane, light: Plane) -> Plane:
+def _fit(share: Plane, light: NDArray[np.floating]) -> Plane:
     side = len(light)
     return regions.follow_edges(geometry.resize(share, side, side), light, max(2, side // 64), 1e-3).astype(np.float32)
 
 
 def _fill(mesh: Plane, outline: tuple[int, ...], side: int) -> Plane:
-    return shapes.fill_polygon(mesh[list(outline), :2], side, side).astype(np.float32) / 255
+    filled: Plane = shapes.fill_polygon(mesh[list(outline), :2], side, side).astype(np.float32) / np.float32(255)
+    return filled
 
 
 def _even_light(parts: PortraitParts, share: float) -> Plane:
@@ -151,7 +153,7 @@ def _skin_tone(parts: PortraitParts, even: Plane) -> tuple[float, float]:
     if not inside.any():
         return 0.7, 0.9
     bright = float(np.quantile(even[inside], 0.8))
-    return max(bright, 0.08), 0.93 - 0.27 * float(1 - smoothstep(np.float32(bright), 0.15, 0.62))
+    return max(bright, 0.08), 0.93 - 0.27 * (1 - smoothstep_of(bright, 0.15, 0.62))
 
 
 # Pencil
@@ -168,10 +170,10 @@ def _draw_pencil(parts: PortraitParts, mesh: Plane, drafting: Drafting, generato
     dark_hair = 0.22 + 0.62 * (even / max(bright, 0.45)).clip(0, 1) ** 0.8
     hair = dark_hair * dodged**0.8
     light = skin + parts.hair * (hair - skin)
-    light = 1 - (1 - light) * drafting.exaggeration
+    light = (1 - (1 - light) * drafting.exaggeration).astype(np.float32)
     light = _add_strokes(light, even, parts, drafting.strokes, generator)
     light = light * _contours(parts, even, mesh)
-    return _put_on_paper(light.clip(0, 1) * 0.9 + 0.1, parts, generator)
+    return _put_on_paper((light.clip(0, 1) * 0.9 + 0.1).astype(np.float32), parts, generator)
 
 
 def _add_strokes(
@@ -195,32 +197,35 @@ def _contours(parts: PortraitParts, even: Plane, mesh: Plane) -> Plane:
     side = len(even)
     unit = side / FACE_PER_CROP
     flat = even / np.maximum(geometry.blur(even, 0.35 * unit), 0.05)
-    lines = strokes.draw_contours(0.75 * flat, 0.014 * unit, sharpness=8.0, threshold=0.6, slope=1.8)
+    lines = strokes.draw_contours(
+        (0.75 * flat).astype(np.float32), 0.014 * unit, sharpness=8.0, threshold=0.6, slope=1.8
+    )
     lines = 1 - (0.6 - 0.3 * parts.hair) * (1 - lines)
     border = geometry.blur(parts.person, 0.008 * unit)
     gradient = np.hypot(*np.gradient(border)) * 0.02 * unit * 2.2
     outline = 1 - 0.45 * gradient.clip(0, 1)
     drawn = np.zeros((side, side), np.float32)
-    for points, closed, strength in _feature_lines(mesh):
-        line = shapes.draw_line(points, side, 0.014 * unit, closed=closed).astype(np.float32) / 255
-        drawn = np.maximum(drawn, strength * line)
+    for points, strength in _feature_lines(mesh):
+        line = shapes.draw_line(points, side, 0.014 * unit).astype(np.float32) / 255
+        drawn = np.maximum(drawn, strength * line).astype(np.float32)
     return (lines * outline * (1 - geometry.blur(drawn, 0.008 * unit))).astype(np.float32)
 
 
-def _feature_lines(mesh: Plane) -> list[tuple[Plane, bool, float]]:
+def _feature_lines(mesh: Plane) -> list[tuple[Plane, float]]:
+    """Points of each line, and how dark it is."""
     upper = [mesh[list(outline[:9]), :2] for outline in EYE_OUTLINES]
     mouth = mesh[[78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308], :2]
     jaw = mesh[list(FACE_OUTLINE[9:28]), :2]
-    return [*((lid, False, 0.5) for lid in upper), (mouth, False, 0.4), (jaw, False, 0.22)]
+    return [*((lid, 0.5) for lid in upper), (mouth, 0.4), (jaw, 0.22)]
 
 
 def _put_on_paper(light: Plane, parts: PortraitParts, generator: np.random.Generator) -> Plane:
     side = len(light)
-    rows = (np.arange(side, dtype=np.float32) + 0.5) / side
+    rows = ((np.arange(side, dtype=np.float32) + 0.5) / side).astype(np.float32)
     clothes = 1 - np.maximum(parts.skin, parts.hair).clip(0, 1)
-    light = light + 0.45 * clothes * (1 - light)  # clothes are only hinted at
+    hinted = light + 0.45 * clothes * (1 - light)  # clothes are only hinted at
     fading = parts.person * (1 - smoothstep(rows, 1 - _LAST_ROWS, 1.0)[:, None])
-    drawn = 1 - fading * (1 - light)
+    drawn = 1 - fading * (1 - hinted)
     paper = 0.975 + 0.006 * strokes.make_paper(side, side, generator)
     return (drawn * paper).clip(0, 1).astype(np.float32)
 

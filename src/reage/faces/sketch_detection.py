@@ -23,7 +23,7 @@ def measure_look(crop: Pixels) -> Plane:
     """
     small = geometry.resize(crop, _SIDE_PX, _SIDE_PX)
     lab = regions.to_lab(small)
-    light = lab[..., 0] / 100
+    light: Plane = lab[..., 0] / np.float32(100)
     corner = np.concatenate([light[:20, :20].ravel(), light[:20, -20:].ravel()])
     closed = -geometry.grow(-geometry.grow(light, 2), 2)
     fine = light - geometry.blur(light, 1.0)
@@ -39,7 +39,10 @@ def measure_look(crop: Pixels) -> Plane:
     )
 
 
-_WEIGHTS: Plane = np.zeros(len(FEATURES) + 1, np.float32)
+_WEIGHTS: Plane = np.array([-0.343, 12.284, 1.882, 59.98, -90.507, -1.172], np.float32)
+"""Of `FEATURES`, and the offset, by logistic regression on 350 training photos, in colour, in grey and in grey on
+white, and their drawings. Of 150 others none was called a sketch in colour or grey, and 30 % were in grey on white;
+99 % of pencil drawings were, 97 % on cream paper, and 75 % of composites."""
 
 
 def is_sketch(face: Face) -> bool:

@@ -165,7 +165,7 @@ class Investigator:
         image: str | Path | Pixels | Image,
         order: Order,
         *,
-        face: int | str = "largest",
+        face: int | str | tuple[int, ...] = "largest",
         references: Sequence[str | Path] = (),
     ) -> Case:
         """The photo at every age of the order, drawn, with its numbers.

@@ -17,7 +17,7 @@ from reage.types import Pixels
 
 CAUTION = (
     "This is no evidence. A program drew these faces; it cannot know how this person looked, or looks, at another age. "
-    "Details such as lines, hair, scars and weight are guesses from other people. Read ages and distances are estimates "
+    "Details such as lines, hair, scars and weight are guesses from other people. Ages and distances are estimates "
     "with errors. Use it to jog a memory or to start a search, never to identify, accuse or rule out anybody."
 )
 """What every report says first."""
@@ -67,7 +67,8 @@ def to_html(case: Case) -> str:
     table = f"<table><tr>{''.join(f'<th>{html.escape(cell)}</th>' for cell in head)}</tr>{body}</table>"
     facts = "".join(f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in list_facts(case))
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Report</title><style>{_STYLE}</style></head>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Report</title>'
+        f"<style>{_STYLE}</style></head>"
         f'<body><h1>The face at another age</h1><p class="caution"><strong>Caution.</strong> {html.escape(CAUTION)}</p>'
         f"{figures}<h2>Numbers</h2>{table}<h2>How it was made</h2><table>{facts}</table></body></html>\n"
     )
@@ -85,7 +86,7 @@ def to_page(case: Case) -> Pixels:
 def numbers_table(case: Case) -> list[tuple[str, ...]]:
     """Rows of text, the head first: age asked for, ages read with their spread, identity."""
     before = case.reading
-    rows = [("", "age read", "identity distance", "by aifd", "of the sketch")]
+    rows: list[tuple[str, ...]] = [("", "age read", "identity distance", "by aifd", "of the sketch")]
     rows.append(("photo", f"{before.age_years:.0f} ± {before.age_std_years:.0f}", "0", "1", ""))
     for one in case.drawn:
         reading = one.reading

@@ -168,8 +168,8 @@ class FaceIndex:
         if other:
             had, asked = (", ".join(f"{key} {values[key]}" for key in other) for values in (other, wanted))
             raise ImageError(
-                f"The index {path} was made with {had}, and {asked} is asked for; name another file with --index, or ask "
-                "for what it was made with."
+                f"The index {path} was made with {had}, and {asked} is asked for; name another file with --index, or "
+                "ask for what it was made with."
             )
 
 

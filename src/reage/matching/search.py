@@ -332,8 +332,8 @@ def choose_mode(mode: str | None, kind: str) -> str:
         raise ReageError(f"There is no way to match '{mode}'; use one of {', '.join(MODES)}.")
     if kind == "photo" and mode not in (None, "direct"):
         raise ReageError(
-            f"The probe looks like a photo, and '{mode}' is for sketches; leave out --mode, or use --as sketch if it is "
-            "one."
+            f"The probe looks like a photo, and '{mode}' is for sketches; leave out --mode, or use --as sketch if "
+            "it is one."
         )
     return mode or ("direct" if kind == "photo" else DEFAULT_SKETCH_MODE)
 

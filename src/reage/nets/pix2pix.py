@@ -1,7 +1,7 @@
-"""pix2pix, which turns photos into sketches and back: a U-Net and a discriminator of patches of 70 x 70 px.
+"""pix2pix, which turns photos into sketches and back: a U-Net, and a discriminator of 70 px patches.
 
-After "Image-to-Image Translation with Conditional Adversarial Networks" (Isola, Zhu, Zhou, Efros; CVPR 2017). A plane of
-the input may name the style of the sketch, so that one net draws them all; the paper trains one for each.
+After "Image-to-Image Translation with Conditional Adversarial Networks" (Isola, Zhu, Zhou, Efros; CVPR 2017). A plane
+of the input may name the style of the sketch, so that one net draws them all; the paper trains one for each.
 
 Convention:
     pictures (B, C, S, S) in [-1, 1]; S is `SKETCH_PX`.
@@ -74,7 +74,7 @@ class PatchGan(nn.Module):
 
 
 def _down(channels_in: int, channels: int, *, normalised: bool) -> nn.Sequential:
-    """A convolution that halves the side; the activation before it is applied by the net, as its input is a skip too."""
+    """A convolution that halves the side; the net applies the activation before it, as its input is a skip too."""
     convolution = nn.Conv2d(channels_in, channels, 4, 2, 1, bias=not normalised)
     return nn.Sequential(convolution, nn.BatchNorm2d(channels)) if normalised else nn.Sequential(convolution)
 

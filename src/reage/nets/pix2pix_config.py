@@ -15,8 +15,8 @@ class UNetConfig:
     """Size of the generator.
 
     Args:
-        widths: channels after each halving of the side; eight of them lead 256 px to one, and seven to two, so that the net also
-            takes 128 px.
+        widths: channels after each halving of the side; eight of them lead 256 px to one, and seven to two, so that the
+            net also takes 128 px.
         channels_in: planes of the input: 3 of a photo, 1 of a sketch, and one more where a plane names the style.
         channels_out: planes of the output: 3 of a photo or of a sketch with three equal channels, 1 of a grey sketch.
         num_dropout: innermost steps up, after the first, that drop half of their features in training.
@@ -55,7 +55,7 @@ class Pix2PixConfig:
 def tiny(channels_in: int = 4, channels_out: int = 1) -> Pix2PixConfig:
     """The size for tests."""
     return Pix2PixConfig(
-        generator=UNetConfig(widths=(4,) * 7, channels_in=channels_in, channels_out=channels_out),
+        generator=UNetConfig(widths=(4,) * 5, channels_in=channels_in, channels_out=channels_out),
         discriminator=PatchGanConfig(widths=(4, 4, 4, 4)),
     )
 

@@ -56,9 +56,14 @@ class Stage:
     discriminator_learning_rate: float = 2e-4
 
 
-def _stages() -> tuple[Stage, ...]:
-    small = TrainerConfig(steps=1600, batch_size=8, weight_decay=0.0, betas=_ADAM, ema_decay=0.995, max_grad_norm=1e3)
-    full = TrainerConfig(steps=1000, batch_size=4, weight_decay=0.0, betas=_ADAM, ema_decay=0.99, max_grad_norm=1e3)
+def _make_stages(small_steps: int = 1600, full_steps: int = 1000) -> tuple[Stage, ...]:
+    """Two stages, at half and at full size, of so many steps."""
+    small = TrainerConfig(
+        steps=small_steps, batch_size=8, weight_decay=0.0, betas=_ADAM, ema_decay=0.995, max_grad_norm=1e3
+    )
+    full = TrainerConfig(
+        steps=full_steps, batch_size=4, weight_decay=0.0, betas=_ADAM, ema_decay=0.99, max_grad_norm=1e3
+    )
     return (
         Stage(side_px=SKETCH_PX // 2, trainer=small, learning_rate=1e-3),
         Stage(side_px=SKETCH_PX, trainer=full, learning_rate=6e-4),
@@ -81,7 +86,7 @@ class SketchTrainingConfig:
     direction: Direction = "sketch"
     seed: int = 0
     net: Pix2PixConfig = field(default_factory=cpu)
-    stages: tuple[Stage, ...] = field(default_factory=_stages)
+    stages: tuple[Stage, ...] = field(default_factory=_make_stages)
     losses: LossWeights = field(default_factory=LossWeights)
     augment: SketchAugmentConfig = field(default_factory=SketchAugmentConfig)
 
@@ -93,7 +98,9 @@ def sketch() -> SketchTrainingConfig:
 
 def sketch_to_photo() -> SketchTrainingConfig:
     """The configuration of the shipped sketch-to-photo weights."""
-    return SketchTrainingConfig(direction="photo", net=cpu(channels_in=1, channels_out=3))
+    return SketchTrainingConfig(
+        direction="photo", net=cpu(channels_in=1, channels_out=3), stages=_make_stages(small_steps=900, full_steps=450)
+    )
 
 
 def run(config: SketchTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
