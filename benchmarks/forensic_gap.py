@@ -1,0 +1,110 @@
+"""Does de-aging help a sketch find an earlier photo? The test that decides whether the chain is useful.
+
+Held-out people with two photos years apart: the probe is a sketch of the later photo, as it is or de-aged to the age in
+the earlier one; the gallery is everybody's earlier photo.
+
+    python benchmarks/forensic_gap.py shards/ --write benchmarks/forensic_gap.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from common.markdown import show, to_markdown
+from rich.progress import track
+
+from reage.data.faces import portrait_to_face
+from reage.data.shards import read_shards
+from reage.engines import load_engine
+from reage.evaluation.metrics.identification import find_ranks, match_characteristic, split_scores
+from reage.evaluation.metrics.statistics import bootstrap_interval
+from reage.evaluation.real_aging import pairs_of
+from reage.images import geometry
+from reage.matching import MATCHERS, Matcher
+from reage.sketch import Sketcher
+from reage.training.distillation import Teacher
+from reage.types import Pixels, Plane
+
+PROBES = ("later photo", "de-aged photo", "sketch of the later photo", "sketch of the de-aged photo")
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Sketches of people at another age, with and without de-aging.")
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("--engine", default="exemplar")
+    parser.add_argument("--style", default="pencil")
+    parser.add_argument("--min-years", type=float, default=5.0, help="between both photos")
+    parser.add_argument("--count", type=int, default=220, help="people")
+    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    given = parser.parse_args()
+    portraits = read_shards(given.shards, "val").with_known_age()
+    ages = portraits.age_years
+    pairs = [(a, b) for a, b in pairs_of(portraits) if ages[b] - ages[a] >= given.min_years]
+    pairs = [pairs[row] for row in np.linspace(0, len(pairs) - 1, min(given.count, len(pairs))).astype(int)]
+    sketcher, teacher = Sketcher(), Teacher.load(load_engine(given.engine))
+    matchers = [Matcher(name, sketcher=sketcher) for name in MATCHERS]
+    probes: dict[tuple[str, str], list[Plane]] = {}
+    gallery: dict[str, list[Plane]] = {}
+    for earlier, later in track(pairs, "people"):
+        face = portrait_to_face(portraits, later, teacher.parser)
+        reading = replace(teacher.read(face), age_years=float(ages[later]))
+        aged = teacher.age(face, reading, float(ages[earlier]))
+        drawn = [draw(sketcher, crop, given.style) for crop in (face.crop, aged)]
+        pictures = dict(zip(PROBES, (face.crop, aged, *drawn), strict=True))
+        for matcher in matchers:
+            name, embed = matcher.recognizer.name, matcher.recognizer.embed
+            gallery.setdefault(name, []).append(embed(portraits.crops[earlier], portraits.landmarks[earlier]))
+            for kind, picture in pictures.items():
+                probes.setdefault((name, kind), []).append(embed(picture, portraits.landmarks[later]))
+    gaps = np.array([ages[b] - ages[a] for a, b in pairs])
+    people = [str(portraits.person[a]) for a, _ in pairs]
+    note = (
+        f"{len(pairs)} held-out people, {gaps.mean():.0f} years apart in the mean ({gaps.min():.0f} to "
+        f"{gaps.max():.0f}), all adults. De-aged by {given.engine} from the true later to the true earlier age; drawn as "
+        f"{given.style} by the net. Gallery: everybody's earlier photo; random rank 1: {1 / len(pairs):.1%}. Brackets: "
+        "95 % over people. Gain: rank 1 with de-aging minus without, of the same people."
+    )
+    lines = []
+    for matcher in matchers:
+        lines += tabulate(matcher, probes, np.stack(gallery[matcher.recognizer.name]), people)
+    headers = ["recognizer", "probe", "rank 1", "rank 5", "rank 10", "TAR at FAR 0.01", "gain at rank 1"]
+    show(to_markdown("Sketches across years", note, headers, lines), given.write)
+
+
+def draw(sketcher: Sketcher, crop: Pixels, style: str) -> Pixels:
+    """The sketch of a crop, at its size."""
+    return geometry.resize(sketcher.draw(crop, style), *crop.shape[:2])
+
+
+def tabulate(
+    matcher: Matcher, probes: dict[tuple[str, str], list[Plane]], gallery: Plane, people: list[str]
+) -> list[list[str]]:
+    """A row for each kind of probe."""
+    name, lines, first = matcher.recognizer.name, [], {}
+    for kind in PROBES:
+        scores = np.stack([matcher.recognizer.similarity(one[None], gallery) for one in probes[name, kind]])
+        ranks = find_ranks(scores)
+        impostors = split_scores(scores)[1]
+        accepted = (np.diag(scores) > np.quantile(impostors, 0.99)).astype(float)
+        first[kind] = (ranks == 1).astype(float)
+        without = kind.replace("de-aged", "later")
+        gain = show_interval(first[kind] - first[without], people) if without != kind else ""
+        cells = [show_interval((ranks <= rank).astype(float), people) for rank in (1, 5)]
+        lines.append(
+            [name, kind, *cells, f"{match_characteristic(ranks, 10):.1%}", show_interval(accepted, people), gain]
+        )
+    return lines
+
+
+def show_interval(values: Plane, people: list[str]) -> str:
+    """Mean and 95 % interval in percent."""
+    low, high = bootstrap_interval(values, people)
+    return f"{values.mean():.1%} [{low:.1%}, {high:.1%}]"
+
+
+if __name__ == "__main__":
+    main()
