@@ -17,8 +17,9 @@ from rich.progress import track
 from reage.data.shards import read_shards
 from reage.evaluation.metrics.identification import split_scores
 from reage.evaluation.sketch import MatchScores, draw_subjects, score_matches, tabulate_matches
+from reage.faces.drawn_sketch import STYLES
 from reage.faces.segmentation import FaceParser
-from reage.matching import MATCHERS, Matcher
+from reage.matching import MATCHERS, MODES, Matcher
 from reage.sketch import Sketcher
 
 RATES = (0.1, 0.01, 0.001)
@@ -30,13 +31,14 @@ def main() -> None:
     parser.add_argument("shards", type=Path)
     parser.add_argument("--count", type=int, default=220, help="people")
     parser.add_argument("--proportion-error", type=float, default=0.02, help="of the probes, face units")
-    parser.add_argument("--styles", nargs="+", default=["pencil", "composite"])
+    parser.add_argument("--modes", nargs="+", default=list(MODES), choices=MODES)
+    parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=STYLES)
     parser.add_argument("--write", type=Path, help="also write the tables to this file")
     given = parser.parse_args()
     portraits, sketcher = read_shards(given.shards, "val"), Sketcher()
     subjects = draw_subjects(portraits, FaceParser.load(), given.count, given.styles, given.proportion_error)
     matchers = [Matcher(name, sketcher=sketcher) for name in MATCHERS]
-    found = score_matches(subjects, matchers, track=lambda rows: track(rows, "matching"))
+    found = score_matches(subjects, matchers, given.modes, track=lambda rows: track(rows, "matching"))
     found += [score_photos(subjects, matcher) for matcher in matchers]
     table = tabulate_matches([one for one in found if one.mode != "photo"], len(subjects))
     head, *rows = table.to_lines()

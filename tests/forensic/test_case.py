@@ -10,7 +10,7 @@ import pytest
 
 from reage.errors import ImageError, PlanError, ReageError
 from reage.faces.finder import FaceFinder
-from reage.forensic import CAUTION, Case, Investigator, Order, write_case
+from reage.forensic import CAUTION, Case, CaseRequest, ForensicChain, write_case
 from reage.forensic.report import list_facts, numbers_table, to_html, to_page
 from reage.images import load_image
 from reage.pipeline import Reager
@@ -19,13 +19,13 @@ from reage.types import Pixels
 
 
 @pytest.fixture(scope="module")
-def investigator(finder: FaceFinder, sketcher: Sketcher) -> Investigator:
-    return Investigator(Reager("amgan", finder=finder), sketcher)
+def chain(finder: FaceFinder, sketcher: Sketcher) -> ForensicChain:
+    return ForensicChain(Reager("amgan", finder=finder), sketcher)
 
 
 @pytest.fixture(scope="module")
-def case(investigator: Investigator, photo: Pixels) -> Case:
-    return investigator.open(photo, Order(ages=(20.0, 70.0), style="composite", seed=3))
+def case(chain: ForensicChain, photo: Pixels) -> Case:
+    return chain.run(photo, CaseRequest(ages=(20.0, 70.0), style="composite", seed=3))
 
 
 def test_every_age_has_its_pictures_and_numbers(case: Case) -> None:
@@ -40,8 +40,8 @@ def test_every_age_has_its_pictures_and_numbers(case: Case) -> None:
     json.dumps(case.to_json(), allow_nan=False)
 
 
-def test_the_same_order_gives_the_same_pictures(investigator: Investigator, case: Case, photo: Pixels) -> None:
-    again = investigator.open(photo, Order(ages=(20.0,), style="composite", seed=3))
+def test_the_same_order_gives_the_same_pictures(chain: ForensicChain, case: Case, photo: Pixels) -> None:
+    again = chain.run(photo, CaseRequest(ages=(20.0,), style="composite", seed=3))
     np.testing.assert_array_equal(again.drawn[0].sketch, case.drawn[0].sketch)
     assert again.drawn[0].to_json() == case.drawn[0].to_json()
 
@@ -81,13 +81,13 @@ def test_the_table_has_ages_with_their_spread(case: Case) -> None:
     assert to_page(case).shape == (1754, 1240, 3)
 
 
-def test_what_cannot_be_done_is_refused(investigator: Investigator, case: Case, photo: Pixels, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_refused(chain: ForensicChain, case: Case, photo: Pixels, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="target age"):
-        Order(ages=(0.0,))
+        CaseRequest(ages=(0.0,))
     with pytest.raises(ReageError, match="no style 'oil'"):
-        Order(ages=(20.0,), style="oil")
+        CaseRequest(ages=(20.0,), style="oil")
     with pytest.raises(ImageError, match="looks like a sketch"):
-        investigator.open(photo, Order(ages=(20.0,), given_as="sketch"))
+        chain.run(photo, CaseRequest(ages=(20.0,), given_as="sketch"))
     (tmp_path / "file").write_text("")
     with pytest.raises(ImageError, match="cannot be made"):
         write_case(case, tmp_path / "file")

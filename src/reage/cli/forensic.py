@@ -48,17 +48,17 @@ def forensic(
     is a guess of a program and no evidence of how anybody looked.
     """
     from reage.faces.drawn_sketch import check_style
-    from reage.forensic import Investigator, Order, write_case
+    from reage.forensic import CaseRequest, ForensicChain, write_case
     from reage.images import MAX_MEGAPIXELS, load_image
     from reage.pipeline import Reager
 
     if (to is None) == (ages is None):
         raise ReageError("Give the age to draw: either --to 25, or several as --ages 20,25,30.")
     targets = (to,) if to is not None else parse_targets(str(ages), "--ages")
-    order = Order(ages=targets, style=check_style(style), age_from=age_from, seed=seed, given_as=given_as)
+    request = CaseRequest(ages=targets, style=check_style(style), age_from=age_from, seed=seed, given_as=given_as)
     number = parse_faces(face)
     picture = load_image(photo, max_megapixels=max_megapixels or MAX_MEGAPIXELS)
-    case = Investigator(Reager(engine)).open(picture, order, face=number, references=tuple(reference or ()))
+    case = ForensicChain(Reager(engine)).run(picture, request, face=number, references=tuple(reference or ()))
     files = write_case(case, output)
     print_notes(case.notes)
     if as_json:

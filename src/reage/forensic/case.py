@@ -22,7 +22,7 @@ from reage.weights import find_weights, weights_hash
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class CaseRequest:
     """What is to be drawn.
 
     Args:
@@ -99,7 +99,7 @@ class Case:
         reading: age that is read on the photo.
         doubts: why that may be wrong.
         drawn: for each age.
-        order: what was asked for.
+        request: what was asked for.
         engine: name of the engine.
         weights: net -> 12 hex digits of its weights.
         seconds: time spent in each step: load, find, measure, age, draw.
@@ -113,7 +113,7 @@ class Case:
     reading: Reading
     doubts: tuple[str, ...]
     drawn: tuple[DrawnAge, ...]
-    order: Order
+    request: CaseRequest
     engine: str
     weights: Mapping[str, str]
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -128,14 +128,14 @@ class Case:
             "source": self.source,
             "face": self.face.to_json(),
             "before": _reading_to_json(self.reading),
-            "age_given": self.order.age_from,
+            "age_given": self.request.age_from,
             "doubts": list(self.doubts),
             "drawn": [one.to_json() for one in self.drawn],
             "same_person_below": self.same_person_distance,
-            "style": self.order.style,
+            "style": self.request.style,
             "engine": self.engine,
             "weights": dict(self.weights),
-            "seed": self.order.seed,
+            "seed": self.request.seed,
             "references": self.num_references,
             "version": self.version,
             "seconds": {step: round(value, 3) for step, value in self.seconds.items()},
@@ -143,15 +143,15 @@ class Case:
         }
 
 
-class Investigator:
-    """Carries out orders with one engine.
+class ForensicChain:
+    """Runs the chain with one engine.
 
     Args:
         reager: changes the age; its finder and age estimator are used for everything else too.
         sketcher: draws; a new one by default.
 
     Example:
-        >>> case = Investigator(Reager()).open("me.jpg", Order(ages=(25.0,)))  # doctest: +SKIP
+        >>> case = ForensicChain(Reager()).run("me.jpg", CaseRequest(ages=(25.0,)))  # doctest: +SKIP
         >>> write_case(case, "case/")  # doctest: +SKIP
     """
 
@@ -160,19 +160,19 @@ class Investigator:
         self.sketcher = sketcher or Sketcher(reager.finder)
         self._dlib, self._aifd = DlibRecognizer.load(), AifdRecognizer.load()
 
-    def open(
+    def run(
         self,
         image: str | Path | Pixels | Image,
-        order: Order,
+        request: CaseRequest,
         *,
         face: int | str | tuple[int, ...] = "largest",
         references: Sequence[str | Path] = (),
     ) -> Case:
-        """The photo at every age of the order, drawn, with its numbers.
+        """The photo at every age of the request, drawn, with its numbers.
 
         Args:
             image: a file, RGB uint8 pixels (H, W, 3), or an `Image`.
-            order: what is to be drawn.
+            request: what is to be drawn.
             face: "largest", or its number from 1.
             references: photos of the same person at about that age, files or folders.
 
@@ -188,17 +188,17 @@ class Investigator:
             read = self.reager.read_references(references) if references else ()
         with timed(seconds, "find"):
             found = self.reager.choose(picture, face)[0]
-        check_kind(found, "photo", order.given_as)
+        check_kind(found, "photo", request.given_as)
         with timed(seconds, "measure"):
             reading = self.reager.measure(found)
             identities = self._embed(found.crop, found)
         drawn, notes, used = [], list(picture.notes), 0
-        for age in order.ages:
+        for age in request.ages:
             with timed(seconds, "age"):
-                result = self.reager(picture, order.plan(age), faces=[found], readings=[reading], references=read)
+                result = self.reager(picture, request.plan(age), faces=[found], readings=[reading], references=read)
                 aged = _cut(result.image.pixels, found)
             with timed(seconds, "draw"):
-                drawn.append(self._draw(age, aged, found, order, identities))
+                drawn.append(self._draw(age, aged, found, request, identities))
             chosen = result.faces[0].references
             used = sum(one.reference is not None for one in chosen)
             left_out = describe_left_out(chosen)
@@ -208,9 +208,9 @@ class Investigator:
             photo=found.crop,
             face=found,
             reading=reading,
-            doubts=() if order.age_from is not None else find_doubts(found, reading),
+            doubts=() if request.age_from is not None else find_doubts(found, reading),
             drawn=tuple(drawn),
-            order=order,
+            request=request,
             engine=self.reager.engine.name,
             weights=self._weights(),
             seconds=seconds,
@@ -218,8 +218,10 @@ class Investigator:
             num_references=used,
         )
 
-    def _draw(self, age: float, aged: Pixels, face: Face, order: Order, identities: tuple[Plane, Plane]) -> DrawnAge:
-        sketch = self.sketcher.draw(aged, order.style)
+    def _draw(
+        self, age: float, aged: Pixels, face: Face, request: CaseRequest, identities: tuple[Plane, Plane]
+    ) -> DrawnAge:
+        sketch = self.sketcher.draw(aged, request.style)
         own, sketched = self._embed(aged, face), self._embed(geometry.resize(sketch, *aged.shape[:2]), face)
         return DrawnAge(
             age=age,

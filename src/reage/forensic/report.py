@@ -77,7 +77,7 @@ def to_html(case: Case) -> str:
 def to_page(case: Case) -> Pixels:
     """The same page as a picture (H, W, 3), A4 at 150 dpi."""
     lines = [TextLine("The face at another age", size=1.8), TextLine(f"Caution. {CAUTION}", boxed=True)]
-    numbers = [TextLine("   ".join(row)) for row in _align(numbers_table(case))]
+    numbers = [TextLine("\t".join(row)) for row in numbers_table(case)]
     facts = [TextLine(f"{name}: {value}", size=0.85) for name, value in list_facts(case)]
     pictures = [(pixels, label) for _, label, pixels in _pictures(case)]
     return draw_page(lines, pictures, [*numbers, TextLine(""), *facts])
@@ -104,18 +104,18 @@ def numbers_table(case: Case) -> list[tuple[str, ...]]:
 
 def list_facts(case: Case) -> list[tuple[str, str]]:
     """How it was made: name and value of each fact."""
-    given = "measured" if case.order.age_from is None else f"{case.order.age_from:g} years, as given"
+    given = "measured" if case.request.age_from is None else f"{case.request.age_from:g} years, as given"
     facts = [
         ("Photo", case.source or "pixels"),
         ("Age of the person in the photo", given),
         ("Engine", case.engine),
         ("References", str(case.num_references)),
-        ("Style", case.order.style),
-        ("Seed", str(case.order.seed)),
+        ("Style", case.request.style),
+        ("Seed", str(case.request.seed)),
         ("Weights", ", ".join(f"{name} {digest or 'none'}" for name, digest in case.weights.items())),
         (
             "One person",
-            f"identity distance below {case.same_person_distance:g}, which 1 in 1000 pairs of strangers reach",
+            f"identity distance below {case.same_person_distance:g}; 1 in 1000 pairs of strangers are as near",
         ),
         ("Time", f"{sum(case.seconds.values()):.1f} s"),
         ("Program", f"reage {case.version}"),
@@ -131,10 +131,5 @@ def _pictures(case: Case) -> list[tuple[str, str, Pixels]]:
     found = [("photo.png", "photo, aligned", case.photo)]
     for one in case.drawn:
         found.append((f"aged-{one.age:g}.png", f"at {one.age:g}, by {case.engine}", one.aged))
-        found.append((f"sketch-{one.age:g}.png", f"at {one.age:g}, drawn as {case.order.style}", one.sketch))
+        found.append((f"sketch-{one.age:g}.png", f"at {one.age:g}, drawn as {case.request.style}", one.sketch))
     return found
-
-
-def _align(rows: list[tuple[str, ...]]) -> list[list[str]]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]

@@ -29,7 +29,7 @@ class TextLine:
     """A paragraph of a page.
 
     Args:
-        text: is broken into lines.
+        text: is broken into lines; one with tabs is a row of a table, whose columns are equally wide.
         size: relative to that of plain text.
         boxed: whether it stands in a red frame.
     """
@@ -87,11 +87,16 @@ def _write(draw: ImageDraw, line: TextLine, y: float, width: int) -> float:
         frame = (_MARGIN_PX, y, width - _MARGIN_PX, y + step * len(rows) + 2 * pad)
         draw.rectangle(frame, outline=_WARNING, width=3)
     for number, row in enumerate(rows):
-        draw.text((_MARGIN_PX + pad, y + pad + number * step), row, fill=_INK, font=font)
+        cells = row.split("\t")
+        for column, cell in enumerate(cells):
+            x = _MARGIN_PX + pad + column * room / len(cells)
+            draw.text((x, y + pad + number * step), cell, fill=_INK, font=font)
     return y + step * len(rows) + 2 * pad + (14 if line.boxed or line.size > 1 else 0)
 
 
 def _break(text: str, font: FreeTypeFont, room: float) -> list[str]:
+    if "\t" in text:
+        return [text]
     rows, row = [], ""
     for word in text.split(" "):
         longer = f"{row} {word}" if row else word
