@@ -38,8 +38,8 @@ SCALE = 2
 _MARGIN = 0.06
 """Margin of a card, shares of the drawing's side."""
 _PAPER = 250
-_DETAIL = {"sketch": 1.0, "photo": 0.6}
-"""How much of the fine lines of the source the drawing, or the photo, is given."""
+_DETAIL = {"pencil": 1.0, "composite": 0.3, "photo": 0.6}
+"""How much of the fine lines of the source a drawing of a style, or a photo, is given."""
 _EMPTY = (0.03, 0.15)
 """Darkness between which a drawing passes from paper, which stays empty, to what is drawn."""
 _MAX_BAND = 0.35
@@ -204,7 +204,7 @@ class Sketcher:
         """The sketch (scale * 256, scale * 256, 3) of a crop aligned as `Face.crop`."""
         plane = np.full((1, SKETCH_PX, SKETCH_PX), 2.0 * STYLES.index(style) / (len(STYLES) - 1) - 1, np.float32)
         drawn = self.sketch_net(np.concatenate([_to_source(crop), plane]))
-        return _enlarge(np.repeat(drawn, 3, 0), crop, scale, _DETAIL["sketch"])
+        return _enlarge(np.repeat(drawn, 3, 0), crop, scale, _DETAIL[style])
 
     def restore(self, crop: Pixels, scale: int = SCALE) -> Pixels:
         """The photo (scale * 256, scale * 256, 3) of a sketch aligned as `Face.crop`."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from reage.matching import Matches
     from reage.types import Face, Pixels
 
+_FEW = 20
+"""Pictures of a gallery up to which no progress is shown."""
+
 
 def match(
     probe: Annotated[Path, typer.Argument(metavar="PROBE", help="A photo or a sketch.")],
@@ -67,7 +70,7 @@ def match(
         style=style,
         given_as=given_as,
         index=index,
-        track=lambda files: track(files, "gallery"),
+        track=lambda files: track(files, "gallery") if len(files) > _FEW else files,
     )
     if output is not None:
         save_image(Image(pixels=draw_matches(found)), output, altered=False)
