@@ -168,7 +168,7 @@ def export_sketch_net(weights: str | Path, output: str | Path) -> Path:
     """
     net = load_unet(weights)
     source = torch.zeros(1, net.config.channels_in, SKETCH_PX, SKETCH_PX)
-    model = _trace(_Whole(net), {"source": source}, ("drawn",))
+    model = _trace(_Whole(net), {"source": source}, ("drawn",), fuse=False)
     return _save(model, load_torch_weights(weights)[1], output)
 
 
@@ -257,7 +257,12 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
 
 
 def _trace(
-    exported: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], *, batches: bool = False
+    exported: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    *,
+    batches: bool = False,
+    fuse: bool = True,
 ) -> ModelProto:
     """The ONNX model of a module around `exported.net`.
 
@@ -266,6 +271,8 @@ def _trace(
         inputs: name -> an example.
         outputs: their names.
         batches: whether the first size of inputs and outputs may be any.
+        fuse: whether batch normalisations become part of the convolutions before them, whose weights are then stored
+            twice, as their own and as the fused ones.
     """
     import onnx
 
@@ -281,6 +288,7 @@ def _trace(
             dynamic_axes=sizes,
             opset_version=_OPSET,
             dynamo=False,
+            training=torch.onnx.TrainingMode.EVAL if fuse else torch.onnx.TrainingMode.PRESERVE,
         )
         model = onnx.load(Path(folder) / "net.onnx")
     net = exported.net
