@@ -39,7 +39,6 @@ class TrainerConfig:
         batch_size: samples per update, over all processes.
         warmup_steps: over which the learning rate rises linearly, before it falls along a cosine.
         weight_decay: of AdamW.
-        betas: of AdamW.
         max_grad_norm: norm to which gradients are clipped.
         ema_decay: of the exponential moving average of the weights, which a run returns; 0 returns the last weights.
         bf16: compute in bf16, see `autocast_bf16`.
@@ -50,7 +49,6 @@ class TrainerConfig:
     batch_size: int
     warmup_steps: int = 30
     weight_decay: float = 0.02
-    betas: tuple[float, float] = (0.9, 0.999)
     max_grad_norm: float = 5.0
     ema_decay: float = 0.99
     bf16: bool = True
@@ -85,6 +83,7 @@ class Trainer:
         seed: two runs with one seed are the same run.
         checkpoint: file that a stopped run is resumed from; deleted at the end. None keeps none.
         callbacks: called after each step, on the main process.
+        betas: of AdamW.
 
     Example:
         >>> trainer = Trainer(TrainerConfig(steps=100, batch_size=8), seed=0)  # doctest: +SKIP
@@ -92,9 +91,15 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainerConfig, *, seed: int, checkpoint: Path | None = None, callbacks: Sequence[Callback] = ()
+        self,
+        config: TrainerConfig,
+        *,
+        seed: int,
+        checkpoint: Path | None = None,
+        callbacks: Sequence[Callback] = (),
+        betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        self.config = config
+        self.config, self._betas = config, betas
         self._seed = seed
         self._checkpoint = checkpoint
         self._callbacks = tuple(callbacks)
@@ -117,7 +122,7 @@ class Trainer:
         optimizer = torch.optim.AdamW(
             [{"params": list(part.parameters()), "max_lr": learning_rate} for part, learning_rate in parameter_groups],
             weight_decay=config.weight_decay,
-            betas=config.betas,
+            betas=self._betas,
         )
         parts = {"net": net, "ema": ema, "optimizer": optimizer}
         first, saved_at = _resume(parts, self._checkpoint), time.monotonic()

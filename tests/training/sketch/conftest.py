@@ -10,11 +10,10 @@ import torch
 from reage.faces.segmentation import FaceParser
 from reage.nets.pix2pix_config import tiny
 from reage.training.sketch.dataset import SketchDataset, make_sketch_dataset
-from reage.training.sketch.train import Pix2Pix, SketchTrainingConfig, Stage
-from reage.training.trainer import TrainerConfig
+from reage.training.sketch.train import Pix2Pix, SketchTrainerConfig, SketchTrainingConfig, Stage
 from reage.types import Face
 
-STEPS = TrainerConfig(steps=2, batch_size=2, weight_decay=0.0, bf16=False)
+STEPS = SketchTrainerConfig(steps=2, batch_size=2, weight_decay=0.0, bf16=False)
 TINY = SketchTrainingConfig(
     net=tiny(), stages=tuple(Stage(side_px=side, trainer=STEPS, learning_rate=1e-3) for side in (32, 64))
 )

@@ -36,7 +36,16 @@ from reage.training.trainer import (
     process_state,
 )
 
-_ADAM = (0.5, 0.999)
+
+@dataclass(frozen=True, kw_only=True)
+class SketchTrainerConfig(TrainerConfig):
+    """Length and optimisation of a stage.
+
+    Args:
+        betas: of AdamW.
+    """
+
+    betas: tuple[float, float] = (0.5, 0.999)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +60,15 @@ class Stage:
     """
 
     side_px: int
-    trainer: TrainerConfig
+    trainer: SketchTrainerConfig
     learning_rate: float
     discriminator_learning_rate: float = 2e-4
 
 
 def _make_stages(small_steps: int = 1600, full_steps: int = 1000) -> tuple[Stage, ...]:
     """Two stages, at half and at full size, of so many steps."""
-    small = TrainerConfig(
-        steps=small_steps, batch_size=8, weight_decay=0.0, betas=_ADAM, ema_decay=0.995, max_grad_norm=1e3
-    )
-    full = TrainerConfig(
-        steps=full_steps, batch_size=4, weight_decay=0.0, betas=_ADAM, ema_decay=0.99, max_grad_norm=1e3
-    )
+    small = SketchTrainerConfig(steps=small_steps, batch_size=8, weight_decay=0.0, ema_decay=0.995, max_grad_norm=1e3)
+    full = SketchTrainerConfig(steps=full_steps, batch_size=4, weight_decay=0.0, ema_decay=0.99, max_grad_norm=1e3)
     return (
         Stage(side_px=SKETCH_PX // 2, trainer=small, learning_rate=1e-3),
         Stage(side_px=SKETCH_PX, trainer=full, learning_rate=6e-4),
@@ -169,7 +174,7 @@ def _run_stage(
         return net.loss(local_batch(batch, device))
 
     seed = len(config.stages) * config.seed + number
-    trainer = Trainer(stage.trainer, seed=seed, checkpoint=checkpoint, callbacks=callbacks)
+    trainer = Trainer(stage.trainer, seed=seed, checkpoint=checkpoint, callbacks=callbacks, betas=stage.trainer.betas)
     groups = [(net.generator, stage.learning_rate), (net.discriminator, stage.discriminator_learning_rate)]
     net.load_state_dict(trainer.fit(net, loss_fn, groups).state_dict())
 
