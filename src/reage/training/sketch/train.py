@@ -104,7 +104,7 @@ def sketch() -> SketchTrainingConfig:
 def sketch_to_photo() -> SketchTrainingConfig:
     """The configuration of the shipped sketch-to-photo weights."""
     return SketchTrainingConfig(
-        direction="photo", net=cpu(channels_in=1, channels_out=3), stages=_make_stages(small_steps=800, full_steps=350)
+        direction="photo", net=cpu(channels_in=1, channels_out=3), stages=_make_stages(small_steps=4000, full_steps=2000)
     )
 
 
