@@ -12,7 +12,7 @@ NEWEST := $(shell for python in python3.13 $$HOME/.pyenv/versions/3.13*/bin/pyth
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-base lint check bench fuzz docs dist
+.PHONY: demo test test-base test-browser lint check bench fuzz docs dist
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo-installed  ## age a real photo
@@ -28,6 +28,9 @@ test-base: .venv-base/installed .venv-docker/installed $(VENV)/demo-installed  #
 	@$(BIN)/python examples/demo.py demo/astronaut.png
 	.venv-base/bin/python tests/base_install.py demo/astronaut.png
 	.venv-docker/bin/python tests/base_install.py demo/astronaut.png
+
+test-browser: $(VENV)/browser-installed  ## the page in Debian's chromium; screenshots go to build/browser
+	REAGE_BROWSER=1 $(BIN)/pytest --numprocesses 0 tests/browser
 
 dist: $(VENV)/dev-installed  ## the wheel and the source distribution, checked
 	@rm -rf dist
@@ -63,6 +66,11 @@ $(VENV)/demo-installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing reage and its tests and checks into $(VENV), once ..."
 	@$(INSTALL) '.[dev]'
+	@touch $@
+
+$(VENV)/browser-installed: $(VENV)/dev-installed
+	@command -v chromium >/dev/null || { echo "Install chromium first, as in: apt-get install chromium"; exit 1; }
+	@$(INSTALL) '.[browser]'
 	@touch $@
 
 $(VENV)/docs-installed: pyproject.toml constraints.txt | $(BIN)/python

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common.markdown import show, to_markdown
+from numpy.typing import NDArray
 from rich.progress import track
 
 from reage.data.shards import Portraits, read_shards
@@ -27,6 +28,7 @@ from reage.training.measures.multi_pose import (
     finetune_on_poses,
     turn_portraits,
 )
+from reage.types import Pixels
 
 
 def main() -> None:
@@ -50,7 +52,8 @@ def main() -> None:
     }
     held_out = portraits.pick(np.flatnonzero(portraits.split == "val"))
     held_out = held_out.pick(np.linspace(0, len(held_out) - 1, given.people).astype(int))
-    rows = [read(name, net, held_out) for name, net in nets.items()]
+    turned = turn_portraits(held_out, lambda row: POSES, config.age.crop_px, lambda x: track(x, "turning"))
+    rows = [read(name, net, held_out, *turned) for name, net in nets.items()]
     headers = ("estimator", *(f"{yaw:g}, {pitch:g}" for yaw, pitch in POSES), "error", "95 %")
     note = (
         f"{len(held_out)} held-out faces, turned to each yaw and pitch: mean reading less the label, in years; then "
@@ -59,9 +62,15 @@ def main() -> None:
     show(to_markdown("Age readings of turned faces", note, headers, rows), given.write)
 
 
-def read(name: str, net: AgeNet, portraits: Portraits) -> list[str]:
-    """The cells of an estimator's row."""
-    crops, rows, poses = turn_portraits(portraits, lambda row: POSES, MultiPoseConfig().age.crop_px)
+def read(
+    name: str,
+    net: AgeNet,
+    portraits: Portraits,
+    crops: Pixels,
+    rows: NDArray[np.int64],
+    poses: NDArray[np.float64],
+) -> list[str]:
+    """The cells of an estimator's row, for portraits turned by `turn_portraits`."""
     errors = predict_ages(net, crops)[0] - portraits.age_years[rows]
     biases = [errors[(poses == pose).all(1)].mean() for pose in POSES]
     people = np.unique(rows)

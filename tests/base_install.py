@@ -16,7 +16,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 EXTRAS = (
-    *("accelerate", "diffusers", "einops", "matplotlib", "onnx", "peft", "pyarrow", "tf2onnx", "torch", "torchmetrics"),
+    *(
+        "accelerate",
+        "diffusers",
+        "einops",
+        "faiss",
+        "matplotlib",
+        "onnx",
+        "peft",
+        "pyarrow",
+        "tf2onnx",
+        "torch",
+        "torchmetrics",
+    ),
     "transformers",
 )
 """Packages that must not be installed."""
@@ -34,6 +46,10 @@ WORKING = (
     "measure me.png --to 70",
     "compare me.png me.png",
     "compare me.png me.png --matcher aifd",
+    "sketch me.png -o sketch.png",
+    "sketch me.png --style composite -o composite.png",
+    "match me.png photos",
+    "forensic me.png --to 30 -o case",
     "reenact me.png --expression smile=0.8 --yaw 10 -o smile.png",
     "age me.png --to 70 --like me.png -o like.png",
     "age me.png --to 70",
@@ -52,6 +68,7 @@ REFUSED = (
     ("personalize photos --out mia.safetensors", "diffusion"),
     ("imagine mia.safetensors --as old", "diffusion"),
     ("evaluate --faces photos", "evaluate"),
+    ("match me.png photos --index faces.parquet", "match"),
     ("training fit prototype --shards shards", "train"),
     ("training show amgan", "train"),
     ("training export age-a", "train"),

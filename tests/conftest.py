@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,14 @@ from reage.mesh_points import LANDMARK_POINTS
 from reage.nets.diffusion import build_base, load_base, save_base, tiny
 from reage.nets.dreambooth import Person, add_token, save_person
 from reage.nets.lora import add_lora
+from reage.nets.pix2pix import build_unet
+from reage.nets.pix2pix_config import tiny as tiny_pix2pix
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
+from reage.sketch import Sketcher
+from reage.training.export import export_sketch_net
 from reage.types import Face, Pixels, Plane, Reading
+from reage.weights import save_weights
 
 
 def pytest_configure() -> None:
@@ -191,3 +196,16 @@ def mia(save_tiny_base: Callable[..., Path]) -> Path:
     person = Person(token="sks", class_word="person", identity=np.zeros(128, np.float32), lora_rank=2)
     save_person(path.with_name("mia.safetensors"), base, person)
     return path.with_name("mia.safetensors")
+
+
+@pytest.fixture(scope="session")
+def sketcher(tmp_path_factory: pytest.TempPathFactory, finder: FaceFinder) -> Sketcher:
+    """Draws, and makes photos, by tiny nets with random weights."""
+    folder, paths = tmp_path_factory.mktemp("sketch"), []
+    for direction, sizes in (("sketch", (4, 1)), ("photo", (1, 3))):
+        torch.manual_seed(0)
+        net = build_unet(tiny_pix2pix(*sizes).generator)
+        path = folder / f"{direction}.safetensors"
+        save_weights(path, net.state_dict(), {"net": asdict(net.config), "direction": direction})
+        paths.append(export_sketch_net(path, path.with_suffix(".onnx")))
+    return Sketcher(finder, weights=paths[0], photo_weights=paths[1])

@@ -16,7 +16,7 @@ import numpy as np
 from reage.composite import make_layers
 from reage.engines import Engine
 from reage.errors import ImageError
-from reage.files import STANDARD_STREAM, replace_files, shorten_name
+from reage.files import STANDARD_STREAM, replace_file, replace_files, shorten_name
 from reage.images import (
     SUFFIXES,
     Image,
@@ -25,6 +25,7 @@ from reage.images import (
     describe_losses,
     draw_sheet,
     draw_strip,
+    encode_image,
     geometry,
     load_image,
     replace_layers,
@@ -32,6 +33,7 @@ from reage.images import (
 )
 from reage.measure.references import References
 from reage.pipeline import AgedFace, Reager, Result, as_image, clip_target
+from reage.provenance import Credentials, check_signed, describe_edit, sign_picture
 from reage.types import Face, Pixels, Plan, Plane
 
 
@@ -125,6 +127,7 @@ def age_photo(
     layers: str | Path | None = None,
     references: References | Sequence[str | Path] = (),
     finish: Callable[[Result], Result] | None = None,
+    credentials: Credentials | None = None,
 ) -> PhotoOutcome:
     """Ages one photo and writes it; for the other arguments see `check_photo` and `Reager.__call__`.
 
@@ -139,12 +142,15 @@ def age_photo(
         references: photos of the same person at about the wanted age.
         finish: changes the aged photo before it is written, as `reage.reenactment.Reenactor.finish` does; not with
             layers.
+        credentials: with which the written picture is signed; None leaves it unsigned.
 
     Raises:
         ReageError: when it cannot be done; then no file is written.
     """
     picture = as_image(source)
     path = check_photo(picture, clip_target(plan, reager.engine), output)
+    if credentials is not None:
+        check_signed(path)
     if layers is not None and picture.more:
         raise ImageError(
             f"Layers are for one picture, and this one has {len(picture.frames)} pages or frames; choose one of them "
@@ -156,13 +162,25 @@ def age_photo(
         assert folder is None
         result = finish(result)
     if folder is None:
-        result.save(path)
+        _save(result, path, credentials)
     else:
         made = make_layers(picture.samples, [(done.face, done.aged) for done in result.faces])
         with replace_layers(folder, made, mask):
-            result.save(path)
+            _save(result, path, credentials)
     notes = (*result.notes, *describe_losses(result.image, path.suffix, altered=result.altered))
     return PhotoOutcome(source=picture.source, output=path, layers=folder, result=result, notes=notes)
+
+
+def _save(result: Result, path: Path, credentials: Credentials | None) -> None:
+    if credentials is None:
+        result.save(path)
+        return
+    source = result.image.source
+    encoded = encode_image(result.image, path.suffix, altered=result.altered)
+    edit = describe_edit(result.to_json())
+    signed = sign_picture(encoded, path.suffix, credentials, edit, source=source.read_bytes() if source else None)
+    with replace_file(path, ImageError) as unfinished:
+        unfinished.write_bytes(signed)
 
 
 # One photo at several ages
@@ -234,7 +252,7 @@ def age_sweep(
             notes = (*result.notes, *describe_losses(result.image, path.suffix, altered=result.altered))
             photos.append(PhotoOutcome(source=picture.source, output=path, result=result, notes=notes))
             columns.append(aged_crops(result))
-        strip = _draw_sweep(columns, result.faces, ages)
+        strip = draw_sweep(columns, result.faces, ages)
         save_image(Image(pixels=strip), unfinished[outputs.strip])
     return SweepOutcome(source=picture.source, strip=outputs.strip, photos=tuple(photos))
 
@@ -259,7 +277,7 @@ def aged_crops(result: Result) -> list[Pixels]:
     return [np.asarray(crop, np.uint8) for crop in warped]
 
 
-def _draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], ages: Sequence[float]) -> Pixels:
+def draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], ages: Sequence[float]) -> Pixels:
     """A row for each face: the source, then each age."""
     rows = list(zip(*columns, strict=True))
     age_labels = [f"{age:g}" for age in ages]

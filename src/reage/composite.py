@@ -22,7 +22,7 @@ from reage.images import geometry
 from reage.images.codec import to_sixteen_bit
 from reage.images.regions import to_pixels
 from reage.images.samples import from_levels, to_levels
-from reage.types import GAIN_FLOOR, Aged, Face, Layers, Matrix, Plane, Samples
+from reage.types import GAIN_FLOOR, Aged, Face, Gain, Layers, Matrix, Pixels, Plane, Samples
 
 AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
@@ -120,6 +120,13 @@ def apply_gains(pixels: Samples, gains: Sequence[Plane]) -> Plane:
     floor = np.float32(255 * GAIN_FLOOR)
     levels: Plane = (to_levels(pixels) + floor) * np.exp(np.sum(gains, axis=0, dtype=np.float32)) - floor
     return levels
+
+
+def apply_to_crop(crop: Pixels, gains: Sequence[Gain]) -> Pixels:
+    """The crop (S, S, 3) multiplied by gains; what lies beyond it is cut off."""
+    side = len(crop)
+    changes = [geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains]
+    return to_pixels(apply_gains(crop, changes))
 
 
 def _flat_levels(layers: Layers, rows: slice) -> Plane:

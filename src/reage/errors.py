@@ -3,6 +3,7 @@
     ReageError
     ├── ImageError       a file that is no usable picture, or a place it cannot be written to
     ├── FaceNotFound     no face in the picture, or not the face that was asked for
+    ├── VideoError       a file that is no usable video, or a video that cannot be written so
     ├── PlanError        an age, zone, strength or seed outside its range
     ├── EngineError      an unknown engine, or a plan or setting that it does not support
     └── WeightsError     weights that are missing, damaged or made for something else
@@ -23,6 +24,10 @@ class ImageError(ReageError):
 
 class FaceNotFound(ReageError):
     """The picture shows no face, or not the one asked for."""
+
+
+class VideoError(ReageError):
+    """The file is no usable video, or a video cannot be written in that form or place."""
 
 
 class PlanError(ReageError):

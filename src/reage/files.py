@@ -31,6 +31,12 @@ MAX_NAME_BYTES = 255
 OWN_PREFIX = ".reage-"
 """How the names of files start that reage makes for itself while it works."""
 
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"),
+    *(".3gp", ".ogv"),
+)
+"""Suffixes of files that are taken for videos."""
+
 _ADDRESS = re.compile(r"(https?|ftps?|sftp|s3|gs|data):/?/?", re.IGNORECASE)
 
 
@@ -148,6 +154,11 @@ def open_whole(path: Path, error: type[ReageError] = ReageError) -> BinaryIO:
         return file
     with file:
         return io.BytesIO(file.read())
+
+
+def is_video(path: str | Path) -> bool:
+    """Whether a file is a video by its suffix; it need not exist."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def is_address(path: Path) -> bool:

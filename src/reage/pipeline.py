@@ -191,17 +191,22 @@ class Reager:
             ImageError: when a folder or file is missing or holds no picture.
             FaceNotFound: when none shows a face.
         """
-        self._check_references()
+        self.check_references()
         return References.load(paths, self.finder, self.age_estimator)
 
     def _load_references(self, references: References | Sequence[str | Path]) -> References | None:
         """The references, read; None for none."""
         if not isinstance(references, References):
             return self.read_references(references) if references else None
-        self._check_references()
+        self.check_references()
         return references
 
-    def _check_references(self) -> None:
+    def check_references(self) -> None:
+        """Checks that the engine accepts references.
+
+        Raises:
+            EngineError: when it does not.
+        """
         if "references" not in self.engine.accepts:
             raise EngineError(
                 f"The engine '{self.engine.name}' accepts no references; use --engine exemplar, or leave them out."

@@ -143,3 +143,26 @@ def test_mistakes_get_a_sentence(
     monkeypatch.chdir(tmp_path)
     assert sentence in refused("evaluate", *arguments)
     assert not any(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_sketches_are_judged_on_artists_pairs(photo: Pixels, tmp_path: Path) -> None:
+    grey = np.repeat(photo.mean(-1, keepdims=True).astype(np.uint8), 3, -1)
+    for folder, pixels in (("photos", photo), ("sketches", grey)):
+        (tmp_path / folder).mkdir()
+        save_image(Image(pixels=np.ascontiguousarray(pixels)), tmp_path / folder / "1.png", altered=False)
+    code, out, err = run(
+        "evaluate", "--protocol", "sketch", "--pairs", tmp_path / "photos", tmp_path / "sketches",
+        "-o", tmp_path / "report", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    report = json.loads(out)
+    assert set(report) == {"drawings", "matching"}
+    assert set(report["drawings"]["rows"]) == {"artist, net", "artist, photo in grey"}
+    assert report["matching"]["rows"]["artist, direct, aifd"]["rank 1"]["value"] == 1.0
+    assert {file.name for file in (tmp_path / "report").iterdir()} == {"report.json", "report.md"}
+
+
+def test_sketches_need_one_source(tmp_path: Path) -> None:
+    assert "--faces FOLDER of shards or of a sketch set, or --pairs" in refused("evaluate", "--protocol", "sketch")
+    sentence = refused("evaluate", "--protocol", "sketch", "--faces", tmp_path, "--sketch-set", "ar")
+    assert "holds no pairs in the layout of ar" in sentence

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from reage.cli.request import DiffusionOptions, parse_box, parse_faces, parse_sweep, parse_targets, parse_zones
+from reage.cli.request import DiffusionOptions, parse_targets
 from reage.errors import EngineError, PlanError
+from reage.plan_texts import parse_box, parse_faces, parse_sweep, parse_zones
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ import skimage.data
 from reage.engines.none import NoOpEngine
 from reage.errors import EngineError
 from reage.folders import FolderOutcome, FolderRun, ResumeFile, RunConfig, find_num_jobs, list_folder
-from reage.folders.run import count_cores
 from reage.images import Image, save_image
 from reage.pipeline import Reager
+from reage.processes import count_cores
 from reage.types import Aged, CompletePlan, Face, Plan, Reading
 
 FINE, UNFORESEEN, NO_MEMORY, CRASH, SLOW = range(5)

@@ -11,8 +11,11 @@ from reage.errors import ImageError
 from reage.images import load_image
 from tests.images.pictures import assert_close, assert_one_sentence, make_pixels, make_profile
 
+OLD_PILLOW = int(PIL.__version__.partition(".")[0]) < 13
+YCBCR = pytest.param("YCbCr", marks=pytest.mark.xfail(OLD_PILLOW, reason="Pillow below 13 cannot read its own file"))
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"])
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", YCBCR, "LAB"])
 def test_every_mode_shows_its_colours(tmp_path, mode):
     plain = PIL.Image.fromarray(np.full((20, 20, 3), (255, 255, 255), np.uint8))
     if mode == "LAB":

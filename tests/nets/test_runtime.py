@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +72,14 @@ def test_the_mesh_agrees_with_the_original(large: Pixels, stored: Stored) -> Non
         np.testing.assert_allclose(found.ravel(), stored[name].ravel(), rtol=0, atol=TOLERANCE_PX)
 
 
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """Its telemetry notes a session in the folder for temporary files, before it sends anything."""
+    code = "from reage.nets import runtime; runtime.find_devices()"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env={**environment, "TMPDIR": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (192, 320), (448, 128)])
 def test_the_detector_takes_any_multiple_of_64_px(height: int, width: int) -> None:
     regressors, logits = detect(np.zeros((height, width, 3), np.uint8))
@@ -95,7 +106,8 @@ def test_each_net_says_where_it_comes_from(source) -> None:
 
 
 def test_the_cards_name_the_shipped_files_and_their_licence() -> None:
-    own = {"age-a", "age-b", "aifd", "amgan", "face-parser", "landmark-transfer", "reenactment"}
+    own = {"age-a", "age-b", "agetransgan", "aifd", "amgan", "face-parser", "landmark-transfer", "reenactment"}
+    own |= {"sketch", "sketch-to-photo"}
     assert {path.stem for path in SHIPPED.glob("*.onnx")} == {source.name for source in SOURCES} | own
     for source in SOURCES:
         name = "mediapipe" if source.licence == "Apache-2.0" else "identity"

@@ -18,6 +18,7 @@ from reage.faces.segmentation import FaceParser
 from reage.images.tensors import to_net
 from reage.measure.recognizers import OnnxRecognizer
 from reage.mesh_points import NUM_POINTS
+from reage.nets import agetransgan, agetransgan_config
 from reage.nets.age import AgeNetConfig, build_age_net, load_age_net
 from reage.nets.aifd import build_aifd, load_aifd
 from reage.nets.aifd import paper as paper_aifd
@@ -25,6 +26,8 @@ from reage.nets.aifd import tiny as tiny_aifd
 from reage.nets.amgan import build_generator, load_generator
 from reage.nets.amgan_config import tiny
 from reage.nets.dlib_resnet import TrunkConfig
+from reage.nets.pix2pix import build_unet, load_unet
+from reage.nets.pix2pix_config import tiny as tiny_pix2pix
 from reage.nets.runtime import open_session
 from reage.nets.segmentation import SegmentationNet, SegmentationNetConfig, build_segmentation_net
 from reage.training.export import EXPORTS, export, export_face_parser, fold_normalisation
@@ -186,7 +189,20 @@ def export_tiny_generator(folder: Path) -> Path:
     return export(folder / "mine.safetensors", folder / "mine.onnx")
 
 
-@pytest.mark.parametrize("export_tiny", [export_tiny_age_net, export_tiny_aifd, export_tiny_generator])
+def export_tiny_agetransgan(folder: Path) -> Path:
+    torch.manual_seed(0)
+    net = agetransgan.build_generator(agetransgan_config.tiny().generator)
+    save_weights(
+        folder / "mine.safetensors",
+        net.state_dict(),
+        {"net": asdict(net.config), "child": np.zeros((NUM_POINTS, 3)).tolist(), "name": "agetransgan"},
+    )
+    return export(folder / "mine.safetensors", folder / "mine.onnx")
+
+
+@pytest.mark.parametrize(
+    "export_tiny", [export_tiny_age_net, export_tiny_agetransgan, export_tiny_aifd, export_tiny_generator]
+)
 def test_training_reads_the_same_weights_back(export_tiny: Callable[[Path], Path], tmp_path: Path) -> None:
     path = export_tiny(tmp_path)
     onnx.checker.check_model(onnx.load(path), full_check=True)
@@ -246,6 +262,18 @@ def test_an_exported_generator_gives_its_change(tmp_path: Path) -> None:
         np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize(("recipe", "sizes"), [("sketch", (4, 1)), ("sketch-to-photo", (1, 3))])
+def test_an_exported_sketch_net_draws_the_same(tmp_path: Path, recipe: str, sizes: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    net = build_unet(tiny_pix2pix(*sizes).generator)
+    save_weights(tmp_path / "mine.safetensors", net.state_dict(), {"net": asdict(net.config), "name": recipe})
+    session = open_session(export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx"))
+    source = torch.rand(1, sizes[0], 256, 256) * 2 - 1
+    drawn = load_unet(tmp_path / "mine.onnx")(source)
+    np.testing.assert_allclose(session.run(["drawn"], {"source": source.numpy()})[0], drawn.numpy(), atol=1e-4)
+
+
 @pytest.mark.parametrize("name", EXPORTS)
 def test_shipped_files_are_small(name: str) -> None:
     path = find_weights(name)
@@ -255,6 +283,8 @@ def test_shipped_files_are_small(name: str) -> None:
 
 
 def test_other_recipes_are_refused(tmp_path: Path) -> None:
-    names = "age-a, age-b, aifd, amgan, face-parser, landmark-transfer, reenactment"
+    names = (
+        "age-a, age-b, agetransgan, aifd, amgan, face-parser, landmark-transfer, reenactment, sketch, sketch-to-photo"
+    )
     with pytest.raises(WeightsError, match=rf"can be exported: {names}\.$"):
         export("prototype", tmp_path / "out.onnx")

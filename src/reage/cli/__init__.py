@@ -22,11 +22,18 @@ from reage.cli.devices import devices
 from reage.cli.engines import engines
 from reage.cli.evaluate import evaluate
 from reage.cli.find import find
+from reage.cli.forensic import forensic
 from reage.cli.imagine import imagine
+from reage.cli.match import match
 from reage.cli.measure import measure
 from reage.cli.personalize import personalize
+from reage.cli.provenance import provenance
+from reage.cli.reel import reel
 from reage.cli.reenact import reenact
+from reage.cli.serve import serve
+from reage.cli.sketch import sketch
 from reage.cli.training import training
+from reage.cli.video import video
 from reage.cli.zones import zones
 from reage.errors import ReageError, describe_unexpected
 
@@ -70,7 +77,26 @@ app.command(
     epilog="Examples: reage reenact me.jpg --like laughing.jpg -o me-laughing.jpg. By numbers: reage reenact me.jpg "
     "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression"
 )(reenact)
-app.command(epilog="Example: reage find party.jpg -o boxes.png")(find)
+app.command(
+    epilog="Examples: reage reel me.jpg --from 20 --to 80 -o me.mp4. With the age above it: reage reel me.jpg "
+    "--from 20 --to 80 --label -o me.webp"
+)(reel)
+app.command(
+    epilog="Examples: reage video me.mp4 --to 70. Two people: reage video us.mp4 --person 1=70 --person 2=30 -o a.mov. "
+    "Five seconds of it: reage video me.mp4 --age-over-time 30:80 --preview 5"
+)(video)
+app.command(epilog="Example: reage find party.jpg -o boxes.png, or the people of a video: reage find party.mp4")(find)
+app.command(
+    epilog="Examples: reage sketch me.jpg -o sketch.png. Back again: reage sketch --reverse sketch.png -o photo.png"
+)(sketch)
+app.command(
+    epilog="Examples: reage match sketch.png mugshots/ --top 10 -o sheet.png. For a large gallery: "
+    "reage match me.jpg mugshots/ --index mugshots.parquet"
+)(match)
+app.command(
+    epilog="Examples: reage forensic me.jpg --to 25 --style pencil -o case/. For the missing: "
+    "reage forensic child.jpg --ages 20,25,30 --reference father.jpg -o case/"
+)(forensic)
 app.command(epilog="Example: reage engines --json")(engines)
 app.command(epilog="Example: reage devices --json")(devices)
 app.command(epilog="Example: reage zones me.jpg -o map.png")(zones)
@@ -79,6 +105,8 @@ app.command(epilog="Example: reage compare me.jpg me-70.jpg")(compare)
 app.command(epilog="Example: reage evaluate --engine amgan --faces shards/ -o report/")(evaluate)
 app.command(epilog="Example: reage personalize photos/ --out mia.safetensors --class-images others/")(personalize)
 app.command(epilog="Example: reage imagine mia.safetensors --as elderly -n 8")(imagine)
+app.command(epilog="Example: reage serve --host 127.0.0.1 --port 7860 --token token.txt")(serve)
+app.command(epilog="Example: reage provenance me-70.jpg --trust anchors.pem --json")(provenance)
 app.add_typer(training)
 
 

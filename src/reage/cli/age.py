@@ -23,10 +23,12 @@ from reage.cli.options import (
     FaceBox,
     Frame,
     Jobs,
+    Key,
     MaxMegapixels,
     Quiet,
     Recursive,
     Resume,
+    Sign,
     SkipExisting,
     Verbose,
 )
@@ -34,15 +36,13 @@ from reage.cli.request import (
     AgeRequest,
     DiffusionOptions,
     choose_device,
-    parse_box,
-    parse_faces,
-    parse_skin,
-    parse_sweep,
-    parse_zones,
+    load_credentials,
 )
+from reage.cli.video import video
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
-from reage.files import STANDARD_STREAM
+from reage.files import STANDARD_STREAM, is_video
+from reage.plan_texts import parse_box, parse_faces, parse_skin, parse_sweep, parse_zones
 from reage.types import Plan
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _COMPOSITING = "Masks and layers"
 
 def age(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A photo, - for standard input, or a folder (needs -o).")
+        Path, typer.Argument(metavar="INPUT", help="A photo, - for standard input, a folder (needs -o), or a video.")
     ],
     to: Annotated[float | None, typer.Option(metavar="AGE", help="Target age in years, 1 to 100.")] = None,
     age_from: Annotated[
@@ -208,6 +208,8 @@ def age(
             rich_help_panel=_DIFFUSION,
         ),
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
     device: Device = "cpu",
     frame: Frame = None,
     max_megapixels: MaxMegapixels = None,
@@ -233,6 +235,40 @@ def age(
         verbose=verbose,
         as_json_lines=as_json_lines,
     )
+    if is_video(source) and not os.path.isdir(source):
+        options.check_unused(source)
+        others = {
+            "--box": box,
+            "--mask": mask,
+            "--protect": protect,
+            "--layers": layers,
+            "--sweep": sweep,
+            "--reference": reference,
+            "--like": like,
+            "--weights": weights,
+            "--base": base,
+            "--frame": frame,
+            "--person": person,
+            "--steps": steps,
+            "--skin": skin,
+        }
+        for flag, value in others.items():
+            if value:
+                raise PlanError(f"{flag} is for photos, and '{source}' is a video; leave it out, see `reage video`.")
+        typer.echo(f"'{source}' is a video, which `reage video` ages:", err=True)
+        video(
+            source,
+            to=to,
+            face=face,
+            age_from=age_from,
+            zones=zones,
+            strength=strength,
+            engine=engine,
+            output=output,
+            device=device,
+            as_json=as_json or as_json_lines,
+        )
+        return
     if not os.path.isdir(source):
         options.check_unused(source)
     if as_json and as_json_lines:
@@ -248,6 +284,8 @@ def age(
         raise PlanError(f"{flag} is for one photo, and '{source}' is a folder; give one photo, or leave it out.")
     if frame is not None and source.is_dir():
         raise PlanError(f"--frame is for one file, and '{source}' is a folder; give one photo, or leave it out.")
+    if sign is not None and (sweep is not None or source.is_dir() or STANDARD_STREAM in (source, output)):
+        raise PlanError("--sign is for one photo that is read from a file and written to one; leave it out.")
     if layers is not None and sweep is not None:
         raise PlanError("--layers and --sweep exclude each other; give one age with --to.")
     chosen = AgeRequest.faces if face is None else parse_faces(face)
@@ -283,6 +321,7 @@ def age(
         frame=frame,
         max_megapixels=max_megapixels,
         weights=weights,
+        credentials=load_credentials(sign, key),
         diffusion=DiffusionOptions(
             base=base,
             person=person,
@@ -332,6 +371,7 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     from reage.batch import age_photo, check_photo
     from reage.images import check_layers, check_output
     from reage.pipeline import clip_target
+    from reage.provenance import check_signed
 
     photo = request.load_photo(frame=request.frame)
     output = check_photo(photo, clip_target(request.plan, request.engine_class()), request.output)
@@ -342,6 +382,8 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
     mask = request.load_mask(photo)
     if request.like is not None:
         check_output(output, source=request.like)
+    if request.credentials is not None:
+        check_signed(output)
     reager = request.load_reager()
     faces = _choose_faces(request, reager, photo)
     references = request.read_references(reager)
@@ -355,6 +397,7 @@ def _age_photo(request: AgeRequest, failures_only: bool, as_json_lines: bool = F
         layers=request.layers,
         references=references,
         finish=None if request.like is None else partial(_reenact, request=request),
+        credentials=request.credentials,
     )
     _print_doubts(outcome.result, request.faces)
     _print_references(outcome.result, request.faces)

@@ -45,30 +45,21 @@ def compare(
     """
     from reage.faces.finder import FaceFinder, choose_faces
     from reage.images import load_image
-    from reage.measure import SAME_PERSON_DISTANCE, AgeEstimator, DlibRecognizer, identity_distance
+    from reage.measure import SAME_PERSON_DISTANCE, AgeEstimator, DlibRecognizer
+    from reage.measure.comparison import compare_faces
 
     second = _load_second(matcher, matcher_kind, matcher_threshold)
     finder, age_estimator, recognizer = FaceFinder.load(), AgeEstimator.load(), DlibRecognizer.load()
     pictures = [load_image(photo) for photo in (a, b)]
     faces = [choose_faces(finder.find(picture.pixels), "largest")[0] for picture in pictures]
-    distance = float(identity_distance(*(_embed(recognizer, face) for face in faces)))
-    ages = [age_estimator.measure(face).age_years for face in faces]
+    found = compare_faces(faces[0], faces[1], recognizer, age_estimator)
     verdict = {} if second is None else _compare_by(second, faces, matcher_threshold)
     if as_json:
-        print_json(
-            {
-                "same_person": distance < SAME_PERSON_DISTANCE,
-                "distance": round(distance, 4),
-                "threshold": SAME_PERSON_DISTANCE,
-                "age_gap_years": round(ages[1] - ages[0], 1),
-                "age_years": [round(age, 1) for age in ages],
-                **({"matcher": verdict} if verdict else {}),
-            }
-        )
+        print_json({**found.to_json(), **({"matcher": verdict} if verdict else {})})
         return
     typer.echo(
-        f"{'The same person' if distance < SAME_PERSON_DISTANCE else 'Two people'}: distance {distance:.2f} "
-        f"(the same below {SAME_PERSON_DISTANCE:g}); the second face looks {_describe_gap(ages[1] - ages[0])}."
+        f"{'The same person' if found.same_person else 'Two people'}: distance {found.distance:.2f} "
+        f"(the same below {SAME_PERSON_DISTANCE:g}); the second face looks {_describe_gap(found.age_gap_years)}."
     )
     if verdict:
         typer.echo(_describe_verdict(verdict))

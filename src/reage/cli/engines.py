@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from reage.cli.console import print_json, print_table
 from reage.cli.options import AsJson
-from reage.engines import DEFAULT_ENGINE, ENGINES, load_engine
-from reage.errors import EngineError, WeightsError
+from reage.engines import ENGINES, describe_engine
 
 
 def engines(as_json: AsJson = False) -> None:
     """List the engines: what each accepts, for which ages it was made, and its weights."""
-    described = [_describe(name) for name in ENGINES]
+    described = [describe_engine(name) for name in ENGINES]
     if as_json:
         print_json({"engines": described})
         return
@@ -27,19 +24,3 @@ def engines(as_json: AsJson = False) -> None:
         for engine in described
     ]
     print_table(("engine", "what it does", "accepts", "ages", "weights"), rows)
-
-
-def _describe(name: str) -> dict[str, Any]:
-    """An engine as plain values; with an error instead when its weights or packages are missing."""
-    head = {"name": name, "default": name == DEFAULT_ENGINE}
-    try:
-        engine = load_engine(name)
-    except (EngineError, WeightsError) as error:
-        return {**head, "error": str(error)}
-    return {
-        **head,
-        "summary": engine.summary,
-        "accepts": sorted(engine.accepts),
-        "ages": list(engine.ages),
-        "weights_hash": engine.weights_hash,
-    }

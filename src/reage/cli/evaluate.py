@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PAIRS = 60
 """Pairs of portraits on which reenactment is evaluated, unless --count is given."""
+SKETCHED = 220
+"""People whose sketches are evaluated, unless --count is given."""
 
 
 def evaluate(
@@ -53,11 +56,16 @@ def evaluate(
         Path | None, typer.Option(help="TorchScript file of Inception-v3, for the KID and FID of papers.")
     ] = None,
     protocol: Annotated[
-        Literal["aging", "identity-preserving"],
+        Literal["aging", "identity-preserving", "sketch"],
         typer.Option(
-            help="identity-preserving: --pairs are PERSON/ of photos and PERSON/LABEL/ of generated pictures."
+            help="identity-preserving: --pairs are PERSON/ of photos and PERSON/LABEL/ of generated pictures. sketch: "
+            "--faces are shards, which are drawn by rules; --pairs are photos and artists' sketches of the same names."
         ),
     ] = "aging",
+    sketch_set: Annotated[
+        Literal["cuhk", "ar", "xm2vts", "cufsf", "fs2k"] | None,
+        typer.Option(help="With --protocol sketch: --faces is this set of artists' sketches, as it is published."),
+    ] = None,
     reenactment: Annotated[
         bool,
         typer.Option(
@@ -66,6 +74,14 @@ def evaluate(
             "default.",
         ),
     ] = False,
+    video: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="A video, and what a program made of it: flicker, identity and age over time are measured.",
+            metavar="BEFORE AFTER",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one on each core.", show_default=False)] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("report"),
     as_json: AsJson = False,
@@ -73,14 +89,24 @@ def evaluate(
     """Evaluate an engine: age, identity, background, zones, realism, beside real people.
 
     Of shards only the people held out from training are used. The same command resumes a run that was stopped. The
-    folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving or --reenactment only
-    .json and .md.
+    folder gets report.html, report.json, report.md and rows.parquet; with identity-preserving, --reenactment or
+    --video only .json and .md.
     """
+    if video is not None:
+        _evaluate_video(*video, output, as_json)
+        return
     require_extra("evaluate")
     if reenactment:
         if faces is None:
             raise ReageError("Give the faces to evaluate on: --faces FOLDER of shards.")
         _evaluate_reenactment(faces, count or PAIRS, output, as_json)
+        return
+    if protocol == "sketch":
+        if (faces is None) == (pairs is None):
+            raise ReageError("Give what to evaluate on: --faces FOLDER of shards or of a sketch set, or --pairs.")
+        _evaluate_sketches(
+            faces, pairs, sketch_set, count or SKETCHED, matcher, matcher_kind, inception, output, as_json
+        )
         return
     if protocol == "identity-preserving":
         if pairs is None:
@@ -113,6 +139,31 @@ def evaluate(
     _report(config, _run(config, output, workers or os.cpu_count() or 1), output, as_json)
 
 
+def _evaluate_video(before: Path, after: Path, output: Path, as_json: bool) -> None:
+    import json
+
+    from reage.cli.console import print_json, print_table
+    from reage.cli.video import show_progress
+    from reage.files import replace_file
+
+    require_extra("video")
+    from reage.evaluation.video import describe_report, judge_video
+
+    with show_progress() as progress:
+        report = judge_video(before, after, progress)
+    values, rows = report.to_json(), describe_report(report)
+    output.mkdir(parents=True, exist_ok=True)
+    lines = ["| measured | face | head |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    for name, text in (("report.json", json.dumps(values, indent=1)), ("report.md", "\n".join(lines) + "\n")):
+        with replace_file(output / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+    if as_json:
+        print_json(values)
+        return
+    print_table(("measured", "face", "head"), rows)
+    typer.echo(output / "report.md")
+
+
 def _evaluate_generated(photos: Path, generated: Path, output: Path, as_json: bool) -> None:
     from rich.progress import track
 
@@ -136,26 +187,67 @@ def _evaluate_reenactment(faces: Path, count: int, output: Path, as_json: bool) 
     )
 
 
+def _evaluate_sketches(
+    faces: Path | None,
+    pairs: tuple[Path, Path] | None,
+    sketch_set: str | None,
+    count: int,
+    matcher: Path | None,
+    matcher_kind: str,
+    inception: Path | None,
+    output: Path,
+    as_json: bool,
+) -> None:
+    from reage.cli.console import track
+    from reage.data.shards import read_shards
+    from reage.data.sketch_sets import read_pairs, read_sketch_set
+    from reage.evaluation.metrics.distribution import Inception
+    from reage.evaluation.sketch import draw_subjects, judge_drawings, read_subjects, score_matches, tabulate_matches
+    from reage.faces.segmentation import FaceParser
+    from reage.matching import MATCHERS, Matcher
+    from reage.sketch import Sketcher
+
+    sketcher = Sketcher()
+    if faces is not None and sketch_set is None:
+        portraits = read_shards(faces, split="val")
+        subjects = draw_subjects(portraits, FaceParser.load(), count, track=lambda rows: track(rows, "drawn"))
+    else:
+        found = read_pairs(*pairs) if pairs else read_sketch_set(str(faces), str(sketch_set))
+        test = [pair for pair in found if pair.split == "test"][:count]
+        subjects = read_subjects(test, sketcher.finder, lambda rows: track(rows, "pairs"))
+    names = [*MATCHERS, *([str(matcher)] if matcher and str(matcher) not in MATCHERS else [])]
+    matchers = [Matcher(name, matcher_kind, sketcher) for name in names]
+    drawings = judge_drawings(subjects, sketcher, Inception.load(inception) if inception else None)
+    scores = score_matches(subjects, matchers, track=lambda rows: track(rows, "matching"))
+    _write_tables([drawings, tabulate_matches(scores, len(subjects))], output, as_json)
+
+
 def _write_table(table: Table, output: Path, as_json: bool) -> None:
     """Writes a table to report.json and report.md of a folder, and prints it."""
+    _write_tables([table], output, as_json)
+
+
+def _write_tables(tables: Sequence[Table], output: Path, as_json: bool) -> None:
+    """Writes one table, or several by their names, to report.json and report.md of a folder, and prints them."""
     import json
 
     from reage.cli.console import print_json, print_table
     from reage.files import replace_file
 
-    report = table.to_json()
+    report = tables[0].to_json() if len(tables) == 1 else {table.name: table.to_json() for table in tables}
     output.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("report.json", json.dumps(report, indent=1, allow_nan=False)),
-        ("report.md", table.to_markdown()),
+        ("report.md", "\n".join(table.to_markdown() for table in tables)),
     ):
         with replace_file(output / name) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
     if as_json:
         print_json(report)
         return
-    head, *rows = table.to_lines()
-    print_table(head, rows)
+    for table in tables:
+        head, *rows = table.to_lines()
+        print_table(head, rows)
     typer.echo(output / "report.md")
 
 

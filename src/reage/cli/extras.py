@@ -14,7 +14,11 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "diffusion": ("diffusers", "einops", "peft", "torch", "transformers"),
         "evaluate": ("einops", "jinja2", "matplotlib", "onnx", "pyarrow", "torch", "torchmetrics"),
         "label": ("ai_edge_litert",),
+        "match": ("faiss", "pyarrow"),
+        "provenance": ("c2pa",),
         "train": ("accelerate", "einops", "onnx", "pyarrow", "torch"),
+        "video": ("av",),
+        "web": ("fastapi", "gradio", "python_multipart", "uvicorn"),
     }
 )
 """Extra -> the packages without which its commands cannot run."""

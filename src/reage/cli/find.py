@@ -9,7 +9,10 @@ import typer
 
 from reage.cli.console import print_json, print_table
 from reage.cli.options import AsJson, FaceBox, Photo
-from reage.cli.request import parse_box
+from reage.cli.video import find_in_video
+from reage.errors import PlanError
+from reage.files import is_video
+from reage.plan_texts import parse_box
 
 if TYPE_CHECKING:
     from reage.types import Face
@@ -30,12 +33,17 @@ def find(
     """List the faces that are found in a photo, and draw their numbers, boxes and landmarks.
 
     Faces are found from 20 px up, at any tilt, in dark photos too; those turned away by more than about 60 degrees are
-    not. Give --box where a face is missed.
+    not. Give --box where a face is missed. Of a video, the people are listed with their times and ages.
     """
     from reage.cli.photos import read_faces, save_drawing
     from reage.images import draw_faces
 
     output = output or Path(f"{photo.stem}-faces.png")
+    if is_video(photo):
+        if mesh or box is not None:
+            raise PlanError(f"--mesh and --box are for photos, and '{photo}' is a video; leave them out.")
+        find_in_video(photo, output, as_json)
+        return
     picture, faces = read_faces(photo, output, box=parse_box(box), segment=False)
     save_drawing(draw_faces(picture.pixels, faces, mesh=mesh), output)
     if as_json:

@@ -80,3 +80,17 @@ Device = Annotated[
 ]
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo.")]
 Shards = Annotated[Path, typer.Option(help="Folder of shards made by `reage training prepare`.")]
+Sign = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CERT.pem",
+        help="Sign Content Credentials (C2PA) into the result: PEM of the signer's certificate, then those above it.",
+        rich_help_panel="Content Credentials",
+    ),
+]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="KEY.pem", help="The signer's private key, with --sign.", rich_help_panel="Content Credentials"
+    ),
+]

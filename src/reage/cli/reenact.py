@@ -9,7 +9,7 @@ import typer
 
 from reage.cli.console import print_json, print_notes
 from reage.cli.options import AsJson, Device, Frame, MaxMegapixels, Photo
-from reage.cli.request import parse_expression, parse_faces
+from reage.plan_texts import parse_expression, parse_faces
 
 if TYPE_CHECKING:
     from reage.reenactment import Reenacted

@@ -1,17 +1,17 @@
-"""The request of one `reage age` call, and the parsers of option texts."""
+"""The request of one `reage age` call, and the parsers of what only commands take."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reage.cli.extras import require_extra
 from reage.errors import EngineError, PlanError
+from reage.plan_texts import parse_sweep, to_number
 from reage.prompts import AGE_LABELS, label_of
 from reage.types import Plan
-from reage.zones import ZONE_PRESETS
 
 if TYPE_CHECKING:
     from reage.engines import Engine
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from reage.images import Image
     from reage.measure.references import References
     from reage.pipeline import Reager
+    from reage.provenance import Credentials
     from reage.types import Plane
-
-MAX_SWEEP_PICTURES = 100
-"""Most pictures that one sweep makes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +116,7 @@ class AgeRequest:
         frame: number of the page or frame to age; None for all.
         max_megapixels: size of the largest picture that is opened; None for the default.
         weights: of the engine; None for the shipped ones.
+        credentials: with which the result is signed; None leaves it unsigned.
         diffusion: options of the `ldla` and `personal` engines.
     """
 
@@ -138,6 +137,7 @@ class AgeRequest:
     frame: int | None = None
     max_megapixels: float | None = None
     weights: Path | None = None
+    credentials: Credentials | None = None
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
 
     def load_reager(self) -> Reager:
@@ -204,113 +204,55 @@ class AgeRequest:
         return unprotected if mask is None else mask * unprotected
 
 
-def parse_faces(text: str) -> str | int | tuple[int, ...]:
-    """The choice of faces: "all", "largest", a number from 1, or several in rising order, as in '1,3'.
+def parse_people(texts: Iterable[str]) -> dict[int, float]:
+    """Number of a person -> target age, of '1=70' or '1=70,2=30'; `Plan` checks the ages.
 
     Raises:
-        PlanError: on anything else.
+        PlanError: when a part is not N=AGE, or a person is named twice.
     """
-    if text in ("all", "largest"):
-        return text
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
-        raise PlanError(
-            f"--face is '{text}'; give all, largest, or numbers, from 1, that `reage find` shows, as in 2 or 1,3."
-        )
-    numbers = tuple(sorted({int(part) for part in parts}))
-    return numbers if len(numbers) > 1 else numbers[0]
+    ages: dict[int, float] = {}
+    for part in (part for text in texts for part in text.split(",")):
+        number, _, age = part.partition("=")
+        found, allowed = f"--person has '{part}'", "N=AGE with a number that `reage find` shows, as in 2=30"
+        if not number.strip().isdecimal() or int(number) < 1:
+            raise PlanError(f"{found}; give {allowed}.")
+        if int(number) in ages:
+            raise PlanError(f"--person names person {int(number)} twice; give one age for each.")
+        ages[int(number)] = Plan(age=to_number(age, found, allowed)).age or 0.0
+    return ages
 
 
-def parse_box(text: str | None) -> Box | None:
-    """The box of a face in px, as in '120,80,260,240': left, top, right, bottom; None for None.
+def parse_ages_over_time(text: str | None, option: str = "--age-over-time") -> tuple[float, float] | None:
+    """The first and the last age of '30:80'; None for None.
 
     Raises:
-        PlanError: when it is not four numbers.
+        PlanError: when it is not START:STOP.
     """
     if text is None:
         return None
-    allowed = "the left, top, right and bottom of the face in px, as in 120,80,260,240"
-    parts = text.split(",")
-    if len(parts) != 4:
-        raise PlanError(f"--box is '{text}'; give {allowed}.")
-    x0, y0, x1, y1 = (_to_number(part, f"--box is '{text}'", allowed) for part in parts)
-    return x0, y0, x1, y1
+    first, colon, last = text.partition(":")
+    allowed = "START:STOP in years, as in 30:80"
+    if not colon:
+        raise PlanError(f"{option} is '{text}'; give {allowed}.")
+    ages = [to_number(part, f"{option} is '{text}'", allowed) for part in (first, last)]
+    return Plan(age=ages[0]).age or 0.0, Plan(age=ages[1]).age or 0.0
 
 
-def parse_zones(text: str | None) -> dict[str, float]:
-    """The zone scores of 'crows_feet=0.9,forehead=0.2' or of a preset; `Plan` checks them.
-
-    Raises:
-        PlanError: when a part is not NAME=SCORE.
-    """
-    if text is not None and text in ZONE_PRESETS:
-        return dict(ZONE_PRESETS[text])
-    allowed = f"NAME=SCORE, as in crows_feet=0.9,forehead=0.2, or one of {', '.join(ZONE_PRESETS)}"
-    return _parse_scores(text, "--zones", allowed)
-
-
-def parse_skin(text: str | None) -> dict[str, float]:
-    """The skin scores of 'dark_spots=0.1,redness=0.2'; `Plan` checks them.
-
-    Raises:
-        PlanError: when a part is not NAME=SCORE.
-    """
-    return _parse_scores(text, "--skin", "NAME=SCORE, as in dark_spots=0.1,redness=0.2")
-
-
-def parse_expression(text: str | None) -> dict[str, float]:
-    """The scores of 'smile=0.8,jaw_open=0.3'; `reage.reenactment` checks them.
-
-    Raises:
-        PlanError: when a part is not NAME=SCORE.
-    """
-    return _parse_scores(text, "--expression", "NAME=SCORE, as in smile=0.8,jaw_open=0.3")
-
-
-def _parse_scores(text: str | None, option: str, allowed: str) -> dict[str, float]:
-    scores: dict[str, float] = {}
-    for part in text.split(",") if text is not None else ():
-        name, _, score = part.partition("=")
-        scores[name.strip()] = _to_number(score, f"{option} has '{part}'", allowed)
-    return scores
-
-
-def parse_sweep(text: str, option: str = "--sweep") -> tuple[float, ...]:
-    """The ages of '20:80:10': 20, 30 ... 80, with the last one when the steps meet it.
+def parse_targets(text: str, option: str = "--targets") -> tuple[float, ...]:
+    """The rising ages, 1 to 100, of '20,30,75' or '20:80:10'.
 
     Args:
-        text: START:STOP:STEP in years.
-        option: named in errors.
-
-    Raises:
-        PlanError: when it is not START:STOP:STEP, runs backwards or makes more than `MAX_SWEEP_PICTURES` pictures.
-    """
-    parts = text.split(":")
-    allowed = "START:STOP:STEP in years, as in 20:80:10"
-    if len(parts) != 3:
-        raise PlanError(f"{option} is '{text}'; give {allowed}.")
-    start, stop, step = (_to_number(part, f"{option} is '{text}'", allowed) for part in parts)
-    if step <= 0 or stop < start:
-        raise PlanError(f"{option} is '{text}'; START may not be above STOP, and STEP must be above 0.")
-    count = math.floor((stop - start) / step + 1e-9) + 1
-    if count > MAX_SWEEP_PICTURES:
-        raise PlanError(
-            f"{option} is '{text}', {count} pictures; a sweep makes {MAX_SWEEP_PICTURES} at most, take larger steps."
-        )
-    return tuple(round(start + index * step, 6) for index in range(count))
-
-
-def parse_targets(text: str) -> tuple[float, ...]:
-    """The rising ages, 1 to 100, of '20,30,75' or '20:80:10'.
+        text: as it was given.
+        option: by which it was given.
 
     Raises:
         PlanError: when a part is not an age.
     """
     if ":" in text:
-        ages = parse_sweep(text, "--targets")
+        ages = parse_sweep(text, option)
     else:
         allowed = "ages as in 20,30,75 or 20:80:10"
-        ages = tuple(_to_number(part, f"--targets is '{text}'", allowed) for part in text.split(","))
+        ages = tuple(to_number(part, f"{option} is '{text}'", allowed) for part in text.split(","))
     return tuple(sorted({Plan(age=age).age or age for age in ages}))
 
 
@@ -322,18 +264,8 @@ def parse_label(text: str) -> str:
     """
     if text in AGE_LABELS:
         return text
-    age = _to_number(text, f"--as is '{text}'", f"an age from 1 to 100, or one of {', '.join(AGE_LABELS)}")
+    age = to_number(text, f"--as is '{text}'", f"an age from 1 to 100, or one of {', '.join(AGE_LABELS)}")
     return label_of(Plan(age=age).age or age)
-
-
-def _to_number(text: str, found: str, allowed: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise PlanError(f"{found}; give {allowed}.")
-    return number
 
 
 def choose_device(device: str, engine: str) -> str:
@@ -370,3 +302,21 @@ def choose_torch_device(device: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EngineError(f"The device '{device}' cannot be used on this computer; use --device cpu.") from error
     return chosen
+
+
+def load_credentials(certificates: Path | None, key: Path | None) -> Credentials | None:
+    """The credentials of --sign and --key; None for none.
+
+    Raises:
+        PlanError: when only one of them is given.
+        ReageError: see `reage.provenance.Credentials.load`.
+    """
+    if certificates is None and key is None:
+        return None
+    if certificates is None or key is None:
+        given, other = ("--key", "--sign CERT.pem") if certificates is None else ("--sign", "--key KEY.pem")
+        raise PlanError(f"{given} needs {other} as well; give both, or neither.")
+    require_extra("provenance")
+    from reage.provenance import Credentials
+
+    return Credentials.load(certificates, key)

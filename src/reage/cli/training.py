@@ -80,9 +80,7 @@ def label(
 
 @training.command(epilog="Example: reage training export age-a.safetensors -o age-a.onnx")
 def export(
-    weights: Annotated[
-        str, typer.Argument(help="Weights of age-a, age-b, aifd, amgan or face-parser: a file, or the name.")
-    ],
+    weights: Annotated[str, typer.Argument(help="Weights of a net that runs without torch: a file, or the name.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="ONNX file to write; by default NAME.onnx.")
     ] = None,

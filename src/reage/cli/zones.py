@@ -9,8 +9,8 @@ import typer
 
 from reage.cli.console import print_json, print_table
 from reage.cli.options import AsJson, FaceBox
-from reage.cli.request import parse_box, parse_zones
 from reage.errors import ImageError, PlanError
+from reage.plan_texts import parse_box, parse_zones
 from reage.types import Plan
 from reage.zones import ZONE_GROUPS, ZONES
 

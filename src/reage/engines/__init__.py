@@ -6,15 +6,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from reage.engines.base import Engine
-from reage.errors import EngineError
+from reage.errors import EngineError, WeightsError
 
 ENGINES = MappingProxyType(
     {
         "exemplar": "reage.engines.exemplar:ExemplarEngine",
         "prototype": "reage.engines.prototype:PrototypeEngine",
         "amgan": "reage.engines.amgan:AmganEngine",
+        "agetransgan": "reage.engines.agetransgan:AgeTransGanEngine",
         "ldla": "reage.engines.ldla:LdlaEngine",
         "none": "reage.engines.none:NoOpEngine",
     }
@@ -55,3 +57,19 @@ def load_engine(name: str = DEFAULT_ENGINE, *, weights: str | Path | None = None
         WeightsError: when its weights cannot be used.
     """
     return engine_class(name).load(weights, device)
+
+
+def describe_engine(name: str, *, load: bool = True) -> dict[str, Any]:
+    """An engine of `ENGINES` as plain values; with an error instead when its weights or packages are missing.
+
+    Args:
+        name: of the engine.
+        load: load its weights, which takes seconds, to say their hash too.
+    """
+    head = {"name": name, "default": name == DEFAULT_ENGINE}
+    try:
+        engine = load_engine(name) if load else engine_class(name)
+    except (EngineError, WeightsError) as error:
+        return {**head, "error": str(error)}
+    described = {**head, "summary": engine.summary, "accepts": sorted(engine.accepts), "ages": list(engine.ages)}
+    return {**described, "weights_hash": engine.weights_hash} if load else described

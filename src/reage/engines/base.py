@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-from reage.types import Aged, CompletePlan, Face, Reading, ReferenceFace
+from reage.types import Aged, CompletePlan, Face, Plane, Reading, ReferenceFace
 
 Condition = Literal["age", "zones", "skin", "person", "references"]
 
@@ -51,4 +51,37 @@ class ReferenceEngine(Engine, Protocol):
 
     def with_references(self, references: Sequence[ReferenceFace]) -> Engine:
         """The engine for that person; the engine itself does not change."""
+        ...
+
+
+class FaceChange(Protocol):
+    """A change of one person's face that was learned on one picture and holds for every other of a video."""
+
+    def on(self, face: Face, shares: Plane) -> Aged:
+        """The face of any picture, changed.
+
+        Args:
+            face: in the picture.
+            shares: (10, P, P) shares of `reage.face_classes.CLASSES` in a window of two crop sides around it.
+        """
+        ...
+
+    def mixed(self, other: Self, share: float) -> Self:
+        """This change and a share of another of the same person and kind, in between."""
+        ...
+
+
+@runtime_checkable
+class SteadyEngine(Engine, Protocol):
+    """An engine that learns the change of a face once for all frames of a video."""
+
+    def make_change(self, face: Face, reading: Reading, plan: CompletePlan, like: Any = None) -> FaceChange:
+        """The change of a face by a plan.
+
+        Args:
+            face: of the best frame.
+            reading: of the person.
+            plan: for it.
+            like: an earlier change of the same person, from which it must not differ without need; None for none.
+        """
         ...

@@ -20,6 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.faces.geometry import smoothstep
+from reage.faces.thin_plate import (
+    Points,
+    enlarge_field,
+    evaluate_thin_plate,
+    fit_thin_plate,
+    square_knots,
+    thin_plate_matrix,
+)
 from reage.images import geometry, regions
 from reage.mesh_points import NUM_SURFACE
 from reage.types import Plane
@@ -32,11 +40,8 @@ _AXIS_DEPTH, _RADIUS = 1.0, 1.15
 
 _KNOTS = 49
 """The maps are computed on so many knots a side and interpolated, because they are smooth."""
-_STIFFNESS = 1e-3
 _HIDDEN, _SEEN = 0.1, 0.35
 """Cosine of the angle between the skin and the camera at which it counts as hidden, and as seen in full."""
-
-Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,20 +62,20 @@ class CommonFace:
 
     def straighten(self, side_px: int) -> Plane:
         """(side, side, 2) px of the picture at every pixel of the plane, for `geometry.sample`."""
-        return _enlarge(self.picture_points, side_px)
+        return enlarge_field(self.picture_points, side_px)
 
     def visibility(self, side_px: int) -> Plane:
         """(side, side) `visible` at every pixel of the plane."""
-        return np.clip(_enlarge(self.visible[..., None], side_px), 0, 1).reshape(side_px, side_px)
+        return np.clip(enlarge_field(self.visible[..., None], side_px), 0, 1).reshape(side_px, side_px)
 
     def unroll(self, picture_px: int) -> Plane:
         """(P, P, 2) places in the plane, 0 to 1, of every pixel of a square picture; hidden points do not count."""
         seen = _used()[self.seen[_used()]]
-        knots = _knots(_KNOTS) * picture_px - 0.5
+        knots = square_knots(_KNOTS) * picture_px - 0.5
         scale = np.ptp(self.mesh[:, 1])
-        model = _fit_thin_plate(self.mesh[seen] / scale, common_points()[seen])
-        places = _evaluate_thin_plate(self.mesh[seen] / scale, model, knots / scale)
-        return _enlarge(places.reshape(_KNOTS, _KNOTS, 2).astype(np.float32), picture_px)
+        model = fit_thin_plate(self.mesh[seen] / scale, common_points()[seen])
+        places = evaluate_thin_plate(self.mesh[seen] / scale, model, knots / scale)
+        return enlarge_field(places.reshape(_KNOTS, _KNOTS, 2).astype(np.float32), picture_px)
 
     def move(self, moves: NDArray[np.floating], picture_px: int, shift_px: int | None = None) -> Plane:
         """The shift of `reage.types.Aged` by which mesh points are moved in the plane; it dies away outside the face.
@@ -86,14 +91,28 @@ class CommonFace:
         still = (common_points() * _KNOTS - 0.5).astype(np.float32)
         moved = ((common_points() + moves) * _KNOTS - 0.5).astype(np.float32)
         by = geometry.sample(self.picture_points, moved[None])[0] - geometry.sample(self.picture_points, still[None])[0]
-        scale, knots = float(np.ptp(self.mesh[:, 1])), _knots(_KNOTS) * picture_px - 0.5
+        return self._fade_out(self.mesh + by, -by, picture_px, shift_px or picture_px)
+
+    def carry(self, moves: NDArray[np.floating], picture_px: int) -> Plane:
+        """(P, P, 2) px by which every pixel moves where the mesh points of the picture move by (478, 2) px.
+
+        It dies away outside the face.
+        """
+        return self._fade_out(self.mesh, np.asarray(moves, np.float64), picture_px, picture_px)
+
+    def _fade_out(
+        self, points: NDArray[np.floating], moves: NDArray[np.floating], picture_px: int, shift_px: int
+    ) -> Plane:
+        """(P, P, 2) px of `shift_px`: a thin plate through moves (478, 2) of points (478, 2) of the picture."""
+        scale, knots = float(np.ptp(self.mesh[:, 1])), square_knots(_KNOTS) * picture_px - 0.5
         ring = _ring(self.mesh, scale)
-        sources = np.vstack([(self.mesh + by)[_used()], ring]) / scale
-        model = _fit_thin_plate(sources, np.vstack([-by[_used()], np.zeros_like(ring)]))
-        shift = _evaluate_thin_plate(sources, model, knots / scale)
-        shift = shift * self._near_face(picture_px)[:, None]
-        side = shift_px or picture_px
-        return _enlarge((shift * (side / picture_px)).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), side)
+        sources = np.vstack([points[_used()], ring]) / scale
+        model = fit_thin_plate(sources, np.vstack([moves[_used()], np.zeros_like(ring)]))
+        near = self._near_face(picture_px)
+        shift = np.zeros((len(knots), 2))
+        shift[near > 0] = evaluate_thin_plate(sources, model, knots[near > 0] / scale) * near[near > 0, None]
+        factor = shift_px / picture_px
+        return enlarge_field((shift * factor).reshape(_KNOTS, _KNOTS, 2).astype(np.float32), shift_px)
 
     def _near_face(self, picture_px: int) -> Plane:
         """(K * K,) at the knots of the picture, 1 on the face and less around it: what is beside it stays."""
@@ -200,49 +219,8 @@ def common_grid(side_px: int) -> Plane:
     return ((places - 0.5) * COMMON_UNITS + np.array(_CENTRE)).astype(np.float32)
 
 
-def _knots(count: int) -> Points:
-    """(count * count, 2) places of the knots of a square, 0 to 1."""
-    axis = (np.arange(count) + 0.5) / count
-    return np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-
-
-def _enlarge(field: Plane, side_px: int) -> Plane:
-    """A field (K, K, C) known at the knots, at every pixel of the square; it goes on evenly beyond the outer knots."""
-    wide = np.pad(field, ((1, 1), (1, 1), (0, 0)), mode="reflect", reflect_type="odd")
-    places = (geometry.pixel_grid(side_px, side_px) + 0.5) * np.float32(_KNOTS / side_px) + 0.5
-    return geometry.sample(np.ascontiguousarray(wide), places)
-
-
 @cache
 def _straightener() -> Plane:
     """(K * K, N) the matrix that takes values at the used mesh points to the knots of the plane."""
     sources = common_points()[_used()]
-    inverse = np.linalg.inv(_system(sources))[:, : len(sources)]
-    return (_basis(_knots(_KNOTS), sources) @ inverse).astype(np.float32)
-
-
-def _kernel(a: Points, b: Points) -> Points:
-    squared = (a[:, :1] - b[:, 0]) ** 2 + (a[:, 1:] - b[:, 1]) ** 2
-    return squared * np.log(squared + 1e-12)
-
-
-def _basis(points: Points, sources: Points) -> Points:
-    return np.hstack([_kernel(points, sources), np.ones((len(points), 1)), points])
-
-
-def _system(sources: Points) -> Points:
-    count = len(sources)
-    system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _kernel(sources, sources) + _STIFFNESS * np.eye(count)
-    system[:count, count], system[count, :count] = 1, 1
-    system[:count, count + 1 :], system[count + 1 :, :count] = sources, sources.T
-    return system
-
-
-def _fit_thin_plate(sources: NDArray[np.floating], values: NDArray[np.floating]) -> Points:
-    filled = np.vstack([values, np.zeros((3, values.shape[1]))])
-    return np.asarray(np.linalg.solve(_system(np.asarray(sources, np.float64)), filled), np.float64)
-
-
-def _evaluate_thin_plate(sources: NDArray[np.floating], model: Points, points: Points) -> Points:
-    return _basis(points, np.asarray(sources, np.float64)) @ model
+    return thin_plate_matrix(sources, square_knots(_KNOTS)).astype(np.float32)

@@ -77,7 +77,7 @@ class FaceFinder:
             Faces with crops of `config.crop_px`; an empty list when there are none.
         """
         detections = sorted(self._detector.detect(pixels), key=lambda hit: hit.box[1] - hit.box[3])
-        return [self._cut(pixels, hit) for hit in detections]
+        return [self.cut(pixels, hit) for hit in detections]
 
     def find_in_box(self, pixels: Pixels, box: Box) -> Face:
         """The face in a box that a person drew around it, where `find` misses it.
@@ -89,9 +89,10 @@ class FaceFinder:
         Raises:
             FaceNotFound: when the box is empty or outside the picture, or shows no face.
         """
-        return self._cut(pixels, self._detector.find_in_box(pixels, box))
+        return self.cut(pixels, self._detector.find_in_box(pixels, box))
 
-    def _cut(self, pixels: Pixels, hit: Detection) -> Face:
+    def cut(self, pixels: Pixels, hit: Detection) -> Face:
+        """The face of a detection in a picture (H, W, 3) RGB uint8."""
         side = self.config.crop_px
         crop_from_image = align(hit.landmarks, side)
         crop = np.ascontiguousarray(geometry.warp(pixels, crop_from_image, side, side))

@@ -78,13 +78,7 @@ class FaceParser:
 
     def parse(self, crop: Pixels, mesh: Plane) -> Segmentation:
         """The masks of an RGB uint8 crop (S, S, 3), aligned as `Face.crop`, with the mesh (478, 3) crop px."""
-        shares = dict(zip(CLASSES, self.measure_shares(crop, mesh), strict=True))
-        hair = _with_stray_hat(shares["hair"], shares["hat"])
-        below_eyes = (face_grid(self._input_px)[..., 1] > 0).astype(np.float32)
-        bare = shares["skin"] + shares["facial_hair"] * below_eyes
-        features = shares["facial_hair"] + shares["eyes"] + shares["mouth"] + shares["glasses"]
-        skin, bare, hair = (_to_crop(share, crop) for share in (shares["skin"] + features, bare, hair))
-        return Segmentation(skin=skin, bare=bare, hair=smoothstep(hair, 0.25, 0.85))
+        return segment(self.measure_shares(crop, mesh), crop)
 
     def measure_shares(self, crop: Pixels, mesh: Plane, crops: float = 1.0) -> Plane:
         """The shares (10, P, P) of `CLASSES` at the resolution of the net.
@@ -101,6 +95,17 @@ class FaceParser:
         picture = (small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
         shares: Plane = self._session.run(None, {"picture": picture[None], "face_map": face_map[None]})[0][0]
         return shares
+
+
+def segment(measured: Plane, crop: Pixels) -> Segmentation:
+    """The masks of an RGB uint8 crop (S, S, 3) from the shares (10, P, P) of `CLASSES` in it."""
+    shares = dict(zip(CLASSES, measured, strict=True))
+    hair = _with_stray_hat(shares["hair"], shares["hat"])
+    below_eyes = (face_grid(measured.shape[-1])[..., 1] > 0).astype(np.float32)
+    bare = shares["skin"] + shares["facial_hair"] * below_eyes
+    features = shares["facial_hair"] + shares["eyes"] + shares["mouth"] + shares["glasses"]
+    skin, bare, hair = (_to_crop(share, crop) for share in (shares["skin"] + features, bare, hair))
+    return Segmentation(skin=skin, bare=bare, hair=smoothstep(hair, 0.25, 0.85))
 
 
 def _with_stray_hat(hair: Plane, hat: Plane) -> Plane:

@@ -7,10 +7,9 @@ that was killed; and a worker that ends by itself, as a decoder that crashes doe
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,6 +18,7 @@ from reage.errors import ReageError
 from reage.folders.claims import Claims
 from reage.folders.listing import FolderPhoto
 from reage.folders.worker import FolderOutcome, PhotoWorker, RunConfig, fail, make_folder
+from reage.processes import describe_end, limit_threads
 
 if TYPE_CHECKING:
     from reage.pipeline import Reager
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 LoadReager: TypeAlias = "Callable[[], Reager]"
 """Loads what a worker ages with; it can be pickled."""
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _STOP_SECONDS = 10
 
 
@@ -79,7 +78,7 @@ class WorkerProcesses:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         worker = context.Process(target=_serve, args=(theirs, self._load, self._config), daemon=True)
-        with _threads(self._num_threads):
+        with limit_threads(self._num_threads):
             worker.start()
         theirs.close()
         self._workers[ours] = worker
@@ -94,9 +93,9 @@ class WorkerProcesses:
             connection.close()
             if photo is None:
                 raise ReageError(
-                    f"A worker process ended {_why_ended(worker)} while it loaded; try --jobs 1."
+                    f"A worker process ended {describe_end(worker)} while it loaded; try --jobs 1."
                 ) from None
-            return fail(photo, f"The process that aged it ended {_why_ended(worker)}; try it alone.")
+            return fail(photo, f"The process that aged it ended {describe_end(worker)}; try it alone.")
         if isinstance(message, ReageError):
             raise message
         if isinstance(message, FolderOutcome):
@@ -149,22 +148,3 @@ def _serve(connection: Connection, load: LoadReager, config: RunConfig) -> None:
 def _leave(*_: object) -> None:
     """Ends the process through all `finally` clauses, so that no unfinished file stays."""
     raise SystemExit
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """The environment in which new processes compute with so many threads, unless it says a number already."""
-    added = {name: str(number) for name in _THREAD_VARIABLES if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-def _why_ended(worker: BaseProcess) -> str:
-    code = worker.exitcode or 0
-    if code == -signal.SIGKILL:
-        return "by signal 9, as it does when memory is used up"
-    return f"by signal {-code}" if code < 0 else f"with code {code}"

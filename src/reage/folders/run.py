@@ -12,6 +12,7 @@ from reage.folders.listing import FolderPhoto, Listing
 from reage.folders.processes import LoadReager, WorkerProcesses
 from reage.folders.resume import ResumeFile
 from reage.folders.worker import FolderOutcome, PhotoWorker, RunConfig, make_folder, skip
+from reage.processes import count_cores
 
 PHOTOS_PER_JOB = 8
 """Photos for which a further process is started: loading the engine takes about as long as four of them."""
@@ -104,8 +105,3 @@ def find_num_jobs(num_photos: int) -> int:
     except (AttributeError, ValueError, OSError):  # on Windows
         mb = MB_PER_JOB * count_cores()
     return max(1, min(count_cores(), num_photos // PHOTOS_PER_JOB, mb // MB_PER_JOB))
-
-
-def count_cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,8 +6,9 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -66,11 +67,11 @@ def _widen(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
 # Writing
 
 
-def write_png(path: Path, samples: NDArray[np.uint16], options: Mapping[str, Any]) -> None:
+def write_png(target: Path | IO[bytes], samples: NDArray[np.uint16], options: Mapping[str, Any]) -> None:
     """A 16-bit PNG: the pixels band by band, the metadata by Pillow, from a file of one pixel with the same options.
 
     Args:
-        path: of the file.
+        target: path of the file, or a stream.
         samples: (H, W) or (H, W, 2 to 4).
         options: of Pillow's PNG writer.
     """
@@ -79,7 +80,7 @@ def write_png(path: Path, samples: NDArray[np.uint16], options: Mapping[str, Any
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
     head = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0)
-    with open(path, "wb") as file:
+    with open(target, "wb") if isinstance(target, Path) else nullcontext(target) as file:
         file.write(_PNG_START + _chunk(b"IHDR", head))
         file.writelines(chunk for kind, chunk in _chunks(one_pixel.getbuffer()) if kind not in _PIXEL_CHUNKS)
         file.writelines(_chunk(b"IDAT", part) for part in _compress_rows(samples, 2 * channels) if part)
@@ -113,7 +114,7 @@ def _chunks(file: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         place += length + 12
 
 
-def write_heif(path: Path, samples: NDArray[np.uint16], options: Mapping[str, Any]) -> None:
+def write_heif(target: Path | IO[bytes], samples: NDArray[np.uint16], options: Mapping[str, Any]) -> None:
     """A HEIC picture of 10 bits, (H, W, 3) or (H, W, 4), with the options of pillow-heif's writer."""
     from pillow_heif import from_bytes
 
@@ -122,4 +123,4 @@ def write_heif(path: Path, samples: NDArray[np.uint16], options: Mapping[str, An
     icc = options.get("icc_profile")
     if icc:
         made.info.update(icc_profile=icc, icc_profile_type="prof")
-    made.save(path, **{name: value for name, value in options.items() if name != "icc_profile"})
+    made.save(target, **{name: value for name, value in options.items() if name != "icc_profile"})

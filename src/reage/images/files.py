@@ -6,9 +6,11 @@ Convention:
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import PIL.Image
@@ -59,16 +61,25 @@ def load_image(source: str | Path, *, frame: int | None = 1, max_megapixels: flo
         file = open_whole(path, ImageError)
     except (OSError, ValueError) as error:
         raise ImageError(_why_unreadable(path, error)) from error
-    limit = Limit(max_megapixels)
     with file:
-        try:
-            return replace(read_picture(file, path, frame, limit), source=None if is_stream(path) else path)
-        except ImageError:
-            raise
-        except MemoryError as error:
-            raise ImageError(limit.describe_lack(path)) from error
-        except Exception as error:  # the decoders raise a dozen kinds on damaged files
-            raise ImageError(f"'{path}' is damaged or cut short and cannot be decoded; give an intact file.") from error
+        return replace(_read(file, path, frame, max_megapixels), source=None if is_stream(path) else path)
+
+
+def decode_image(
+    file: bytes, *, name: str = "photo", frame: int | None = 1, max_megapixels: float = MAX_MEGAPIXELS
+) -> Image:
+    """The picture in the bytes of a file; see `load_image`, for the other arguments too.
+
+    Args:
+        file: its content.
+        name: by which errors call it.
+        frame: number of the page or frame; None for all.
+        max_megapixels: size of the largest picture that is opened.
+
+    Raises:
+        ImageError: see `load_image`.
+    """
+    return _read(io.BytesIO(file), Path(name), frame, max_megapixels)
 
 
 def load_mask(source: str | Path, photo: Image) -> Plane:
@@ -114,22 +125,43 @@ def save_image(image: Image, path: str | Path, *, altered: bool = True) -> tuple
     """
     path = Path(path)
     check_output(path, source=image)
-    file_format = FORMAT_OF[path.suffix.lower()]
     losses = describe_losses(image, path.suffix, altered=altered)
     with replace_file(path, ImageError) as unfinished:
+        return losses + _write(image, unfinished, path, altered=altered)
+
+
+def encode_image(image: Image, suffix: str, *, altered: bool = True) -> bytes:
+    """The bytes of the file that `save_image` writes under a name with this suffix.
+
+    Raises:
+        ImageError: on an unknown suffix, or a format that cannot keep the alpha or the frames, or refuses the picture.
+    """
+    path = Path(f"picture{suffix}")
+    _check_keeps(path, image, _check_format(path))
+    stream = io.BytesIO()
+    _write(image, stream, path, altered=altered)
+    return stream.getvalue()
+
+
+def _write(image: Image, target: Path | io.BytesIO, path: Path, *, altered: bool) -> tuple[str, ...]:
+    """Writes the picture in the format of `path`, without EXIF that it cannot hold; returns a sentence on that."""
+    file_format = FORMAT_OF[path.suffix.lower()]
+    try:
+        write_picture(image, target, file_format, altered=altered)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        if image.exif is None:
+            raise _refused(path, error) from error
+        if isinstance(target, io.BytesIO):
+            target.seek(0)
+            target.truncate()
         try:
-            write_picture(image, unfinished, file_format, altered=altered)
-        except (OSError, MemoryError):
-            raise
-        except Exception as error:
-            if image.exif is None:
-                raise _refused(path, error) from error
-            try:
-                write_picture(replace(image, exif=None), unfinished, file_format, altered=altered)
-            except Exception:
-                raise _refused(path, error) from error
-            losses += (f"The EXIF cannot be stored in {path.suffix} and is left out.",)
-    return losses
+            write_picture(replace(image, exif=None), target, file_format, altered=altered)
+        except Exception:
+            raise _refused(path, error) from error
+        return (f"The EXIF cannot be stored in {path.suffix} and is left out.",)
+    return ()
 
 
 def _refused(path: Path, error: Exception) -> ImageError:
@@ -162,12 +194,8 @@ def check_output(path: str | Path, *, source: Image | str | Path | None = None) 
         raise ImageError(f"'{path}' is a folder; give the name of a picture file.")
     if origin is not None and _is_same_file(path, Path(origin)):
         raise ImageError(f"'{path}' is the picture that was read, which is never written over; choose another name.")
-    if isinstance(source, Image) and source.see_through and "alpha" not in file_format.keeps:
-        raise ImageError(
-            f"The picture has transparent parts, which {path.suffix} cannot keep; save as .png, .webp or .tiff."
-        )
-    if isinstance(source, Image) and source.more:
-        _check_frames(path, source, file_format)
+    if isinstance(source, Image):
+        _check_keeps(path, source, file_format)
     check_place(path, ImageError)
 
 
@@ -199,13 +227,34 @@ def find_suffix(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            found = find_format(file, path)
-    except (ImageError, OSError, ValueError):
+            return find_stream_suffix(file)
+    except (OSError, ValueError):
+        return ""
+
+
+def find_stream_suffix(stream: IO[bytes]) -> str:
+    """The suffix for the content of an open file, as `find_suffix` tells it."""
+    try:
+        found = find_format(stream, Path("picture"))
+    except ImageError:
         return ""
     return next((one.suffixes[0] for one in FORMATS if one.name == found), ".jpg" if found == "MPO" else ".png")
 
 
 # Reading
+
+
+def _read(file: IO[bytes], path: Path, frame: int | None, max_megapixels: float) -> Image:
+    """The picture in an open file, which errors call `path`."""
+    limit = Limit(max_megapixels)
+    try:
+        return read_picture(file, path, frame, limit)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError(limit.describe_lack(path)) from error
+    except Exception as error:  # the decoders raise a dozen kinds on damaged files
+        raise ImageError(f"'{path}' is damaged or cut short and cannot be decoded; give an intact file.") from error
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
@@ -231,6 +280,16 @@ def _check_format(path: Path) -> Format:
             f"{path.suffix} files cannot be written on this computer; run {file_format.remedy}, or use .png."
         )
     return file_format
+
+
+def _check_keeps(path: Path, image: Image, file_format: Format) -> None:
+    """Checks that a format holds the transparent parts and the frames of a picture."""
+    if image.see_through and "alpha" not in file_format.keeps:
+        raise ImageError(
+            f"The picture has transparent parts, which {path.suffix} cannot keep; save as .png, .webp or .tiff."
+        )
+    if image.more:
+        _check_frames(path, image, file_format)
 
 
 def _check_frames(path: Path, image: Image, file_format: Format) -> None:

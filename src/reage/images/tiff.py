@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -127,15 +127,20 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 # Writing
 
 
-def write_pages(path: Path, pages: Sequence[tuple[PIL.Image.Image | NDArray[Any], Mapping[str, Any]]]) -> None:
+def write_pages(
+    target: Path | IO[bytes], pages: Sequence[tuple[PIL.Image.Image | NDArray[Any], Mapping[str, Any]]]
+) -> None:
     """A TIFF file of pages, without compression.
 
     Args:
-        path: of the file.
+        target: path of the file, or a stream.
         pages: of each page the picture, as one of Pillow or as samples (H, W) or (H, W, C) in uint16 or float32, and
             the options "exif" (a `PIL.Image.Exif`), "icc_profile" and "dpi".
     """
-    with open(path, "w+b") as file, AppendingTiffWriter(file, new=True) as writer:
+    with (
+        open(target, "w+b") if isinstance(target, Path) else nullcontext(target) as file,
+        AppendingTiffWriter(file, new=True) as writer,
+    ):
         for picture, options in pages:
             if isinstance(picture, np.ndarray):
                 _write_samples(writer, picture, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import PIL.Image
@@ -27,12 +27,12 @@ _PLAYED_ONCE = {"GIF": None, "WEBP": 1, "PNG": 1}
 """What a writer is told where an animation is played once; None: nothing."""
 
 
-def write_picture(image: Image, path: Path, file_format: Format, *, altered: bool) -> None:
+def write_picture(image: Image, target: Path | IO[bytes], file_format: Format, *, altered: bool) -> None:
     """Writes a picture that the format can hold; any exception of the encoders passes through.
 
     Args:
         image: with its frames.
-        path: of the file.
+        target: path of the file, or a stream.
         file_format: of the file.
         altered: whether the XMP is to say so.
     """
@@ -43,17 +43,19 @@ def write_picture(image: Image, path: Path, file_format: Format, *, altered: boo
             (_page(page), options if number == 0 else save_options(page, file_format, altered=altered))
             for number, page in enumerate(image.frames)
         ]
-        tiff.write_pages(path, pages)
+        tiff.write_pages(target, pages)
     elif image.deep is not None and name == "PNG" and not image.more:
-        deep.write_png(path, to_sixteen_bits(_samples_with_alpha(image, grey=writes_grey(image, file_format))), options)
+        deep.write_png(
+            target, to_sixteen_bits(_samples_with_alpha(image, grey=writes_grey(image, file_format))), options
+        )
     elif image.deep is not None and name == "HEIF":
-        deep.write_heif(path, to_sixteen_bits(_samples_with_alpha(image, grey=False)), _LOSSY_OPTIONS[name] | options)
+        deep.write_heif(target, to_sixteen_bits(_samples_with_alpha(image, grey=False)), _LOSSY_OPTIONS[name] | options)
     else:
         pictures = _pictures(image.frames, file_format)
         options = _LOSSY_OPTIONS.get(name, {}) | options
         if pictures[0].mode in ("L", "LA"):
             options.pop("subsampling", None)
-        pictures[0].save(path, format=name, **options, **_animation_options(image, pictures, name))
+        pictures[0].save(target, format=name, **options, **_animation_options(image, pictures, name))
 
 
 def _page(image: Image) -> PIL.Image.Image | NDArray[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import version
-from xml.dom.minidom import Document, Element, parseString
+from xml.dom.minidom import Document, Element, Text, parseString
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's term for a photo that a trained algorithm changed in part."""
@@ -37,6 +37,15 @@ def mark_altered(packet: bytes | None) -> bytes:
     _set_property(document, rdf, "Iptc4xmpExt", _IPTC, "DigitalSourceType", DIGITAL_SOURCE_TYPE)
     _set_property(document, rdf, "xmp", _XMP, "CreatorTool", f"reage {version('reage')}")
     return "".join(node.toxml() for node in document.childNodes).encode()
+
+
+def read_mark(packet: bytes | None) -> tuple[str, str]:
+    """The IPTC digital source type and the creator tool of a packet; "" for what it does not say."""
+    document = _parse(packet)
+    if document is None:
+        return "", ""
+    rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
+    return _get_property(rdf, _IPTC, "DigitalSourceType"), _get_property(rdf, _XMP, "CreatorTool")
 
 
 def can_mark(packet: bytes) -> bool:
@@ -74,6 +83,15 @@ def _set_property(document: Document, rdf: Element, prefix: str, namespace: str,
     ):
         added.setAttributeNS(owner, attribute, text)
     rdf.appendChild(added)
+
+
+def _get_property(rdf: Element, namespace: str, name: str) -> str:
+    for description in _descriptions(rdf):
+        if description.hasAttributeNS(namespace, name):
+            return str(description.getAttributeNS(namespace, name)).strip()
+        for node in description.getElementsByTagNameNS(namespace, name):
+            return "".join(str(child.data) for child in node.childNodes if isinstance(child, Text)).strip()
+    return ""
 
 
 def _descriptions(rdf: Element) -> Iterator[Element]:

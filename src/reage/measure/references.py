@@ -5,8 +5,9 @@ The photos are read once; then `References.choose` tells for the faces of a pict
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from reage.errors import FaceNotFound, ImageError, ReageError
 from reage.faces.finder import FaceFinder
 from reage.faces.quality import measure_quality
-from reage.images import SUFFIXES, list_images, load_image
+from reage.images import SUFFIXES, Image, decode_image, list_images, load_image
 from reage.measure.age import AgeEstimator
 from reage.measure.recognizers import SAME_PERSON_DISTANCE, DlibRecognizer, identity_distance
 from reage.plan import lies_on_the_way
@@ -109,11 +110,32 @@ class References:
             FaceNotFound: when no photo shows a face.
         """
         files = [file for path in paths for file in _list_photos(Path(path))]
+        return cls._read({file: partial(load_image, file) for file in files}, finder, age_estimator)
+
+    @classmethod
+    def decode(
+        cls, photos: Mapping[str, bytes], finder: FaceFinder, age_estimator: AgeEstimator, *, max_megapixels: float
+    ) -> References:
+        """Reads the photos in the bytes of files, by their names.
+
+        Raises:
+            FaceNotFound: when no photo shows a face.
+        """
+        read = {
+            Path(name): partial(decode_image, photo, name=name, max_megapixels=max_megapixels)
+            for name, photo in photos.items()
+        }
+        return cls._read(read, finder, age_estimator)
+
+    @classmethod
+    def _read(
+        cls, photos: Mapping[Path, Callable[[], Image]], finder: FaceFinder, age_estimator: AgeEstimator
+    ) -> References:
         recognizer = DlibRecognizer.load()
-        photos = tuple(_read_photo(file, finder, age_estimator, recognizer) for file in dict.fromkeys(files))
-        if not any(photo.faces for photo in photos):
+        read = tuple(_read_photo(file, load, finder, age_estimator, recognizer) for file, load in photos.items())
+        if not any(photo.faces for photo in read):
             raise FaceNotFound("No face was found in the references; give photos of the person's face.")
-        return cls(photos=photos, recognizer=recognizer)
+        return cls(photos=read, recognizer=recognizer)
 
     def choose(self, faces: Sequence[Face]) -> list[tuple[ChosenReference, ...]]:
         """For each face of a picture, what became of every photo.
@@ -165,10 +187,10 @@ def _list_photos(path: Path) -> list[Path]:
 
 
 def _read_photo(
-    file: Path, finder: FaceFinder, age_estimator: AgeEstimator, recognizer: DlibRecognizer
+    file: Path, load: Callable[[], Image], finder: FaceFinder, age_estimator: AgeEstimator, recognizer: DlibRecognizer
 ) -> ReferencePhoto:
     try:
-        faces = finder.find(load_image(file).pixels)
+        faces = finder.find(load().pixels)
     except ReageError as error:
         return ReferencePhoto(file=file, error=str(error))
     found = [

@@ -30,11 +30,18 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
 """Device -> its execution provider in ONNX Runtime, in the order in which "auto" looks for them."""
 
 
+def _import_onnxruntime() -> Any:
+    """ONNX Runtime without its telemetry, which from 1.31 on starts at the import and reports to its vendor."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
 @cache
 def find_devices() -> tuple[str, ...]:
     """The devices on which the installed ONNX Runtime can compute here, in the order of `PROVIDERS`."""
-    import onnxruntime
-
+    onnxruntime = _import_onnxruntime()
     built = onnxruntime.get_available_providers()
     return tuple(device for device, provider in PROVIDERS.items() if provider in built and _works(provider))
 
@@ -111,8 +118,7 @@ def open_session(path: str | Path, device: str = "cpu") -> InferenceSession:
 
 
 def _open(path: str | Path, provider: str) -> InferenceSession:
-    import onnxruntime
-
+    onnxruntime = _import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.enable_cpu_mem_arena = True

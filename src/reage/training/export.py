@@ -21,10 +21,14 @@ from reage.measure.age import ESTIMATES
 from reage.mesh_points import NUM_SURFACE
 from reage.nets import reenactment_config
 from reage.nets.age import AgeNet, load_age_net
+from reage.nets.agetransgan import load_generator as load_agetransgan_generator
+from reage.nets.agetransgan_config import NUM_GROUPS
 from reage.nets.aifd import load_aifd
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
 from reage.nets.landmark_transfer import load_landmark_transfer
+from reage.nets.pix2pix import load_unet
+from reage.nets.pix2pix_config import SKETCH_PX
 from reage.nets.reenactment import load_face_generator
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.segmentation import MAP_CHANNELS, SegmentationNet, SegmentationNetConfig, build_segmentation_net
@@ -123,6 +127,22 @@ def export_generator(weights: str | Path, output: str | Path) -> Path:
     return _save(_trace(_Change(net), inputs, ("change", "attention")), load_torch_weights(weights)[1], output)
 
 
+# Generator of AgeTransGAN
+
+
+def export_agetransgan(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of AgeTransGAN's generator, see `reage.engines.agetransgan.AgeTransGanEngine`.
+
+    Raises:
+        WeightsError: when the weights are not of that generator, or the file cannot be written.
+    """
+    net = load_agetransgan_generator(weights)
+    px = net.config.picture_px
+    inputs = {"picture": torch.zeros(2, 3, px, px), "label": torch.full((2, NUM_GROUPS), 1 / NUM_GROUPS)}
+    model = _trace(_Whole(net), inputs, ("aged",), batches=True, fold=False)
+    return _save(model, load_torch_weights(weights)[1], output)
+
+
 # Face generator of reenactment
 
 
@@ -153,6 +173,21 @@ def export_landmark_transfer(weights: str | Path, output: str | Path) -> Path:
     face, change = torch.zeros(1, NUM_SURFACE, 3), torch.zeros(1, net.config.num_scores)
     inputs = {"source": face, "driver": face.clone(), "change": change}
     return _save(_trace(_Whole(net), inputs, ("moved",)), load_torch_weights(weights)[1], output)
+
+
+# Sketch nets
+
+
+def export_sketch_net(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of a sketch net, photo to sketch or sketch to photo, see `reage.sketch`.
+
+    Raises:
+        WeightsError: when the weights are not of a sketch net, or the file cannot be written.
+    """
+    net = load_unet(weights)
+    source = torch.zeros(1, net.config.channels_in, SKETCH_PX, SKETCH_PX)
+    model = _trace(_Whole(net), {"source": source}, ("drawn",), fuse=False)
+    return _save(model, load_torch_weights(weights)[1], output)
 
 
 # Face parser
@@ -224,11 +259,14 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
     {
         "age-a": export_age_estimator,
         "age-b": export_age_estimator,
+        "agetransgan": export_agetransgan,
         "aifd": export_aifd,
         "amgan": export_generator,
         "face-parser": export_face_parser,
         "landmark-transfer": export_landmark_transfer,
         "reenactment": export_face_generator,
+        "sketch": export_sketch_net,
+        "sketch-to-photo": export_sketch_net,
     }
 )
 """Recipe -> the function (weights, output) that exports what it trains."""
@@ -238,7 +276,13 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
 
 
 def _trace(
-    exported: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], *, batches: bool = False
+    exported: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    *,
+    batches: bool = False,
+    fold: bool = True,
+    fuse: bool = True,
 ) -> ModelProto:
     """The ONNX model of a module around `exported.net`.
 
@@ -247,6 +291,9 @@ def _trace(
         inputs: name -> an example.
         outputs: their names.
         batches: whether the first size of inputs and outputs may be any.
+        fold: whether what follows from the weights alone is stored as further constants, not computed when loaded.
+        fuse: whether batch normalisations become part of the convolutions before them, whose weights are then stored
+            twice, as their own and as the fused ones.
     """
     import onnx
 
@@ -261,7 +308,9 @@ def _trace(
             output_names=list(outputs),
             dynamic_axes=sizes,
             opset_version=_OPSET,
+            do_constant_folding=fold,
             dynamo=False,
+            training=torch.onnx.TrainingMode.EVAL if fuse else torch.onnx.TrainingMode.PRESERVE,
         )
         model = onnx.load(Path(folder) / "net.onnx")
     net = exported.net

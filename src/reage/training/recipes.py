@@ -69,6 +69,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the age estimator that only judges; 15 minutes on two cores; `reage training export` then",
             needs_ages=False,
         ),
+        "agetransgan": Recipe(
+            "reage.training.agetransgan.train",
+            "agetransgan",
+            "run",
+            "the `agetransgan` engine; two hours on one core; needs exemplar, face-parser and age-a; export it then",
+            needs_ages=False,
+        ),
         "aifd": Recipe(
             "reage.training.aifd.train",
             "aifd",
@@ -126,6 +133,20 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "reenactment",
             "run",
             "what a face shows when it turns, from crops of 640 px; two hours on one core; export it then",
+            needs_ages=False,
+        ),
+        "sketch": Recipe(
+            "reage.training.sketch.train",
+            "sketch",
+            "run",
+            "photo to sketch; 30 minutes on one core; needs face-parser; export it then",
+            needs_ages=False,
+        ),
+        "sketch-to-photo": Recipe(
+            "reage.training.sketch.train",
+            "sketch_to_photo",
+            "run",
+            "sketch to photo; 30 minutes on one core; needs face-parser; export it then",
             needs_ages=False,
         ),
         "skin": Recipe(

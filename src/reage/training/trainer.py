@@ -83,6 +83,7 @@ class Trainer:
         seed: two runs with one seed are the same run.
         checkpoint: file that a stopped run is resumed from; deleted at the end. None keeps none.
         callbacks: called after each step, on the main process.
+        betas: decays of AdamW's means of gradients and of their squares.
 
     Example:
         >>> trainer = Trainer(TrainerConfig(steps=100, batch_size=8), seed=0)  # doctest: +SKIP
@@ -90,12 +91,19 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainerConfig, *, seed: int, checkpoint: Path | None = None, callbacks: Sequence[Callback] = ()
+        self,
+        config: TrainerConfig,
+        *,
+        seed: int,
+        checkpoint: Path | None = None,
+        callbacks: Sequence[Callback] = (),
+        betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
         self.config = config
         self._seed = seed
         self._checkpoint = checkpoint
         self._callbacks = tuple(callbacks)
+        self._betas = betas
 
     def fit(
         self, net: nn.Module, loss_fn: Callable[[Generator], Tensor | StepLoss], parameter_groups: ParameterGroups
@@ -115,6 +123,7 @@ class Trainer:
         optimizer = torch.optim.AdamW(
             [{"params": list(part.parameters()), "max_lr": learning_rate} for part, learning_rate in parameter_groups],
             weight_decay=config.weight_decay,
+            betas=self._betas,
         )
         parts = {"net": net, "ema": ema, "optimizer": optimizer}
         first, saved_at = _resume(parts, self._checkpoint), time.monotonic()

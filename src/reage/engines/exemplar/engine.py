@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
@@ -12,12 +12,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.composite import apply_gains
 from reage.engines.base import Condition
+from reage.engines.exemplar.change import ExemplarChange, HairAim, wide_window
 from reage.engines.exemplar.covariates import AGES, Traits, design_row
 from reage.engines.exemplar.donors import Donors, choose_donors, region_weights
 from reage.engines.exemplar.hair import brows_and_stubble, hair_change
-from reage.engines.exemplar.hair_mask import WIDE, find_hair, measure_silver, middle_of
+from reage.engines.exemplar.hair_mask import WIDE, measure_silver
 from reage.engines.exemplar.own_photos import (
     Models,
     OwnChange,
@@ -27,10 +27,8 @@ from reage.engines.exemplar.own_photos import (
     steady,
 )
 from reage.engines.exemplar.skin_colour import skin_colour_change
-from reage.engines.exemplar.view import FaceView, crop_px, view_photo
-from reage.face_classes import CLASSES
+from reage.engines.exemplar.view import FaceView, view_photo
 from reage.faces.common_face import COMMON_UNITS
-from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser, colourfulness
 from reage.faces.skin_detail import (
     BAND_SIGMAS,
@@ -46,10 +44,9 @@ from reage.faces.skin_detail import (
     split_bands,
     to_log,
 )
-from reage.faces.window import cut_window, mesh_in_window
-from reage.images import geometry, regions
+from reage.images import geometry
 from reage.plan import expected_score, lies_on_the_way
-from reage.types import Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading, ReferenceFace
+from reage.types import Aged, CompletePlan, Face, Plane, Reading, ReferenceFace
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import typical_score, zone_age
 
@@ -67,12 +64,10 @@ _YOUNGER_LIGHT = 0.9
 """How much of the lighter side of folds goes when the darker side goes."""
 _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
-_MARGIN_UNITS, _MOST_SHARE = 0.01, 0.6
-"""Margin, face units, around what stays where it is, and share of the distance from it by which skin may move."""
 _REFERENCES_KEPT = 32
 """References that are kept as they were seen, for other target ages; each takes 10 MB at most."""
-_WIDE_PX = (512, 1400)
-"""Least and most side of the window of `WIDE` crops in which hair is changed."""
+_FRAME_MASK_PX = 320
+"""Side of the window of `WIDE` crops at which the border of hair is found in a frame of a video."""
 
 
 ZoneAges = Mapping[str, tuple[float, float]]
@@ -181,39 +176,57 @@ class ExemplarEngine:
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The face at the target age, each zone at its own score, the change times `plan.strength`."""
+        if self._keeps(reading, plan):
+            return Aged(crop=face.crop.copy())
+        return self._learn(face, reading, plan).on(face, self._look(face), preview=True)
+
+    def make_change(
+        self, face: Face, reading: Reading, plan: CompletePlan, like: ExemplarChange | None = None
+    ) -> ExemplarChange:
+        """See `reage.engines.base.SteadyEngine`."""
+        chosen = None if like is None else like.donors
+        return self._learn(face, reading, plan, chosen).steadied(face, self._look(face), _FRAME_MASK_PX)
+
+    def _look(self, face: Face) -> Plane:
+        """(10, P, P) shares of classes around the face, also beyond its crop."""
+        return self._parser.measure_shares(*wide_window(face), WIDE)
+
+    def _keeps(self, reading: Reading, plan: CompletePlan) -> bool:
+        """Whether a plan leaves a face as it is."""
+        old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
+        return plan.strength == 0 or (new == old and not _own_zones(reading, plan) and not plan.skin)
+
+    def _learn(
+        self, face: Face, reading: Reading, plan: CompletePlan, chosen: tuple[tuple[int, bool], ...] | None = None
+    ) -> ExemplarChange:
+        """The change of a face; of the donors that are given, or of those that suit it."""
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
         own_zones = _own_zones(reading, plan)
-        if plan.strength == 0 or (new == old and not own_zones and not plan.skin):
-            return Aged(crop=face.crop.copy())
-        side, bare = crop_px(face), np.minimum(face.bare, 1 - face.hair)
         view = view_photo(face, reading.masculinity)
-        chosen = choose_donors(self.donors, view)
+        chosen = chosen or choose_donors(self.donors, view)
         own = self._find_own_change(view, face, old, new)
         skin = self._detail_change(view, chosen, old, new, own_zones, own)
         skin += self._colour_change(view, old, new, own_zones)
         if own is not None:
             skin += self._own_light(own, len(skin))
         skin += skin_colour_change(face, view.levels, skin, plan)
-        places = (view.common.unroll(side) * len(skin) - 0.5).astype(np.float32)
-        on_skin = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
-        change: Plane = geometry.sample(skin, places) * on_skin[..., None]
-        wide_px = int(np.clip(WIDE * side, *_WIDE_PX))
-        wide = cut_window(face, wide_px, WIDE)
-        shares = self._parser.measure_shares(wide, mesh_in_window(face, wide_px, WIDE), WIDE)
-        on_face = self._brows_and_stubble(view, old, new)
-        if on_face is not None:
-            seen: Plane = geometry.resize(np.minimum(face.skin, 1 - face.hair), side, side)
-            seen = np.clip(seen * (1 - middle_of(shares[CLASSES.index("glasses")], side)), 0, 1)
-            change += geometry.sample(on_face, places) * seen[..., None]
-        change = change * np.float32(plan.strength)
-        gains = [Gain(change), *self._hair_gain(face, wide, shares, old, new, plan.strength, own)]
-        colour = colourfulness(face)
-        gains = [replace(gain, log_ratio=_without_hue(gain.log_ratio, colour)) for gain in gains]
-        shift = self._shape_shift(view, face.matte, old, new, plan.strength, side, own)
-        if shift is not None:
-            gains = [_move(gain, shift) for gain in gains]
-        details = {"donors": self.donors.describe(chosen)} if new > old or own_zones else {}
-        return Aged(crop=_preview(face, gains, shift), shift=shift, gains=tuple(gains), details=details)
+        return ExemplarChange(
+            skin=skin,
+            features=self._brows_and_stubble(view, old, new),
+            moves=self._moves(view, old, new, plan.strength, own),
+            hair=HairAim(
+                old_years=old,
+                new_years=new,
+                silver=measure_silver(face),
+                factor=self.strengths.hair * plan.strength,
+                own=own,
+                own_factor=self.strengths.own_hair,
+            ),
+            strength=plan.strength,
+            colour=colourfulness(face),
+            donors=chosen,
+            details={"donors": self.donors.describe(chosen)} if new > old or own_zones else {},
+        )
 
     # Skin
 
@@ -372,27 +385,16 @@ class ExemplarEngine:
         light = own.light_change(side_px) * geometry.resize(_face_region(), side_px, side_px)
         return (bound * np.tanh(self.strengths.own_light * light / bound))[..., None].astype(np.float32)
 
-    def _shape_shift(
-        self,
-        view: FaceView,
-        matte: Plane,
-        old: float,
-        new: float,
-        strength: float,
-        side_px: int,
-        own: OwnChange | None,
-    ) -> Plane | None:
-        """(S, S, 2) crop px, the shift of `Aged`; zones that are asked for alone do not move.
-
-        What must not change, where the matte (S, S) is 0, stays where it is.
-        """
+    def _moves(self, view: FaceView, old: float, new: float, strength: float, own: OwnChange | None) -> Plane | None:
+        """(478, 2) sides of the common face by which mesh points move; zones that are asked for alone do not."""
         if new == old:
             return None
         terms = self._weighted_terms(view.traits, old, new, self.strengths.shape)
         moves = np.einsum("p,pkc->kc", terms, self._shape) * strength
         if own is not None:
             moves = moves + self.strengths.own_shape * strength * own.moves()
-        return _hold_still(view.common.move(moves - moves.mean(0), side_px, len(matte)), matte)
+        centred: Plane = moves - moves.mean(0)
+        return centred
 
     def _weighted_terms(
         self, traits: Traits, old: float, new: float, weights: tuple[float, float]
@@ -403,34 +405,6 @@ class ExemplarEngine:
         return (weights[0] * below + weights[1] * above) * (self.strengths.younger if new < old else 1.0)
 
     # Hair
-
-    def _hair_gain(
-        self,
-        face: Face,
-        wide: Pixels,
-        shares: Plane,
-        old: float,
-        new: float,
-        strength: float,
-        own_change: OwnChange | None,
-    ) -> list[Gain]:
-        """The change of hair, also beyond the crop; nothing where there is none."""
-        hair = find_hair(face, wide, shares)
-        rows, columns = np.flatnonzero(hair.max(1) > 0), np.flatnonzero(hair.max(0) > 0)
-        if not len(rows):
-            return []
-        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        unit = len(wide) / (WIDE * FACE_PER_CROP)
-        intensity = wide[part].astype(np.float32) / np.float32(255)
-        own = hair_change(intensity, np.ascontiguousarray(hair[part]), unit, old, new, measure_silver(face))
-        if own_change is not None and (hair[part] > 0.6).any():
-            usual = float(np.median((own @ LUMINANCE)[hair[part] > 0.6]))
-            own = own + self.strengths.own_hair * np.float32(own_change.hair_change(usual)) * hair[part][..., None]
-        if not own.any():
-            return []
-        change = np.zeros((*hair.shape, 3), np.float32)
-        change[part] = own * np.float32(self.strengths.hair * strength)
-        return [Gain(change, WIDE)]
 
     def _brows_and_stubble(self, view: FaceView, old: float, new: float) -> Plane | None:
         """(N, N, 3) change of brows and stubble in the common face."""
@@ -469,40 +443,3 @@ def _face_region() -> Plane:
     side = 96
     region = geometry.resize(skin_region(384), side, side)
     return np.clip(geometry.blur(geometry.grow(region, 0.16 * side / COMMON_UNITS), 2.0), 0, 1)
-
-
-def _hold_still(shift: Plane, matte: Plane) -> Plane:
-    """A shift (S, S, 2) by at most a share of the distance from where the matte (S, S) is 0, so that nothing folds."""
-    distance = regions.distance_px(matte > 0.5) - _MARGIN_UNITS * len(matte) / FACE_PER_CROP
-    most = np.maximum(_MOST_SHARE * distance, 1e-3)
-    length = np.maximum(np.linalg.norm(shift, axis=-1), 1e-6)
-    held: Plane = (shift * (most * np.tanh(length / most) / length)[..., None]).astype(np.float32)
-    return held
-
-
-def _without_hue(change: Plane, colour: float) -> Plane:
-    """A change of log colour (H, W, 3) whose hue is reduced as far as the photo has none."""
-    if colour == 1:
-        return change
-    light = (change @ LUMINANCE)[..., None]
-    return (light + colour * (change - light)).astype(np.float32)
-
-
-def _move(gain: Gain, shift: Plane) -> Gain:
-    """The gain where a shift (S, S, 2) of the crop takes it."""
-    side, inside = len(gain.log_ratio), round(len(gain.log_ratio) / gain.crops)
-    first = (side - inside) // 2
-    places = geometry.pixel_grid(side, side)
-    middle = places[first : first + inside, first : first + inside]
-    middle += geometry.resize(shift, inside, inside) * np.float32(inside / len(shift))
-    return replace(gain, log_ratio=geometry.sample(gain.log_ratio, places))
-
-
-def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> NDArray[np.uint8]:
-    """The aged crop."""
-    side = len(face.crop)
-    source = face.crop
-    if shift is not None:
-        source = geometry.sample(source, geometry.pixel_grid(side, side) + shift)
-    changes = [geometry.warp(gain.log_ratio, gain.crop_from_gain(side), side, side, edge="zero") for gain in gains]
-    return regions.to_pixels(apply_gains(source, changes))

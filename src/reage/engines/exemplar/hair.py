@@ -5,8 +5,9 @@ Convention: intensity RGB in [0, 1]; changes are log ratios, see `reage.types.Ga
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from reage.faces.geometry import smoothstep, smoothstep_of
 from reage.faces.skin_detail import LOG_FLOOR, LUMINANCE, beard_region, brow_region, skin_region
@@ -36,8 +37,49 @@ def greyness(age_years: float) -> float:
     return t * t * (3 - 2 * t)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HairLight:
+    """The light and colour of the hair of a picture.
+
+    Args:
+        area_px: how many px are surely hair.
+        typical: median luminance.
+        saturation: median saturation.
+        dark: log luminance of the darkest third.
+        middle: median log luminance.
+    """
+
+    area_px: int
+    typical: float
+    saturation: float
+    dark: float
+    middle: float
+
+
+def measure_hair(intensity: Plane, hair: Plane) -> HairLight:
+    """The light of the hair in a picture (H, W, 3) with the share of hair (H, W)."""
+    sure = hair > 0.6
+    if not sure.any():
+        return HairLight(area_px=0, typical=0.0, saturation=0.0, dark=0.0, middle=0.0)
+    light = intensity[sure] @ LUMINANCE
+    log_light = np.log(light + LOG_FLOOR)
+    return HairLight(
+        area_px=int(sure.sum()),
+        typical=float(np.median(light)),
+        saturation=float(np.median(np.ptp(intensity[sure], -1) / (intensity[sure].max(-1) + 0.05))),
+        dark=float(np.quantile(log_light, _DARK_QUANTILE)),
+        middle=float(np.median(log_light)),
+    )
+
+
 def hair_change(
-    intensity: Plane, hair: Plane, unit_px: float, old_years: float, new_years: float, silver: float = SILVER
+    intensity: Plane,
+    hair: Plane,
+    unit_px: float,
+    old_years: float,
+    new_years: float,
+    silver: float = SILVER,
+    known: HairLight | None = None,
 ) -> Plane:
     """Log ratio (H, W, 3) of hair between two ages.
 
@@ -48,22 +90,23 @@ def hair_change(
         old_years: age of the person.
         new_years: target age.
         silver: luminance of grey hair in this light.
+        known: the light of the hair; measured in this picture by default.
     """
-    sure = hair > 0.6
     before, after = greyness(old_years), greyness(new_years)
-    if sure.sum() < _MIN_HAIR_AREA * unit_px**2 or before == after:
+    if before == after:
+        return np.zeros_like(intensity)
+    own = known or measure_hair(intensity, hair)
+    if own.area_px < _MIN_HAIR_AREA * unit_px**2:
         return np.zeros_like(intensity)
     light = intensity @ LUMINANCE
-    typical = float(np.median(light[sure]))
-    saturation = float(np.median(np.ptp(intensity[sure], -1) / (intensity[sure].max(-1) + 0.05)))
     if after > before:
         share = (after - before) / (1 - before + 1e-6)
-        return _grey(intensity, light, typical, share, unit_px, silver) * hair[..., None]
-    is_grey = smoothstep_of(saturation, 0.32, _GREY_CHROMA) * smoothstep_of(typical, 0.16, 0.3)
+        return _grey(intensity, light, own.typical, share, unit_px, silver) * hair[..., None]
+    is_grey = smoothstep_of(own.saturation, 0.32, _GREY_CHROMA) * smoothstep_of(own.typical, 0.16, 0.3)
     if is_grey == 0:
         return np.zeros_like(intensity)
     share = is_grey * (before - after) / (before + 1e-6)
-    return _darken(intensity, light, sure, share) * hair[..., None]
+    return _darken(light, own, share) * hair[..., None]
 
 
 def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px: float, silver: float) -> Plane:
@@ -82,14 +125,12 @@ def _grey(intensity: Plane, light: Plane, typical: float, share: float, unit_px:
     return change.astype(np.float32)
 
 
-def _darken(intensity: Plane, light: Plane, sure: NDArray[np.bool_], share: float) -> Plane:
+def _darken(light: Plane, own: HairLight, share: float) -> Plane:
     """Grey hair gets the colour of its darkest third, warmer, and evenly."""
     log_light = np.log(light + LOG_FLOOR)
-    dark = float(np.quantile(log_light[sure], _DARK_QUANTILE))
-    middle = float(np.median(log_light[sure]))
-    target = min(dark, np.log(0.22 + LOG_FLOOR))
+    target = min(own.dark, np.log(0.22 + LOG_FLOOR))
     compress = 0.75
-    wanted = target + compress * (log_light - middle)
+    wanted = target + compress * (log_light - own.middle)
     balance = np.log(np.array([1.15, 0.99, 0.82], np.float32))
     change: Plane = share * ((wanted - log_light)[..., None] + balance)
     return np.clip(change, -1.6, 0.2).astype(np.float32)

@@ -66,10 +66,13 @@ def _join_hair(face: Face, wide: Pixels, share: Plane) -> Plane:
 def _share_of_hair(face: Face, shares: Plane) -> Plane:
     """(P, P) share of hair, with that of a hat which is hair by what was found in the crop, where it is seen larger."""
     hair, hat = shares[CLASSES.index("hair")], shares[CLASSES.index("hat")]
-    side = len(face.hair)
-    seen = middle_of(hat, side)
-    is_hair = float((seen * face.hair).sum()) > _HAIR_IN_HAT * float(seen.sum()) > 0
-    return hair + hat if is_hair else hair
+    return hair + hat if hat_is_hair(face, shares) else hair
+
+
+def hat_is_hair(face: Face, shares: Plane) -> bool:
+    """Whether what is a hat by the shares (10, P, P) of a window of `WIDE` crop sides is hair by the crop of a face."""
+    seen = middle_of(shares[CLASSES.index("hat")], len(face.hair))
+    return float((seen * face.hair).sum()) > _HAIR_IN_HAT * float(seen.sum()) > 0
 
 
 def _like_hair(wide: Pixels, hair: Plane, skin: Plane) -> Plane:

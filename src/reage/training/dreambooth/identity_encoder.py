@@ -15,7 +15,7 @@ from reage.nets.dlib_resnet import load_dlib_resnet
 IdentityEncoder = Callable[[Tensor], Tensor]
 """Whole-face patches (B, 3, P, P) in [-1, 1] -> identities (B, D), with gradients to the patches."""
 
-_CHIP = (0.0, 0.511, 2.83)
+CHIP = (0.0, 0.511, 2.83)
 """Centre and side, in face units (see `reage.faces.geometry`), of the chip that dlib cuts out of an average face."""
 
 
@@ -39,11 +39,22 @@ def load_identity_encoder(device: torch.device) -> IdentityEncoder:
 
 def cut_chips(x: Tensor) -> Tensor:
     """(B, 3, P, P) whole-face patches -> (B, 3, 150, 150) as dlib cuts an average face."""
-    patch, (centre_x, centre_y, side) = PATCHES[FACE], _CHIP
-    scale = side / patch.side
-    shift = [2 * (centre_x - patch.x) / patch.side, 2 * (centre_y - patch.y) / patch.side]
-    patch_from_chip = x.new_tensor([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    patch = PATCHES[FACE]
+    return cut_chips_from(x, (patch.x, patch.y, patch.side))
+
+
+def cut_chips_from(x: Tensor, place: tuple[float, float, float]) -> Tensor:
+    """(B, 3, P, P) squares at a place in the face -> (B, 3, 150, 150) as dlib cuts an average face.
+
+    Args:
+        x: the squares.
+        place: their centre x, y and side, face units.
+    """
+    (x_from, y_from, from_side), (centre_x, centre_y, side) = place, CHIP
+    scale = side / from_side
+    shift = [2 * (centre_x - x_from) / from_side, 2 * (centre_y - y_from) / from_side]
+    square_from_chip = x.new_tensor([[scale, 0, shift[0]], [0, scale, shift[1]]])
     grid = F.affine_grid(
-        patch_from_chip.expand(len(x), -1, -1), [len(x), x.shape[1], CHIP_PX, CHIP_PX], align_corners=False
+        square_from_chip.expand(len(x), -1, -1), [len(x), x.shape[1], CHIP_PX, CHIP_PX], align_corners=False
     )
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)

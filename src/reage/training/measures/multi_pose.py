@@ -86,6 +86,12 @@ def turn_crop(crop: Pixels, mesh: Plane, angles: tuple[float, float], side_px: i
     return geometry.warp(turned, align(target[list(LANDMARK_POINTS), :2], side_px), side_px, side_px)
 
 
+def can_turn(mesh: Plane, pose: tuple[float, float]) -> bool:
+    """Whether a face that looks almost straight at the camera can be turned to a yaw and pitch, in degrees."""
+    yaw, pitch, _ = fit_pose(mesh).angles
+    return abs(yaw) <= MAX_OWN_YAW_DEGREES and max(abs(pose[0] - yaw), abs(pose[1] - pitch)) <= MAX_TURN_DEGREES
+
+
 def turn_portraits(
     portraits: Portraits,
     choose: Callable[[int], Sequence[tuple[float, float]]],
@@ -108,11 +114,8 @@ def turn_portraits(
     """
     found = []
     for row in track(range(len(portraits))):
-        yaw, pitch, _ = fit_pose(portraits.mesh[row]).angles
-        if abs(yaw) > MAX_OWN_YAW_DEGREES:
-            continue
         for pose in choose(row):
-            if max(abs(pose[0] - yaw), abs(pose[1] - pitch)) <= MAX_TURN_DEGREES:
+            if can_turn(portraits.mesh[row], pose):
                 found.append((turn_crop(portraits.crops[row], portraits.mesh[row], pose, crop_px), row, pose))
     if not found:
         raise ReageError("None of these faces can be turned to these poses; give faces that look towards the camera.")

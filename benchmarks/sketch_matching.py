@@ -1,0 +1,70 @@
+"""Does a sketch find its person, and what does a similarity mean? Held-out people, drawn by rules.
+
+Also measures the table of `reage.matching.calibration`: the similarities that shares of impostors reach.
+
+    python benchmarks/sketch_matching.py shards/ --write benchmarks/sketch_matching.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from common.markdown import show, to_markdown
+from rich.progress import track
+
+from reage.data.shards import read_shards
+from reage.evaluation.metrics.identification import split_scores
+from reage.evaluation.sketch import MatchScores, draw_subjects, score_matches, tabulate_matches
+from reage.faces.drawn_sketch import STYLES
+from reage.faces.segmentation import FaceParser
+from reage.matching import MATCHERS, MODES, Matcher
+from reage.sketch import Sketcher
+
+RATES = (0.1, 0.01, 0.001)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Sketch against photo among held-out people.")
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("--count", type=int, default=220, help="people")
+    parser.add_argument("--proportion-error", type=float, default=0.02, help="of the probes, face units")
+    parser.add_argument("--modes", nargs="+", default=list(MODES), choices=MODES)
+    parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=STYLES)
+    parser.add_argument("--write", type=Path, help="also write the tables to this file")
+    given = parser.parse_args()
+    portraits, sketcher = read_shards(given.shards, "val"), Sketcher()
+    subjects = draw_subjects(portraits, FaceParser.load(), given.count, given.styles, given.proportion_error)
+    matchers = [Matcher(name, sketcher=sketcher) for name in MATCHERS]
+    found = score_matches(subjects, matchers, given.modes, track=lambda rows: track(rows, "matching"))
+    found += [score_photos(subjects, matcher) for matcher in matchers]
+    table = tabulate_matches([one for one in found if one.mode != "photo"], len(subjects))
+    head, *rows = table.to_lines()
+    note = f"{table.note} Drawn by rules with errors in proportion of {given.proportion_error:g} face units."
+    show(f"{to_markdown(table.title, note, head, rows)}\n{calibrate(found, len(subjects))}", given.write)
+
+
+def score_photos(subjects: list, matcher: Matcher) -> MatchScores:
+    """Photos against photos: their impostors calibrate the search for a photo."""
+    gallery = np.stack([matcher.recognizer.embed(one.photo, one.landmarks) for one in subjects])
+    scores = np.stack([matcher.recognizer.similarity(one[None], gallery) for one in gallery])
+    return MatchScores(style="photo", recognizer=matcher.recognizer.name, mode="photo", scores=scores)
+
+
+def calibrate(found: list[MatchScores], people: int) -> str:
+    """The table of calibrations."""
+    lines = []
+    for name in MATCHERS:
+        for mode in dict.fromkeys(one.mode for one in found):
+            own = [split_scores(one.scores)[1] for one in found if (one.recognizer, one.mode) == (name, mode)]
+            scores = np.sort(np.concatenate(own))
+            lines.append([name, mode, *(f"{np.quantile(scores, 1 - rate):.3f}" for rate in RATES), str(len(scores))])
+    note = f"Similarities that shares of impostors reach, {people} people; of sketches, in all styles together."
+    headers = ["recognizer", "way", *(f"FMR {rate:g}" for rate in RATES), "impostors"]
+    return to_markdown("What a similarity means", note, headers, lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The server: a page for people and an API for programs, over processes that age photos."""

@@ -1,0 +1,73 @@
+"""The application: guard, API and page over one pool of workers; and running it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
+
+import reage
+from reage.server.api import answer_refusal, build_router
+from reage.server.config import ServerConfig
+from reage.server.guard import App, Guard
+from reage.server.metrics import Metrics
+from reage.server.repeats import RepeatedRequests
+from reage.server.workers import WorkerPool
+
+
+def build_app(config: ServerConfig) -> App:
+    """The application of a server, for ASGI; its workers start at once, and end with its lifespan.
+
+    Args:
+        config: of the server.
+
+    Example:
+        >>> app = build_app(ServerConfig(with_page=False))  # doctest: +SKIP
+    """
+    pool, metrics = WorkerPool(config), Metrics()
+    MultiPartParser.spool_max_size = round(config.limits.megabytes * 1e6)  # uploads never become files
+    folder = Path(tempfile.mkdtemp(prefix="reage-serve-"))
+
+    @asynccontextmanager
+    async def live(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            pool.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    app = FastAPI(title="reage", version=reage.__version__, docs_url=None, redoc_url=None, lifespan=live)
+    app.include_router(build_router(pool, metrics, RepeatedRequests(config.limits), config))
+    for kind in (HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, answer_refusal)
+    if config.with_page:
+        from reage.server.page import mount_page
+
+        app = mount_page(app, pool, config, folder)
+    return Guard(app, config, metrics)
+
+
+def run_server(config: ServerConfig) -> None:
+    """Serves until the process is asked to stop, then finishes what is being answered."""
+    import uvicorn
+
+    uvicorn.run(
+        build_app(config),
+        host=config.host,
+        port=config.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=round(config.limits.seconds),
+        limit_concurrency=20 * (config.num_workers + config.limits.queue_length),
+    )

@@ -1,0 +1,1 @@
+"""AgeTransGAN (ECCV 2022): dataset, losses and training."""

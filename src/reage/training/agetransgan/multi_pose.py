@@ -1,0 +1,62 @@
+"""The multi-pose set of the fine-tuning with L_MI: training faces at several ages, each turned to another pose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.faces.detector import align
+from reage.faces.head_pose import fit_pose, turn_mesh
+from reage.faces.head_window import fill_hidden, move_mesh, warp_head
+from reage.images import geometry
+from reage.mesh_points import LANDMARK_POINTS
+from reage.training.cross_age import CrossAgeDataset
+from reage.training.measures.multi_pose import POSES, can_turn
+from reage.types import Pixels, Plane
+
+
+def turn_faces(
+    stored: CrossAgeDataset,
+    meshes: Plane,
+    *,
+    count: int,
+    seed: int = 0,
+    track: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> tuple[CrossAgeDataset, Plane, NDArray[np.int64]]:
+    """Faces of the cross-age set, photo and aged pictures of each turned to one of `POSES`.
+
+    Args:
+        stored: the set.
+        meshes: (N, 478, 3) of its faces, px of its crops.
+        count: faces to turn, drawn without those that look too far aside.
+        seed: of faces and poses.
+        track: wraps the rows in a progress bar.
+
+    Returns:
+        The turned faces, their meshes, and the row of each in the set.
+    """
+    generator = np.random.default_rng(seed)
+    found: list[tuple[Pixels, Plane, int]] = []
+    for row in track(generator.permutation(len(stored)).tolist()):
+        poses = [pose for pose in POSES if can_turn(meshes[row], pose)]
+        if poses and len(found) < count:
+            pose = poses[generator.integers(len(poses))]
+            pictures = np.concatenate([stored.crops[row : row + 1], stored.aged[row]])
+            found.append((*turn_pictures(pictures, meshes[row], pose), row))
+    pictures, turned, rows = (np.array(column) for column in zip(*found, strict=True))
+    columns = {name: value[rows] for name, value in vars(stored).items()}
+    landmarks = turned[:, list(LANDMARK_POINTS), :2]
+    turned_set = replace(CrossAgeDataset(**columns), crops=pictures[:, 0], aged=pictures[:, 1:], landmarks=landmarks)
+    return turned_set, turned, rows
+
+
+def turn_pictures(pictures: Pixels, mesh: Plane, pose: tuple[float, float]) -> tuple[Pixels, Plane]:
+    """Pictures (N, P, P, 3) of a face in one pose, turned to a yaw and pitch and aligned anew, and their mesh."""
+    side = pictures.shape[1]
+    target = turn_mesh(mesh, (*pose, fit_pose(mesh).angles[2]))
+    aligned = align(target[list(LANDMARK_POINTS), :2], side)
+    turned = [geometry.warp(fill_hidden(warp_head(one, mesh, target)), aligned, side, side) for one in pictures]
+    return np.stack(turned), move_mesh(target, aligned)

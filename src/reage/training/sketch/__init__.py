@@ -1,0 +1,1 @@
+"""Trains the sketch nets, photo to sketch and sketch to photo."""

@@ -1,0 +1,98 @@
+"""Frames as upright RGB pixels, and back: only the rectangle that changed is written into the planes of the frame.
+
+The rest of a frame keeps its levels bit for bit, whatever its pixel format.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reage.types import Samples
+from reage.video.library import av
+from reage.video.source import VideoSource
+
+_BT601, _BT709 = 5, 1
+_UNSPECIFIED = 2
+_HD_LINES = 576
+"""More lines than these have the colours of HD where a file does not say."""
+_DEEP_BITS = 8
+
+
+def to_rgb(picture: av.VideoFrame, source: VideoSource, *, deep: bool = False) -> Samples:
+    """The upright pixels (H, W, 3) of a frame: uint8, or uint16 where `deep` and the frame has more than 8 bits."""
+    form = "rgb48le" if deep and source.bits > _DEEP_BITS else "rgb24"
+    space = _colour_space(picture)
+    rgb: NDArray[Any] = picture.reformat(format=form, src_colorspace=space, dst_colorspace=space).to_ndarray()
+    return np.ascontiguousarray(np.rot90(rgb, source.rotation_degrees // 90))
+
+
+def write_change(
+    picture: av.VideoFrame, before: Samples, after: Samples, source: VideoSource, pixel_format: str
+) -> av.VideoFrame:
+    """The frame in the pixel format of an encoder, with the pixels that changed.
+
+    Args:
+        picture: as it was decoded.
+        before: (H, W, 3) its upright pixels, see `to_rgb`.
+        after: (H, W, 3) what they became.
+        source: the video.
+        pixel_format: in which the frame is returned.
+    """
+    space = _colour_space(picture)
+    base = picture.reformat(format=pixel_format, src_colorspace=space, dst_colorspace=space)
+    if before is after:
+        return base
+    changed = (before != after).any(-1)
+    if not changed.any():
+        return base
+    turns = -(source.rotation_degrees // 90)
+    stored: Any = np.ascontiguousarray(np.rot90(after, turns))
+    where = np.rot90(changed, turns)
+    made = av.VideoFrame.from_ndarray(stored, format="rgb48le" if stored.dtype == np.uint16 else "rgb24")
+    made.colorspace = space
+    new = made.reformat(
+        format=pixel_format, src_colorspace=space, dst_colorspace=space, dst_color_range=_range_of(base)
+    )
+    base = _copy(base) if base is picture else base
+    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    _paste(base, new, (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1))
+    return base
+
+
+def _colour_space(picture: av.VideoFrame) -> int:
+    """The matrix of a frame by its number in H.273; what is usual for its size where it does not say."""
+    known = int(picture.colorspace)
+    if known in (0, _UNSPECIFIED, 3):
+        return _BT709 if picture.height > _HD_LINES else _BT601
+    return known
+
+
+def _range_of(picture: av.VideoFrame) -> int:
+    return 2 if int(picture.color_range) == 2 or picture.format.name.startswith("yuvj") else 1
+
+
+def _copy(picture: av.VideoFrame) -> av.VideoFrame:
+    picture.make_writable()  # the decoder may still need its own
+    return picture
+
+
+def _plane(plane: Any, sample_bytes: int) -> NDArray[Any]:
+    """(rows, samples) of a plane, a view."""
+    flat = np.frombuffer(plane, np.uint8)
+    rows = flat[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)
+    return rows.view(np.uint16 if sample_bytes == 2 else np.uint8)
+
+
+def _paste(target: av.VideoFrame, source: av.VideoFrame, box: tuple[int, int, int, int]) -> None:
+    """Copies a rectangle, top, bottom, left and right px, of all planes."""
+    top, bottom, left, right = box
+    sample_bytes = 2 if max(component.bits for component in target.format.components) > _DEEP_BITS else 1
+    for mine, new in zip(target.planes, source.planes, strict=True):
+        down = -(-target.height // mine.height)
+        across = max(1, round(target.width / mine.width))
+        rows = slice(top // down, -(-bottom // down))
+        columns = slice(left // across, min(mine.width, -(-right // across)))
+        _plane(mine, sample_bytes)[rows, columns] = _plane(new, sample_bytes)[rows, columns]

@@ -1,0 +1,36 @@
+"""Sketches told from photos."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reage.faces.drawn_sketch import Drafting, draw_portrait
+from reage.faces.segmentation import FaceParser
+from reage.faces.sketch_detection import FEATURES, is_sketch, measure_look
+from reage.images import geometry
+from reage.types import Face
+
+
+def test_a_photo_is_none_in_colour_or_in_grey(face: Face) -> None:
+    grey = np.repeat(face.crop.mean(-1, keepdims=True).round().astype(np.uint8), 3, -1)
+    assert not is_sketch(face)
+    assert not is_sketch(replace(face, crop=grey))
+
+
+def test_a_pencil_drawing_is_one(face: Face) -> None:
+    crop = geometry.resize(face.crop, 256, 256)
+    mesh = geometry.move_points(face.to_crop(face.mesh), geometry.resize_matrix(len(face.crop), 256))
+    drawn = draw_portrait(crop, mesh, FaceParser.load(), Drafting())
+    side = len(face.crop)
+    large = geometry.resize(np.repeat(drawn[..., None], 3, -1), side, side)
+    assert is_sketch(replace(face, crop=large))
+
+
+@pytest.mark.parametrize("side_px", [128, 640])
+def test_the_look_is_one_number_for_each_feature(side_px: int) -> None:
+    look = measure_look(np.full((side_px, side_px, 3), 255, np.uint8))
+    assert look.shape == (len(FEATURES),)
+    np.testing.assert_allclose(look, [0, 1, 1, 0, 0], atol=0.01)

@@ -1,0 +1,34 @@
+"""The One-Euro filter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reage.video.steadying import OneEuroConfig, OneEuroFilter, smooth, smooth_mesh
+
+SECONDS = np.arange(60) / 30
+
+
+def test_what_rests_gets_steadier() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.002, (60, 5, 2))
+    steady = smooth(noise, SECONDS)
+    assert np.abs(np.diff(steady, axis=0)).mean() < 0.6 * np.abs(np.diff(noise, axis=0)).mean()
+
+
+def test_what_moves_evenly_does_not_lag() -> None:
+    line = SECONDS[:, None, None] * np.ones((1, 3, 2))
+    np.testing.assert_allclose(smooth(line, SECONDS), line, atol=1e-3)
+
+
+def test_the_first_value_is_kept_as_it_is() -> None:
+    steady = OneEuroFilter(OneEuroConfig(min_cutoff_hz=1.0, beta=0.0))
+    assert steady(np.array([3.0]), 0.0)[0] == 3.0
+    after = steady(np.array([4.0]), 1 / 30)[0]
+    assert 3.0 < after < 3.3
+
+
+def test_a_mesh_keeps_its_shape_and_place() -> None:
+    mesh = np.random.default_rng(1).normal(0, 50, (1, 478, 3)).astype(np.float32) + 200
+    track = mesh + (SECONDS * 40)[:, None, None].astype(np.float32)
+    np.testing.assert_allclose(smooth_mesh(track, SECONDS), track, atol=0.2)
+    np.testing.assert_array_equal(smooth_mesh(mesh, SECONDS[:1]), mesh)
