@@ -153,8 +153,7 @@ def blend(face: Face, layers: Sequence[tuple[Aged, Plane]]) -> Aged:
 
 
 def _moved(pixels: geometry.AnyPixels, shift: Plane) -> Plane:
-    places = geometry.pixel_grid(*pixels.shape[:2]) + shift
-    return geometry.sample(pixels, places.astype(np.float32)).astype(np.float32)
+    return geometry.shift_pixels(pixels, shift).astype(np.float32)
 
 
 def _bounding_box(touched: NDArray[np.bool_]) -> tuple[int, int, int, int]:

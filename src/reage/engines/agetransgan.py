@@ -117,8 +117,7 @@ def child_moves(child: Plane, label_from: Plane, label_to: Plane) -> Plane:
 
 def _move(face: Face, shift: Plane) -> Face:
     """The face with crop and matte moved by a shift (S, S, 2)."""
-    places = geometry.pixel_grid(*face.crop.shape[:2]) + shift
-    return replace(face, crop=geometry.sample(face.crop, places), matte=geometry.sample(face.matte, places))
+    return replace(face, crop=geometry.shift_pixels(face.crop, shift), matte=geometry.shift_pixels(face.matte, shift))
 
 
 def _fade(side_px: int) -> Plane:

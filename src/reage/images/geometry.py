@@ -197,6 +197,11 @@ def sample(pixels: AnyPixels, places: Plane, *, cubic: bool = False) -> AnyPixel
     return cv2.remap(pixels, places[..., 0], places[..., 1], method, borderMode=cv2.BORDER_REPLICATE)
 
 
+def shift_pixels(pixels: AnyPixels, shift: Plane) -> AnyPixels:
+    """Picture (H, W, C) whose pixel (x, y) is the source at (x, y) + shift (H, W, 2) px, see `sample`."""
+    return sample(pixels, pixel_grid(*pixels.shape[:2]) + shift.astype(np.float32))
+
+
 def pixel_grid(height_px: int, width_px: int) -> Plane:
     """(H, W, 2) the (x, y) of every pixel."""
     return np.stack(np.meshgrid(np.arange(width_px, dtype=np.float32), np.arange(height_px, dtype=np.float32)), -1)

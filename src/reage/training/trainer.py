@@ -192,6 +192,12 @@ def scale_learning_rates(layers: Iterable[nn.Conv2d | nn.Linear], share: float) 
 # Processes and precision
 
 
+def call_frozen(net: nn.Module, *inputs: Tensor) -> Any:
+    """What a net gives, with gradients to its inputs and none to its parameters: so a critic judges a generator."""
+    frozen = {name: value.detach() for name, value in net.named_parameters()}
+    return torch.func.functional_call(net, frozen, inputs)
+
+
 def process_state() -> PartialState:
     """This process among those that train together, on CUDA or, without it, on the CPU."""
     return PartialState(cpu=not torch.cuda.is_available())

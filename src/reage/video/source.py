@@ -81,7 +81,7 @@ class VideoSource:
         return total if seconds is None else min(total or 10**9, math.ceil(seconds * float(self.rate)))
 
     def fingerprint(self) -> str:
-        """16 hex digits that change when the file does: of its size, its time and its ends."""
+        """16 hex digits that change when the file does: of its size, its time and its first 64 KB."""
         state = self.path.stat()
         digest = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode())
         with self.path.open("rb") as file:

@@ -234,8 +234,4 @@ def _move(gain: Gain, shift: Plane) -> Gain:
 
 def _preview(face: Face, gains: list[Gain], shift: Plane | None) -> Pixels:
     """The aged crop."""
-    side = len(face.crop)
-    source = face.crop
-    if shift is not None:
-        source = geometry.sample(source, geometry.pixel_grid(side, side) + shift)
-    return apply_to_crop(source, gains)
+    return apply_to_crop(face.crop if shift is None else geometry.shift_pixels(face.crop, shift), gains)

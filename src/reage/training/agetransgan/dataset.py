@@ -166,8 +166,8 @@ class AgeTransGanDataset:
         for row, slot in np.argwhere(self.years[:, 1:] < CHILD_YEARS).tolist() if proportions else ():
             years = stored.aged_years[row, slot : slot + 1]
             assert proportions is not None
-            places = geometry.pixel_grid(side, side) + proportions.shift(row, self.years[row, 0], float(years[0]), side)
-            photo, aged = (geometry.sample(one, places) for one in (stored.crops[row], stored.aged[row, slot]))
+            shift = proportions.shift(row, self.years[row, 0], float(years[0]), side)
+            photo, aged = (geometry.shift_pixels(one, shift) for one in (stored.crops[row], stored.aged[row, slot]))
             self._pair_of[row, 1 + slot] = len(pairs)
             pairs.append(self._cut(net, photo, aged[None], years))
         self._pairs = np.stack(pairs) if pairs else np.zeros((0, 2, *self.pictures.shape[2:]), np.uint8)

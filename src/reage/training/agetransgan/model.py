@@ -16,7 +16,7 @@ from reage.training.agetransgan import losses
 from reage.training.agetransgan.dataset import PairedBatch, PhotoBatch
 from reage.training.agetransgan.losses import LossWeights
 from reage.training.amgan import losses as teacher_losses
-from reage.training.trainer import StepLoss
+from reage.training.trainer import StepLoss, call_frozen
 
 Embed = Callable[[Tensor], Tensor]
 """Pictures (B, 3, S, S) in [-1, 1] -> embeddings (B, D), with gradients to the pictures."""
@@ -122,8 +122,7 @@ class AgeTransGan(nn.Module):
 
     def _judged(self, made: tuple[tuple[Tensor, Tensor], ...]) -> dict[str, Tensor]:
         """The generator's losses, through a discriminator that gets no gradients."""
-        frozen = {name: value.detach() for name, value in self.discriminator.named_parameters()}
-        found = [torch.func.functional_call(self.discriminator, frozen, (to_grey(x), labels)) for x, labels in made]
+        found = [call_frozen(self.discriminator, to_grey(x), labels) for x, labels in made]
         classes = [losses.class_loss(logits, labels) for (_, logits), (_, labels) in zip(found, made, strict=True)]
         return {
             "adversarial": _total([losses.adversarial_generator_loss(score) for score, _ in found]),

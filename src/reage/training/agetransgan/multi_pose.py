@@ -8,13 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.faces.detector import align
-from reage.faces.head_pose import fit_pose, turn_mesh
-from reage.faces.head_window import fill_hidden, move_mesh, warp_head
-from reage.images import geometry
 from reage.mesh_points import LANDMARK_POINTS
 from reage.training.cross_age import CrossAgeDataset
-from reage.training.measures.multi_pose import POSES, can_turn
+from reage.training.measures.multi_pose import POSES, can_turn, turn_pictures
 from reage.types import Pixels, Plane
 
 
@@ -41,22 +37,14 @@ def turn_faces(
     generator = np.random.default_rng(seed)
     found: list[tuple[Pixels, Plane, int]] = []
     for row in track(generator.permutation(len(stored)).tolist()):
-        poses = [pose for pose in POSES if can_turn(meshes[row], pose)]
-        if poses and len(found) < count:
+        if len(found) == count:
+            break
+        if poses := [pose for pose in POSES if can_turn(meshes[row], pose)]:
             pose = poses[generator.integers(len(poses))]
             pictures = np.concatenate([stored.crops[row : row + 1], stored.aged[row]])
-            found.append((*turn_pictures(pictures, meshes[row], pose), row))
+            found.append((*turn_pictures(pictures, meshes[row], pose, stored.crops.shape[1]), row))
     pictures, turned, rows = (np.array(column) for column in zip(*found, strict=True))
     columns = {name: value[rows] for name, value in vars(stored).items()}
     landmarks = turned[:, list(LANDMARK_POINTS), :2]
     turned_set = replace(CrossAgeDataset(**columns), crops=pictures[:, 0], aged=pictures[:, 1:], landmarks=landmarks)
     return turned_set, turned, rows
-
-
-def turn_pictures(pictures: Pixels, mesh: Plane, pose: tuple[float, float]) -> tuple[Pixels, Plane]:
-    """Pictures (N, P, P, 3) of a face in one pose, turned to a yaw and pitch and aligned anew, and their mesh."""
-    side = pictures.shape[1]
-    target = turn_mesh(mesh, (*pose, fit_pose(mesh).angles[2]))
-    aligned = align(target[list(LANDMARK_POINTS), :2], side)
-    turned = [geometry.warp(fill_hidden(warp_head(one, mesh, target)), aligned, side, side) for one in pictures]
-    return np.stack(turned), move_mesh(target, aligned)

@@ -16,7 +16,7 @@ from reage.training.amgan.dataset import PairedBatch, UnpairedBatch
 from reage.training.amgan.losses import LossWeights
 from reage.training.amgan.patches import Patches, cut_patches
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer, luminance_features, normalize_light
-from reage.training.trainer import StepLoss
+from reage.training.trainer import StepLoss, call_frozen
 
 NUM_FEATURE_STAGES = 3
 """Stages of the age estimator's trunk that `losses.perceptual_loss` compares, finest first."""
@@ -106,8 +106,7 @@ class Amgan(nn.Module):
 
     def _critic_heads_losses(self, patches: Patches) -> dict[str, Tensor]:
         """The generator's losses, through a critic that gets no gradients."""
-        frozen = {name: value.detach() for name, value in self.critic.named_parameters()}
-        realism, aging_map, location = torch.func.functional_call(self.critic, frozen, (patches.fake,))
+        realism, aging_map, location = call_frozen(self.critic, patches.fake)
         return {
             "adversarial": losses.adversarial_generator_loss(realism),
             "aging_map": losses.aging_map_loss(aging_map, patches.target_map),

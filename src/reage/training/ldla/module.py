@@ -22,7 +22,7 @@ from reage.training.ldla.losses import (
     score_net_loss,
 )
 from reage.training.ldla.pretrain import LOW_NOISE, SHORT_LOW_NOISE, PretrainConfig, drop_noise, sample_timesteps
-from reage.training.trainer import StepLoss, TrainerConfig
+from reage.training.trainer import StepLoss, TrainerConfig, call_frozen
 from reage.zones import ZONES
 
 
@@ -216,8 +216,7 @@ class Ldla(nn.Module):
 
     def _score_frozen(self, latents: Tensor, zones: Tensor) -> Tensor:
         """Scores whose gradient goes to the latents and not to the ScoreNet."""
-        frozen = {name: value.detach() for name, value in self.score_net.named_parameters()}
-        scores: Tensor = torch.func.functional_call(self.score_net, frozen, (latents, zones))
+        scores: Tensor = call_frozen(self.score_net, latents, zones)
         return scores
 
     def _restore(self, aged: Tensor, batch: LdlaBatch, full: Tensor) -> Tensor:

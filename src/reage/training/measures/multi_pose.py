@@ -24,7 +24,7 @@ from reage.data.shards import Portraits
 from reage.errors import ReageError
 from reage.faces.detector import align
 from reage.faces.head_pose import fit_pose, turn_mesh
-from reage.faces.head_window import fill_hidden, warp_head
+from reage.faces.head_window import fill_hidden, move_mesh, warp_head
 from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.mesh_points import LANDMARK_POINTS
@@ -81,9 +81,15 @@ def turn_crop(crop: Pixels, mesh: Plane, angles: tuple[float, float], side_px: i
         angles: yaw and pitch to turn to.
         side_px: of the crop that is returned.
     """
+    return turn_pictures(crop[None], mesh, angles, side_px)[0][0]
+
+
+def turn_pictures(pictures: Pixels, mesh: Plane, angles: tuple[float, float], side_px: int) -> tuple[Pixels, Plane]:
+    """Pictures (N, S, S, 3) of a face in one pose as `turn_crop` gives each, and their mesh."""
     target = turn_mesh(mesh, (*angles, fit_pose(mesh).angles[2]))
-    turned = fill_hidden(warp_head(crop, mesh, target))
-    return geometry.warp(turned, align(target[list(LANDMARK_POINTS), :2], side_px), side_px, side_px)
+    aligned = align(target[list(LANDMARK_POINTS), :2], side_px)
+    turned = [geometry.warp(fill_hidden(warp_head(one, mesh, target)), aligned, side_px, side_px) for one in pictures]
+    return np.stack(turned), move_mesh(target, aligned)
 
 
 def can_turn(mesh: Plane, pose: tuple[float, float]) -> bool:

@@ -30,7 +30,7 @@ from reage.training.reenactment.dataset import (
 )
 from reage.training.reenactment.losses import LossWeights
 from reage.training.runner import RunContext, Weights
-from reage.training.trainer import Callback, StepLoss, Trainer, TrainerConfig, local_batch, process_state
+from reage.training.trainer import Callback, StepLoss, Trainer, TrainerConfig, call_frozen, local_batch, process_state
 
 _NUM_FEATURE_STAGES = 3
 """Stages of dlib's net whose features `perceptual_loss` compares."""
@@ -170,10 +170,8 @@ class Reenactment(nn.Module):
 
     def _adversarial_loss(self, composed: Tensor, planes: Tensor) -> Tensor:
         """The generator's loss, through a critic that gets no gradients."""
-        frozen = {name: value.detach() for name, value in self.critic.named_parameters()}
         hidden, lines = planes[:, 3:4], planes[:, 8:9]
-        realism = torch.func.functional_call(self.critic, frozen, (composed, hidden, lines))
-        return losses.adversarial_generator_loss(realism, hidden)
+        return losses.adversarial_generator_loss(call_frozen(self.critic, composed, hidden, lines), hidden)
 
     def _critic_loss(self, composed: Tensor, batch: ReenactmentBatch, lazy: bool) -> Tensor:
         hidden, lines = batch.planes[:, 3:4], batch.planes[:, 8:9]

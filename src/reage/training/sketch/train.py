@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from rich.progress import track
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from reage.data.shards import Portraits
 from reage.faces.segmentation import FaceParser
@@ -32,6 +32,7 @@ from reage.training.trainer import (
     Trainer,
     TrainerConfig,
     after_steps,
+    call_frozen,
     local_batch,
     process_state,
 )
@@ -197,19 +198,10 @@ class Pix2Pix(nn.Module):
         drawn = self.generator(batch.source)
         found = {
             "l1": losses.l1_loss(drawn, batch.truth),
-            "adversarial": losses.adversarial_generator_loss(self._judge_frozen(batch.source, drawn)),
+            "adversarial": losses.adversarial_generator_loss(call_frozen(self.discriminator, batch.source, drawn)),
         }
         total = weights.l1 * found["l1"] + weights.adversarial * found["adversarial"]
         critic = losses.adversarial_discriminator_loss(
             self.discriminator(batch.source, drawn.detach()), self.discriminator(batch.source, batch.truth)
         )
         return StepLoss(total + critic, {**found, "discriminator": critic})
-
-    def _judge_frozen(self, source: Tensor, drawn: Tensor) -> Tensor:
-        """Logits through a discriminator that gets no gradients."""
-        for parameter in self.discriminator.parameters():
-            parameter.requires_grad_(False)
-        logits: Tensor = self.discriminator(source, drawn)
-        for parameter in self.discriminator.parameters():
-            parameter.requires_grad_(True)
-        return logits
