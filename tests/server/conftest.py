@@ -57,8 +57,8 @@ def config() -> ServerConfig:
     return ServerConfig(with_page=False, limits=LIMITS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(config) -> Iterator[TestClient]:
-    """A client of the running application."""
+    """A client of the running application, whose worker process ends with the tests of the file."""
     with TestClient(build_app(config), base_url=ADDRESS) as running:
         yield running
