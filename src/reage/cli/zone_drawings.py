@@ -10,7 +10,7 @@ import numpy as np
 from reage.cli.console import track
 from reage.composite import composite
 from reage.engines import Engine
-from reage.faces.aging_map import make_aging_map, make_location_gradients
+from reage.faces.aging_map import draw_on_face, make_aging_map, make_location_gradients
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import draw_sheet, draw_strip, draw_zones
@@ -48,15 +48,15 @@ def _plan_of(reading: Reading) -> Plan:
 
 
 def draw_aging_maps(faces: Sequence[Face], plans: Sequence[Mapping[str, Plan]]) -> Pixels:
-    """The aging maps of each face by its plans, side by side, then the location gradients that nets get with them."""
+    """The aging maps of each face by its plans, side by side, then the location gradients of the first face."""
     side = len(faces[0].crop)
     planes, labels = [], []
     for number, (face, own) in enumerate(zip(faces, plans, strict=True), start=1):
         for when, plan in own.items():
             assert plan.age is not None
-            planes.append(make_aging_map(side, face.to_crop(face.landmarks), plan.age, plan.zones, face.hair))
+            planes.append(draw_on_face(face, make_aging_map(side, plan.age, plan.zones)))
             labels.append(f"face {number}, {when}: {plan.age:.0f} years")
-    planes.extend(make_location_gradients(side))
+    planes.extend(draw_on_face(faces[0], gradient) for gradient in make_location_gradients(side))
     pictures = [np.rint(255 * plane).astype(np.uint8)[..., None].repeat(3, -1) for plane in planes]
     return draw_strip(pictures, [*labels, "X", "Y"], height_px=side)
 

@@ -1,51 +1,58 @@
-"""The `amgan` engine: a small generator steered by an aging map, after AMGAN (arXiv 2008.10960)."""
+"""The `amgan` engine: a small generator steered by an aging map in the common face, after AMGAN (arXiv 2008.10960)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reage.engines.base import Condition
-from reage.faces.aging_map import make_aging_map, make_location_gradients
-from reage.faces.segmentation import in_colours_of
+from reage.engines.exemplar import ExemplarEngine
+from reage.engines.exemplar.change import ExemplarChange
+from reage.engines.exemplar.engine import face_region, keeps_face
+from reage.engines.exemplar.view import FaceView, view_photo
+from reage.faces.aging_map import age_share, make_location_gradients, map_of_shares
+from reage.faces.skin_detail import PATCHES
 from reage.images import geometry
-from reage.images.regions import to_pixels
-from reage.nets.amgan_config import RATIO_OFFSET, GeneratorConfig, read_config
+from reage.nets.amgan_config import GeneratorConfig, read_config
 from reage.nets.runtime import load_trained
 from reage.plan import expected_score
-from reage.types import Aged, CompletePlan, Face, Pixels, Plane, Reading
+from reage.types import Aged, CompletePlan, Face, Plane, Reading
 from reage.weights import made_for, weights_hash
 from reage.zones import ZONES, typical_score
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-NET_PX = 256
-"""Side of the crop that the generator sees, as in its training; finer detail stays the face's own."""
+NET_PX = (256, 512)
+"""Least and most side of the common face that the generator sees; the photo keeps its own finer detail."""
+SIDE_MULTIPLE = 8
 
 _FULL_CHANGE_DIFFERENCE = 0.02
 """Difference of both maps from which the change is applied in full; below, it fades to none."""
-
-_HAIR_FADING = 3.0
-"""How fast hair that grows lighter loses its colour, per logarithm of light: grey hair has none."""
+_AROUND_PX, _AROUND_BLUR_PX = 96, 3.0
+"""Side of the plane in which the change goes on around skin that the generator sees, and its blur."""
 
 
 class AmganEngine:
-    """Ages a face in one pass, each zone by its score in the map; needs only the five landmarks, free for any use."""
+    """Ages the skin of a face in one pass, each zone by its score in the map; hair and shape change as by `exemplar`."""
 
     name = "amgan"
     summary = "aging map and patch GAN: one pass, every zone at its own score"
-    accepts: frozenset[Condition] = frozenset({"age", "zones"})
+    accepts: frozenset[Condition] = frozenset({"age", "zones", "skin"})
     zone_driven = True
-    ages = (20.0, 85.0)
+    ages = (18.0, 90.0)
 
-    def __init__(self, session: InferenceSession, config: GeneratorConfig, digest: str) -> None:
+    def __init__(
+        self, session: InferenceSession, config: GeneratorConfig, digest: str, exemplar: ExemplarEngine
+    ) -> None:
         self.weights_hash = digest
         self._session = session
         self._config = config
+        self._exemplar = exemplar
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str = "cpu") -> Self:
@@ -59,41 +66,57 @@ class AmganEngine:
         with made_for(path, "an AMGAN generator"):
             if [value.name for value in session.get_outputs()] != ["change", "attention"]:
                 raise ValueError(path)
-            return cls(session, read_config(config["net"]), weights_hash(path))
+            return cls(session, read_config(config["net"]), weights_hash(path), ExemplarEngine.load())
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
-        """The crop aged to the target map, its change times `plan.strength`."""
-        config = self._config
-        maps = make_maps(face, reading, plan, config.zone_gains)
-        if plan.strength == 0 or np.array_equal(*maps):
+        """The face at its target map, the change times `plan.strength`."""
+        if keeps_face(reading, plan, self.ages):
             return Aged(crop=face.crop.copy())
-        applied = np.clip(np.abs(maps[0] - maps[1]) / _FULL_CHANGE_DIFFERENCE, 0, 1)[..., None]
-        strength = plan.strength * (config.older_gain if plan.age > plan.age_from else 1.0)
-        change = in_colours_of(face, self._predict_change(face.crop, maps)) * (strength * applied)
-        side = len(face.crop)
-        return Aged(crop=_apply(face, geometry.resize_linear(change, side, side)))
+        return self._learn_change(face, reading, plan).on(face, self._exemplar.look(face), preview=True)
 
-    def _predict_change(self, crop: Pixels, maps: Plane) -> Plane:
-        """(P, P, 3) logarithm of the ratio by which the net changes each level of a crop (S, S, 3)."""
-        small = geometry.resize(crop, NET_PX, NET_PX).transpose(2, 0, 1) / np.float32(127.5) - 1
-        planes = 2 * np.concatenate([maps, make_location_gradients(NET_PX)]) - 1
-        inputs = {"picture": small[None], "planes": planes[None].astype(np.float32)}
+    def make_change(
+        self, face: Face, reading: Reading, plan: CompletePlan, like: ExemplarChange | None = None
+    ) -> ExemplarChange:
+        """See `reage.engines.base.SteadyEngine`."""
+        return self._exemplar.steady(self._learn_change(face, reading, plan), face)
+
+    def _learn_change(self, face: Face, reading: Reading, plan: CompletePlan) -> ExemplarChange:
+        view = view_photo(face, reading.masculinity)
+        skin = self._change_skin(view, reading, plan)
+        return self._exemplar.learn_change(face, reading, plan, view=view, skin=skin)
+
+    def _change_skin(self, view: FaceView, reading: Reading, plan: CompletePlan) -> Plane:
+        """(N, N, 3) change of log colour in the common face."""
+        side = net_side(len(view.levels))
+        target, source = make_maps(side, reading, plan, self._config.zone_gains)
+        usable: Plane = np.clip(geometry.resize(view.usable, side, side), 0, 1)
+        levels = geometry.resize(view.levels, side, side).transpose(2, 0, 1) / np.float32(127.5) - 1
+        planes = 2 * np.stack([target * usable, source * usable, *make_location_gradients(side)]) - 1
+        inputs = {"picture": levels[None].astype(np.float32), "planes": planes[None].astype(np.float32)}
         change, attention = self._session.run(["change", "attention"], inputs)
-        changed: Plane = (change * attention)[0].transpose(1, 2, 0)
-        return changed
+        applied = np.clip(np.abs(target - source) / _FULL_CHANGE_DIFFERENCE, 0, 1)
+        strength = self._config.older_gain if plan.age > plan.age_from else 1.0
+        found = (change * attention)[0].transpose(1, 2, 0) * (np.float32(strength) * applied[..., None])
+        return geometry.resize(continue_around(found, usable), *view.usable.shape)
 
 
-def _apply(face: Face, change: Plane) -> Pixels:
-    """The crop with a change (S, S, 3), as `reage.nets.amgan.apply_change` makes it; lighter hair loses its colour."""
-    light = face.crop.astype(np.float32) / 255
-    aged = np.clip(light + (light + np.float32(RATIO_OFFSET)) * np.expm1(change), 0, 1)
-    lighter = np.maximum(change.mean(-1, keepdims=True), 0)
-    faded = 1 - np.exp(-_HAIR_FADING * face.hair[..., None] * lighter)
-    return to_pixels(255 * (aged + faded * (aged.mean(-1, keepdims=True) - aged)))
+def net_side(plane_px: int) -> int:
+    """Side at which the generator sees a common face of that side."""
+    least, most = NET_PX
+    return int(np.clip(SIDE_MULTIPLE * round(plane_px / SIDE_MULTIPLE), least, most))
+
+
+def continue_around(change: Plane, usable: Plane) -> Plane:
+    """A change (N, N, 3) that is known on usable skin (N, N), with its mean around every other place of the face."""
+    weight = geometry.resize(usable, _AROUND_PX, _AROUND_PX)
+    known = geometry.resize(change * usable[..., None], _AROUND_PX, _AROUND_PX)
+    mean = geometry.blur(known, _AROUND_BLUR_PX) / np.maximum(geometry.blur(weight, _AROUND_BLUR_PX), 1e-2)[..., None]
+    around = geometry.resize(mean * face_region()[..., None], *usable.shape)
+    return (around + usable[..., None] * (change - around)).astype(np.float32)
 
 
 def make_maps(
-    face: Face, reading: Reading, plan: CompletePlan, zone_gains: Sequence[float] = (1.0,) * len(ZONES)
+    side_px: int, reading: Reading, plan: CompletePlan, zone_gains: Sequence[float] = (1.0,) * len(ZONES)
 ) -> Plane:
     """The target map of a plan and the map of the face as it is.
 
@@ -101,26 +124,25 @@ def make_maps(
     score that the age alone does not explain is multiplied by the zone's gain, so a target map may leave [0, 1].
 
     Args:
-        face: gives the landmarks and the hair.
+        side_px: N, side of the common face.
         reading: present zone scores.
         plan: target age and zone scores.
         zone_gains: factor for each of `ZONES`, see `reage.nets.amgan_config.GeneratorConfig`.
 
     Returns:
-        (2, 256, 256) target map, source map.
+        (2, N, N) target map, source map.
     """
-    points = geometry.move_points(face.to_crop(face.landmarks), geometry.resize_matrix(len(face.crop), NET_PX))
-    age, age_from = plan.age, plan.age_from
     wanted = {**reading.zones, **plan.zones}
-    now = {zone: reading.zones.get(zone, typical_score(zone, age_from)) for zone in wanted}
-    expected = {zone: expected_score(zone, score, age_from, age) for zone, score in now.items()}
-
-    def draw(years: float, scores: Mapping[str, float]) -> Plane:
-        return make_aging_map(NET_PX, points, float(np.clip(years, *AmganEngine.ages)), scores, face.hair)
-
-    by_age = draw(age, expected)
-    target = by_age.copy()
+    now = {zone: reading.zones.get(zone, typical_score(zone, plan.age_from)) for zone in wanted}
+    expected = {zone: expected_score(zone, score, plan.age_from, plan.age) for zone, score in now.items()}
+    target = _shares(plan.age, expected)
     for zone, gain in zip(ZONES, zone_gains, strict=True):
-        if zone in wanted and wanted[zone] != expected[zone]:
-            target += gain * (draw(age, {**expected, zone: wanted[zone]}) - by_age)
-    return np.stack([target, draw(age_from, now)])
+        if zone in wanted:
+            target[PATCHES.index(zone)] += gain * float(np.clip(wanted[zone], 0, 1) - np.clip(expected[zone], 0, 1))
+    return np.stack([map_of_shares(shares, side_px) for shares in (target, _shares(plan.age_from, now))])
+
+
+def _shares(age_years: float, scores: dict[str, float]) -> NDArray[np.float64]:
+    """(Q,) scores of zones, and where the age lies among those of a map for every other patch."""
+    rest = age_share(age_years)
+    return np.array([np.clip(scores.get(name, rest), 0, 1) for name in PATCHES])

@@ -1,6 +1,9 @@
-"""Aging maps: pictures of the apparent age of each place of a head, the condition of AMGAN (arXiv 2008.10960).
+"""Aging maps: pictures of the apparent age of each place of a face, the condition of AMGAN (arXiv 2008.10960).
 
-Convention: maps are float32 (S, S) in [0, 1] in the crop frame.
+The paper draws them over an aligned photo. Here they lie in the common face, so that a zone is where it is on this
+person, also when the head is turned.
+
+Convention: maps are float32 (N, N) in [0, 1], planes of the common face, see `reage.faces.common_face`.
 """
 
 from __future__ import annotations
@@ -8,61 +11,58 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reage.faces.geometry import FACE_SHAPE, FACE_SOFTNESS, ellipse_mask, face_grid
+from reage.faces.common_face import fit_common_face
+from reage.faces.skin_detail import PATCHES, patch_map
 from reage.images import geometry
-from reage.types import Plane
-from reage.zones import ZONE_SHAPES
+from reage.types import Face, Plane
 
-MAP_AGES_YEARS = (18.0, 80.0)
+MAP_AGES_YEARS = (18.0, 90.0)
 """Youngest and oldest age of an aging map; ages beyond are clipped to them."""
-_YOUNGEST_LEVEL = 0.1
-"""Level of the youngest skin; 0 is the background."""
-_MAP_BLUR = 0.02
-"""Standard deviation of the blur, crop sides."""
+MAP_LEVELS = (0.1, 0.9)
+"""A score or a share s of the ages has the level 0.1 + 0.9 s; 0 is what is no skin."""
+MAP_BLUR_PX = 2.0
+"""Blur of the borders of zones, px of the plane of `reage.faces.skin_detail.patch_weights`."""
 
 
-def make_aging_map(
-    side_px: int, landmarks: Plane, age_years: float, scores: Mapping[str, float], hair: Plane | None = None
-) -> Plane:
-    """The aging map of a head: face and hair are filled with the age, and each zone with its score (arXiv 2008.10960).
-
-    Borders are soft in proportion to the crop, so that a map looks the same at any size.
+def make_aging_map(side_px: int, age_years: float, scores: Mapping[str, float]) -> Plane:
+    """The aging map of a face: its skin is filled with the age, and each zone with its score (arXiv 2008.10960).
 
     Args:
-        side_px: side of the crop.
-        landmarks: (5, 2) crop px.
+        side_px: N, side of the plane.
         age_years: apparent age, clipped to `MAP_AGES_YEARS`.
         scores: zone of `reage.zones.ZONES` -> score in [0, 1]; a zone that is left out gets the age of the face.
-        hair: (H, H) share of hair in the crop, of any size; None for the face alone.
 
     Returns:
-        (S, S) 0 outside the head, 0.1 for the youngest skin, 1 for the oldest; the weighted mean where zones overlap.
+        (N, N) 0.1 for the youngest skin, 1 for the oldest; the weighted mean where zones overlap.
     """
-    grid = face_grid(side_px, landmarks)
+    shares = np.array([np.clip(scores.get(name, age_share(age_years)), 0, 1) for name in PATCHES])
+    return map_of_shares(shares, side_px)
+
+
+def map_of_shares(shares: NDArray[np.float64], side_px: int) -> Plane:
+    """The map (N, N) of a score or share of the ages of each of `reage.faces.skin_detail.PATCHES`, (Q,)."""
+    floor, slope = MAP_LEVELS
+    return patch_map(floor + slope * shares, side_px, MAP_BLUR_PX)
+
+
+def age_share(age_years: float) -> float:
+    """Where an age lies between the youngest, 0, and the oldest, 1, of a map."""
     youngest, oldest = MAP_AGES_YEARS
-    drawn = np.full((side_px, side_px), _level((age_years - youngest) / (oldest - youngest)))
-    if scores:
-        masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], FACE_SOFTNESS) for zone in scores}
-        levels = np.sum([masks[zone] * _level(score) for zone, score in scores.items()], axis=0)
-        cover, total = (combine(list(masks.values()), axis=0) for combine in (np.max, np.sum))
-        drawn = drawn * (1 - cover) + cover * levels / np.maximum(total, 1e-6)
-    head = ellipse_mask(grid, FACE_SHAPE, FACE_SOFTNESS)
-    if hair is not None:
-        head = np.maximum(head, geometry.resize(hair, side_px, side_px))
-    drawn = (drawn * head).astype(np.float32)
-    rim = round(4 * _MAP_BLUR * side_px)  # the chin of a long face touches the border of the crop
-    blurred = geometry.blur(np.pad(drawn, rim, mode="edge"), _MAP_BLUR * side_px)
-    return np.clip(blurred[rim : rim + side_px, rim : rim + side_px], 0, 1)
+    return float(np.clip((age_years - youngest) / (oldest - youngest), 0, 1))
 
 
-def _level(share: float) -> float:
-    return _YOUNGEST_LEVEL + (1 - _YOUNGEST_LEVEL) * min(1.0, max(0.0, share))
+def draw_on_face(face: Face, plane: Plane) -> Plane:
+    """(S, S) a plane of the common face where the skin of a face is in its crop, 0 elsewhere."""
+    side = len(face.crop)
+    places = fit_common_face(face.to_crop(face.mesh)).unroll(side) * len(plane) - 0.5
+    return np.asarray(geometry.sample(plane, places.astype(np.float32)), np.float32) * face.matte
 
 
 def make_location_gradients(side_px: int) -> Plane:
-    """(2, S, S) the x, then the y of each pixel of a crop, from 0 to 1.
+    """(2, N, N) the x, then the y of each pixel of a plane, from 0 to 1.
 
-    Beside an aging map they give a net that sees only a part of a crop the place of that part (arXiv 2008.10960).
+    Beside an aging map they give a net that sees only a part of a face the place of that part (arXiv 2008.10960).
     """
     return np.moveaxis(geometry.pixel_grid(side_px, side_px), -1, 0) / np.float32(max(1, side_px - 1))

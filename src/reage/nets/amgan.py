@@ -1,12 +1,14 @@
 """AMGAN's nets: a generator steered by an aging map, and a critic that also predicts the map and the location.
 
 After "High Resolution Face Age Editing / AgingMapGAN" (Despois et al., AIM 2020, arXiv 2008.10960), light enough for a
-CPU. Differences: the norm inside a SPADE block is taken over the channels of each pixel, so that a tile and the whole
-face agree; the change is a ratio of light and a little colour, not a sum, so that it follows the skin.
+CPU. Differences: pictures are planes of the common face, where every face has its features at the same place, so that
+the location planes tell the place on the face, not in the photo; the norm inside a SPADE block is taken over the
+channels of each pixel, so that a patch and the whole face agree; the change is a ratio of light and a little colour,
+not a sum, so that it follows the skin.
 
 Convention:
     pictures (B, 3, S, S) in [-1, 1]; planes (B, 4, S, S) in [-1, 1]: target map, source map, X, Y (see
-    `reage.faces.aging_map`); all of one size, a multiple of 8.
+    `reage.faces.aging_map`); all of one size, a multiple of 8, the whole common face or a patch of it.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from reage.nets.amgan_config import RATIO_OFFSET, CriticConfig, GeneratorConfig, read_config
+from reage.nets.amgan_config import CriticConfig, GeneratorConfig, read_config
+from reage.types import GAIN_FLOOR
 from reage.weights import find_weights, load_torch_weights, made_for
 
 _MAX_LIGHT_CHANGE, _MAX_COLOUR_CHANGE = 1.2, 0.25
 """Bounds of the change, as logarithms of a ratio."""
-_LOCATION_FREQUENCIES = (1, 2, 4)
-"""Of the sines and cosines of X and Y, per half crop."""
+_LOCATION_FREQUENCIES = (1, 2, 4, 8, 16)
+"""Of the sines and cosines of X and Y, per half plane."""
 
 
 # Generator
@@ -88,7 +91,8 @@ class Generator(nn.Module):
         self.fine_up = nn.Conv2d(middle, fine, 3, padding=1)
         self.fine_block = Block(fine, num_conditions, config.hidden)
         self.out = nn.Conv2d(fine, fine // 2, 3, padding=1)
-        self.change = nn.Conv2d(fine // 2 + 3, 5, 3, padding=1)
+        self.lines = nn.Conv2d(fine // 2 + 3, fine // 2, 3, padding=1)
+        self.change = nn.Conv2d(fine // 2, 5, 3, padding=1)
         self.change.weight.data.mul_(0.1)
         nn.init.zeros_(self.change.bias)  # type: ignore[arg-type]
 
@@ -110,7 +114,8 @@ class Generator(nn.Module):
         y = self.middle_block(upsample(self.middle_up(F.leaky_relu(y, 0.2))) + middle, at_quarter)
         y = self.fine_block(upsample(self.fine_up(F.leaky_relu(y, 0.2))) + fine, at_half)
         y = F.leaky_relu(self.out(upsample(F.leaky_relu(y, 0.2))), 0.2)
-        y = self.change(torch.cat([y, x], 1)).float()
+        y = F.leaky_relu(self.lines(torch.cat([y, x], 1)), 0.2)
+        y = self.change(y).float()
         light, colour, attention = y[:, :1], y[:, 1:4], y[:, 4:]
         colour = torch.tanh(colour)
         colour = colour - colour.mean(1, keepdim=True)
@@ -130,9 +135,9 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def apply_change(x: Tensor, change: Tensor) -> Tensor:
-    """Pictures in [-1, 1] and the logarithm of a ratio -> pictures; a change of 0 returns them exactly."""
+    """Pictures in [-1, 1] and a log ratio, see `reage.types.Gain` -> pictures; a change of 0 returns them exactly."""
     light = (x + 1) / 2
-    return (2 * (light + (light + RATIO_OFFSET) * torch.expm1(change)) - 1).clamp(-1, 1)
+    return (2 * (light + (light + GAIN_FLOOR) * torch.expm1(change)) - 1).clamp(-1, 1)
 
 
 # Critic

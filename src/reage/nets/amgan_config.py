@@ -10,8 +10,6 @@ from reage.zones import ZONES
 
 NUM_PLANES = 4
 """Planes that the generator takes beside a picture: target map, source map, X, Y."""
-RATIO_OFFSET = 0.04
-"""Added to a level before a ratio is taken, in shares of white, so that black can change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +17,7 @@ class GeneratorConfig:
     """Size and calibration of the generator.
 
     Args:
-        widths: channels at 1/2, 1/4 and 1/8 of the picture's side.
+        widths: channels at 1/2, 1/4 and 1/8 of the plane's side.
         num_blocks: SPADE residual blocks at 1/8.
         hidden: channels of the conditions inside a SPADE block.
         zone_gains: for each of `reage.zones.ZONES`, how many times the change of its score the map must show until the
@@ -57,7 +55,7 @@ def tiny() -> AmganConfig:
 
 
 def cpu() -> AmganConfig:
-    """The shipped size: 1.7 M parameters, 15 GMAC for a crop of 512 px."""
+    """The shipped size: 1.7 M parameters, 15 GMAC for a plane of 512 px."""
     return AmganConfig()
 
 

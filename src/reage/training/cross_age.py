@@ -9,22 +9,20 @@ Convention:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.data.faces import portrait_to_face
+from reage.data.faces import portrait_to_face, resize_portrait
 from reage.data.shards import Portraits
 from reage.engines.exemplar import ExemplarEngine
 from reage.images import geometry
 from reage.nets.agetransgan_config import GROUP_YEARS, group_of
-from reage.training.distillation import Teacher
+from reage.training.distillation import Teacher, map_rows
 from reage.types import Pixels
 
 NUM_AGED = 4
@@ -80,7 +78,7 @@ def make_cross_age_dataset(
         workers: processes that age faces; the result does not depend on their number.
         track: wraps the rows in a progress bar.
     """
-    rows = list(track(_map(portraits, seed, workers)))
+    rows = list(track(map_rows(_make_row, portraits, seed, workers)))
     people = np.unique(portraits.person, return_inverse=True)[1]
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     scale = CROSS_AGE_PX / portraits.crops.shape[1]
@@ -102,7 +100,7 @@ def choose_ages(own_years: float, lowest_years: float, generator: np.random.Gene
 
 def _make_row(portraits: Portraits, seed: int, row: int) -> dict[str, NDArray[Any]]:
     teacher = _load_teacher()
-    face = portrait_to_face(_resize(portraits.pick(np.array([row]))), 0, teacher.parser)
+    face = portrait_to_face(resize_portrait(portraits.pick(np.array([row])), _RENDER_PX), 0, teacher.parser)
     reading = teacher.read(face)
     years = choose_ages(reading.age_years, teacher.engine.ages[0], np.random.default_rng((seed, row)))
     aged = [geometry.resize(teacher.age(face, reading, float(age)), CROSS_AGE_PX, CROSS_AGE_PX) for age in years]
@@ -115,39 +113,7 @@ def _make_row(portraits: Portraits, seed: int, row: int) -> dict[str, NDArray[An
     }
 
 
-def _resize(portrait: Portraits) -> Portraits:
-    """One portrait with a crop of `_RENDER_PX`."""
-    scale = _RENDER_PX / portrait.crops.shape[1]
-    return replace(
-        portrait,
-        crops=geometry.resize(portrait.crops[0], _RENDER_PX, _RENDER_PX)[None],
-        landmarks=((portrait.landmarks + 0.5) * scale - 0.5).astype(np.float32),
-        mesh=(portrait.mesh * scale + (scale - 1) / 2 * np.array([1, 1, 0])).astype(np.float32),
-    )
-
-
 @cache
 def _load_teacher() -> Teacher:
     """One for each process."""
     return Teacher.load(ExemplarEngine.load())
-
-
-def _map(portraits: Portraits, seed: int, workers: int) -> Iterator[dict[str, NDArray[Any]]]:
-    rows = range(len(portraits))
-    if workers == 1:
-        yield from (_make_row(portraits, seed, row) for row in rows)
-        return
-    with ProcessPoolExecutor(workers, get_context("fork"), _share, (portraits, seed)) as pool:
-        yield from pool.map(_make_shared_row, rows, chunksize=4)
-
-
-_shared: list[tuple[Portraits, int]] = []
-"""What a forked process inherits; a task that carried the portraits would copy them for each row."""
-
-
-def _share(portraits: Portraits, seed: int) -> None:
-    _shared[:] = [(portraits, seed)]
-
-
-def _make_shared_row(row: int) -> dict[str, NDArray[Any]]:
-    return _make_row(*_shared[0], row)

@@ -121,10 +121,11 @@ def export_generator(weights: str | Path, output: str | Path) -> Path:
     """
     net = load_generator(weights)
     inputs = {
-        "picture": torch.zeros(1, 3, NET_PX, NET_PX),
-        "planes": torch.zeros(1, NUM_PLANES, NET_PX, NET_PX),
+        "picture": torch.zeros(1, 3, NET_PX[0], NET_PX[0]),
+        "planes": torch.zeros(1, NUM_PLANES, NET_PX[0], NET_PX[0]),
     }
-    return _save(_trace(_Change(net), inputs, ("change", "attention")), load_torch_weights(weights)[1], output)
+    model = _trace(_Change(net), inputs, ("change", "attention"), any_side=True)
+    return _save(model, load_torch_weights(weights)[1], output)
 
 
 # Generator of AgeTransGAN
@@ -281,6 +282,7 @@ def _trace(
     outputs: Sequence[str],
     *,
     batches: bool = False,
+    any_side: bool = False,
     fold: bool = True,
     fuse: bool = True,
 ) -> ModelProto:
@@ -291,13 +293,15 @@ def _trace(
         inputs: name -> an example.
         outputs: their names.
         batches: whether the first size of inputs and outputs may be any.
+        any_side: whether the last two sizes of inputs and outputs, pictures, may be any.
         fold: whether what follows from the weights alone is stored as further constants, not computed when loaded.
         fuse: whether batch normalisations become part of the convolutions before them, whose weights are then stored
             twice, as their own and as the fused ones.
     """
     import onnx
 
-    sizes = {name: {0: "batch"} for name in (*inputs, *outputs)} if batches else None
+    axes = ({0: "batch"} if batches else {}) | ({2: "height", 3: "width"} if any_side else {})
+    sizes = dict.fromkeys((*inputs, *outputs), axes) if axes else None
     with tempfile.TemporaryDirectory(prefix="reage-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on sizes that are constants here
         torch.onnx.export(

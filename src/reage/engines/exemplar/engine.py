@@ -176,40 +176,58 @@ class ExemplarEngine:
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
         """The face at the target age, each zone at its own score, the change times `plan.strength`."""
-        if self._keeps(reading, plan):
+        if keeps_face(reading, plan, self.ages):
             return Aged(crop=face.crop.copy())
-        return self._learn(face, reading, plan).on(face, self._look(face), preview=True)
+        return self.learn_change(face, reading, plan).on(face, self.look(face), preview=True)
 
     def make_change(
         self, face: Face, reading: Reading, plan: CompletePlan, like: ExemplarChange | None = None
     ) -> ExemplarChange:
         """See `reage.engines.base.SteadyEngine`."""
         chosen = None if like is None else like.donors
-        return self._learn(face, reading, plan, chosen).steadied(face, self._look(face), _FRAME_MASK_PX)
+        return self.steady(self.learn_change(face, reading, plan, chosen), face)
 
-    def _look(self, face: Face) -> Plane:
+    def steady(self, change: ExemplarChange, face: Face) -> ExemplarChange:
+        """The change of a face for all frames of a video."""
+        return change.steadied(face, self.look(face), _FRAME_MASK_PX)
+
+    def look(self, face: Face) -> Plane:
         """(10, P, P) shares of classes around the face, also beyond its crop."""
         return self._parser.measure_shares(*wide_window(face), WIDE)
 
-    def _keeps(self, reading: Reading, plan: CompletePlan) -> bool:
-        """Whether a plan leaves a face as it is."""
-        old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
-        return plan.strength == 0 or (new == old and not _own_zones(reading, plan) and not plan.skin)
-
-    def _learn(
-        self, face: Face, reading: Reading, plan: CompletePlan, chosen: tuple[tuple[int, bool], ...] | None = None
+    def learn_change(
+        self,
+        face: Face,
+        reading: Reading,
+        plan: CompletePlan,
+        chosen: tuple[tuple[int, bool], ...] | None = None,
+        *,
+        view: FaceView | None = None,
+        skin: Plane | None = None,
     ) -> ExemplarChange:
-        """The change of a face; of the donors that are given, or of those that suit it."""
+        """The change of a face, for any picture of it.
+
+        Args:
+            face: as in `render`.
+            reading: of it.
+            plan: which changes something.
+            chosen: donors as in `ExemplarChange.donors`; None for those that suit the face.
+            view: of the face, if it is known.
+            skin: (N, N, 3) change of log colour in the common face that takes the place of that by donors.
+        """
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
-        own_zones = _own_zones(reading, plan)
-        view = view_photo(face, reading.masculinity)
-        chosen = chosen or choose_donors(self.donors, view)
+        view = view or view_photo(face, reading.masculinity)
         own = self._find_own_change(view, face, old, new)
-        skin = self._detail_change(view, chosen, old, new, own_zones, own)
-        skin += self._colour_change(view, old, new, own_zones)
+        own_zones = _own_zones(reading, plan)
+        if skin is None:
+            chosen = chosen or choose_donors(self.donors, view)
+            skin = self._detail_change(view, chosen, old, new, own_zones, own)
+            skin += self._colour_change(view, old, new, own_zones)
+        else:
+            chosen = ()
         if own is not None:
             skin += self._own_light(own, len(skin))
-        skin += skin_colour_change(face, view.levels, skin, plan)
+        skin = skin + skin_colour_change(face, view.levels, skin, plan)
         return ExemplarChange(
             skin=skin,
             features=self._brows_and_stubble(view, old, new),
@@ -225,7 +243,7 @@ class ExemplarEngine:
             strength=plan.strength,
             colour=colourfulness(face),
             donors=chosen,
-            details={"donors": self.donors.describe(chosen)} if new > old or own_zones else {},
+            details={"donors": self.donors.describe(chosen)} if chosen and (new > old or own_zones) else {},
         )
 
     # Skin
@@ -359,7 +377,7 @@ class ExemplarEngine:
 
     def _colour_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
         """(N, N, 3) change of low-pass log colour in the common face."""
-        side, region = len(view.levels), _face_region()
+        side, region = len(view.levels), face_region()
 
         def between(before: float, after: float) -> Plane:
             terms = self._weighted_terms(view.traits, before, after, self.strengths.colour)
@@ -382,7 +400,7 @@ class ExemplarEngine:
     def _own_light(self, own: OwnChange, side_px: int) -> Plane:
         """(N, N, 1) change of low-pass log luminance towards that of the person's own photos."""
         bound = self.strengths.most_own_light
-        light = own.light_change(side_px) * geometry.resize(_face_region(), side_px, side_px)
+        light = own.light_change(side_px) * geometry.resize(face_region(), side_px, side_px)
         return (bound * np.tanh(self.strengths.own_light * light / bound))[..., None].astype(np.float32)
 
     def _moves(self, view: FaceView, old: float, new: float, strength: float, own: OwnChange | None) -> Plane | None:
@@ -423,6 +441,12 @@ class ExemplarEngine:
         return (change - too_light[..., None]) * np.float32(self.strengths.hair)
 
 
+def keeps_face(reading: Reading, plan: CompletePlan, ages: tuple[float, float]) -> bool:
+    """Whether a plan leaves a face as it is, for an engine of these ages."""
+    old, new = (float(np.clip(age, *ages)) for age in (plan.age_from, plan.age))
+    return plan.strength == 0 or (new == old and not _own_zones(reading, plan) and not plan.skin)
+
+
 def _own_zones(reading: Reading, plan: CompletePlan) -> ZoneAges:
     """Zone -> ages before and after, of zones whose score the plan sets apart from what the age brings."""
     found = {}
@@ -439,7 +463,8 @@ def patch_mask(names: Sequence[str], side_px: int) -> Plane:
     return geometry.resize(small, side_px, side_px)
 
 
-def _face_region() -> Plane:
+def face_region() -> Plane:
+    """(96, 96) 1 on the face of the common face, also on its eyes and lips; less around it."""
     side = 96
     region = geometry.resize(skin_region(384), side, side)
     return np.clip(geometry.blur(geometry.grow(region, 0.16 * side / COMMON_UNITS), 2.0), 0, 1)

@@ -7,13 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reage.nets.amgan import apply_change
 from reage.training.amgan.dataset import AmganDataset
-from reage.training.amgan.model import Amgan, measure_zone_scores
+from reage.training.amgan.model import Amgan, measure_zone_scores, see_in_crops
 from reage.zones import MIRRORED_ZONES, ZONES
 
 NUM_FACES = 48
-SOURCE_YEARS, OLD_YEARS, TARGET_YEARS = (30.0, 50.0), (65.0, 80.0), 70.0
+SOURCE_YEARS = (25.0, 50.0)
 OLDER_GAINS = tuple(1 + 0.05 * step for step in range(17))
 """Candidates of `measure_older_gain`."""
 
@@ -48,37 +47,28 @@ def _response(net: Amgan, dataset: AmganDataset, rows: Tensor, zone: int) -> Ten
     measured = []
     for score in (0.0, 1.0):
         batch = dataset.request_zone(rows, zone, score)
-        aged = torch.cat(
-            [net.generator(x[None], planes[None]) for x, planes in zip(batch.x, batch.planes, strict=True)]
-        )
-        measured.append(measure_zone_scores(net.zone_scorer, aged.float(), batch)[:, zone])
+        _, change = net.age(batch.x, batch.planes, batch.usable)
+        measured.append(measure_zone_scores(net.zone_scorer, see_in_crops(batch, change), batch)[:, zone])
     shown = ~batch.scores[:, zone].isnan()
     return (measured[1] - measured[0])[shown].mean() if shown.any() else torch.ones(())
 
 
 @torch.no_grad()
 def measure_older_gain(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_FACES) -> float:
-    """The factor on the change, one of `OLDER_GAINS`, at which faces made old have the estimated age of old faces.
+    """The factor on the change, one of `OLDER_GAINS`, at which skin made old looks as old as the teacher makes it.
 
-    Training people of `SOURCE_YEARS` are asked to be `TARGET_YEARS` old, and the age estimator that the net has
-    learned from compares them with people of `OLD_YEARS`.
+    The age estimator that the net has learned from compares both.
 
     Args:
         net: trained.
         dataset: of training people.
-        num_faces: most faces of each group.
+        num_faces: most faces.
     """
-    sources, old = (_spread(dataset.rows_of_ages(*years), num_faces) for years in (SOURCE_YEARS, OLD_YEARS))
-    wanted = float(torch.cat([net.age_net.predict(dataset.request_age(row[None])[0])[0] for row in old]).mean())
-    changes = []
-    for row in sources:
-        x, planes = dataset.request_age(row[None], torch.tensor([TARGET_YEARS]))
-        change, attention = net.generator.predict_change(x, planes)
-        changes.append((x, change * attention))
-    estimated = [
-        float(torch.cat([net.age_net.predict(apply_change(x, gain * change))[0] for x, change in changes]).mean())
-        for gain in OLDER_GAINS
-    ]
+    rows = _spread(dataset.rows_of_ages(*SOURCE_YEARS), num_faces)
+    batch = dataset.request_teacher(rows)
+    wanted = float(net.estimate_years(see_in_crops(batch, batch.teacher_change * batch.usable)).mean())
+    _, change = net.age(batch.x, batch.planes, batch.usable)
+    estimated = [float(net.estimate_years(see_in_crops(batch, gain * change)).mean()) for gain in OLDER_GAINS]
     return min(zip(OLDER_GAINS, estimated, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
 
 

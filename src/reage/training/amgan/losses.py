@@ -19,19 +19,13 @@ from torch import Tensor
 from reage.data.augment import to_grey
 
 OVERSHOOT = 1.15
-"""Factor on the teacher's change of features in `perceptual_loss`: averaging makes a student lose about as much."""
+"""Factor on the teacher's change in `perceptual_loss` and `age_loss`: averaging makes a student lose about as much."""
 
 DETAIL_WINDOW_PX, LOW_FREQUENCY_WINDOW_PX = 5, 16
 """Windows of `detail_loss` and `low_frequency_loss`."""
 
-UNCHANGED_PICTURE, UNCHANGED_MAP = 0.016, 0.02
-"""Largest difference of two pictures, and of two maps, that counts as none."""
-
-ESTIMATED_AGES = (30.0, 80.0)
-"""Ages in years between which the estimator has learned from enough faces to be trusted."""
-
-ESTIMATE_MEAN, ESTIMATE_SLOPE = 50.0, 0.87
-"""Estimates of real faces regress to the mean: those of 40 and 75 years are estimated as 41 and 72."""
+UNCHANGED_MAP = 0.02
+"""Largest difference of two maps that counts as none."""
 
 YEARS_PER_UNIT, ZONE_SCORE_BETA = 6.0, 0.1
 """Distances at which the smooth L1 of ages and of zone scores becomes linear."""
@@ -141,9 +135,9 @@ def perceptual_loss(
     return total
 
 
-def unchanged_loss(aged: Tensor, source: Tensor, unchanged: Tensor) -> Tensor:
-    """Change where there should be none: mean of m |aged - source| / 2 for the mask m (B, 1, S, S)."""
-    return ((aged - source).abs() * unchanged).mean() / 2
+def unchanged_loss(change: Tensor, unchanged: Tensor) -> Tensor:
+    """Change where there should be none: mean of m |change| / 2 for the mask m (B, 1, S, S)."""
+    return (change.abs() * unchanged).mean() / 2
 
 
 def direction_loss(change: Tensor, teacher_change: Tensor, zone_weights: Tensor) -> Tensor:
@@ -154,8 +148,8 @@ def direction_loss(change: Tensor, teacher_change: Tensor, zone_weights: Tensor)
     asked to change.
 
     Args:
-        change: (B, 3, S, S) aged minus source.
-        teacher_change: (B, 3, S, S) the teacher's picture minus source.
+        change: (B, 3, S, S) of log colour.
+        teacher_change: (B, 3, S, S) the teacher's.
         zone_weights: (B, 12, S, S) weights of the zones that are asked to change, 0 for the others.
     """
     luma, teacher_luma = to_luma(change), to_luma(teacher_change)
@@ -170,21 +164,16 @@ def direction_loss(change: Tensor, teacher_change: Tensor, zone_weights: Tensor)
 # Distances to the targets
 
 
-def age_loss(estimated_years: Tensor, target_years: Tensor) -> Tensor:
-    """Smooth L1 of estimated ages to the estimates that real faces of the target ages get.
-
-    Mean of smooth_l1(estimate / 6, r(target) / 6) with r(t) = 50 + 0.87 (min(t, 80) - 50); targets below 30 years
-    count as 0.
+def age_loss(estimated_years: Tensor, years_before: Tensor, teacher_years: Tensor) -> Tensor:
+    """Smooth L1 of estimated ages to those beyond the teacher's: b + 1.15 (t - b), in units of 6 years.
 
     Args:
-        estimated_years: (B,).
-        target_years: (B,).
+        estimated_years: (B,) of the generated pictures.
+        years_before: (B,) b, of the source pictures.
+        teacher_years: (B,) t, of the teacher's pictures.
     """
-    youngest, oldest = ESTIMATED_AGES
-    counted = target_years > youngest
-    expected = ESTIMATE_MEAN + ESTIMATE_SLOPE * (target_years.clamp(max=oldest) - ESTIMATE_MEAN)
-    distance = F.smooth_l1_loss(estimated_years / YEARS_PER_UNIT, expected / YEARS_PER_UNIT, reduction="none")
-    return (distance * counted).mean()
+    expected = years_before + OVERSHOOT * (teacher_years - years_before)
+    return F.smooth_l1_loss(estimated_years / YEARS_PER_UNIT, expected / YEARS_PER_UNIT)
 
 
 def zone_scores_loss(measured: Tensor, target: Tensor) -> Tensor:
@@ -257,11 +246,6 @@ def high_pass(x: Tensor) -> Tensor:
     """(B, C, S, S) minus its means over windows of `DETAIL_WINDOW_PX`; the border is replicated."""
     margin = DETAIL_WINDOW_PX // 2
     return x - F.avg_pool2d(F.pad(x, (margin,) * 4, mode="replicate"), DETAIL_WINDOW_PX, 1)
-
-
-def same_picture(first: Tensor, second: Tensor) -> Tensor:
-    """(B, 1, S, S) 1 where two pictures differ in no channel by `UNCHANGED_PICTURE`."""
-    return ((first - second).abs().amax(1, keepdim=True) < UNCHANGED_PICTURE).float()
 
 
 def same_map(planes: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ from torch import Generator, Tensor, nn
 from reage.data.augment import to_grey
 from reage.faces.skin_features import DETAIL_PX, VIEW_PX, WINDOW
 from reage.nets.age import AgeNet
-from reage.nets.amgan import build_critic, build_generator
+from reage.nets.amgan import apply_change, build_critic, build_generator
 from reage.nets.amgan_config import AmganConfig
 from reage.training.amgan import losses
-from reage.training.amgan.dataset import PairedBatch, UnpairedBatch
+from reage.training.amgan.dataset import FaceBatch, PatchBatch
 from reage.training.amgan.losses import LossWeights
-from reage.training.amgan.patches import Patches, cut_patches
+from reage.training.amgan.patches import Patches, to_patches
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer, luminance_features, normalize_light
 from reage.training.trainer import StepLoss, call_frozen
 
@@ -43,66 +43,95 @@ class Amgan(nn.Module):
         """The frozen estimator of ages."""
         return self._age_net[0]
 
-    def distill_loss(self, batch: PairedBatch, weights: LossWeights) -> StepLoss:
+    def age(self, x: Tensor, planes: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (B, 3, S, S) at their target maps, and the change of log colour (B, 3, S, S), on usable skin alone.
+
+        Args:
+            x: (B, 3, S, S).
+            planes: (B, 4, S, S).
+            usable: (B, 1, S, S) share of visible skin.
+        """
+        change, attention = self.generator.predict_change(x, planes)
+        change = change * attention * usable
+        return apply_change(x, change), change
+
+    def distill_loss(self, batch: PatchBatch, weights: LossWeights) -> StepLoss:
         """The first stage: the generator's distance to the teacher."""
-        return _weighted_sum(self._teacher_losses(batch, self.generator(batch.x, batch.planes)), weights)
+        aged, _ = self.age(batch.x, batch.planes, batch.usable)
+        return _weighted_sum(self._teacher_losses(batch, aged), weights)
 
     def finetune_loss(
-        self, batch: PairedBatch, unpaired: UnpairedBatch, weights: LossWeights, generator: torch.Generator
+        self,
+        batch: PatchBatch,
+        aged_faces: FaceBatch,
+        faces: FaceBatch,
+        weights: LossWeights,
+        generator: torch.Generator,
     ) -> StepLoss:
-        """The second stage: the generator's losses and the critic's, each with gradients to its own net alone."""
-        aged = self.generator(batch.x, batch.planes)
-        aged_unpaired = self.generator(unpaired.x, unpaired.planes)
+        """The second stage: the generator's losses and the critic's, each with gradients to its own net alone.
+
+        Args:
+            batch: patches with the teacher's change.
+            aged_faces: whole faces with the teacher's change.
+            faces: whole faces with any scores.
+            weights: of the losses.
+            generator: of random numbers.
+        """
+        aged, change = self.age(batch.x, batch.planes, batch.usable)
         found = self._teacher_losses(batch, aged)
-        found["unchanged"] = losses.unchanged_loss(aged, batch.x, losses.same_picture(batch.y, batch.x))
-        found["unchanged"] = found["unchanged"] + losses.unchanged_loss(
-            aged_unpaired, unpaired.x, losses.same_map(unpaired.planes)
-        )
+        asked, asked_change = self.age(faces.x, faces.planes, faces.usable)
+        found["unchanged"] = losses.unchanged_loss(change, losses.same_map(batch.planes))
+        found["unchanged"] = found["unchanged"] + losses.unchanged_loss(asked_change, losses.same_map(faces.planes))
         if weights.age:
-            found["age"] = losses.age_loss(self.estimate_years(aged), batch.years)
+            _, aged_change = self.age(aged_faces.x, aged_faces.planes, aged_faces.usable)
+            found["age"] = self._age_loss(aged_faces, aged_change)
         if weights.zone_scores:
-            found["zone_scores"] = self._zone_scores_loss(aged_unpaired, unpaired)
+            found["zone_scores"] = self._zone_scores_loss(see_in_crops(faces, asked_change), faces)
         if weights.direction:
-            change, teacher_change = (x.float() - unpaired.x for x in (aged_unpaired, unpaired.teacher_extremes))
-            found["direction"] = losses.direction_loss(change, teacher_change, unpaired.zone_weights)
+            found["direction"] = losses.direction_loss(asked_change, faces.teacher_change, faces.zone_weights)
         if weights.cycle:
-            restored = self.generator(aged, _swap_maps(batch.planes))
+            restored, _ = self.age(aged, _swap_maps(batch.planes), batch.usable)
             found["cycle"] = losses.cycle_loss(restored, batch.x)
-        real, made = torch.cat([batch.x, unpaired.x]), torch.cat([aged, aged_unpaired])
-        planes = torch.cat([batch.planes, unpaired.planes])
-        with torch.autocast(made.device.type, enabled=False):
-            patches = cut_patches(real, made, planes, generator)
+        with torch.autocast(aged.device.type, enabled=False):
+            patches = to_patches(batch, faces, aged, asked)
             found |= self._critic_heads_losses(patches)
             critic = self._critic_loss(patches, weights, generator)
         step = _weighted_sum(found, weights)
         return StepLoss(step.total + critic, {**step.parts, "critic": critic})
 
     def estimate_years(self, x: Tensor) -> Tensor:
-        """(B, 3, S, S) -> (B,) estimated ages, of grey copies: yellow eyes and skin raise those of colour pictures."""
+        """(B, 3, Q, Q) crops -> (B,) estimated ages, of grey copies: yellow eyes raise those of colour pictures."""
         logits, _ = self.age_net(to_grey(x))
         return self.age_net.calibrate(self.age_net.expected_age(logits))[0]
 
-    def _teacher_losses(self, batch: PairedBatch, aged: Tensor) -> dict[str, Tensor]:
+    def _age_loss(self, faces: FaceBatch, change: Tensor) -> Tensor:
+        with torch.no_grad():
+            teacher = self.estimate_years(see_in_crops(faces, faces.teacher_change * faces.usable))
+            before = self.estimate_years(faces.crops)
+        return losses.age_loss(self.estimate_years(see_in_crops(faces, change)), before, teacher)
+
+    def _teacher_losses(self, batch: PatchBatch, aged: Tensor) -> dict[str, Tensor]:
+        teacher = apply_change(batch.x, batch.change * batch.usable)
         return {
-            "reconstruction": losses.reconstruction_loss(aged, batch.y),
-            "detail": losses.detail_loss(aged, batch.y),
-            "chroma": losses.chroma_loss(aged, batch.y),
-            "low_frequency": losses.low_frequency_loss(aged, batch.y),
-            "perceptual": self._perceptual_loss(aged, batch),
+            "reconstruction": losses.reconstruction_loss(aged, teacher),
+            "detail": losses.detail_loss(aged, teacher),
+            "chroma": losses.chroma_loss(aged, teacher),
+            "low_frequency": losses.low_frequency_loss(aged, teacher),
+            "perceptual": self._perceptual_loss(aged, batch.x, teacher),
         }
 
-    def _perceptual_loss(self, aged: Tensor, batch: PairedBatch) -> Tensor:
+    def _perceptual_loss(self, aged: Tensor, source: Tensor, teacher: Tensor) -> Tensor:
         with torch.no_grad():
-            source, teacher = (self._features(x) for x in (batch.x, batch.y))
-        return losses.perceptual_loss(self._features(aged), source, teacher)
+            before, after = (self._features(x) for x in (source, teacher))
+        return losses.perceptual_loss(self._features(aged), before, after)
 
     def _features(self, x: Tensor) -> list[Tensor]:
-        return [stage.float() for stage in self.age_net.trunk(self.age_net.input_crop(x))[:NUM_FEATURE_STAGES]]
+        return [stage.float() for stage in self.age_net.trunk(to_grey(x))[:NUM_FEATURE_STAGES]]
 
-    def _zone_scores_loss(self, aged: Tensor, unpaired: UnpairedBatch) -> Tensor:
-        with torch.autocast(aged.device.type, enabled=False):
-            measured = measure_zone_scores(self.zone_scorer, aged.float(), unpaired)
-        return losses.zone_scores_loss(measured, unpaired.scores)
+    def _zone_scores_loss(self, crops: Tensor, faces: FaceBatch) -> Tensor:
+        with torch.autocast(crops.device.type, enabled=False):
+            measured = measure_zone_scores(self.zone_scorer, crops.float(), faces)
+        return losses.zone_scores_loss(measured, faces.scores)
 
     def _critic_heads_losses(self, patches: Patches) -> dict[str, Tensor]:
         """The generator's losses, through a critic that gets no gradients."""
@@ -124,7 +153,13 @@ class Amgan(nn.Module):
         return loss + weights.gradient_penalty * penalty
 
 
-def measure_zone_scores(zone_scorer: DifferentiableZoneScorer, x: Tensor, batch: UnpairedBatch) -> Tensor:
+def see_in_crops(faces: FaceBatch, change: Tensor) -> Tensor:
+    """(B, 3, Q, Q) the crops of faces with a change of log colour (B, 3, S, S) of the common face."""
+    there = F.grid_sample(change.float(), faces.places, mode="bilinear", padding_mode="border", align_corners=False)
+    return apply_change(faces.crops, there * faces.on_skin)
+
+
+def measure_zone_scores(zone_scorer: DifferentiableZoneScorer, x: Tensor, batch: FaceBatch) -> Tensor:
     """Zone scores (B, 12) of pictures (B, 3, S, S) made from the batch's faces, with gradients to their luminance.
 
     Skin, colour features and tones are those of the source faces.

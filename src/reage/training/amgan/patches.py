@@ -1,25 +1,26 @@
-"""Patches of pictures and maps, as AMGAN's critic sees them."""
+"""What AMGAN's critic sees: the luma of real and generated pictures and both of their maps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from reage.training.amgan.dataset import FaceBatch, PatchBatch
 from reage.training.amgan.losses import to_luma
 
 
 @dataclass(frozen=True)
 class Patches:
-    """The same window of a real picture, the generated one and both maps, P px each.
+    """The same places of real pictures, generated ones and maps; what is no visible skin is black in all of them.
 
     Args:
-        fake: (B, 1, P, P) luma of the generated pictures.
-        real: (B, 1, P, P) luma of the source pictures.
-        target_map: (B, 1, P, P) in [-1, 1].
-        source_map: (B, 1, P, P) in [-1, 1].
-        centres: (B, 2) x and y of the windows' centres, in crop sides.
+        fake: (B, 1, S, S) luma of the generated pictures.
+        real: (B, 1, S, S) luma of the source pictures.
+        target_map: (B, 1, S, S) in [-1, 1].
+        source_map: (B, 1, S, S) in [-1, 1].
+        centres: (B, 2) x and y of their centres, in sides of the common face.
     """
 
     fake: Tensor
@@ -29,28 +30,26 @@ class Patches:
     centres: Tensor
 
 
-def cut_patches(real: Tensor, fake: Tensor, planes: Tensor, generator: Generator) -> Patches:
-    """A random patch of half the side out of each picture.
+def to_patches(batch: PatchBatch, faces: FaceBatch, aged: Tensor, aged_faces: Tensor) -> Patches:
+    """Patches and whole faces together.
 
     Args:
-        real: (B, 3, S, S) source pictures.
-        fake: (B, 3, S, S) generated pictures.
-        planes: (B, 4, S, S) target map, source map, X, Y.
-        generator: of the random windows.
+        batch: patches.
+        faces: whole faces.
+        aged: (B, 3, S, S) what the generator made of the patches.
+        aged_faces: (B, 3, S, S) what it made of the faces.
     """
-    stacked = torch.cat([to_luma(fake.float()), to_luma(real.float()), planes[:, :2]], 1)
-    windows, centres = cut_windows(stacked, generator)
-    fake, real, target_map, source_map = windows.split(1, 1)
-    return Patches(fake=fake, real=real, target_map=target_map, source_map=source_map, centres=centres)
+    usable = torch.cat([batch.usable, faces.usable])
+    planes = torch.cat([batch.planes, faces.planes])
+    middle = torch.full((len(faces.x), 2), 0.5, device=batch.centres.device)
 
+    def on_skin(x: Tensor) -> Tensor:
+        return (to_luma(x.float()) + 1) * usable - 1
 
-def cut_windows(x: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """A random window of half the side out of each of (B, C, S, S), and the centres (B, 2) in shares of the side."""
-    num, _, side, _ = x.shape
-    half = side // 2
-    corners = torch.randint(side - half + 1, (num, 2), generator=generator)
-    windows = [
-        picture[:, top : top + half, left : left + half]
-        for picture, (left, top) in zip(x, corners.tolist(), strict=True)
-    ]
-    return torch.stack(windows), ((corners + half / 2) / side).to(x.device)
+    return Patches(
+        fake=on_skin(torch.cat([aged, aged_faces])),
+        real=on_skin(torch.cat([batch.x, faces.x])),
+        target_map=planes[:, :1],
+        source_map=planes[:, 1:2],
+        centres=torch.cat([batch.centres, middle]),
+    )

@@ -11,9 +11,9 @@ from torch import nn
 
 from reage.images.tensors import from_net
 from reage.training.amgan.dataset import AmganDataset
-from reage.training.amgan.model import Amgan
+from reage.training.amgan.model import Amgan, see_in_crops
 from reage.training.logger import STEPS_PER_RECORD, TrainingLogger
-from reage.training.trainer import Callback
+from reage.training.trainer import Callback, local_batch
 from reage.types import Pixels
 
 AGES = (25.0, 45.0, 65.0, 80.0)
@@ -58,7 +58,9 @@ def draw_sheet(net: Amgan, dataset: AmganDataset) -> Pixels:
     rows = torch.linspace(0, len(dataset) - 1, NUM_FACES).long()
     device = next(net.parameters()).device
     columns = []
-    for age in (None, *AGES):
-        x, planes = dataset.request_age(rows, None if age is None else torch.full((NUM_FACES,), age))
-        columns.append(x if age is None else net.generator(x.to(device), planes.to(device)))
+    for age in AGES:
+        faces = local_batch(dataset.request_age(rows, age), device)
+        _, change = net.age(faces.x, faces.planes, faces.usable)
+        columns.append(see_in_crops(faces, change))
+    columns.insert(0, faces.crops)
     return np.concatenate([np.concatenate(list(from_net(column)), 0) for column in columns], 1)

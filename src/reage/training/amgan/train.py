@@ -1,8 +1,9 @@
-"""Trains AMGAN (arXiv 2008.10960) in two stages: distillation from `prototype`, then adversarial fine-tuning.
+"""Trains AMGAN (arXiv 2008.10960) in two stages: distillation from `exemplar`, then adversarial fine-tuning.
 
-Adversarial training from scratch fails on a few hundred faces, so the generator first learns the teacher's pictures at
-every age and zone. The paper's four losses (adversarial, aging map, location, cycle) and measured ages and zone scores
-then sharpen it; the critic sees luminance alone, so that colour stays the teacher's.
+Adversarial training from scratch fails on a few hundred faces, so the generator first learns the teacher's changes of
+skin on patches of the common face, at every age and zone. The paper's four losses (adversarial, aging map, location,
+cycle) and measured ages and zone scores then sharpen it; the critic sees luminance alone, so that colour stays the
+teacher's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from rich.progress import track
 from torch import Generator, nn
 
 from reage.data.shards import Portraits
-from reage.engines.prototype import PrototypeEngine
 from reage.nets.age import load_age_net
 from reage.nets.amgan_config import AmganConfig, cpu
 from reage.training.amgan.calibration import measure_older_gain, measure_zone_gains
@@ -24,8 +24,8 @@ from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.losses import LossWeights, finetune_loss_weights
 from reage.training.amgan.model import Amgan
 from reage.training.amgan.samples import log_samples
+from reage.training.amgan.skin_changes import SkinChangeConfig, SkinChangeDataset, make_skin_change_dataset
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer
-from reage.training.distillation import DISTILLATION_PX, DistillationDataset, Teacher, make_distillation_dataset
 from reage.training.runner import RunContext, Weights
 from reage.training.trainer import (
     Callback,
@@ -45,8 +45,8 @@ class AmganTrainingConfig:
     Args:
         seed: of the run.
         net: size of both nets.
-        teacher_shape: factor on the teacher's change of shape; a student learns small shifts more sharply.
-        distill: the first stage, on the teacher's pictures with the default `LossWeights`.
+        skin_changes: size of the set that is learned from; its seed is that of the run.
+        distill: the first stage, on the teacher's changes with the default `LossWeights`.
         finetune: the second stage.
         finetune_losses: weights of its losses.
         dataset: how batches are drawn.
@@ -57,7 +57,7 @@ class AmganTrainingConfig:
 
     seed: int = 0
     net: AmganConfig = field(default_factory=cpu)
-    teacher_shape: float = 0.6
+    skin_changes: SkinChangeConfig = SkinChangeConfig()
     distill: TrainerConfig = TrainerConfig(steps=1500, batch_size=6, weight_decay=0.0, ema_decay=0.998)
     finetune: TrainerConfig = TrainerConfig(
         steps=1000, batch_size=3, weight_decay=0.0, ema_decay=0.995, max_grad_norm=50.0
@@ -75,7 +75,7 @@ def amgan() -> AmganTrainingConfig:
 
 
 def run(config: AmganTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
-    """Makes the distillation set, trains both stages and calibrates the generator.
+    """Makes the set of skin changes, trains both stages and calibrates the generator.
 
     Args:
         config: of the run.
@@ -83,7 +83,15 @@ def run(config: AmganTrainingConfig, portraits: Portraits, context: RunContext) 
         context: where the run keeps its files.
     """
     training = portraits.pick(portraits.split == "train")
-    stored = context.cached(".distillation.npz", DistillationDataset, lambda: _make_distillation(config, training))
+    stored = context.cached(
+        ".skin_changes.npz",
+        SkinChangeDataset,
+        lambda: make_skin_change_dataset(
+            training,
+            replace(config.skin_changes, seed=config.seed),
+            track=lambda rows: track(rows, "skin changes", total=len(training)),
+        ),
+    )
     dataset = AmganDataset(stored, config.dataset)
     callbacks = log_samples(context.log_dir, dataset)
     net = train_amgan(config, dataset, context.checkpoint, callbacks)
@@ -103,13 +111,6 @@ def to_stored_config(
     """
     net = replace(config.net.generator, zone_gains=zone_gains, older_gain=older_gain)
     return {"net": asdict(net), "recipe": asdict(config), "seed": config.seed}
-
-
-def _make_distillation(config: AmganTrainingConfig, training: Portraits) -> DistillationDataset:
-    prototype = PrototypeEngine.load()
-    prototype.strengths = replace(prototype.strengths, shape=config.teacher_shape)
-    teacher = Teacher.load(prototype)
-    return make_distillation_dataset(training, teacher, DISTILLATION_PX, lambda rows: track(rows, "distillation set"))
 
 
 # Stages
@@ -155,7 +156,7 @@ def distill(
     device, weights = process_state().device, LossWeights()
 
     def loss_fn(generator: Generator) -> StepLoss:
-        batch = dataset.sample_paired(config.distill.batch_size, generator)
+        batch = dataset.sample_patches(config.distill.batch_size, generator)
         return net.distill_loss(local_batch(batch, device), weights)
 
     trainer = Trainer(
@@ -178,9 +179,10 @@ def finetune(
     device, num = process_state().device, config.finetune.batch_size
 
     def loss_fn(generator: Generator) -> StepLoss:
-        batch, unpaired = dataset.sample_paired(num, generator), dataset.sample_unpaired(num, generator)
-        batch, unpaired = local_batch(batch, device), local_batch(unpaired, device)
-        return net.finetune_loss(batch, unpaired, config.finetune_losses, generator)
+        batch = local_batch(dataset.sample_patches(num, generator), device)
+        aged_faces = local_batch(dataset.sample_aged_faces(num, generator), device)
+        faces = local_batch(dataset.sample_faces(num, generator), device)
+        return net.finetune_loss(batch, aged_faces, faces, config.finetune_losses, generator)
 
     trainer = Trainer(
         config.finetune,
