@@ -122,7 +122,7 @@ assert ZONES[MIRRORED_ZONES[ZONES.index(zone)]] == "temples.right"
 assert 0.3 < typical_score(zone, 47.5) < 0.4 and 20 < zone_age(zone, 0.5) < 85
 assert ZONE_PHRASES[zone] == "left temple" and zone_prompt(zone, 0.5) in all_prompts()
 points = template_points(FIVE_POINTS, 256)
-assert make_aging_map(256, points, 40, {zone: 1.0}).max() > make_aging_map(256, points, 40, {}).max()
+assert make_aging_map(256, 40, {zone: 1.0}).max() > make_aging_map(256, 40, {}).max()
 assert zone in ZONE_PATCHES
 assert cut_patches(np.zeros((256, 256, 3), np.uint8), points, [zone], 64).shape == (1, 64, 64, 3)
 photo = np.load("photo.npy")

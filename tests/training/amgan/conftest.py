@@ -7,20 +7,29 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from reage.engines import load_engine
 from reage.nets.age import load_age_net
 from reage.nets.amgan_config import tiny
+from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.model import Amgan
+from reage.training.amgan.skin_changes import SkinChangeConfig, SkinChangeDataset, make_skin_change_dataset
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer
-from reage.training.distillation import DistillationDataset, Teacher, make_distillation_dataset
 from reage.types import Face
+
+SMALL = SkinChangeConfig(plane_px=128, crop_px=64)
+SMALL_BATCHES = AmganDatasetConfig(patch_px=64)
 
 
 @pytest.fixture(scope="session")
-def distillation(make_portrait: Callable, to_columns: Callable, face: Face) -> DistillationDataset:
-    """Two faces of 64 px, taught by `prototype`."""
+def skin_changes(make_portrait: Callable, to_columns: Callable, face: Face) -> SkinChangeDataset:
+    """Two faces, taught by `exemplar`."""
     portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
-    return make_distillation_dataset(portraits, Teacher.load(load_engine("prototype")), 64)
+    return make_skin_change_dataset(portraits, SMALL)
+
+
+@pytest.fixture(scope="session")
+def dataset(skin_changes: SkinChangeDataset) -> AmganDataset:
+    """Batches of them."""
+    return AmganDataset(skin_changes, SMALL_BATCHES)
 
 
 @pytest.fixture(autouse=True)

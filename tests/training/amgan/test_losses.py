@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from reage.training.amgan import losses
-from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
+from reage.training.amgan.dataset import AmganDataset
 from reage.training.amgan.losses import LossWeights, finetune_loss_weights, pool_map
-from reage.training.distillation import DistillationDataset
 
 
 def pictures(num: int = 2, side: int = 32) -> torch.Tensor:
@@ -49,23 +48,19 @@ def test_features_aim_beyond_the_teacher() -> None:
 
 
 def test_change_counts_only_where_there_should_be_none() -> None:
-    x = pictures()
     mask = torch.zeros(2, 1, 32, 32)
     mask[..., :8] = 1
-    assert losses.unchanged_loss(x + 0.4, x, mask).item() == pytest.approx(0.05, rel=1e-4)
-    teacher = x.clone()
-    teacher[..., 8:] += 0.1
-    torch.testing.assert_close(losses.same_picture(teacher, x), mask)
+    assert losses.unchanged_loss(torch.full((2, 3, 32, 32), 0.4), mask).item() == pytest.approx(0.05, rel=1e-4)
     planes = torch.zeros(2, 4, 32, 32)
     planes[:, 0, :, 8:] = 0.1
     assert torch.equal(losses.same_map(planes).float(), mask)
 
 
-def test_ages_are_compared_with_the_estimates_of_real_faces() -> None:
-    targets = torch.tensor([20.0, 50.0, 75.0, 90.0])
-    expected = torch.tensor([60.0, 50.0, 50 + 0.87 * 25, 50 + 0.87 * 30])
-    assert losses.age_loss(expected, targets) < 1e-9
-    assert losses.age_loss(expected + 12, targets).item() == pytest.approx(3 / 4 * 1.5, rel=1e-5)
+def test_ages_aim_beyond_the_teacher() -> None:
+    before, teacher = torch.tensor([30.0, 60.0]), torch.tensor([50.0, 40.0])
+    beyond = torch.tensor([53.0, 37.0])
+    assert losses.age_loss(beyond, before, teacher) < 1e-9
+    assert losses.age_loss(beyond + 12, before, teacher).item() == pytest.approx(1.5, rel=1e-5)
 
 
 def test_hidden_zones_are_left_out() -> None:
@@ -100,18 +95,16 @@ def test_maps_are_pooled_to_what_the_critic_predicts() -> None:
     assert losses.location_loss(torch.tensor([[0.5, 0.7]]), torch.tensor([[0.5, 0.5]])).item() == pytest.approx(0.02)
 
 
-def test_a_zone_may_change_by_any_multiple_of_the_teachers_change_and_nothing_else(
-    distillation: DistillationDataset,
-) -> None:
-    batch = AmganDataset(distillation, AmganDatasetConfig()).sample_unpaired(4, torch.Generator().manual_seed(0))
-    teacher_change = batch.teacher_extremes - batch.x
+def test_a_zone_may_change_by_any_multiple_of_the_teachers_change_and_nothing_else(dataset: AmganDataset) -> None:
+    faces = dataset.sample_faces(4, torch.Generator().manual_seed(0))
+    teacher_change = faces.teacher_change
     chroma = 0.1 * torch.tensor([0.114, 0.0, -0.299])[:, None, None]  # without luma
 
     def distance(change: torch.Tensor) -> float:
-        return float(losses.direction_loss(change, teacher_change, batch.zone_weights))
+        return float(losses.direction_loss(change, teacher_change, faces.zone_weights))
 
     assert distance(0.5 * teacher_change) == pytest.approx(distance(2 * teacher_change), abs=2e-3)
-    assert distance(teacher_change) < 0.1 * distance(-teacher_change)
+    assert distance(teacher_change) < 0.2 * distance(-teacher_change)
     for other in (chroma, 0.02 * torch.ones(3, 1, 1), 0.05 * torch.randn(teacher_change.shape)):
         assert distance(teacher_change + other) > distance(teacher_change) + 0.005
 

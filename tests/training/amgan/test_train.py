@@ -13,22 +13,22 @@ from torch import nn
 from reage.images import load_image
 from reage.nets.amgan_config import tiny
 from reage.training.amgan.calibration import MAX_ZONE_GAIN, measure_zone_gains
-from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.losses import finetune_loss_weights
 from reage.training.amgan.samples import AGES as SHEET_AGES
 from reage.training.amgan.samples import NUM_FACES, log_samples
 from reage.training.amgan.train import AmganTrainingConfig, amgan, to_stored_config, train_amgan
-from reage.training.distillation import DistillationDataset
+from reage.training.amgan.skin_changes import SkinChangeDataset
 from reage.training.runner import save_arrays
 from reage.training.trainer import TrainerConfig
 from reage.zones import ZONES
 
 STEPS = TrainerConfig(steps=3, batch_size=2, weight_decay=0.0, bf16=False)
-CONFIG = AmganTrainingConfig(net=tiny(), distill=STEPS, finetune=STEPS)
+CONFIG = AmganTrainingConfig(net=tiny(), distill=STEPS, finetune=STEPS, dataset=AmganDatasetConfig(patch_px=64))
 
 
 def test_a_run_stopped_in_its_second_stage_does_not_repeat_the_first(
-    distillation: DistillationDataset, tmp_path: Path
+    skin_changes: SkinChangeDataset, tmp_path: Path
 ) -> None:
     config = replace(CONFIG, finetune=replace(STEPS, checkpoint_seconds=0.0))
     steps: list[int] = []
@@ -38,7 +38,7 @@ def test_a_run_stopped_in_its_second_stage_does_not_repeat_the_first(
         if steps.count(5) == 1 and step == 5:
             raise KeyboardInterrupt
 
-    dataset, checkpoint = AmganDataset(distillation, config.dataset), tmp_path / "amgan.checkpoint"
+    dataset, checkpoint = AmganDataset(skin_changes, config.dataset), tmp_path / "amgan.checkpoint"
     with pytest.raises(KeyboardInterrupt):
         train_amgan(config, dataset, checkpoint, [stop_at_five])
     assert [path.name for path in tmp_path.iterdir()] == ["amgan.finetune"]
@@ -49,8 +49,8 @@ def test_a_run_stopped_in_its_second_stage_does_not_repeat_the_first(
         torch.testing.assert_close(mine, other)
 
 
-def test_a_run_of_both_stages_can_be_repeated(distillation: DistillationDataset, tmp_path: Path) -> None:
-    dataset, steps = AmganDataset(distillation, CONFIG.dataset), []
+def test_a_run_of_both_stages_can_be_repeated(skin_changes: SkinChangeDataset, tmp_path: Path) -> None:
+    dataset, steps = AmganDataset(skin_changes, CONFIG.dataset), []
     callbacks = log_samples(tmp_path / "log", dataset, steps_per_sheet=3)
     callbacks.append(lambda step, losses, ema: steps.append((step, set(losses))))
     first = train_amgan(CONFIG, dataset, tmp_path / "amgan.checkpoint", callbacks)
@@ -92,17 +92,19 @@ from pathlib import Path
 import torch
 
 from reage.nets.amgan_config import tiny
-from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.train import AmganTrainingConfig, train_amgan
-from reage.training.distillation import DistillationDataset
+from reage.training.amgan.skin_changes import SkinChangeDataset
 from reage.training.runner import load_arrays
 from reage.training.trainer import TrainerConfig, process_state
 
 torch.set_num_threads(1)
 steps = TrainerConfig(steps=4, batch_size=4, weight_decay=0.0, bf16=False)
-config = AmganTrainingConfig(net=tiny(), distill=steps, finetune=replace(steps, steps=0))
+config = AmganTrainingConfig(
+    net=tiny(), distill=steps, finetune=replace(steps, steps=0), dataset=AmganDatasetConfig(patch_px=64)
+)
 losses = []
-dataset = AmganDataset(load_arrays(Path(sys.argv[1]), DistillationDataset), config.dataset)
+dataset = AmganDataset(load_arrays(Path(sys.argv[1]), SkinChangeDataset), config.dataset)
 net = train_amgan(config, dataset, callbacks=[lambda step, values, ema: losses.append(values["loss"])])
 if process_state().is_main_process:
     print(process_state().num_processes, *losses, next(net.generator.parameters()).abs().sum().item())
@@ -110,8 +112,8 @@ if process_state().is_main_process:
 
 
 def test_two_processes_train_as_one(
-    distillation: DistillationDataset, tmp_path: Path, check_two_train_as_one: Callable
+    skin_changes: SkinChangeDataset, tmp_path: Path, check_two_train_as_one: Callable
 ) -> None:
     """Each has half the batch, and the losses and weights are those of one process with all of it."""
-    save_arrays(tmp_path / "distillation.npz", distillation)
-    check_two_train_as_one(LAUNCHED, tmp_path / "distillation.npz")
+    save_arrays(tmp_path / "changes.npz", skin_changes)
+    check_two_train_as_one(LAUNCHED, tmp_path / "changes.npz")

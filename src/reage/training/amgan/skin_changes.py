@@ -19,6 +19,7 @@ from reage.data.faces import portrait_to_face, resize_portrait
 from reage.data.shards import Portraits
 from reage.engines.exemplar import ExemplarEngine
 from reage.engines.exemplar.view import view_photo
+from reage.errors import ImageError
 from reage.faces.common_face import fit_common_face
 from reage.faces.skin_detail import LUMINANCE, skin_region
 from reage.faces.skin_features import NUM_COLOUR_FEATURES, features_a, make_skin_view, skin_tone
@@ -118,8 +119,13 @@ def make_skin_change_dataset(
         config: size and seed.
         workers: processes that age faces; the result does not depend on their number.
         track: wraps the rows in a progress bar.
+
+    Raises:
+        ImageError: when nobody is left.
     """
     rows = [row for row in track(map_rows(_make_row, portraits, config, workers)) if row is not None]
+    if not rows:
+        raise ImageError("There is no adult whose skin is seen in these portraits; use others.")
     return SkinChangeDataset(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
 

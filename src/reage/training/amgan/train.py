@@ -58,9 +58,9 @@ class AmganTrainingConfig:
     seed: int = 0
     net: AmganConfig = field(default_factory=cpu)
     skin_changes: SkinChangeConfig = SkinChangeConfig()
-    distill: TrainerConfig = TrainerConfig(steps=1500, batch_size=6, weight_decay=0.0, ema_decay=0.998)
+    distill: TrainerConfig = TrainerConfig(steps=1200, batch_size=6, weight_decay=0.0, ema_decay=0.998)
     finetune: TrainerConfig = TrainerConfig(
-        steps=1000, batch_size=3, weight_decay=0.0, ema_decay=0.995, max_grad_norm=50.0
+        steps=400, batch_size=3, weight_decay=0.0, ema_decay=0.995, max_grad_norm=50.0
     )
     finetune_losses: LossWeights = field(default_factory=finetune_loss_weights)
     dataset: AmganDatasetConfig = field(default_factory=AmganDatasetConfig)
@@ -82,16 +82,7 @@ def run(config: AmganTrainingConfig, portraits: Portraits, context: RunContext) 
         portraits: of all people; only the training people are used.
         context: where the run keeps its files.
     """
-    training = portraits.pick(portraits.split == "train")
-    stored = context.cached(
-        ".skin_changes.npz",
-        SkinChangeDataset,
-        lambda: make_skin_change_dataset(
-            training,
-            replace(config.skin_changes, seed=config.seed),
-            track=lambda rows: track(rows, "skin changes", total=len(training)),
-        ),
-    )
+    stored = context.cached(".skin_changes.npz", SkinChangeDataset, lambda: _make_skin_changes(config, portraits))
     dataset = AmganDataset(stored, config.dataset)
     callbacks = log_samples(context.log_dir, dataset)
     net = train_amgan(config, dataset, context.checkpoint, callbacks)
@@ -111,6 +102,15 @@ def to_stored_config(
     """
     net = replace(config.net.generator, zone_gains=zone_gains, older_gain=older_gain)
     return {"net": asdict(net), "recipe": asdict(config), "seed": config.seed}
+
+
+def _make_skin_changes(config: AmganTrainingConfig, portraits: Portraits) -> SkinChangeDataset:
+    training = portraits.pick(portraits.split == "train")
+    return make_skin_change_dataset(
+        training,
+        replace(config.skin_changes, seed=config.seed),
+        track=lambda rows: track(rows, "skin changes", total=len(training)),
+    )
 
 
 # Stages
