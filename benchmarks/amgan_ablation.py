@@ -2,10 +2,10 @@
 
 Every row is judged as `reage evaluate` judges an engine, on the same held-out people.
 
-    python benchmarks/amgan_ablation.py shards/ amgan.distillation.npz          the table on the screen
-    python benchmarks/amgan_ablation.py shards/ amgan.distillation.npz --write benchmarks/amgan_ablation.md
+    python benchmarks/amgan_ablation.py shards/ amgan.skin_changes.npz          the table on the screen
+    python benchmarks/amgan_ablation.py shards/ amgan.skin_changes.npz --write benchmarks/amgan_ablation.md
 
-`amgan.distillation.npz` is what `reage training fit amgan` makes first; the first stage is trained anew unless
+`amgan.skin_changes.npz` is what `reage training fit amgan` makes first; the first stage is trained anew unless
 `--start` names a file, which is written when it is not there.
 """
 
@@ -23,6 +23,7 @@ from rich.console import Console
 
 from reage.nets.amgan_config import GeneratorConfig
 from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.skin_changes import SkinChangeDataset
 from reage.training.amgan.train import (
     AmganTrainingConfig,
     amgan,
@@ -31,7 +32,6 @@ from reage.training.amgan.train import (
     finetune,
     to_stored_config,
 )
-from reage.training.distillation import DistillationDataset
 from reage.training.export import export_generator
 from reage.training.runner import load_arrays
 from reage.weights import save_weights
@@ -55,7 +55,7 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="What each loss of AMGAN's second stage does.")
     parser.add_argument("shards", type=Path)
-    parser.add_argument("distillation", type=Path)
+    parser.add_argument("skin_changes", type=Path)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--people", type=int, default=150, help="held-out portraits that judge, spread over all")
     parser.add_argument("--zone-people", type=int, default=10, help="of whom zones are changed one by one")
@@ -64,7 +64,7 @@ def main() -> None:
     given = parser.parse_args()
     config = amgan()
     config = replace(config, finetune=replace(config.finetune, steps=given.steps, ema_decay=0.98))
-    dataset = AmganDataset(load_arrays(given.distillation, DistillationDataset), config.dataset)
+    dataset = AmganDataset(load_arrays(given.skin_changes, SkinChangeDataset), config.dataset)
     start = start_from(given.start, dataset, config)
     note = (
         f"{given.steps} steps from the same first stage ({config.distill.steps}), one loss left out each time; judged "

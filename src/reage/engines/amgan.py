@@ -38,7 +38,7 @@ _AROUND_PX, _AROUND_BLUR_PX = 96, 3.0
 
 
 class AmganEngine:
-    """Ages the skin of a face in one pass, each zone by its score in the map; hair and shape change as by `exemplar`."""
+    """Ages skin in one pass, each zone by its score in the map; hair and shape change as by `exemplar`."""
 
     name = "amgan"
     summary = "aging map and patch GAN: one pass, every zone at its own score"

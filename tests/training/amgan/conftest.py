@@ -16,7 +16,7 @@ from reage.training.amgan.zone_scores import DifferentiableZoneScorer
 from reage.types import Face
 
 SMALL = SkinChangeConfig(plane_px=128, crop_px=64)
-SMALL_BATCHES = AmganDatasetConfig(patch_px=64)
+SMALL_BATCHES = AmganDatasetConfig(patch_px=128)
 
 
 @pytest.fixture(scope="session")

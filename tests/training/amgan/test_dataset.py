@@ -11,7 +11,7 @@ from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.skin_changes import OLDER, YOUNGER, SkinChangeDataset
 from reage.zones import ZONES
 
-SMALL = AmganDatasetConfig(patch_px=64)
+SMALL = AmganDatasetConfig(patch_px=128)
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -31,8 +31,8 @@ def test_the_change_goes_with_the_map(dataset: AmganDataset) -> None:
 
 def test_patches_hold_the_teachers_change_and_their_place(dataset: AmganDataset) -> None:
     batch = dataset.sample_patches(8, draws())
-    assert batch.x.shape == batch.change.shape == (8, 3, 64, 64)
-    assert batch.planes.shape == (8, 4, 64, 64)
+    assert batch.x.shape == batch.change.shape == (8, 3, 128, 128)
+    assert batch.planes.shape == (8, 4, 128, 128)
     middle = (batch.planes[:, 2:].mean((2, 3)) + 1) / 2
     torch.testing.assert_close(middle, batch.centres, atol=0.02, rtol=0)
     assert batch.change.abs().max() > 0.05

@@ -39,6 +39,15 @@ def test_each_distance_reacts_to_its_part_of_a_change() -> None:
     assert losses.detail_loss(noisy, x) > 4 * losses.low_frequency_loss(noisy, x)
 
 
+def test_texture_counts_the_strength_of_lines_and_not_their_place() -> None:
+    x = torch.zeros(2, 3, 64, 64)
+    lines = 0.2 * (torch.arange(64) % 8 < 2).float().expand(2, 3, 64, 64)
+    shifted, usable = lines.roll(3, -1), torch.ones(2, 1, 64, 64)
+    same, other = (losses.texture_loss(x + lines, x + one, usable) for one in (shifted, 0.3 * lines))
+    assert same < 0.1 * other
+    assert losses.texture_loss(x + lines, x, 0 * usable) == 0
+
+
 def test_features_aim_beyond_the_teacher() -> None:
     source, teacher = ([torch.rand(2, 4, 8, 8) for _ in range(3)] for _ in range(2))
     beyond = [before + 1.15 * (after - before) for before, after in zip(source, teacher, strict=True)]

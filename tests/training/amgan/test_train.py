@@ -17,14 +17,14 @@ from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.losses import finetune_loss_weights
 from reage.training.amgan.samples import AGES as SHEET_AGES
 from reage.training.amgan.samples import NUM_FACES, log_samples
-from reage.training.amgan.train import AmganTrainingConfig, amgan, to_stored_config, train_amgan
 from reage.training.amgan.skin_changes import SkinChangeDataset
+from reage.training.amgan.train import AmganTrainingConfig, amgan, to_stored_config, train_amgan
 from reage.training.runner import save_arrays
 from reage.training.trainer import TrainerConfig
 from reage.zones import ZONES
 
 STEPS = TrainerConfig(steps=3, batch_size=2, weight_decay=0.0, bf16=False)
-CONFIG = AmganTrainingConfig(net=tiny(), distill=STEPS, finetune=STEPS, dataset=AmganDatasetConfig(patch_px=64))
+CONFIG = AmganTrainingConfig(net=tiny(), distill=STEPS, finetune=STEPS, dataset=AmganDatasetConfig(patch_px=128))
 
 
 def test_a_run_stopped_in_its_second_stage_does_not_repeat_the_first(
@@ -55,7 +55,7 @@ def test_a_run_of_both_stages_can_be_repeated(skin_changes: SkinChangeDataset, t
     callbacks.append(lambda step, losses, ema: steps.append((step, set(losses))))
     first = train_amgan(CONFIG, dataset, tmp_path / "amgan.checkpoint", callbacks)
     assert [step for step, _ in steps] == [1, 2, 3, 4, 5, 6]
-    assert steps[0][1] == {"reconstruction", "detail", "chroma", "low_frequency", "perceptual", "loss"}
+    assert steps[0][1] == {"reconstruction", "detail", "texture", "chroma", "low_frequency", "perceptual", "loss"}
     assert steps[3][1] > steps[0][1] | {"adversarial", "aging_map", "location", "cycle", "critic"}
     second = train_amgan(CONFIG, dataset)
     for mine, other in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
@@ -101,7 +101,7 @@ from reage.training.trainer import TrainerConfig, process_state
 torch.set_num_threads(1)
 steps = TrainerConfig(steps=4, batch_size=4, weight_decay=0.0, bf16=False)
 config = AmganTrainingConfig(
-    net=tiny(), distill=steps, finetune=replace(steps, steps=0), dataset=AmganDatasetConfig(patch_px=64)
+    net=tiny(), distill=steps, finetune=replace(steps, steps=0), dataset=AmganDatasetConfig(patch_px=128)
 )
 losses = []
 dataset = AmganDataset(load_arrays(Path(sys.argv[1]), SkinChangeDataset), config.dataset)

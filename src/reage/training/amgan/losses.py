@@ -17,12 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reage.data.augment import to_grey
+from reage.types import GAIN_FLOOR
 
 OVERSHOOT = 1.15
 """Factor on the teacher's change in `perceptual_loss` and `age_loss`: averaging makes a student lose about as much."""
 
 DETAIL_WINDOW_PX, LOW_FREQUENCY_WINDOW_PX = 5, 16
 """Windows of `detail_loss` and `low_frequency_loss`."""
+
+TEXTURE_BANDS, TEXTURE_WINDOW_PX = 4, 32
+"""Octaves of `texture_loss`, finest first, and its window."""
+TEXTURE_FLOOR = 0.004
+"""Deviation of log luminance below which lines are not seen."""
 
 UNCHANGED_MAP = 0.02
 """Largest difference of two maps that counts as none."""
@@ -38,6 +44,7 @@ class LossWeights:
     Args:
         reconstruction: see `reconstruction_loss`.
         detail: see `detail_loss`.
+        texture: see `texture_loss`.
         perceptual: see `perceptual_loss`.
         chroma: see `chroma_loss`.
         low_frequency: see `low_frequency_loss`; estimators of age prefer shadows that no face has.
@@ -56,6 +63,7 @@ class LossWeights:
 
     reconstruction: float = 10.0
     detail: float = 10.0
+    texture: float = 1.0
     perceptual: float = 1.0
     chroma: float = 10.0
     low_frequency: float = 0.0
@@ -112,6 +120,38 @@ def low_frequency_loss(aged: Tensor, teacher: Tensor) -> Tensor:
     return reconstruction_loss(
         F.avg_pool2d(aged, LOW_FREQUENCY_WINDOW_PX), F.avg_pool2d(teacher, LOW_FREQUENCY_WINDOW_PX)
     )
+
+
+def texture_loss(aged: Tensor, teacher: Tensor, usable: Tensor) -> Tensor:
+    """Distance of the local energy of lines to the teacher's, wherever in the neighbourhood they lie.
+
+    The teacher's lines are those of some donor, which no net can guess; their strength at a place is that of the age.
+    Log luminance is split into `TEXTURE_BANDS` octaves; the energy of an octave is its deviation in windows of
+    `TEXTURE_WINDOW_PX` px of the picture. The mean of |log E(aged) - log E(teacher)| over windows of usable skin.
+
+    Args:
+        aged: (B, 3, S, S).
+        teacher: (B, 3, S, S).
+        usable: (B, 1, S, S) share of visible skin.
+    """
+    total, light = aged.new_zeros(()), [_log_luma(x) for x in (aged, teacher)]
+    weight = F.avg_pool2d(usable, TEXTURE_WINDOW_PX)
+    for octave in range(TEXTURE_BANDS):
+        coarse = [F.avg_pool2d(one, 2) for one in light]
+        energy = [_log_energy(a, b, TEXTURE_WINDOW_PX >> octave) for a, b in zip(light, coarse, strict=True)]
+        total = total + ((energy[0] - energy[1]).abs() * weight).sum() / weight.sum().clamp(min=1)
+        light = coarse
+    return total / TEXTURE_BANDS
+
+
+def _log_luma(x: Tensor) -> Tensor:
+    return ((to_luma(x).float() + 1) / 2 + GAIN_FLOOR).log()
+
+
+def _log_energy(light: Tensor, coarse: Tensor, window_px: int) -> Tensor:
+    """(B, 1, H, W) and the same at half its side -> the logarithm of the deviation of what is finer, per window."""
+    band = light - F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+    return (F.avg_pool2d(band**2, window_px) + TEXTURE_FLOOR**2).log() / 2
 
 
 def perceptual_loss(

@@ -115,6 +115,7 @@ class Amgan(nn.Module):
         return {
             "reconstruction": losses.reconstruction_loss(aged, teacher),
             "detail": losses.detail_loss(aged, teacher),
+            "texture": losses.texture_loss(aged, teacher, batch.usable),
             "chroma": losses.chroma_loss(aged, teacher),
             "low_frequency": losses.low_frequency_loss(aged, teacher),
             "perceptual": self._perceptual_loss(aged, batch.x, teacher),
