@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NET_PX = (256, 512)
 """Least and most side of the common face that the generator sees; the photo keeps its own finer detail."""
-SIDE_MULTIPLE = 8
+SIDE_MULTIPLE = 32
 
 _FULL_CHANGE_DIFFERENCE = 0.02
 """Difference of both maps from which the change is applied in full; below, it fades to none."""

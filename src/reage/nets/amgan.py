@@ -8,7 +8,7 @@ not a sum, so that it follows the skin.
 
 Convention:
     pictures (B, 3, S, S) in [-1, 1]; planes (B, 4, S, S) in [-1, 1]: target map, source map, X, Y (see
-    `reage.faces.aging_map`); all of one size, a multiple of 8, the whole common face or a patch of it.
+    `reage.faces.aging_map`); all of one size, a multiple of 32, the whole common face or a patch of it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from reage.weights import find_weights, load_torch_weights, made_for
 
 _MAX_LIGHT_CHANGE, _MAX_COLOUR_CHANGE = 1.2, 0.25
 """Bounds of the change, as logarithms of a ratio."""
+_MAX_BAND_CHANGE, _NUM_BANDS = 2.5, 5
+"""Bound of the factors on the picture's own octaves of log luminance, and number of these octaves, finest first."""
 _LOCATION_FREQUENCIES = (1, 2, 4, 8, 16)
 """Of the sines and cosines of X and Y, per half plane."""
 
@@ -92,7 +94,7 @@ class Generator(nn.Module):
         self.fine_block = Block(fine, num_conditions, config.hidden)
         self.out = nn.Conv2d(fine, fine // 2, 3, padding=1)
         self.lines = nn.Conv2d(fine // 2 + 3, fine // 2, 3, padding=1)
-        self.change = nn.Conv2d(fine // 2, 5, 3, padding=1)
+        self.change = nn.Conv2d(fine // 2, 5 + _NUM_BANDS, 3, padding=1)
         self.change.weight.data.mul_(0.1)
         nn.init.zeros_(self.change.bias)  # type: ignore[arg-type]
 
@@ -102,7 +104,11 @@ class Generator(nn.Module):
         return apply_change(x, change * attention)
 
     def predict_change(self, x: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures, planes -> change (B, 3, S, S), the logarithm of a ratio, and attention (B, 1, S, S) in [0, 1]."""
+        """Pictures, planes -> change (B, 3, S, S), the logarithm of a ratio, and attention (B, 1, S, S) in [0, 1].
+
+        The change is free light and colour, and a share of each of the picture's own octaves: lines that are there
+        deepen or fade, which takes a net that has only sums long to learn.
+        """
         conditions = encode_planes(planes)
         at_half, at_quarter, at_eighth = (F.avg_pool2d(conditions, size) for size in (2, 4, 8))
         small = rearrange(x, "b c (h y) (w x) -> b (c y x) h w", y=2, x=2).contiguous(memory_format=torch.channels_last)
@@ -116,10 +122,12 @@ class Generator(nn.Module):
         y = F.leaky_relu(self.out(upsample(F.leaky_relu(y, 0.2))), 0.2)
         y = F.leaky_relu(self.lines(torch.cat([y, x], 1)), 0.2)
         y = self.change(y).float()
-        light, colour, attention = y[:, :1], y[:, 1:4], y[:, 4:]
+        light, colour, attention, shares = y.split([1, 3, 1, _NUM_BANDS], 1)
+        own = (_MAX_BAND_CHANGE * torch.tanh(shares) * split_octaves(x)).sum(1, keepdim=True)
         colour = torch.tanh(colour)
         colour = colour - colour.mean(1, keepdim=True)
-        return _MAX_LIGHT_CHANGE * torch.tanh(light) + _MAX_COLOUR_CHANGE * colour, torch.sigmoid(attention + 1)
+        change = _MAX_LIGHT_CHANGE * torch.tanh(light) + own + _MAX_COLOUR_CHANGE * colour
+        return change, torch.sigmoid(attention + 1)
 
 
 def encode_planes(planes: Tensor) -> Tensor:
@@ -127,6 +135,19 @@ def encode_planes(planes: Tensor) -> Tensor:
     target, source, locations = planes[:, :1], planes[:, 1:2], planes[:, 2:4]
     waves = [wave(locations * (math.pi * count)) for count in _LOCATION_FREQUENCIES for wave in (torch.sin, torch.cos)]
     return torch.cat([target, source, 2 * (target - source), locations, *waves], 1)
+
+
+def split_octaves(x: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) -> the finest `_NUM_BANDS` octaves (B, K, S, S) of their log luminance."""
+    light = (((x.float() + 1) / 2).mean(1, keepdim=True) + GAIN_FLOOR).log()
+    octaves, finer = [], light
+    for octave in range(_NUM_BANDS):
+        coarser = F.avg_pool2d(light, 2 ** (octave + 1))
+        for _ in range(octave + 1):
+            coarser = upsample(coarser)
+        octaves.append(finer - coarser)
+        finer = coarser
+    return torch.cat(octaves, 1)
 
 
 def upsample(x: Tensor) -> Tensor:

@@ -58,9 +58,9 @@ class AmganTrainingConfig:
     seed: int = 0
     net: AmganConfig = field(default_factory=cpu)
     skin_changes: SkinChangeConfig = SkinChangeConfig()
-    distill: TrainerConfig = TrainerConfig(steps=1000, batch_size=6, weight_decay=0.0, ema_decay=0.998)
+    distill: TrainerConfig = TrainerConfig(steps=800, batch_size=6, weight_decay=0.0, ema_decay=0.995)
     finetune: TrainerConfig = TrainerConfig(
-        steps=300, batch_size=3, weight_decay=0.0, ema_decay=0.995, max_grad_norm=50.0
+        steps=250, batch_size=3, weight_decay=0.0, ema_decay=0.995, max_grad_norm=50.0
     )
     finetune_losses: LossWeights = field(default_factory=finetune_loss_weights)
     dataset: AmganDatasetConfig = field(default_factory=AmganDatasetConfig)
