@@ -87,7 +87,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "reage.training.amgan.train",
             "amgan",
             "run",
-            "the `amgan` engine; an hour on two cores; needs prototype, face-parser, age-a and zones-a; export it then",
+            "the `amgan` engine; an hour on one core; needs exemplar, face-parser, age-a and zones-a; export it then",
+            needs_ages=False,
         ),
         "face-parser": Recipe(
             f"{_MEASURES}.face_parser",
