@@ -85,6 +85,9 @@ class Amgan(nn.Module):
         if weights.age:
             _, aged_change = self.age(aged_faces.x, aged_faces.planes, aged_faces.usable)
             found["age"] = self._age_loss(aged_faces, aged_change)
+            found["excess"] = losses.excess_loss(aged_change, aged_faces.teacher_change * aged_faces.usable)
+        excess = losses.excess_loss(asked_change, faces.teacher_change * faces.usable)
+        found["excess"] = found.get("excess", 0) + excess
         if weights.zone_scores:
             found["zone_scores"] = self._zone_scores_loss(see_in_crops(faces, asked_change), faces)
         if weights.direction:
