@@ -31,11 +31,11 @@ def test_the_change_goes_with_the_map(dataset: AmganDataset) -> None:
 
 def test_patches_hold_the_teachers_change_and_their_place(dataset: AmganDataset) -> None:
     batch = dataset.sample_patches(8, draws())
-    assert batch.x.shape == batch.change.shape == (8, 3, 128, 128)
+    assert batch.x.shape == batch.teacher_change.shape == (8, 3, 128, 128)
     assert batch.planes.shape == (8, 4, 128, 128)
     middle = (batch.planes[:, 2:].mean((2, 3)) + 1) / 2
     torch.testing.assert_close(middle, batch.centres, atol=0.02, rtol=0)
-    assert batch.change.abs().max() > 0.05
+    assert batch.teacher_change.abs().max() > 0.05
     hidden = batch.usable == 0
     assert hidden.any()
     assert batch.planes[:, :1][hidden].max() < -0.999
@@ -44,7 +44,7 @@ def test_patches_hold_the_teachers_change_and_their_place(dataset: AmganDataset)
 def test_a_face_that_stays_has_one_map_and_no_change(skin_changes: SkinChangeDataset) -> None:
     still = AmganDataset(skin_changes, replace(SMALL, unchanged_share=1.0)).sample_patches(6, draws())
     torch.testing.assert_close(still.planes[:, 0], still.planes[:, 1], atol=1e-4, rtol=0)
-    assert not still.change.any()
+    assert not still.teacher_change.any()
 
 
 def test_maps_without_scores_hold_the_age_alone(skin_changes: SkinChangeDataset) -> None:

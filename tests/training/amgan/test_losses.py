@@ -39,13 +39,19 @@ def test_each_distance_reacts_to_its_part_of_a_change() -> None:
     assert losses.detail_loss(noisy, x) > 4 * losses.low_frequency_loss(noisy, x)
 
 
-def test_shade_beyond_the_teachers_is_an_excess() -> None:
-    teacher = torch.full((1, 3, 32, 32), -0.1)
-    assert losses.excess_loss(teacher / 2, teacher) == 0
-    assert losses.excess_loss(2 * teacher, teacher).item() == pytest.approx(0.09, rel=1e-4)
-    lines = torch.zeros(1, 3, 32, 32)
-    lines[..., ::2] = 0.5
-    assert losses.excess_loss(lines - lines.mean(), torch.zeros_like(lines)) == 0
+def test_estimators_reach_the_light_of_lines_alone() -> None:
+    change = torch.randn(1, 3, 32, 32, requires_grad=True)
+    through = losses.lines_alone(change)
+    torch.testing.assert_close(through, change)
+    through.mean().backward()
+    assert change.grad is not None
+    assert change.grad.abs().max() < 1e-6
+    change.grad = None
+    losses.lines_alone(change)[..., ::2, :].sum().backward()
+    assert change.grad.abs().max() > 0.1
+    change.grad = None
+    (losses.lines_alone(change)[:, 0] - losses.lines_alone(change)[:, 2])[..., 5, 5].sum().backward()
+    assert change.grad.abs().max() < 1e-6
 
 
 def test_texture_counts_the_strength_of_lines_and_not_their_place() -> None:

@@ -11,7 +11,7 @@ from reage.training.amgan.dataset import AmganDataset
 from reage.training.amgan.model import Amgan, measure_zone_scores, see_in_crops
 from reage.zones import MIRRORED_ZONES, ZONES
 
-NUM_FACES = 48
+NUM_FACES, FACES_AT_ONCE = 48, 8
 SOURCE_YEARS = (25.0, 50.0)
 OLDER_GAINS = tuple(1 + 0.05 * step for step in range(17))
 """Candidates of `measure_older_gain`."""
@@ -44,13 +44,16 @@ def to_zone_gains(responses: NDArray[np.floating]) -> tuple[float, ...]:
 
 def _response(net: Amgan, dataset: AmganDataset, rows: Tensor, zone: int) -> Tensor:
     """Mean rise of a zone's score when its target rises from 0 to 1, over the faces that show it; 1 if none does."""
-    measured = []
-    for score in (0.0, 1.0):
-        batch = dataset.request_zone(rows, zone, score)
-        _, change = net.age(batch.x, batch.planes, batch.usable)
-        measured.append(measure_zone_scores(net.zone_scorer, see_in_crops(batch, change), batch)[:, zone])
-    shown = ~batch.scores[:, zone].isnan()
-    return (measured[1] - measured[0])[shown].mean() if shown.any() else torch.ones(())
+    rises = []
+    for some in rows.split(FACES_AT_ONCE):
+        measured = []
+        for score in (0.0, 1.0):
+            batch = dataset.request_zone(some, zone, score)
+            _, change = net.age(batch.x, batch.planes, batch.usable)
+            measured.append(measure_zone_scores(net.zone_scorer, see_in_crops(batch, change), batch)[:, zone])
+        rises.append((measured[1] - measured[0])[~batch.scores[:, zone].isnan()])
+    found = torch.cat(rises)
+    return found.mean() if len(found) else torch.ones(())
 
 
 @torch.no_grad()
@@ -65,10 +68,12 @@ def measure_older_gain(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_F
         num_faces: most faces.
     """
     rows = _spread(dataset.rows_of_ages(*SOURCE_YEARS), num_faces)
-    batch = dataset.request_teacher(rows)
-    wanted = float(net.estimate_years(see_in_crops(batch, batch.teacher_change * batch.usable)).mean())
-    _, change = net.age(batch.x, batch.planes, batch.usable)
-    estimated = [float(net.estimate_years(see_in_crops(batch, gain * change)).mean()) for gain in OLDER_GAINS]
+    wanted, estimated = 0.0, np.zeros(len(OLDER_GAINS))
+    for some in rows.split(FACES_AT_ONCE):
+        batch = dataset.request_teacher(some)
+        wanted += float(net.estimate_years(see_in_crops(batch, batch.teacher_change * batch.usable)).sum())
+        _, change = net.age(batch.x, batch.planes, batch.usable)
+        estimated += [float(net.estimate_years(see_in_crops(batch, gain * change)).sum()) for gain in OLDER_GAINS]
     return min(zip(OLDER_GAINS, estimated, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
 
 

@@ -68,14 +68,14 @@ class PatchBatch:
     Args:
         x: (B, 3, S, S) patches of faces.
         usable: (B, 1, S, S) share of visible skin, 0 to 1.
-        change: (B, 3, S, S) the teacher's change of log colour.
+        teacher_change: (B, 3, S, S) the teacher's change of log colour.
         planes: (B, 4, S, S) target map, source map, X, Y.
         centres: (B, 2) x and y of the patches' centres, in sides of the common face.
     """
 
     x: Tensor
     usable: Tensor
-    change: Tensor
+    teacher_change: Tensor
     planes: Tensor
     centres: Tensor
 
@@ -154,7 +154,7 @@ class AmganDataset:
         x, usable, change, planes, centres = (torch.stack(part) for part in zip(*samples, strict=True))
         x = relight(x, self.config.augment, generator).clamp(-1, 1)
         return PatchBatch(
-            x=_channels_last(x), usable=usable, change=_channels_last(change), planes=planes, centres=centres
+            x=_channels_last(x), usable=usable, teacher_change=_channels_last(change), planes=planes, centres=centres
         )
 
     def _draw_patch(self, generator: Generator) -> tuple[Tensor, ...]:

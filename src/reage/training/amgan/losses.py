@@ -30,9 +30,6 @@ TEXTURE_BANDS, TEXTURE_WINDOW_PX = 4, 32
 TEXTURE_FLOOR = 0.004
 """Deviation of log luminance below which lines are not seen."""
 
-EXCESS_ALLOWED = 0.01
-"""Change of log luminance of a window that `excess_loss` allows beyond the teacher's."""
-
 UNCHANGED_MAP = 0.02
 """Largest difference of two maps that counts as none."""
 
@@ -51,7 +48,6 @@ class LossWeights:
         perceptual: see `perceptual_loss`.
         chroma: see `chroma_loss`.
         low_frequency: see `low_frequency_loss`; estimators of age prefer shadows that no face has.
-        excess: see `excess_loss`.
         unchanged: see `unchanged_loss`.
         adversarial: see `adversarial_generator_loss`.
         aging_map: see `aging_map_loss`, of the generator.
@@ -71,7 +67,6 @@ class LossWeights:
     perceptual: float = 1.0
     chroma: float = 10.0
     low_frequency: float = 0.0
-    excess: float = 0.0
     unchanged: float = 0.0
     adversarial: float = 0.0
     aging_map: float = 0.0
@@ -91,7 +86,6 @@ def finetune_loss_weights() -> LossWeights:
         detail=6.0,
         low_frequency=30.0,
         perceptual=0.8,
-        excess=100.0,
         unchanged=10.0,
         adversarial=0.1,
         aging_map=2.0,
@@ -126,20 +120,6 @@ def low_frequency_loss(aged: Tensor, teacher: Tensor) -> Tensor:
     return reconstruction_loss(
         F.avg_pool2d(aged, LOW_FREQUENCY_WINDOW_PX), F.avg_pool2d(teacher, LOW_FREQUENCY_WINDOW_PX)
     )
-
-
-def excess_loss(change: Tensor, teacher_change: Tensor) -> Tensor:
-    """Light and shade that no teacher makes: means over windows of `LOW_FREQUENCY_WINDOW_PX` beyond the teacher's.
-
-    Mean of max(0, |m(change)| - |m(teacher's)| - `EXCESS_ALLOWED`), where m are the means of the luma of the windows;
-    estimators of age and of zones take dark patches for old skin.
-
-    Args:
-        change: (B, 3, S, S) of log colour.
-        teacher_change: (B, 3, S, S) the teacher's.
-    """
-    own, allowed = (F.avg_pool2d(to_luma(one), LOW_FREQUENCY_WINDOW_PX).abs() for one in (change, teacher_change))
-    return (own - allowed - EXCESS_ALLOWED).clamp(min=0).mean()
 
 
 def texture_loss(aged: Tensor, teacher: Tensor, usable: Tensor) -> Tensor:
@@ -295,6 +275,18 @@ def pool_map(aging_map: Tensor, like: Tensor) -> Tensor:
 def to_chroma(x: Tensor) -> Tensor:
     """(B, 3, S, S) minus its luma."""
     return x - to_grey(x)
+
+
+def lines_alone(change: Tensor) -> Tensor:
+    """The change (B, 3, S, S) with gradients to the luma of its lines alone, finer than `LOW_FREQUENCY_WINDOW_PX`.
+
+    Estimators of age and of zones take dark or green patches for old skin; through this they cannot ask for any.
+    """
+    luma = to_luma(change)
+    side = (luma.shape[-2], luma.shape[-1])
+    coarse = F.interpolate(F.avg_pool2d(luma, LOW_FREQUENCY_WINDOW_PX), side, mode="bilinear", align_corners=False)
+    lines = luma - coarse
+    return (change - lines).detach() + lines
 
 
 def to_luma(x: Tensor) -> Tensor:

@@ -83,13 +83,12 @@ class Amgan(nn.Module):
         found["unchanged"] = losses.unchanged_loss(change, losses.same_map(batch.planes))
         found["unchanged"] = found["unchanged"] + losses.unchanged_loss(asked_change, losses.same_map(faces.planes))
         if weights.age:
-            _, aged_change = self.age(aged_faces.x, aged_faces.planes, aged_faces.usable)
+            aged_face, aged_change = self.age(aged_faces.x, aged_faces.planes, aged_faces.usable)
             found["age"] = self._age_loss(aged_faces, aged_change)
-            found["excess"] = losses.excess_loss(aged_change, aged_faces.teacher_change * aged_faces.usable)
-        excess = losses.excess_loss(asked_change, faces.teacher_change * faces.usable)
-        found["excess"] = found.get("excess", 0) + excess
+            for name, loss in self._teacher_losses(aged_faces, aged_face).items():
+                found[name] = (found[name] + loss) / 2
         if weights.zone_scores:
-            found["zone_scores"] = self._zone_scores_loss(see_in_crops(faces, asked_change), faces)
+            found["zone_scores"] = self._zone_scores_loss(see_in_crops(faces, losses.lines_alone(asked_change)), faces)
         if weights.direction:
             found["direction"] = losses.direction_loss(asked_change, faces.teacher_change, faces.zone_weights)
         if weights.cycle:
@@ -111,10 +110,10 @@ class Amgan(nn.Module):
         with torch.no_grad():
             teacher = self.estimate_years(see_in_crops(faces, faces.teacher_change * faces.usable))
             before = self.estimate_years(faces.crops)
-        return losses.age_loss(self.estimate_years(see_in_crops(faces, change)), before, teacher)
+        return losses.age_loss(self.estimate_years(see_in_crops(faces, losses.lines_alone(change))), before, teacher)
 
-    def _teacher_losses(self, batch: PatchBatch, aged: Tensor) -> dict[str, Tensor]:
-        teacher = apply_change(batch.x, batch.change * batch.usable)
+    def _teacher_losses(self, batch: PatchBatch | FaceBatch, aged: Tensor) -> dict[str, Tensor]:
+        teacher = apply_change(batch.x, batch.teacher_change * batch.usable)
         return {
             "reconstruction": losses.reconstruction_loss(aged, teacher),
             "detail": losses.detail_loss(aged, teacher),
