@@ -96,7 +96,7 @@ class AmganEngine:
         change, attention = self._session.run(["change", "attention"], inputs)
         applied = np.clip(np.abs(target - source) / _FULL_CHANGE_DIFFERENCE, 0, 1)
         strength = self._config.older_gain if plan.age > plan.age_from else 1.0
-        found = (change * attention)[0].transpose(1, 2, 0) * (np.float32(strength) * applied[..., None])
+        found: Plane = (change * attention)[0].transpose(1, 2, 0) * (np.float32(strength) * applied[..., None])
         return geometry.resize(continue_around(found, usable), *view.usable.shape)
 
 
@@ -109,8 +109,9 @@ def net_side(plane_px: int) -> int:
 def continue_around(change: Plane, usable: Plane) -> Plane:
     """A change (N, N, 3) that is known on usable skin (N, N), with its mean around every other place of the face."""
     weight = geometry.resize(usable, _AROUND_PX, _AROUND_PX)
-    known = geometry.resize(change * usable[..., None], _AROUND_PX, _AROUND_PX)
-    mean = geometry.blur(known, _AROUND_BLUR_PX) / np.maximum(geometry.blur(weight, _AROUND_BLUR_PX), 1e-2)[..., None]
+    known: Plane = geometry.resize(change * usable[..., None], _AROUND_PX, _AROUND_PX)
+    share = np.maximum(geometry.blur(weight, _AROUND_BLUR_PX), 1e-2)[..., None]
+    mean: Plane = np.divide(geometry.blur(known, _AROUND_BLUR_PX), share, dtype=np.float32)
     around = geometry.resize(mean * face_region()[..., None], *usable.shape)
     return (around + usable[..., None] * (change - around)).astype(np.float32)
 
