@@ -1,6 +1,8 @@
 """Ages a photo, at one age or at several, and writes the results; a file to a file, with what became of it.
 
-`reage.folders` does so with the photos of a folder, `reage.cluster` with those of a store on many computers. Every check is made before the work starts, so call the `check_` function before a slow engine is loaded; the functions
+`reage.folders` does so with the photos of a folder, `reage.cluster` with those of a store on many computers.
+
+Every check is made before the work starts, so call the `check_` function before a slow engine is loaded; the functions
 that age make the same checks again. Nothing here prints. A photo is never overwritten.
 """
 

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 import reage
 from reage.cli.age import age
+from reage.cli.batch import batch
 from reage.cli.compare import compare
 from reage.cli.console import adapt_streams, is_narrow
 from reage.cli.devices import devices
@@ -85,6 +86,10 @@ app.command(
     epilog="Examples: reage video me.mp4 --to 70. Two people: reage video us.mp4 --person 1=70 --person 2=30 -o a.mov. "
     "Five seconds of it: reage video me.mp4 --age-over-time 30:80 --preview 5"
 )(video)
+app.command(
+    epilog="Examples: reage batch photos/ -o aged/ --to 70. On a Ray cluster: reage batch s3://bucket/photos "
+    "-o s3://bucket/aged --to 70 --address 10.0.0.1:6379"
+)(batch)
 app.command(epilog="Example: reage find party.jpg -o boxes.png, or the people of a video: reage find party.mp4")(find)
 app.command(
     epilog="Examples: reage sketch me.jpg -o sketch.png. Back again: reage sketch --reverse sketch.png -o photo.png"

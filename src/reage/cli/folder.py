@@ -16,7 +16,6 @@ from reage.engines import TORCH_ENGINES
 from reage.errors import ImageError, PlanError
 
 if TYPE_CHECKING:
-
     from reage.folders import FolderRun, Listing, ResumeFile
 
 
