@@ -1,54 +1,22 @@
-"""A place with photos, workers that work in this process, and an engine to which accidents happen."""
+"""Empty places, and runs from one to another by a worker in this process, with an engine to which accidents happen."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 import pytest
-import skimage.data
 
 from reage.cluster import ClusterRun, Manifest, Place, WorkerConfig
 from reage.cluster.attempts import Attempts
 from reage.cluster.pictures import list_pictures
 from reage.cluster.run import name_run
 from reage.cluster.worker import BlockWorker
-from reage.engines.none import NoOpEngine
-from reage.images import Image, encode_image
 from reage.pipeline import Reager
-from reage.types import Aged, CompletePlan, Face, Plan, Reading
-
-FINE, UNFORESEEN, CRASH, CRASH_ONCE = range(4)
-
-
-class Accidents(NoOpEngine):
-    """Changes nothing; what happens instead is told by the first pixel of the photo."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
-
-    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
-        assert face.photo is not None
-        accident = face.photo[0, 0, 0]
-        if accident == UNFORESEEN:
-            raise RuntimeError("not foreseen,\nat all")
-        mark = self._folder / f"crashed-{face.photo[0, 0, 1]}"
-        if accident == CRASH or (accident == CRASH_ONCE and not mark.exists()):
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().render(face, reading, plan)
-
-
-def encode_photo(accident: int = FINE, number: int = 0) -> bytes:
-    """A PNG of one face, with an accident in its first pixel."""
-    photo = skimage.data.astronaut()[:256, 96:352].copy()
-    photo[0, 0] = accident, number, 0
-    return encode_image(Image(pixels=photo), ".png", altered=False)
+from reage.types import Plan
+from tests.cluster.accidents import Accidents
 
 
 class PoolHere:

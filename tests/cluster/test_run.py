@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from reage.cluster import ClusterRun, Place
 from reage.cluster.manifest import MANIFEST_NAME
-from tests.cluster.conftest import PoolHere, encode_photo
+from tests.cluster.accidents import encode_photo
+from tests.cluster.conftest import PoolHere
 
 
 @pytest.fixture
-def photos(places: tuple[Place, Place]) -> tuple[Place, Place]:
-    """Places with four photos in one and nothing in the other."""
+def photos(tmp_path: Path) -> tuple[Place, Place]:
+    """Places in memory with four photos in one and nothing in the other."""
+    places = Place(f"memory://{tmp_path}/photos"), Place(f"memory://{tmp_path}/aged")
     for number in range(4):
         places[0].write(f"{number}.png", encode_photo(number=number))
     return places

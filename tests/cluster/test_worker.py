@@ -16,7 +16,7 @@ from reage.cluster.attempts import MAX_ATTEMPTS, Attempts
 from reage.cluster.pictures import make_blocks
 from reage.cluster.worker import BlockWorker
 from reage.errors import ReageError
-from tests.cluster.conftest import UNFORESEEN, encode_photo
+from tests.cluster.accidents import UNFORESEEN, encode_photo
 
 
 @pytest.fixture

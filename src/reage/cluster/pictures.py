@@ -87,6 +87,7 @@ def make_blocks(pictures: Sequence[Picture], num_pictures: int) -> Iterator[pa.T
 def read_block(table: pa.Table) -> tuple[int, list[Picture]]:
     """The number and the pictures of a table of `make_blocks`."""
     rows = table.to_pylist()
+    assert len({row["block"] for row in rows}) == 1
     pictures = [
         Picture(file=StoredFile(name=row["name"], num_bytes=row["num_bytes"], stamp=row["stamp"]), output=row["output"])
         for row in rows

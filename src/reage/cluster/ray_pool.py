@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,10 +28,13 @@ _ENVIRONMENT = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # what concerns the user is raised, and becomes a sentence
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_LOG_LEVEL": "CRITICAL",
+    "RAY_DATA_RAISE_ORIGINAL_MAP_EXCEPTION": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray says at every start that it will
 }
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """By this variable Ray does not look for an address that other computers know, on Linux as well."""
+
+_ANSWER_SECONDS = 5.0
 
 _STORE_BYTES = 200_000_000
 """Of the shared memory of a Ray that is started here: only names and records go through it."""
@@ -79,24 +83,23 @@ class RayPool:
         Raises:
             ReageError: when the workers cannot be made, or their computers fail.
         """
-        import ray
-
         config = replace(config, device=self.device if self.uses_cards else "cpu")
         attempts = _start_attempts()
         with _reporting():
-            rows = self._transform(ray.data.from_arrow(list(blocks)), config, attempts, len(blocks))
+            rows = self._transform(blocks, config, attempts)
             for answer in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 attempts.forget.remote(answer["block"][0].as_py())
                 yield answer
 
-    def _transform(self, dataset: Any, config: WorkerConfig, attempts: Any, num_blocks: int) -> Any:
+    def _transform(self, blocks: Sequence[pa.Table], config: WorkerConfig, attempts: Any) -> Any:
+        """The dataset of the records, which are made while it is read."""
         import ray
 
-        first = max(1, min(self.num_workers, num_blocks))
+        first = max(1, min(self.num_workers, len(blocks)))
         most = None if self.max_workers is None else max(first, self.max_workers)
-        return dataset.map_batches(
-            BlockWorker,
-            batch_size=None,
+        return ray.data.from_arrow(list(blocks)).map_batches(
+            _RayWorker,
+            batch_size=len(blocks[0]),  # all but the last have as many, so that each is a batch
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
                 min_size=1, initial_size=first, max_size=most, max_tasks_in_flight_per_actor=2
@@ -120,6 +123,27 @@ class RayPool:
         room = min(cores, cards) if self.uses_cards else cores
         room = min(room, int(there.get("memory", 0)) // (MB_PER_WORKER * 1_000_000))
         self.num_workers = max(1, min(room, self.max_workers or room))
+
+
+class _RayWorker:
+    """A `BlockWorker` that refuses work where it could not be loaded: of what is raised earlier Ray keeps a text alone.
+
+    Args:
+        config: of the run.
+        attempts: what other workers have done.
+    """
+
+    def __init__(self, config: WorkerConfig, attempts: _RemoteAttempts) -> None:
+        self._refusal: ReageError | None = None
+        try:
+            self._worker = BlockWorker(config, attempts)
+        except ReageError as error:
+            self._refusal = error
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        if self._refusal is not None:
+            raise self._refusal
+        return self._worker(block)
 
 
 class _RemoteAttempts:
@@ -157,14 +181,34 @@ def _start_attempts() -> Any:
     return ray.remote(Attempts).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
+def _check_answers(address: str) -> None:
+    """Checks that something listens at HOST:PORT, for which Ray would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ReageError(
+            f"No Ray cluster answers at '{address}' ({reason}); give the address that `ray start --head` prints, or "
+            "leave --address out."
+        ) from error
+
+
 @contextmanager
 def _running_ray(address: str | None, max_workers: int | None) -> Generator[None]:
     """A context in which this process is joined to Ray."""
     os.environ.update(_ENVIRONMENT)
     if address is None:
         os.environ.update(_LOOPBACK)
+    else:
+        _check_answers(address)
     import ray
+    from ray._private import ray_constants, worker
 
+    worker._worker_logs_enabled = False  # of lost workers, on stdout, beside the JSON
+    ray_constants.ENABLE_RAY_CLUSTER = address is not None  # as _LOOPBACK, where Ray was imported before
     with TemporaryDirectory(prefix="reage-ray-", ignore_cleanup_errors=True) as folder:
         own: dict[str, Any] = {
             "num_cpus": max(1, min(count_cores(), max_workers or count_cores())),
@@ -181,10 +225,7 @@ def _running_ray(address: str | None, max_workers: int | None) -> Generator[None
                     runtime_env={"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")},
                     **({} if address else own),
                 )
-                import ray._private.worker
                 import ray.data
-
-                ray._private.worker._worker_logs_enabled = False  # of lost workers, on stdout, beside the JSON
             yield
         finally:
             ray.shutdown()
@@ -208,31 +249,13 @@ def _reporting() -> Generator[None]:
     """Makes one sentence of what Ray raises; an error of a worker that is one already is raised as it is."""
     try:
         yield
-    except ReageError:
-        raise
     except Exception as error:
-        causes = list(_causes_of(error))
-        for cause in causes:
-            if isinstance(cause, ReageError):
-                raise cause from error
-        missing = next((cause for cause in causes if isinstance(cause, ModuleNotFoundError)), None)
-        if missing is not None:
-            raise ReageError(
-                f"A computer of the cluster lacks the package {missing.name}; install reage[ray] on all of them."
-            ) from error
+        cause = getattr(error, "cause", error)
+        if isinstance(cause, ReageError):
+            raise type(cause)(str(cause).splitlines()[0]) from error  # without the lines that Ray Data adds
         if type(error).__module__.split(".")[0] != "ray" and not isinstance(error, ConnectionError | RuntimeError):
             raise
-        reason = (str(causes[-1]).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ReageError(f"Ray could not do it ({reason[:200]}); see `ray status`, or leave --address out.") from error
-
-
-def _causes_of(error: BaseException) -> Generator[BaseException]:
-    """An exception, and those that it comes from."""
-    seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        one = left.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            left += [one.__cause__, getattr(one, "cause", None)]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
+        raise ReageError(
+            f"Ray could not do it ({reason[:200]}); check that all computers of the cluster have this reage[ray]."
+        ) from error
