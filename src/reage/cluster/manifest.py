@@ -61,7 +61,7 @@ def manifest_schema() -> pa.Schema:
             "notes": pa.list_(pa.string()),
             "weights_hash": pa.string(),
             "worker": pa.string(),
-            "finished": pa.timestamp("s"),
+            "finished": pa.timestamp("ms"),
         }
     )
 
@@ -96,7 +96,7 @@ def make_row(picture: Picture, record: Mapping[str, Any]) -> dict[str, Any]:
         "notes": values.get("notes", []),
         "weights_hash": values.get("weights_hash"),
         "worker": record["worker"],
-        "finished": int(record["finished"]),
+        "finished": int(1000 * record["finished"]),
     }
 
 
