@@ -41,12 +41,12 @@ class PoolHere:
 
 
 @pytest.fixture(scope="session")
-def accidents(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Reager]:
+def accidents() -> Callable[[str], Reager]:
     """Loads the engine with accidents, once for all tests of a process."""
-    folder, loaded = tmp_path_factory.mktemp("crashes"), list[Reager]()
+    loaded: list[Reager] = []
 
     def load(device: str) -> Reager:
-        loaded.extend([] if loaded else [Reager(Accidents(folder))])
+        loaded.extend([] if loaded else [Reager(Accidents())])
         return loaded[0]
 
     return load

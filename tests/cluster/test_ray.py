@@ -17,10 +17,12 @@ import pytest
 
 from reage.cluster import ClusterRun, Place, RayPool
 from reage.errors import EngineError, ReageError
-from tests.cluster.accidents import CRASH, CRASH_ONCE, FINE, encode_photo, load_accidents
+from tests.cluster.accidents import CRASH, FINE, encode_photo, load_accidents
 
 pytest.importorskip("ray")
 from ray.cluster_utils import Cluster
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 
 NODE = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
 
@@ -38,18 +40,18 @@ def test_photos_that_end_workers_do_not_end_the_run(
     address: str, tmp_path: Path, make_run: Callable[..., ClusterRun]
 ) -> None:
     places = Place(str(tmp_path / "photos")), Place(str(tmp_path / "aged"))
-    for number, accident in enumerate((FINE, CRASH_ONCE, FINE, CRASH, FINE, FINE)):
+    for number, accident in enumerate((FINE, FINE, CRASH, FINE, FINE)):
         places[0].write(f"{number}.png", encode_photo(accident, number))
     pool = RayPool(address=address, device="auto")
     run = make_run(places, pool=pool, load=partial(load_accidents, tmp_path), pictures_per_block=4)
     outcomes = {Path(outcome.source).stem: outcome for outcome in run}
-    assert {name for name, outcome in outcomes.items() if outcome.status == "aged"} == set("01245")
-    assert outcomes["3"].reason.startswith("3 workers ended while they aged it")
+    assert {name for name, outcome in outcomes.items() if outcome.status == "aged"} == set("0134")
+    assert outcomes["2"].reason.startswith("3 workers ended while they aged it")
     assert (pool.uses_cards, pool.num_workers) == (True, 1)
     assert (tmp_path / "device-auto").exists()
     rows = run.config.manifest.read().to_pylist()
-    assert [row["status"] for row in rows] == ["aged"] * 3 + ["failed"] + ["aged"] * 2
-    assert [one for one in outcomes.values() if one.status == "skipped"] == []
+    assert [row["status"] for row in rows] == ["aged"] * 2 + ["failed"] + ["aged"] * 2
+    assert rows[0]["worker"] == rows[1]["worker"] != rows[3]["worker"]  # what a lost worker has finished stays
 
 
 def test_a_pool_has_as_many_workers_as_there_is_room_for(address: str) -> None:
