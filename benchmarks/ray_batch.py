@@ -139,7 +139,7 @@ def scale(folder: Path, given: argparse.Namespace) -> str:
         rates.append(len(rows) / worked_seconds(rows))
         cells.append([str(workers), f"{seconds:.1f}", f"{worked_seconds(rows):.1f}", f"{rates[-1]:.2f}"])
     note = (
-        f"`python benchmarks/ray_batch.py scale --photos {given.photos}`, JPEG of {given.side} px with one face, "
+        f"`python benchmarks/ray_batch.py scale --photos {given.photos} --side {given.side}`, JPEG with one face, "
         f"`{given.engine}`, on {count_cores()} cores. Work is from the first photo that a worker begins to the last "
         f"that one finishes. Two processes do {rates[1] / rates[0]:.2f} times what one does."
     )
@@ -160,8 +160,8 @@ def cost(folder: Path, given: argparse.Namespace) -> str:
     """Core-seconds of each step in one process with one thread, and what 100 million such photos need."""
     steps, result_bytes = measure_steps(folder, given.engine)
     each, row_bytes, listed_bytes = sum(steps.values()), measure_row(), measure_listing()
-    command = f"`python benchmarks/ray_batch.py cost --photos {given.photos}`"
-    note = f"{command}: JPEG of {given.side} px with one face, `{given.engine}`, one thread, mean."
+    command = f"`python benchmarks/ray_batch.py cost --photos {given.photos} --side {given.side}`"
+    note = f"{command}: JPEG with one face, `{given.engine}`, one thread, mean."
     table = to_markdown(
         "Core-seconds of a photo", note, (*steps, "sum"), [[f"{s:.3f}" for s in (*steps.values(), each)]]
     )
@@ -258,9 +258,9 @@ def kills(folder: Path, given: argparse.Namespace) -> str:
     """Kills workers in the middle of a run, then a whole run."""
     rows = [kill_workers(folder, given), kill_run(folder, given)]
     note = (
-        f"`python benchmarks/ray_batch.py kills --photos {given.photos}`: SIGKILL for a worker when a third of the "
-        "results is there and for another at two thirds; then, in a run of its own, for the run itself at a half, "
-        "after which the command is repeated. Done again are results that were there at the kill."
+        f"`python benchmarks/ray_batch.py kills --photos {given.photos} --side {given.side}`: SIGKILL for a worker when "
+        "a third of the results is there and for another at two thirds; then, in a run of its own, for the run itself at "
+        "a half, after which the command is repeated. Done again are results that were there at the kill."
     )
     columns = ("killed", "kills", "photos", "aged", "failed", "rows", "done again", "files left over")
     return "#" + to_markdown("Killed workers and runs", note, columns, rows)
@@ -324,8 +324,9 @@ def nodes(folder: Path, given: argparse.Namespace) -> str:
     rows = pq.read_table(output / MANIFEST_NAME).to_pylist()
     workers = {row["worker"] for row in rows}
     note = (
-        f"`python benchmarks/ray_batch.py nodes --photos {given.photos}`: a head and two more nodes of "
-        "`ray.cluster_utils.Cluster`, one core each, on one computer; one node is killed with all its processes. "
+        f"`python benchmarks/ray_batch.py nodes --photos {given.photos} --side {given.side}`: a head and two "
+        "more nodes of `ray.cluster_utils.Cluster`, one core each, on one computer; one node is killed with all its "
+        "processes. "
         f"{len(workers)} workers have rows."
     )
     columns = ("killed", "kills", "photos", "aged", "failed", "rows", "done again", "files left over", "seconds")

@@ -67,6 +67,12 @@ class _Bucket(_Broken):
 
     protocol = "oci"
 
+    def makedirs(self, *_: object, **__: object) -> None:
+        raise AssertionError("a bucket would be made")
+
+    def rmdir(self, *_: object) -> None:
+        raise AssertionError("a bucket would be deleted")
+
 
 def test_a_file_that_could_not_be_finished_leaves_nothing() -> None:
     fsspec.register_implementation("broken", _Broken, clobber=True)

@@ -143,10 +143,10 @@ class Place:
         system, _ = self._opened
         path_there = self._path(name)
         with self._reporting("written", name):
-            system.makedirs(str(PurePosixPath(path_there).parent), exist_ok=True)
-            if self._is_whole_or_nothing:
+            if self._is_whole_or_nothing:  # it has no folders either, and making one may make a bucket
                 system.pipe_file(path_there, content)
                 return
+            system.makedirs(str(PurePosixPath(path_there).parent), exist_ok=True)
             unfinished_there = str(PurePosixPath(path_there).with_name(f"{OWN_PREFIX}{secrets.token_hex(8)}"))
             try:
                 system.pipe_file(unfinished_there, content)
@@ -176,8 +176,9 @@ class Place:
         with self._reporting("written"):
             if names:
                 system.rm([self._path(name) for name in names])
-        with suppress(Exception):  # of a folder that holds others, and of a store without folders
-            system.rmdir(str(PurePosixPath(self._path(names[0])).parent))
+        if names and not self._is_whole_or_nothing:
+            with suppress(Exception):  # of a folder that holds others
+                system.rmdir(str(PurePosixPath(self._path(names[0])).parent))
 
     def check_writable(self) -> None:
         """Checks that a file can really be made here: a small one is, and deleted.
