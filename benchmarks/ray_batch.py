@@ -258,9 +258,9 @@ def kills(folder: Path, given: argparse.Namespace) -> str:
     """Kills workers in the middle of a run, then a whole run."""
     rows = [kill_workers(folder, given), kill_run(folder, given)]
     note = (
-        f"`python benchmarks/ray_batch.py kills --photos {given.photos} --side {given.side}`: SIGKILL for a worker when "
-        "a third of the results is there and for another at two thirds; then, in a run of its own, for the run itself at "
-        "a half, after which the command is repeated. Done again are results that were there at the kill."
+        f"`python benchmarks/ray_batch.py kills --photos {given.photos} --side {given.side}`: SIGKILL for a worker "
+        "when a third of the results is there and for another at two thirds; then, in a run of its own, for the run "
+        "itself at a half, after which the command is repeated. Done again are results that were there at the kill."
     )
     columns = ("killed", "kills", "photos", "aged", "failed", "rows", "done again", "files left over")
     return "#" + to_markdown("Killed workers and runs", note, columns, rows)
