@@ -95,7 +95,7 @@ def batch(
         device=device,
         as_json=as_json or as_json_lines,
         max_megapixels=max_megapixels,
-        weights=weights,
+        weights=None if weights is None else weights.absolute(),  # workers have folders of their own
     )
     from reage.pipeline import describe_clipped_ages
 
