@@ -94,7 +94,7 @@ def test_a_run_of_the_command_listens_to_this_computer_alone_and_can_be_stopped(
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import reage.cli; reage.cli.main()"
     command = [sys.executable, "-c", code, "batch", "photos", "-o", "aged", "--to", "70", "--engine", "none", "--jsonl"]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 500
     assert running.stdout
     lines = [running.stdout.readline()]
     found = listening(psutil.Process(running.pid))
