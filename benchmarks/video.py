@@ -37,7 +37,7 @@ from reage.video.source import FrameReader, probe_video
 HEIGHT, WIDTH, RATE = 720, 1280, 30
 NOISE_LEVELS = 2.0
 TURN_DEGREES = 15.0
-TURN_STEP = 2.5
+TURN_STEP = 0.05
 
 
 def make_clip(photo: Path, path: Path, num_frames: int, reenactor: Reenactor | None = None) -> None:
@@ -98,7 +98,7 @@ def age_one_by_one(reager: Reager, clip: Path, age: float, age_from: float, path
         encoder = encoder or SegmentEncoder(source, encoding, frame.picture)
         before = np.asarray(to_rgb(frame.picture, source), np.uint8)
         after = reager(before, Plan(age=age, age_from=age_from)).image.pixels
-        encoder.add(write_change(frame.picture, before, after, source, encoding.pixel_format))
+        encoder.add(write_change(frame.picture, after, (0, len(after), 0, after.shape[1]), source, encoding.pixel_format))
         pts.append(frame.pts)
     assert encoder is not None
     segment = path.with_suffix(".packets")

@@ -10,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 import reage
-from reage.composite import composite
+from reage.composite import Box, composite_into
 from reage.engines.base import FaceChange
 from reage.engines.exemplar.hair_mask import hat_is_hair
 from reage.errors import FaceNotFound, VideoError
@@ -23,7 +23,7 @@ from reage.faces.segmentation import FaceParser
 from reage.files import replace_file
 from reage.pipeline import Reager, clip_target, describe_clipped_ages
 from reage.plan import complete
-from reage.types import Pixels, Plan, Samples
+from reage.types import Pixels, Plan, Plane, Samples
 from reage.video.change import learn_change, scaled
 from reage.video.codecs import Encoding, choose_encoding
 from reage.video.encoding import SegmentEncoder
@@ -34,17 +34,20 @@ from reage.video.muxing import MuxedFrames, mux
 from reage.video.order import VideoOrder, VideoOutcome, check_video_output
 from reage.video.people import Identities, Person, cut_face, mesh_in
 from reage.video.source import Frame, FrameReader, VideoSource, probe_video, read_frame
-from reage.video.tracking import Tracker, join_tracks
+from reage.video.tracking import Track, Tracker, join_tracks
 from reage.video.workspace import Survey, Workspace
 
 _SEGMENT_SECONDS = 4.0
 _SEGMENT_FRAMES = (16, 240)
+_PARSED_A_SECOND = 20
+"""Frames a second above which the face parser sees every second one."""
 _KNOT_YEARS = 5.0
 """Ages over time are learned at multiples of it, and mixed in between."""
 _CHANGES_KEPT = 6
 _FADE_SECONDS = 0.15
 """Time over which the change comes and goes where a face appears or is lost amid a shot."""
 
+Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 """Step, frames that are finished, and frames in all, 0 where that is not known."""
 
@@ -175,10 +178,11 @@ def follow_faces(source: VideoSource, seconds: float | None = None, progress: Pr
     reader = FrameReader(source, seconds)
     pts, times = list[int](), list[float]()
     total = source.expect_frames(seconds)
-    for frame in reader:
+    shown = ((frame, np.asarray(to_rgb(frame.picture, source), np.uint8)) for frame in reader)
+    for frame, pixels in read_ahead(shown):
         pts.append(frame.pts)
         times.append(frame.seconds)
-        tracker.add(frame.number, frame.seconds, np.asarray(to_rgb(frame.picture, source), np.uint8))
+        tracker.add(frame.number, frame.seconds, pixels)
         if progress is not None:
             progress("find", len(pts), max(total, len(pts)))
     if not pts:
@@ -191,6 +195,16 @@ def follow_faces(source: VideoSource, seconds: float | None = None, progress: Pr
         cuts=tracker.cuts,
         damage=reader.damage,
     )
+
+
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, each made in a thread while the one before is in use."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming: Future[Any] = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item
 
 
 def check_levels(source: VideoSource) -> None:
@@ -216,6 +230,13 @@ def _check_people(order: VideoOrder, people: Sequence[Person]) -> None:
         )
 
 
+def _join_boxes(boxes: Sequence[Box]) -> Box | None:
+    if not boxes:
+        return None
+    tops, bottoms, lefts, rights = zip(*boxes, strict=True)
+    return min(tops), max(bottoms), min(lefts), max(rights)
+
+
 @dataclass
 class _FrameCache:
     """Reads frames by their numbers; the last one is kept, because a person is looked at several times in a row."""
@@ -233,12 +254,16 @@ class _FrameCache:
         return self.kept[number]
 
 
+Seen = tuple[Pixels, dict[int, Look]]
+"""The upright pixels of a frame, and what it shows of each person."""
+
+
 @dataclass
 class _Task:
     """A frame on its way."""
 
     frame: Frame
-    seen: Future[tuple[Pixels, dict[int, Look]]]
+    seen: Future[Seen]
 
 
 class _Film:
@@ -268,6 +293,7 @@ class _Film:
                 self._plans[person.number] = (person, plan)
                 self.asked_ages += order.over_time or (plan.age,)
         rate = float(source.rate)
+        self._skips = rate > _PARSED_A_SECOND
         self._segment_frames = int(np.clip(round(rate * _SEGMENT_SECONDS), *_SEGMENT_FRAMES))
 
     @property
@@ -357,18 +383,26 @@ class _Film:
         for number, future in pending:
             yield number, future.result()
 
-    def _look(self, frame: Frame) -> tuple[Pixels, dict[int, Look]]:
+    def _look(self, frame: Frame) -> Seen:
         """The upright pixels of a frame, and what it shows of each person to age."""
-        seen = {number: person.mesh_at(frame.number) for number, (person, _) in self._plans.items()}
         rgb = np.asarray(to_rgb(frame.picture, self._source), np.uint8)
-        looks = {n: look_at(rgb, found[1], self._ager.parser) for n, found in seen.items() if found is not None}
+        looks = {}
+        for number, (person, _) in self._plans.items():
+            found = person.mesh_at(frame.number)
+            if found is not None:
+                parser = self._ager.parser if self._is_parsed(frame.number, found[0]) else None
+                looks[number] = look_at(rgb, found[1], parser)
         return rgb, looks
+
+    def _is_parsed(self, number: int, track: Track) -> bool:
+        """Whether the parser sees a frame: every second one where there are many, and both ends of a track."""
+        return not self._skips or number % 2 == 0 or number in (track.first, track.last)
 
     def _render(
         self,
         own: _Task,
-        before: Sequence[_Task],
-        after: Sequence[_Task],
+        earlier: Sequence[_Task],
+        later: Sequence[_Task],
         changes: Mapping[int, FaceChange],
         pixel_format: str,
     ) -> av.VideoFrame:
@@ -376,24 +410,27 @@ class _Film:
         samples: Samples = rgb
         if self._source.bits > 8 and looks:
             samples = to_rgb(own.frame.picture, self._source, deep=True)
-        result = samples
+        result, boxes = samples, list[Box]()
         for number, look in looks.items():
             person, _ = self._plans[number]
             found = person.mesh_at(own.frame.number)
             assert found is not None
             track = found[0]
 
-            def shares_of(tasks: Sequence[_Task], number: int = number, track: Any = track) -> list[Any]:
+            def shares_of(tasks: Sequence[_Task], number: int = number, track: Track = track) -> list[Plane]:
                 inside = [task for task in tasks if track.first <= task.frame.number <= track.last]
-                return [task.seen.result()[1][number].shares for task in inside]
+                looks = (task.seen.result()[1][number] for task in inside)
+                return [look.shares for look in looks if look.shares is not None]
 
-            shares = steady_shares(look.shares, shares_of(before), shares_of(after))
+            shares = steady_shares(look.shares, shares_of(earlier), shares_of(later))
             if self._hat_is_hair.get(number):
                 shares = join_hat(shares)
             face = make_face(rgb, look, shares)
             aged = scaled(changes[number].on(face, shares), self._presence(person, own.frame.number))
-            result = composite(result, face, aged)
-        return write_change(own.frame.picture, samples, result, self._source, pixel_format)
+            before, result = result, result.copy()
+            box = composite_into(result, before, face, aged)
+            boxes += [] if box is None else [box]
+        return write_change(own.frame.picture, result, _join_boxes(boxes), self._source, pixel_format)
 
     def _presence(self, person: Person, number: int) -> float:
         """How far the change of a person is there: less where their face is about to appear or to be lost."""

@@ -35,18 +35,21 @@ class Look:
         mesh: (478, 3) px of the frame.
         crop_from_image: (2, 3).
         crop: (S, S, 3).
-        shares: see the convention of this module.
+        shares: see the convention of this module; None where the parser did not see the frame.
     """
 
     mesh: Plane
     crop_from_image: Matrix
     crop: Pixels
-    shares: Plane
+    shares: Plane | None
 
 
-def look_at(pixels: Pixels, mesh: Plane, parser: FaceParser) -> Look:
-    """What a frame (H, W, 3) shows of the face with a mesh (478, 3)."""
+def look_at(pixels: Pixels, mesh: Plane, parser: FaceParser | None) -> Look:
+    """What a frame (H, W, 3) shows of the face with a mesh (478, 3); without a parser, its crop."""
     crop_from_image = align(mesh[list(LANDMARK_POINTS), :2], CROP_PX)
+    if parser is None:
+        crop = geometry.warp(pixels, crop_from_image, CROP_PX, CROP_PX)
+        return Look(mesh, crop_from_image, np.ascontiguousarray(crop), None)
     side, offset = round(WIDE * CROP_PX), round((WIDE - 1) / 2 * CROP_PX)
     window_from_image = crop_from_image.copy()
     window_from_image[:, 2] += offset
@@ -56,14 +59,16 @@ def look_at(pixels: Pixels, mesh: Plane, parser: FaceParser) -> Look:
     return Look(mesh, crop_from_image, crop, shares)
 
 
-def steady_shares(own: Plane, before: Sequence[Plane], after: Sequence[Plane]) -> Plane:
+def steady_shares(own: Plane | None, before: Sequence[Plane], after: Sequence[Plane]) -> Plane:
     """The shares of a frame without what one frame alone shows, and the hair as a mean.
 
     Args:
-        own: shares of the frame.
-        before: of up to `REACH` frames before, the nearest first.
+        own: shares of the frame; None where the parser did not see it, but those beside it.
+        before: of the frames up to `REACH` before that the parser saw, the nearest first.
         after: of those after, likewise.
     """
+    if own is None:
+        return (before[0] + after[0]) * np.float32(0.5)
     if not before or not after:
         return own
     a, c = before[0], after[0]
