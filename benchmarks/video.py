@@ -98,7 +98,9 @@ def age_one_by_one(reager: Reager, clip: Path, age: float, age_from: float, path
         encoder = encoder or SegmentEncoder(source, encoding, frame.picture)
         before = np.asarray(to_rgb(frame.picture, source), np.uint8)
         after = reager(before, Plan(age=age, age_from=age_from)).image.pixels
-        encoder.add(write_change(frame.picture, after, (0, len(after), 0, after.shape[1]), source, encoding.pixel_format))
+        encoder.add(
+            write_change(frame.picture, after, (0, len(after), 0, after.shape[1]), source, encoding.pixel_format)
+        )
         pts.append(frame.pts)
     assert encoder is not None
     segment = path.with_suffix(".packets")

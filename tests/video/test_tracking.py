@@ -61,6 +61,7 @@ def test_short_gaps_are_closed(face: Face) -> None:
             meshes=meshes,
             qualities=ones,
             lights=np.zeros((3, 2), np.float32),
+            steps=np.tile(np.eye(2, 3), (3, 1, 1)),
             enters=True,
             leaves=True,
         )

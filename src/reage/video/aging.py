@@ -29,7 +29,7 @@ from reage.video.codecs import Encoding, choose_encoding
 from reage.video.encoding import SegmentEncoder
 from reage.video.frames import to_rgb, write_change
 from reage.video.library import av
-from reage.video.looking import REACH, Look, join_hat, look_at, make_face, steady_shares
+from reage.video.looking import REACH, Look, find_shares, join_hat, look_at, make_face, steady_shares
 from reage.video.muxing import MuxedFrames, mux
 from reage.video.order import VideoOrder, VideoOutcome, check_video_output
 from reage.video.people import Identities, Person, cut_face, mesh_in
@@ -485,7 +485,7 @@ class _Film:
             face = cut_face(self._ager.reager.finder, self._read(reference), mesh_in(person.tracks, reference))
             wanted = clip_target(replace(plan, age=age), engine) if age is not None else plan
             if person.number not in self._hat_is_hair:
-                shares = look_at(self._read(reference), face.mesh, self._ager.parser).shares
+                shares = find_shares(self._read(reference), face.mesh, self._ager.parser)
                 self._hat_is_hair[person.number] = hat_is_hair(face, shares)
             like = self._first_change.get(person.number)
             change = learn_change(engine, face, person.reading, complete(wanted, person.reading), like)

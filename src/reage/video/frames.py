@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.composite import Box
-from reage.types import Samples
+from reage.types import Pixels, Samples
 from reage.video.library import av
 from reage.video.source import VideoSource
 
 _BT601, _BT709 = 5, 1
 _UNSPECIFIED = 2
+_LIMITED = 1
 _HD_LINES = 576
 """More lines than these have the colours of HD where a file does not say."""
 _DEEP_BITS = 8
@@ -29,6 +30,15 @@ def to_rgb(picture: av.VideoFrame, source: VideoSource, *, deep: bool = False) -
     space = _colour_space(picture)
     rgb: NDArray[Any] = picture.reformat(format=form, src_colorspace=space, dst_colorspace=space).to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, source.rotation_degrees // 90))
+
+
+def from_rgb(pixels: Pixels, pixel_format: str) -> av.VideoFrame:
+    """A frame of a picture (H, W, 3) in the pixel format of an encoder, with the colours of HD."""
+    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    frame = made.reformat(format=pixel_format, src_colorspace=_BT709, dst_colorspace=_BT709, dst_color_range=_LIMITED)
+    frame.colorspace = frame.color_primaries = frame.color_trc = _BT709
+    frame.color_range = _LIMITED
+    return frame
 
 
 def write_change(
@@ -88,7 +98,7 @@ def _colour_space(picture: av.VideoFrame) -> int:
 
 
 def _range_of(picture: av.VideoFrame) -> int:
-    return 2 if int(picture.color_range) == 2 or picture.format.name.startswith("yuvj") else 1
+    return 2 if int(picture.color_range) == 2 or picture.format.name.startswith("yuvj") else _LIMITED
 
 
 def _copy(picture: av.VideoFrame) -> av.VideoFrame:
@@ -106,7 +116,7 @@ def _plane(plane: Any, sample_bytes: int) -> NDArray[Any]:
 def _paste(target: av.VideoFrame, source: av.VideoFrame, box: Box, corner: tuple[int, int]) -> None:
     """Copies a rectangle of all planes from a part of the picture that lies at a corner (y, x) of even px."""
     top, bottom, left, right = box
-    sample_bytes = 2 if max(component.bits for component in target.format.components) > _DEEP_BITS else 1
+    sample_bytes = 2 if max(component.bits for component in target.format.components) > _DEEP_BITS else _LIMITED
     for mine, new in zip(target.planes, source.planes, strict=True):
         down = -(-target.height // mine.height)
         across = max(1, round(target.width / mine.width))

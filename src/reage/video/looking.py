@@ -50,13 +50,31 @@ def look_at(pixels: Pixels, mesh: Plane, parser: FaceParser | None) -> Look:
     if parser is None:
         crop = geometry.warp(pixels, crop_from_image, CROP_PX, CROP_PX)
         return Look(mesh, crop_from_image, np.ascontiguousarray(crop), None)
-    side, offset = round(WIDE * CROP_PX), round((WIDE - 1) / 2 * CROP_PX)
-    window_from_image = crop_from_image.copy()
-    window_from_image[:, 2] += offset
-    window = np.ascontiguousarray(geometry.warp(pixels, window_from_image, side, side))
-    shares = parser.measure_shares(window, geometry.move_points(mesh, window_from_image), WIDE)
+    window, shares = _parse(pixels, mesh, parser)
+    offset = (len(window) - CROP_PX) // 2
     crop = np.ascontiguousarray(window[offset : offset + CROP_PX, offset : offset + CROP_PX])
     return Look(mesh, crop_from_image, crop, shares)
+
+
+def place_window(mesh: Plane, side_px: int) -> Matrix:
+    """(2, 3) matrix from px of a frame to px of the window of a side around the face with a mesh (478, 3)."""
+    inner = side_px / WIDE
+    matrix = align(mesh[list(LANDMARK_POINTS), :2], CROP_PX) * (inner / CROP_PX)
+    matrix[:, 2] += (inner / CROP_PX - 1) / 2 + (side_px - inner) / 2
+    return matrix
+
+
+def find_shares(pixels: Pixels, mesh: Plane, parser: FaceParser) -> Plane:
+    """The shares of a frame (H, W, 3) around the face with a mesh (478, 3), see the convention of this module."""
+    return _parse(pixels, mesh, parser)[1]
+
+
+def _parse(pixels: Pixels, mesh: Plane, parser: FaceParser) -> tuple[Pixels, Plane]:
+    """The window around a face, and the shares in it."""
+    side = round(WIDE * CROP_PX)
+    window_from_image = place_window(mesh, side)
+    window = np.ascontiguousarray(geometry.warp(pixels, window_from_image, side, side))
+    return window, parser.measure_shares(window, geometry.move_points(mesh, window_from_image), WIDE)
 
 
 def steady_shares(own: Plane | None, before: Sequence[Plane], after: Sequence[Plane]) -> Plane:
@@ -86,6 +104,23 @@ def join_hat(shares: Plane) -> Plane:
     joined[_HAIR] += joined[_HAT]
     joined[_HAT] = 0
     return joined
+
+
+def bare_face(pixels: Pixels, mesh: Plane) -> Face:
+    """The face with a mesh (478, 3) in a frame (H, W, 3), without masks."""
+    look, nothing = look_at(pixels, mesh, None), np.zeros((CROP_PX, CROP_PX), np.float32)
+    return Face(
+        box=face_box(mesh[list(LANDMARK_POINTS), :2]),
+        score=1.0,
+        mesh=mesh,
+        crop_from_image=look.crop_from_image,
+        crop=look.crop,
+        matte=nothing,
+        skin=nothing,
+        bare=nothing,
+        hair=nothing,
+        photo=pixels,
+    )
 
 
 def make_face(pixels: Pixels, look: Look, shares: Plane) -> Face:

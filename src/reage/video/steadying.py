@@ -6,12 +6,18 @@ Convention: values (T, N, C) of T frames, of any unit; times in seconds, rising.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.types import Plane
+from reage.images import geometry
+from reage.images.motion import fit_affine
+from reage.types import Matrix, Plane
+
+Move = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _REACH = 12
 """Frames by which a track is continued at its ends before it is filtered."""
@@ -50,17 +56,24 @@ class OneEuroFilter:
         self._speed: NDArray[np.float64] | None = None
         self._seconds = 0.0
 
-    def __call__(self, value: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
-        """The filtered value (...) at a time that is later than the one before."""
+    def __call__(self, value: NDArray[np.float64], seconds: float, move: Move | None = None) -> NDArray[np.float64]:
+        """The filtered value (...) at a time that is later than the one before.
+
+        Args:
+            value: as measured.
+            seconds: its time.
+            move: takes the filtered value of before to where it is expected now; None where it is expected to rest.
+        """
         value = np.array(value, np.float64)
         if self._value is None or self._speed is None:
             self._value, self._speed, self._seconds = value, np.zeros_like(value), seconds
             return value
         step = max(seconds - self._seconds, 1e-4)
-        speed = (value - self._value) / step
+        expected = self._value if move is None else move(self._value)
+        speed = (value - expected) / step
         steady_speed = self._speed + _share(self.config.speed_cutoff_hz, step) * (speed - self._speed)
         cutoff = self.config.min_cutoff_hz + self.config.beta * np.abs(steady_speed)
-        steady: NDArray[np.float64] = self._value + _share(cutoff, step) * (value - self._value)
+        steady: NDArray[np.float64] = expected + _share(cutoff, step) * (value - expected)
         self._value, self._speed, self._seconds = steady, steady_speed, seconds
         return steady
 
@@ -95,18 +108,47 @@ def _go_on(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
     return np.concatenate([before, values, after])
 
 
-def smooth_mesh(meshes: Plane, seconds: NDArray[np.floating], config: OneEuroConfig = OneEuroConfig(beta=4.0)) -> Plane:
-    """The meshes (T, 478, 3) of a track, steadied: the place, size and turn of the face, then its shape.
+def smooth_mesh(
+    meshes: Plane,
+    seconds: NDArray[np.floating],
+    steps: NDArray[np.floating],
+    config: OneEuroConfig = OneEuroConfig(min_cutoff_hz=1.5, beta=4.0),
+) -> Plane:
+    """The meshes of a track, steadied: they move as the skin does, and what they differ by from that is filtered.
 
     Args:
-        meshes: px of the picture.
+        meshes: (T, 478, 3) px of the picture.
         seconds: (T,).
+        steps: (T, 2, 3) matrix by which the skin moved from the frame before, px; the first means nothing.
         config: of the filter, whose unit is the height of the face.
     """
     if len(meshes) < 2:
         return meshes.astype(np.float32)
     height = max(float(np.median(np.ptp(meshes[..., 1], axis=1))), 1.0)
-    centres = meshes.mean(1, keepdims=True)
-    place = smooth(centres / height, seconds, config) * height
-    shape = smooth((meshes - centres) / height, seconds, config) * height
-    return (place + shape).astype(np.float32)
+    reach = min(_REACH, len(meshes) - 1)
+    longer, times = _go_on(meshes.astype(np.float64), reach), _go_on(np.asarray(seconds, np.float64), reach)
+    points = [fit_affine(one[:, :2], other[:, :2]) for one, other in pairwise(longer[: reach + 1])]
+    after = [fit_affine(one[:, :2], other[:, :2]) for one, other in pairwise(longer[len(longer) - reach - 1 :])]
+    moves = [np.eye(2, 3), *points, *steps[1:], *after]
+    there = _filter(longer, times, moves, height, config)
+    undone = [np.eye(2, 3), *(geometry.invert(one) for one in moves[:0:-1])]
+    back = _filter(longer[::-1], -times[::-1], undone, height, config)[::-1]
+    return ((there + back) / 2)[reach : reach + len(meshes)].astype(np.float32)
+
+
+def _filter(
+    meshes: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    moves: Sequence[Matrix],
+    height: float,
+    config: OneEuroConfig,
+) -> NDArray[np.float64]:
+    steady = OneEuroFilter(config)
+    found = []
+    for mesh, at, matrix in zip(meshes, seconds, moves, strict=True):
+
+        def move(before: NDArray[np.float64], matrix: Matrix = matrix) -> NDArray[np.float64]:
+            return geometry.move_points(before * height, matrix).astype(np.float64) / height
+
+        found.append(steady(mesh / height, float(at), move) * height)
+    return np.stack(found)
