@@ -110,7 +110,7 @@ class VideoReager:
             PlanError: when the engine cannot do what the plan asks for.
         """
         started = time.perf_counter()
-        source = probe_video(path)
+        source = check_levels(probe_video(path), order.tone_map)
         target = check_video_output(source, order, output)
         encoding = choose_encoding(source, target, order.codec, order.quality)
         workspace = Workspace.open(target, self._describe(source, order, encoding))
@@ -173,7 +173,7 @@ def follow_faces(source: VideoSource, seconds: float | None = None, progress: Pr
     Raises:
         VideoError: when it cannot be read, or is HDR.
     """
-    check_levels(source)
+    source = check_levels(source)
     tracker = Tracker()
     reader = FrameReader(source, seconds)
     pts, times = list[int](), list[float]()
@@ -207,17 +207,17 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield item
 
 
-def check_levels(source: VideoSource) -> None:
-    """Refuses HDR, whose levels are not those that the engines were made for.
+def check_levels(source: VideoSource, tone_map: bool = False) -> VideoSource:
+    """The source, brought to SDR where that is asked for; HDR has not the levels that the engines were made for.
 
     Raises:
-        VideoError: for PQ and HLG.
+        VideoError: for PQ and HLG, unless they are tone mapped.
     """
-    if source.is_hdr:
+    if source.is_hdr and not tone_map:
         raise VideoError(
-            f"'{source.path}' is HDR (PQ or HLG), which cannot be aged; convert it to SDR first, as in "
-            "ffmpeg -i IN -vf zscale=t=linear,tonemap=hable,zscale=t=bt709:m=bt709,format=yuv420p OUT."
+            f"'{source.path}' is HDR (PQ or HLG), which cannot be aged as it is; give --tone-map to bring it to SDR."
         )
+    return source.tone_mapped() if source.is_hdr else source
 
 
 def _check_people(order: VideoOrder, people: Sequence[Person]) -> None:

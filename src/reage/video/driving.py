@@ -25,7 +25,7 @@ from reage.images import Image, geometry
 from reage.pipeline import Reager, as_image
 from reage.reenactment import TAKES, Reenactor
 from reage.types import Face, Pixels, Plan, Plane
-from reage.video.aging import Progress, VideoReager
+from reage.video.aging import Progress, VideoReager, check_levels
 from reage.video.codecs import CONTAINERS, DEFAULT_QUALITY, choose_encoding
 from reage.video.encoding import SegmentEncoder
 from reage.video.frames import from_rgb, to_rgb
@@ -154,7 +154,7 @@ def reenact_like_clip(
         FaceNotFound: when there is no face in one of them, or not the person who is asked for.
     """
     started = time.perf_counter()
-    driver, picture = probe_video(clip), as_image(photo)
+    driver, picture = check_levels(probe_video(clip), tone_map=True), as_image(photo)
     target = check_driven(driver, Path(picture.source or "photo"), output)
     still = _prepare(picture)
     size = still.pixels.shape[:2]
