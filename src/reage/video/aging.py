@@ -127,7 +127,7 @@ class VideoReager:
             workspace.remove()
             raise
         found = time.perf_counter()
-        film = _Film(self, source, survey, people, order)
+        film = Film(self, source, survey, people, order)
         num_aged = film.write(encoding, workspace, progress)
         rendered = time.perf_counter()
         frames = MuxedFrames(
@@ -266,7 +266,7 @@ class _Task:
     seen: Future[Seen]
 
 
-class _Film:
+class Film:
     """The frames of one result.
 
     Args:

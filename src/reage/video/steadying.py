@@ -6,9 +6,9 @@ Convention: values (T, N, C) of T frames, of any unit; times in seconds, rising.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,31 +83,6 @@ def _share(cutoff_hz: NDArray[np.float64] | float, step_seconds: float) -> NDArr
     return np.asarray(rise / (rise + 1), np.float64)
 
 
-def smooth(
-    values: NDArray[np.floating], seconds: NDArray[np.floating], config: OneEuroConfig = OneEuroConfig()
-) -> Plane:
-    """The values of a whole track, filtered forwards and backwards; the mean of both lags behind in neither direction.
-
-    Args:
-        values: (T, ...).
-        seconds: (T,).
-        config: of the filter.
-    """
-    reach = min(_REACH, len(values) - 1)
-    longer, times = (_go_on(np.asarray(one, np.float64), reach) for one in (values, seconds))
-    forwards, backwards = OneEuroFilter(config), OneEuroFilter(config)
-    there = np.stack([forwards(value, float(at)) for value, at in zip(longer, times, strict=True)])
-    back = np.stack([backwards(value, -float(at)) for value, at in zip(longer[::-1], times[::-1], strict=True)])
-    return ((there + back[::-1]) / 2)[reach : reach + len(values)].astype(np.float32)
-
-
-def _go_on(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
-    """Values (T, ...) that move on at both ends as they moved there, so that the filter has settled at the ends."""
-    before = 2 * values[:1] - values[1 : reach + 1][::-1]
-    after = 2 * values[-1:] - values[-reach - 1 : -1][::-1]
-    return np.concatenate([before, values, after])
-
-
 def smooth_mesh(
     meshes: Plane,
     seconds: NDArray[np.floating],
@@ -125,30 +100,64 @@ def smooth_mesh(
     if len(meshes) < 2:
         return meshes.astype(np.float32)
     height = max(float(np.median(np.ptp(meshes[..., 1], axis=1))), 1.0)
-    reach = min(_REACH, len(meshes) - 1)
-    longer, times = _go_on(meshes.astype(np.float64), reach), _go_on(np.asarray(seconds, np.float64), reach)
-    points = [fit_affine(one[:, :2], other[:, :2]) for one, other in pairwise(longer[: reach + 1])]
-    after = [fit_affine(one[:, :2], other[:, :2]) for one, other in pairwise(longer[len(longer) - reach - 1 :])]
-    moves = [np.eye(2, 3), *points, *steps[1:], *after]
-    there = _filter(longer, times, moves, height, config)
-    undone = [np.eye(2, 3), *(geometry.invert(one) for one in moves[:0:-1])]
-    back = _filter(longer[::-1], -times[::-1], undone, height, config)[::-1]
-    return ((there + back) / 2)[reach : reach + len(meshes)].astype(np.float32)
+    track = _Extended(meshes, np.asarray(seconds, np.float64), np.asarray(steps, np.float64))
+    steady = np.empty(meshes.shape, np.float32)
+    for forwards in (True, False):
+        filtered, before = OneEuroFilter(config), None
+        for index in track.indices if forwards else track.indices[::-1]:
+            matrix = None if before is None else track.step(before, index)
+            mesh = filtered(track.mesh(index) / height, track.seconds(index, forwards), _in_heights(matrix, height))
+            if 0 <= index < len(meshes):
+                steady[index] = mesh * height if forwards else (steady[index] + mesh * height) / 2
+            before = index
+    return steady
 
 
-def _filter(
-    meshes: NDArray[np.float64],
-    seconds: NDArray[np.float64],
-    moves: Sequence[Matrix],
-    height: float,
-    config: OneEuroConfig,
-) -> NDArray[np.float64]:
-    steady = OneEuroFilter(config)
-    found = []
-    for mesh, at, matrix in zip(meshes, seconds, moves, strict=True):
+def _in_heights(matrix: Matrix | None, height: float) -> Move | None:
+    """A matrix of px as a movement of values in heights of the face."""
+    if matrix is None:
+        return None
+    return lambda before: geometry.move_points(before * height, matrix).astype(np.float64) / height
 
-        def move(before: NDArray[np.float64], matrix: Matrix = matrix) -> NDArray[np.float64]:
-            return geometry.move_points(before * height, matrix).astype(np.float64) / height
 
-        found.append(steady(mesh / height, float(at), move) * height)
-    return np.stack(found)
+@dataclass(frozen=True)
+class _Extended:
+    """A track that goes on at both ends as it moved there, so that the filter has settled at the ends.
+
+    Args:
+        meshes: (T, 478, 3).
+        times: (T,).
+        steps: (T, 2, 3).
+    """
+
+    meshes: Plane
+    times: NDArray[np.float64]
+    steps: NDArray[np.float64]
+
+    @property
+    def indices(self) -> range:
+        """Numbers of its frames, also before 0 and after the last."""
+        reach = min(_REACH, len(self.meshes) - 1)
+        return range(-reach, len(self.meshes) + reach)
+
+    def mesh(self, index: int) -> NDArray[np.float64]:
+        """(478, 3) of a frame."""
+        return self._go_on(self.meshes, index)
+
+    def seconds(self, index: int, forwards: bool) -> float:
+        """Time of a frame, rising in the direction."""
+        return float(self._go_on(self.times, index)) * (1 if forwards else -1)
+
+    def step(self, index: int, after: int) -> Matrix:
+        """The matrix from a frame to the one beside it."""
+        later = max(index, after)
+        if 0 < later < len(self.steps):
+            return self.steps[later] if after > index else geometry.invert(self.steps[later])
+        return fit_affine(self.mesh(index)[:, :2], self.mesh(after)[:, :2])
+
+    def _go_on(self, values: NDArray[Any], index: int) -> NDArray[np.float64]:
+        last = len(values) - 1
+        if 0 <= index <= last:
+            return np.asarray(values[index], np.float64)
+        end = 0 if index < 0 else last
+        return 2 * np.asarray(values[end], np.float64) - values[2 * end - index]
