@@ -44,40 +44,43 @@ _CHIP_PX = 512
 
 @dataclass
 class Steadiness:
-    """Sums over pairs of neighbouring frames.
+    """Differences of pairs of neighbouring frames.
 
     Args:
+        seconds: time of the second frame of each pair.
         flicker: of the change.
         source_noise: the same difference of the source itself.
         aged_noise: and of the aged video.
-        pairs: of frames.
     """
 
-    flicker: float = 0.0
-    source_noise: float = 0.0
-    aged_noise: float = 0.0
-    pairs: int = 0
+    seconds: list[float] = field(default_factory=list)
+    flicker: list[float] = field(default_factory=list)
+    source_noise: list[float] = field(default_factory=list)
+    aged_noise: list[float] = field(default_factory=list)
 
-    def add(self, before: tuple[Plane, Plane], after: tuple[Plane, Plane], weight: Plane) -> None:
+    def add(self, seconds: float, before: tuple[Plane, Plane], after: tuple[Plane, Plane], weight: Plane) -> None:
         """Adds a pair of frames, source and aged (N, N, 3) each, with the weight (N, N) of their pixels."""
         total = max(float(weight.sum()), 1e-6)
 
         def mean(difference: Plane) -> float:
             return float((np.abs(difference).mean(-1) * weight).sum() / total)
 
-        self.flicker += mean((after[1] - after[0]) - (before[1] - before[0]))
-        self.source_noise += mean(after[0] - before[0])
-        self.aged_noise += mean(after[1] - before[1])
-        self.pairs += 1
+        self.seconds.append(seconds)
+        self.flicker.append(mean((after[1] - after[0]) - (before[1] - before[0])))
+        self.source_noise.append(mean(after[0] - before[0]))
+        self.aged_noise.append(mean(after[1] - before[1]))
 
     def to_json(self) -> dict[str, float]:
         """Means over the pairs."""
-        pairs = max(self.pairs, 1)
+
+        def mean(values: list[float]) -> float:
+            return round(float(np.mean(values)), 4) if values else 0.0
+
         return {
-            "flicker_levels": round(self.flicker / pairs, 4),
-            "source_noise_levels": round(self.source_noise / pairs, 4),
-            "aged_noise_levels": round(self.aged_noise / pairs, 4),
-            "pairs": self.pairs,
+            "flicker_levels": mean(self.flicker),
+            "source_noise_levels": mean(self.source_noise),
+            "aged_noise_levels": mean(self.aged_noise),
+            "pairs": len(self.seconds),
         }
 
 
@@ -215,8 +218,8 @@ class _Judge:
         head = _both(lambda picture: _cut_head(picture, mesh), pictures)
         skin = common.visibility(PLANE_PX) * skin_region(PLANE_PX) * self._find_skin(pictures[0], mesh, places)
         if self._face is not None and self._head is not None:
-            self.report.face.add(self._face, face, np.minimum(skin, self._skin))
-            self.report.head.add(self._head, head, np.ones((PLANE_PX, PLANE_PX), np.float32))
+            self.report.face.add(seconds, self._face, face, np.minimum(skin, self._skin))
+            self.report.head.add(seconds, self._head, head, np.ones((PLANE_PX, PLANE_PX), np.float32))
         self._face, self._head, self._skin = face, head, skin
         if seconds >= self._next_reading:
             self._next_reading = seconds + _SAMPLE_SECONDS
