@@ -62,6 +62,7 @@ def test_short_gaps_are_closed(face: Face) -> None:
             qualities=ones,
             lights=np.zeros((3, 2), np.float32),
             steps=np.tile(np.eye(2, 3), (3, 1, 1)),
+            looks=np.zeros((0, 96, 96, 3), np.uint8),
             enters=True,
             leaves=True,
         )

@@ -21,6 +21,7 @@ from reage.engines.exemplar.hair_mask import hat_is_hair
 from reage.errors import FaceNotFound, VideoError
 from reage.faces.segmentation import FaceParser
 from reage.files import replace_file
+from reage.images import geometry
 from reage.pipeline import Reager, clip_target, describe_clipped_ages
 from reage.plan import complete
 from reage.types import Pixels, Plan, Plane, Samples
@@ -29,8 +30,9 @@ from reage.video.codecs import Encoding, choose_encoding
 from reage.video.encoding import SegmentEncoder
 from reage.video.frames import to_rgb, write_change
 from reage.video.library import av
-from reage.video.looking import REACH, Look, find_shares, join_hat, look_at, make_face, steady_shares
+from reage.video.looking import REACH, Look, find_shares, join_hat, look_at, make_face, place_window, steady_shares
 from reage.video.muxing import MuxedFrames, mux
+from reage.video.occlusion import FaceModel, hide
 from reage.video.order import VideoOrder, VideoOutcome, check_video_output
 from reage.video.people import Identities, Person, cut_face, mesh_in
 from reage.video.source import Frame, FrameReader, VideoSource, probe_video, read_frame
@@ -283,6 +285,7 @@ class Film:
         self._ager, self._source, self._survey, self._order = ager, source, survey, order
         self._read = _FrameCache(source, survey)
         self._plans: dict[int, tuple[Person, Plan]] = {}
+        self._models: dict[int, FaceModel | None] = {}
         self._changes: OrderedDict[tuple[int, int, float | None], FaceChange] = OrderedDict()
         self._first_change: dict[int, FaceChange] = {}
         self._hat_is_hair: dict[int, bool] = {}
@@ -291,6 +294,8 @@ class Film:
             plan = order.plan_for(person)
             if plan is not None:
                 self._plans[person.number] = (person, plan)
+                looks = [look for track in person.tracks for look in track.looks]
+                self._models[person.number] = FaceModel.learn(looks)
                 self.asked_ages += order.over_time or (plan.age,)
         rate = float(source.rate)
         self._skips = rate > _PARSED_A_SECOND
@@ -391,8 +396,18 @@ class Film:
             found = person.mesh_at(frame.number)
             if found is not None:
                 parser = self._ager.parser if self._is_parsed(frame.number, found[0]) else None
-                looks[number] = look_at(rgb, found[1], parser)
+                look = look_at(rgb, found[1], parser)
+                looks[number] = look if look.shares is None else self._without_occlusion(number, rgb, look)
         return rgb, looks
+
+    def _without_occlusion(self, number: int, rgb: Pixels, look: Look) -> Look:
+        """What a frame shows of a person, without what passes before the face and is taken for skin."""
+        model = self._models[number]
+        strange = None if model is None else model.find_strange(rgb, look.mesh)
+        if strange is None or look.shares is None:
+            return look
+        mesh = geometry.move_points(look.mesh, place_window(look.mesh, look.shares.shape[-1]))
+        return replace(look, shares=hide(look.shares, strange, mesh))
 
     def _is_parsed(self, number: int, track: Track) -> bool:
         """Whether the parser sees a frame: every second one where there are many, and both ends of a track."""

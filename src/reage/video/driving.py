@@ -176,7 +176,7 @@ def reenact_like_clip(
         workspace.remove()
         raise
     if order.age is not None:
-        aged = reager(still, Plan(age=order.age), faces=[face])
+        aged = reager(still, Plan(age=order.age), faces=order.face)
         still, notes = replace(aged.image, notes=()), (*notes, *aged.notes)
     acting = _Acting(reenactor, still, face, person, order.take)
     found = time.perf_counter()

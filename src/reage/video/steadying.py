@@ -105,7 +105,7 @@ def smooth_mesh(
     for forwards in (True, False):
         filtered, before = OneEuroFilter(config), None
         for index in track.indices if forwards else track.indices[::-1]:
-            matrix = None if before is None else track.step(before, index)
+            matrix: Matrix | None = None if before is None else track.step(before, index)
             mesh = filtered(track.mesh(index) / height, track.seconds(index, forwards), _in_heights(matrix, height))
             if 0 <= index < len(meshes):
                 steady[index] = mesh * height if forwards else (steady[index] + mesh * height) / 2

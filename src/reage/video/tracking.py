@@ -24,6 +24,7 @@ from reage.images import geometry, regions
 from reage.images.motion import fit_affine, follow_points
 from reage.mesh_points import LANDMARK_POINTS, NUM_SURFACE, measure_pose
 from reage.types import Matrix, Pixels, Plane
+from reage.video.occlusion import LOOK_PX, look_straight
 
 _CHIP_PX = 64
 _CHEEKS = (np.s_[34:48, 17:26], np.s_[34:48, 38:47])
@@ -31,6 +32,7 @@ _CHEEKS = (np.s_[34:48, 17:26], np.s_[34:48, 38:47])
 _INNER = np.s_[14:54, 14:50]
 _FLOW_PX, _FLOW_MARGIN_PX, _FLOW_REACH_PX = 200, 24, 8
 """Side of the face in which its movement is measured, margin around it, and most distance from where its mesh is."""
+_MOST_LOOKS = 48
 _CUT_BINS, _CUT_HISTOGRAM, _CUT_LEVELS = 6, 0.75, 14.0
 """Bins of a channel; distance of the histograms, 0 to 2, and mean change in levels, from which there is a cut."""
 
@@ -71,6 +73,7 @@ class Track:
         qualities: (T,) how well each frame shows the face: sharp, large and from the front; the higher, the better.
         lights: (T, 2) log luminance of the left and the right cheek.
         steps: (T, 2, 3) matrix by which the skin moved from the frame before, px, see `measure_step`.
+        looks: (K, N, N, 3) some frames in the common face, see `reage.video.occlusion`.
         enters: whether it starts amid a shot.
         leaves: whether it ends amid a shot.
     """
@@ -81,6 +84,7 @@ class Track:
     qualities: Plane
     lights: Plane
     steps: NDArray[np.float64]
+    looks: Pixels
     enters: bool
     leaves: bool
 
@@ -115,6 +119,8 @@ class _Active:
     qualities: list[float] = field(default_factory=list)
     lights: list[Plane] = field(default_factory=list)
     steps: list[Matrix] = field(default_factory=list)
+    looks: list[Pixels] = field(default_factory=list)
+    look_step: int = 2
     seen_seconds: float = 0.0
     last: Pixels | None = None
 
@@ -123,6 +129,10 @@ class _Active:
         still = np.eye(2, 3)
         self.steps.append(still if self.last is None else measure_step(self.last, pixels, self.meshes[-1], mesh))
         self.last = pixels
+        if len(self.seconds) % self.look_step == 0:
+            self.looks.append(look_straight(pixels, mesh))
+        if len(self.looks) > _MOST_LOOKS:
+            self.looks, self.look_step = self.looks[1::2], 2 * self.look_step
         self.seconds.append(seconds)
         self.meshes.append(mesh)
         self.qualities.append(quality)
@@ -136,6 +146,7 @@ class _Active:
             qualities=np.array(self.qualities, np.float32),
             lights=np.stack(self.lights).astype(np.float32),
             steps=_scaled_steps(np.stack(self.steps), factor),
+            looks=np.stack(self.looks) if self.looks else np.zeros((0, LOOK_PX, LOOK_PX, 3), np.uint8),
             enters=self.enters,
             leaves=leaves,
         )
@@ -421,5 +432,6 @@ def _join(before: Track, after: Track) -> Track:
         qualities=np.concatenate([before.qualities, np.zeros(missing, np.float32), after.qualities]),
         lights=np.concatenate([before.lights, np.repeat(before.lights[-1:], missing, 0), after.lights]),
         steps=np.concatenate([before.steps, steps, after.steps[1:]]),
+        looks=np.concatenate([before.looks, after.looks]),
         leaves=after.leaves,
     )

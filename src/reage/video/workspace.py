@@ -20,7 +20,7 @@ from reage.video.source import Damage
 from reage.video.tracking import Track
 
 _ORDER, _SURVEY = "run.json", "tracks.npz"
-_TRACK_ARRAYS = ("seconds", "meshes", "qualities", "lights", "steps")
+_TRACK_ARRAYS = ("seconds", "meshes", "qualities", "lights", "steps", "looks")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
