@@ -184,8 +184,8 @@ def draw_hand(pixels: Pixels, progress: float) -> Pixels:
     mask = geometry.blur(hand_mask(progress), 1.5)[..., None]
     skin = np.median(pixels[380:440, WIDTH // 2 - 90 : WIDTH // 2 + 90].reshape(-1, 3), 0)
     shade = np.linspace(1.08, 0.85, HEIGHT)[:, None, None]
-    grain = geometry.blur(np.random.default_rng(3).normal(0, 12, (HEIGHT, WIDTH)).astype(np.float32), 1.2)[..., None]
-    return (pixels * (1 - mask) + np.clip(skin * shade + grain, 0, 255) * mask).astype(np.uint8)
+    texture = geometry.blur(np.random.default_rng(3).normal(0, 12, (HEIGHT, WIDTH)).astype(np.float32), 1.2)[..., None]
+    return (pixels * (1 - mask) + np.clip(skin * shade + texture, 0, 255) * mask).astype(np.uint8)
 
 
 def age_one_by_one(reager: Reager, clip: Path, age: float, age_from: float, path: Path) -> None:
@@ -404,20 +404,20 @@ def measure_memory(portraits: Portraits, folder: Path, given: argparse.Namespace
     clip, path = folder / "clip.mp4", folder / "long.mp4"
     make_clip(portraits, CLIPS[0], clip, 72)
     loop_clip(clip, path, given.frames)
-    worker = multiprocessing.get_context("spawn").Process(target=age_and_tell, args=(path, given.to, given.frames))
+    worker = multiprocessing.get_context("spawn").Process(target=age_and_show, args=(path, given.to, given.frames))
     worker.start()
     worker.join()
 
 
-def age_and_tell(path: Path, age: float, num_frames: int) -> None:
+def age_and_show(path: Path, age: float, num_frames: int) -> None:
     """Ages a clip, and prints the memory of this process at some frames."""
-    told = {(step, mark) for step in ("find", "render") for mark in (200, 500, 1000, 2000, 3000, 6000, num_frames)}
+    marks = {(step, count) for step in ("find", "render") for count in (200, 500, 1000, 2000, 3000, 6000, num_frames)}
 
-    def tell(step: str, done: int, _: int) -> None:
-        if (step, done) in told:
+    def show(step: str, done: int, _: int) -> None:
+        if (step, done) in marks:
             print(f"{step} {done}: {read_status('VmRSS'):.0f} MB, most {read_status('VmHWM'):.0f} MB", flush=True)
 
-    VideoReager(Reager()).age(path, VideoOrder(plan=Plan(age=age)), path.with_name("aged.mp4"), progress=tell)
+    VideoReager(Reager()).age(path, VideoOrder(plan=Plan(age=age)), path.with_name("aged.mp4"), progress=show)
     print(f"all: most {read_status('VmHWM'):.0f} MB", flush=True)
 
 
