@@ -411,7 +411,9 @@ def measure_memory(portraits: Portraits, folder: Path, given: argparse.Namespace
 
 def age_and_show(path: Path, age: float, num_frames: int) -> None:
     """Ages a clip, and prints the memory of this process at some frames."""
-    marks = {(step, count) for step in ("find", "render") for count in (200, 500, 1000, 2000, 3000, 6000, num_frames)}
+    marks = {
+        (step, count) for step in ("find", "render") for count in (100, 200, 500, 1000, 2000, 3000, 6000, num_frames)
+    }
 
     def show(step: str, done: int, _: int) -> None:
         if (step, done) in marks:

@@ -52,7 +52,7 @@ class Window:
 
     @property
     def position(self) -> int:
-        """Of the slider."""
+        """Position of the slider."""
         return int(cv2.getTrackbarPos(self._slider, self._title))
 
     def show(self, pixels: Pixels) -> bool:

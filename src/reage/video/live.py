@@ -49,6 +49,8 @@ _SEARCH_SECONDS = 0.3
 _OWN_SHARE = 0.5
 """Share of a frame's own masks; the rest are those of the frames before."""
 _RATE_SECONDS = 2.0
+_STOP_SECONDS = 30.0
+"""Longest time for which a session waits for its frame at its end."""
 _CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}"), "win32": ("dshow", "video={}")}
 """Platform -> the input of FFmpeg that reads cameras, and the name of a camera by its number."""
 
@@ -200,7 +202,7 @@ class LiveReager:
 
     @property
     def reading(self) -> Reading | None:
-        """Of the person; None until a face was seen."""
+        """Reading of the person; None until a face was seen."""
         return None if self._learned is None else self._learned.reading
 
     @property
@@ -225,6 +227,11 @@ class LiveReager:
         shares = join_hat(followed.shares) if learned.hat_is_hair else followed.shares
         face = make_face(pixels, look, shares)
         return composite(pixels, face, learned.change.on(face, shares))
+
+    def stop(self) -> None:
+        """Ends what is being learned."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
 
     def _follow(self, pixels: Pixels, seconds: float) -> None:
         """Finds the face of the frame."""
@@ -321,7 +328,8 @@ class LiveSession:
         self._captured.close()
         self.shown.close()
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=_STOP_SECONDS)
+        self.live.stop()
 
     def raise_error(self) -> None:
         """Raises what ended the session, if anything did."""
