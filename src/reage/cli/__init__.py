@@ -25,6 +25,7 @@ from reage.cli.evaluate import evaluate
 from reage.cli.find import find
 from reage.cli.forensic import forensic
 from reage.cli.imagine import imagine
+from reage.cli.live import live
 from reage.cli.match import match
 from reage.cli.measure import measure
 from reage.cli.personalize import personalize
@@ -76,7 +77,8 @@ app.command(
 )(age)
 app.command(
     epilog="Examples: reage reenact me.jpg --like laughing.jpg -o me-laughing.jpg. By numbers: reage reenact me.jpg "
-    "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression"
+    "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression. "
+    "A clip to follow: reage reenact me.jpg --like clip.mp4 --to 70 -o me-70.mp4"
 )(reenact)
 app.command(
     epilog="Examples: reage reel me.jpg --from 20 --to 80 -o me.mp4. With the age above it: reage reel me.jpg "
@@ -90,6 +92,10 @@ app.command(
     epilog="Examples: reage batch photos/ -o aged/ --to 70. On a Ray cluster: reage batch s3://bucket/photos "
     "-o s3://bucket/aged --to 70 --address 10.0.0.1:6379"
 )(batch)
+app.command(
+    epilog="Examples: reage live --to 70, then open http://127.0.0.1:7861/. A file as the camera: "
+    "reage live me.mp4 --to 30"
+)(live)
 app.command(epilog="Example: reage find party.jpg -o boxes.png, or the people of a video: reage find party.mp4")(find)
 app.command(
     epilog="Examples: reage sketch me.jpg -o sketch.png. Back again: reage sketch --reverse sketch.png -o photo.png"

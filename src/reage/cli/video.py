@@ -76,6 +76,9 @@ def video(
         str,
         typer.Option(metavar="NAME", help="lossless, high, medium or small: from the largest file to the smallest."),
     ] = "high",
+    tone_map: Annotated[
+        bool, typer.Option("--tone-map", help="Bring HDR (PQ or HLG) to the range of SDR, in which faces are aged.")
+    ] = False,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -105,7 +108,14 @@ def video(
     from reage.video.order import VideoOrder
 
     order = VideoOrder(
-        plan=plan, ages=ages, faces=chosen, over_time=over_time, seconds=preview, codec=codec, quality=quality
+        plan=plan,
+        ages=ages,
+        faces=chosen,
+        over_time=over_time,
+        seconds=preview,
+        codec=codec,
+        quality=quality,
+        tone_map=tone_map,
     )
     age_video(source, order, output, engine=engine, device=device, as_json=as_json)
 
@@ -117,17 +127,12 @@ def age_video(source: Path, order: VideoOrder, output: Path | None, *, engine: s
     from reage.video.order import check_video_output
     from reage.video.source import probe_video
 
-    found = probe_video(source)
-    check_levels(found)
+    found = check_levels(probe_video(source), order.tone_map)
     path = check_video_output(found, order, output)
     choose_encoding(found, path, order.codec, order.quality)
     ager = VideoReager(load_reager(engine, device))
-    try:
-        with show_progress() as progress:
-            outcome = ager.age(source, order, path, progress=progress)
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped; the same command goes on with what is in '{path.name}.unfinished'.", err=True)
-        raise typer.Exit(130) from None
+    with stoppable(path), show_progress() as progress:
+        outcome = ager.age(source, order, path, progress=progress)
     print_notes(outcome.notes)
     if as_json:
         print_json(outcome.to_json())
@@ -144,6 +149,16 @@ def load_reager(engine: str, device: str) -> Reager:
         source=Path(), output=None, plan=Plan(age=Plan.strength), engine=engine, device=device, as_json=False
     )
     return request.load_reager()
+
+
+@contextmanager
+def stoppable(output: Path) -> Iterator[None]:
+    """Says what becomes of a video that is stopped by Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped; the same command goes on with what is in '{output.name}.unfinished'.", err=True)
+        raise typer.Exit(130) from None
 
 
 @contextmanager

@@ -66,8 +66,6 @@ _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
 _REFERENCES_KEPT = 32
 """References that are kept as they were seen, for other target ages; each takes 10 MB at most."""
-_FRAME_MASK_PX = 320
-"""Side of the window of `WIDE` crops at which the border of hair is found in a frame of a video."""
 
 
 ZoneAges = Mapping[str, tuple[float, float]]
@@ -185,7 +183,7 @@ class ExemplarEngine:
     ) -> ExemplarChange:
         """See `reage.engines.base.SteadyEngine`."""
         chosen = None if like is None else like.donors
-        return self._learn(face, reading, plan, chosen).steadied(face, self._look(face), _FRAME_MASK_PX)
+        return self._learn(face, reading, plan, chosen).steadied(face, self._look(face))
 
     def _look(self, face: Face) -> Plane:
         """(10, P, P) shares of classes around the face, also beyond its crop."""
