@@ -89,6 +89,21 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "run",
             "the `amgan` engine; an hour on two cores; needs prototype, face-parser, age-a and zones-a; export it then",
         ),
+        "deaging": Recipe(
+            "reage.training.deaging.train",
+            "deaging",
+            "run",
+            "the `deaging` engine; half an hour on one core after the cross-age set; needs exemplar, face-parser, "
+            "age-a and aifd; export it then",
+            needs_ages=False,
+        ),
+        "deaging-published": Recipe(
+            "reage.training.deaging.train",
+            "deaging_published",
+            "run",
+            "the net of `deaging` in its published form, to be compared with; ten minutes on one core; needs the same",
+            needs_ages=False,
+        ),
         "face-parser": Recipe(
             f"{_MEASURES}.face_parser",
             "face_parser",
