@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-from torch import Generator, Tensor
+from torch import Generator
 
 from reage.data.shards import Portraits
 from reage.nets.age import load_age_net

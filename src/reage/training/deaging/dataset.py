@@ -67,11 +67,13 @@ class DeagingBatch:
     Args:
         source: pictures.
         target: pictures.
+        real: photos of the decoders' ages.
         young: (B,) bool, True for those of the young decoder.
     """
 
     source: Tensor
     target: Tensor
+    real: Tensor
     young: Tensor
 
 
@@ -140,8 +142,15 @@ class DeagingDataset:
         source, target = both.split(3, 1)
         warped = warp(both, self.config.warp, generator)
         return DeagingBatch(
-            source=warped[:, :3], target=warped[:, 3:] if self.config.warps_target else target, young=young
+            source=warped[:, :3],
+            target=warped[:, 3:] if self.config.warps_target else target,
+            real=self._draw_real(young, generator),
+            young=young,
         )
+
+    def _draw_real(self, young: Tensor, generator: Generator) -> Tensor:
+        places = np.concatenate([self._samples[0 if one else 1][0].draw(1, generator) for one in young])
+        return warp(self._change(to_net(self.pictures[places[:, 0], 0]), generator), self.config.warp, generator)
 
     def _draw(self, young: bool, generator: Generator) -> NDArray[np.int64]:
         """(1, 3) places of a face, a source and a target."""

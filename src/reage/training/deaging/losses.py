@@ -21,11 +21,13 @@ class LossWeights:
         reconstruction: see `masked_loss`.
         detail: see `detail_loss`.
         identity: see `identity_loss`.
+        adversarial: see `reage.training.sketch.losses.adversarial_generator_loss`; real are photos of that age.
     """
 
     reconstruction: float = 1.0
     detail: float = 0.0
     identity: float = 0.0
+    adversarial: float = 0.0
 
 
 def masked_loss(made: Tensor, target: Tensor, mask: Tensor) -> Tensor:

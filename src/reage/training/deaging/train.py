@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-from torch import Generator
+from torch import Generator, Tensor, nn
 
 from reage.data.shards import Portraits
 from reage.nets.aifd import load_aifd
 from reage.nets.deaging import DeagingNet, build_deaging_net
 from reage.nets.deaging_config import DeagingConfig, cpu, plain
+from reage.nets.pix2pix import build_patch_gan
+from reage.nets.pix2pix_config import PatchGanConfig
 from reage.training.cross_age import CrossAgeDataset, make_cross_age_dataset
 from reage.training.deaging import losses
 from reage.training.deaging.dataset import DeagingBatch, DeagingDataset, DeagingDatasetConfig, make_mask
@@ -23,7 +25,11 @@ from reage.training.dreambooth.identity_encoder import IdentityEncoder, encode_c
 from reage.training.logger import log_losses
 from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext, Weights
-from reage.training.trainer import Callback, StepLoss, Trainer, TrainerConfig, local_batch, process_state
+from reage.training.sketch.losses import adversarial_discriminator_loss, adversarial_generator_loss
+from reage.training.trainer import Callback, StepLoss, Trainer, TrainerConfig, call_frozen, local_batch, process_state
+
+_DISCRIMINATOR_CHANNELS = 4
+"""A plane that names the decoder, and a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +54,22 @@ class DeagingTrainingConfig:
     Args:
         seed: of the run.
         net: size of the net.
+        discriminator: its size.
         dataset: how batches are drawn.
         trainer: length and optimisation.
-        learning_rate: highest.
+        learning_rate: highest, of the net.
+        discriminator_learning_rate: highest, of the discriminator.
         losses: their weights.
     """
 
     seed: int = 0
     net: DeagingConfig = field(default_factory=cpu)
+    discriminator: PatchGanConfig = field(default_factory=lambda: PatchGanConfig(widths=(16, 32, 64, 128)))
     dataset: DeagingDatasetConfig = field(default_factory=DeagingDatasetConfig)
-    trainer: DeagingTrainerConfig = field(default_factory=lambda: _trainer(2600))
+    trainer: DeagingTrainerConfig = field(default_factory=lambda: _trainer(3000))
     learning_rate: float = 1.5e-3
-    losses: LossWeights = field(default_factory=lambda: LossWeights(detail=2.0, identity=0.1))
+    discriminator_learning_rate: float = 2e-4
+    losses: LossWeights = field(default_factory=lambda: LossWeights(detail=2.0, identity=0.1, adversarial=0.01))
 
 
 def deaging() -> DeagingTrainingConfig:
@@ -112,51 +122,66 @@ def train_deaging(
     """
     torch.manual_seed(config.seed)
     device = process_state().device
-    net = build_deaging_net(config.net).to(device)
-    mask = make_mask(config.net).to(device)
-    embed = load_embed(config.net, device) if config.losses.identity else None
+    trained = Deaging(config).to(device)
 
     def loss_fn(generator: Generator) -> StepLoss:
-        batch = local_batch(dataset.sample(config.trainer.batch_size, generator), device)
-        return deaging_loss(net, batch, mask, config.losses, embed)
+        return trained.loss(local_batch(dataset.sample(config.trainer.batch_size, generator), device))
 
     trainer = Trainer(
         config.trainer, seed=config.seed, checkpoint=checkpoint, callbacks=callbacks, betas=config.trainer.betas
     )
-    net.load_state_dict(trainer.fit(net, loss_fn, [(net, config.learning_rate)]).state_dict())
-    return net
+    groups = [(trained.net, config.learning_rate), (trained.discriminator, config.discriminator_learning_rate)]
+    trained.load_state_dict(trainer.fit(trained, loss_fn, groups).state_dict())
+    return trained.net
+
+
+class Deaging(nn.Module):
+    """The net, and a discriminator that tells what its decoders make from photos of those ages."""
+
+    mask: Tensor
+
+    def __init__(self, config: DeagingTrainingConfig) -> None:
+        super().__init__()
+        self.weights = config.losses
+        self.net = build_deaging_net(config.net)
+        self.discriminator = build_patch_gan(_DISCRIMINATOR_CHANNELS, config.discriminator)
+        self.register_buffer("mask", make_mask(config.net), persistent=False)
+        self._embed = load_embed(config.net, process_state().device) if config.losses.identity else None
+
+    def loss(self, batch: DeagingBatch) -> StepLoss:
+        """The weighted losses of net and discriminator, each with gradients to its own parameters alone.
+
+        Identity is that of the picture mixed with its source by the mask, as it is used; the discriminator sees what is
+        under the mask.
+        """
+        weights, mask = self.weights, self.mask
+        made = self.net.decode_rows(batch.source, batch.young)
+        found = {
+            "reconstruction": losses.masked_loss(made, batch.target, mask),
+            "detail": losses.detail_loss(made, batch.target, mask),
+        }
+        if self._embed is not None:
+            with torch.no_grad():
+                own = self._embed(batch.source)
+            found["identity"] = losses.identity_loss(self._embed(mask * made + (1 - mask) * batch.source), own)
+        if weights.adversarial:
+            found["adversarial"] = adversarial_generator_loss(
+                call_frozen(self.discriminator, self._plane(batch.young), mask * made)
+            )
+        total = torch.stack([getattr(weights, name) * value for name, value in found.items()]).sum()
+        if weights.adversarial:
+            fake, real = (
+                self.discriminator(self._plane(batch.young), mask * one) for one in (made.detach(), batch.real)
+            )
+            found["discriminator"] = adversarial_discriminator_loss(fake, real)
+            total = total + found["discriminator"]
+        return StepLoss(total, found)
+
+    def _plane(self, young: Tensor) -> Tensor:
+        """(B, 1, P, P) 1 for the young decoder, -1 for the old one."""
+        return (2 * young.float() - 1)[:, None, None, None].expand(-1, 1, *self.mask.shape[2:])
 
 
 def load_embed(net: DeagingConfig, device: torch.device) -> IdentityEncoder:
     """The age-invariant identity encoder, frozen, on the pictures that the net sees; dlib's net is left as judge."""
     return encode_centre(load_aifd("aifd", str(device)).embed, net.window)
-
-
-def deaging_loss(
-    net: DeagingNet,
-    batch: DeagingBatch,
-    mask: torch.Tensor,
-    weights: LossWeights,
-    embed: IdentityEncoder | None = None,
-) -> StepLoss:
-    """The weighted losses of a batch; identity is that of the picture mixed with its source by the mask, as used.
-
-    Args:
-        net: in training.
-        batch: of faces.
-        mask: see `make_mask`.
-        weights: of the losses.
-        embed: needed where identity has a weight.
-    """
-    made = net.decode_rows(batch.source, batch.young)
-    found = {
-        "reconstruction": losses.masked_loss(made, batch.target, mask),
-        "detail": losses.detail_loss(made, batch.target, mask),
-    }
-    if embed is not None:
-        placed = mask * made + (1 - mask) * batch.source
-        with torch.no_grad():
-            own = embed(batch.source)
-        found["identity"] = losses.identity_loss(embed(placed), own)
-    total = torch.stack([getattr(weights, name) * value for name, value in found.items()]).sum()
-    return StepLoss(total, found)
