@@ -19,20 +19,22 @@ class LossWeights:
 
     Args:
         reconstruction: see `masked_loss`.
+        squared: see `masked_loss`; a net that is still unsure then moves half the way, where the plain one makes it stay.
         detail: see `detail_loss`.
         identity: see `identity_loss`.
         adversarial: see `reage.training.sketch.losses.adversarial_generator_loss`; real are photos of that age.
     """
 
     reconstruction: float = 1.0
+    squared: float = 0.0
     detail: float = 0.0
     identity: float = 0.0
     adversarial: float = 0.0
 
 
-def masked_loss(made: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference under the mask."""
-    return ((made - target).abs() * mask).mean() / mask.mean()
+def masked_loss(made: Tensor, target: Tensor, mask: Tensor, power: int = 1) -> Tensor:
+    """Mean absolute difference under the mask, or a power of it."""
+    return ((made - target).abs() ** power * mask).mean() / mask.mean()
 
 
 def detail_loss(made: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -66,10 +66,12 @@ class DeagingTrainingConfig:
     net: DeagingConfig = field(default_factory=cpu)
     discriminator: PatchGanConfig = field(default_factory=lambda: PatchGanConfig(widths=(16, 32, 64, 128)))
     dataset: DeagingDatasetConfig = field(default_factory=DeagingDatasetConfig)
-    trainer: DeagingTrainerConfig = field(default_factory=lambda: _trainer(3000))
+    trainer: DeagingTrainerConfig = field(default_factory=lambda: _trainer(4000))
     learning_rate: float = 1.5e-3
     discriminator_learning_rate: float = 2e-4
-    losses: LossWeights = field(default_factory=lambda: LossWeights(detail=2.0, identity=0.1, adversarial=0.01))
+    losses: LossWeights = field(
+        default_factory=lambda: LossWeights(squared=10.0, detail=6.0, identity=1.0, adversarial=0.02)
+    )
 
 
 def deaging() -> DeagingTrainingConfig:
@@ -158,6 +160,7 @@ class Deaging(nn.Module):
         made = self.net.decode_rows(batch.source, batch.young)
         found = {
             "reconstruction": losses.masked_loss(made, batch.target, mask),
+            "squared": losses.masked_loss(made, batch.target, mask, power=2),
             "detail": losses.detail_loss(made, batch.target, mask),
         }
         if self._embed is not None:
