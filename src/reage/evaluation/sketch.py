@@ -52,6 +52,7 @@ class Subject:
         person: id.
         photo: (512, 512, 3) aligned as `Face.crop`.
         landmarks: (5, 2) px of it.
+        mesh: (478, 3) px of it.
         references: style -> (256, 256, 3) what the net should draw, in the frame of the photo.
         probes: style -> picture in which a sketch of the person is searched for.
     """
@@ -59,6 +60,7 @@ class Subject:
     person: str
     photo: Pixels
     landmarks: Plane
+    mesh: Plane
     references: Mapping[str, Pixels]
     probes: Mapping[str, Pixels]
 
@@ -103,6 +105,7 @@ def draw_subject(
         person=str(portraits.person[row]),
         photo=geometry.resize(crop, photo_px, photo_px),
         landmarks=geometry.move_points(portraits.landmarks[row], geometry.resize_matrix(side, photo_px)),
+        mesh=geometry.move_points(portraits.mesh[row], geometry.resize_matrix(side, photo_px)),
         references={style: draw(style, 0.0) for style in styles},
         probes={style: _to_probe(draw(style, proportion_error)) for style in styles},
     )
@@ -130,6 +133,7 @@ def read_subjects(
                 person=pair.name,
                 photo=photo.crop,
                 landmarks=photo.to_crop(photo.landmarks),
+                mesh=photo.to_crop(photo.mesh),
                 references={ARTIST: geometry.resize(drawn.crop, SKETCH_PX, SKETCH_PX)},
                 probes={ARTIST: sketch},
             )
@@ -150,7 +154,7 @@ def judge_drawings(subjects: Sequence[Subject], sketcher: Sketcher, inception: I
     for style in subjects[0].references:
         references = np.stack([subject.references[style] for subject in subjects])
         drawn = {
-            f"{style}, net": [sketcher.draw(one.photo, _style_of(style), scale=1) for one in subjects],
+            f"{style}, net": [sketcher.draw(one.photo, _style_of(style), scale=1, mesh=one.mesh) for one in subjects],
             f"{style}, photo in grey": [_to_grey(one.photo) for one in subjects],
         }
         for name, pictures in drawn.items():
@@ -236,7 +240,9 @@ def score_matches(
     for subject in track(subjects):
         for style in styles:
             face = next(iter(sketcher.finder.find(subject.probes[style])), None)
-            drawn = sketcher.draw(subject.photo, _style_of(style)) if "synthesis" in modes else subject.photo
+            drawn = subject.photo
+            if "synthesis" in modes:
+                drawn = sketcher.draw(subject.photo, _style_of(style), mesh=subject.mesh)
             for matcher, mode in product(matchers, modes):
                 key = (style, matcher.recognizer.name, mode)
                 probes.setdefault(key, []).append(None if face is None else matcher.embed_probe(face, mode))

@@ -19,7 +19,7 @@ class LossWeights:
 
     Args:
         reconstruction: see `masked_loss`.
-        squared: see `masked_loss`; a net that is still unsure then moves half the way, where the plain one makes it stay.
+        squared: see `masked_loss`; a net in doubt then moves half the way, where the plain one makes it stay.
         detail: see `detail_loss`.
         identity: see `identity_loss`.
         adversarial: see `reage.training.sketch.losses.adversarial_generator_loss`; real are photos of that age.
