@@ -157,6 +157,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "photo to sketch; 30 minutes on one core; needs face-parser; export it then",
             needs_ages=False,
         ),
+        "sketch-detection": Recipe(
+            f"{_MEASURES}.sketch_detector",
+            "sketch_detection",
+            "run",
+            "tells sketches from photos; about 4 minutes on one core; needs face-parser and sketch",
+            needs_ages=False,
+        ),
         "sketch-to-photo": Recipe(
             "reage.training.sketch.train",
             "sketch_to_photo",
