@@ -36,8 +36,8 @@ def main() -> None:
         wrong = [(detector.score(looks[name]) > 0) != (name in DRAWINGS) for looks in columns]
         lines.append([name, str(len(wrong[0])), *(f"{np.mean(one):.1%}" for one in wrong)])
     note = (
-        f"{len(rows)} held-out portraits; the crop of the face. Degraded: blurred, noisy, of other contrast, small, saved "
-        "as JPEG, each at random. Nobody drew the sketches."
+        f"{len(rows)} held-out portraits; the crop of the face. Degraded: blurred, noisy, of other contrast, small, "
+        "saved as JPEG, each at random. Nobody drew the sketches."
     )
     headers = ["picture", "number", "called wrongly", "called wrongly, degraded"]
     show(to_markdown("Sketches told from photos", note, headers, lines), given.write)
