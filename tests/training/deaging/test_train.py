@@ -74,15 +74,15 @@ def test_losses_look_under_the_mask() -> None:
     assert losses.identity_loss(torch.eye(2), torch.eye(2).flip(0)) == pytest.approx(1)
 
 
-def test_a_run_is_its_seed_and_learns(dataset: DeagingDataset) -> None:
-    longer = replace(TINY, trainer=replace(TINY.trainer, steps=12, ema_decay=0.0), losses=LossWeights())
+def test_a_run_is_its_seed(dataset: DeagingDataset) -> None:
+    longer = replace(TINY, trainer=replace(TINY.trainer, steps=3, ema_decay=0.0), losses=LossWeights())
     seen: list[float] = []
     first, again = (
         train_deaging(longer, dataset, callbacks=[lambda step, losses, ema: seen.append(losses["loss"])])
         for _ in range(2)
     )
     torch.testing.assert_close(first.state_dict(), again.state_dict())
-    assert seen[:12] == seen[12:]
+    assert seen[:3] == seen[3:]
 
 
 def test_a_run_stores_what_the_net_needs(

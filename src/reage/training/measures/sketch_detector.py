@@ -126,9 +126,9 @@ def make_pictures(
 
 def degrade(picture: Pixels, generator: np.random.Generator) -> Pixels:
     """The picture as a camera or scanner may give it: blurred, noisy, of other contrast, small, saved as JPEG."""
-    light = picture.astype(np.float32)
+    light: NDArray[np.floating] = picture.astype(np.float32)
     if generator.random() < 0.5:
-        light = geometry.blur(light, generator.uniform(0.3, 1.5))
+        light = geometry.blur(light.astype(np.float32), generator.uniform(0.3, 1.5))
     if generator.random() < 0.5:
         light = light + generator.normal(0, generator.uniform(0, 6), light.shape[:2])[..., None]
     if generator.random() < 0.5:
