@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from reage.errors import FaceNotFound, ImageError, ReageError, WeightsError
-from reage.faces.drawn_sketch import STYLES
+from reage.faces.drawn_sketch import STYLES, draw_portrait
+from reage.faces.segmentation import FaceParser
 from reage.images import load_image
 from reage.sketch import Sketcher, SketchNet, check_kind, make_card
 from reage.types import Face, Pixels
@@ -68,12 +69,13 @@ def test_a_photo_of_a_sketch_has_colour(sketcher: Sketcher, photo: Pixels) -> No
 
 
 def test_the_other_kind_is_refused_unless_it_is_named(face: Face) -> None:
-    white = replace(face, crop=np.full_like(face.crop, 255))
+    drawing = draw_portrait(face.crop, face.to_crop(face.mesh), FaceParser.load())
+    drawn = replace(face, crop=np.repeat(drawing[..., None], 3, -1))
     check_kind(face, "photo", None)
-    check_kind(white, "photo", "photo")
+    check_kind(drawn, "photo", "photo")
     check_kind(face, "sketch", "sketch")
     with pytest.raises(ImageError, match="looks like a sketch, and a photo is wanted; use --reverse"):
-        check_kind(white, "photo", None)
+        check_kind(drawn, "photo", None)
     with pytest.raises(ImageError, match="looks like a photo, and a sketch is wanted; leave out --reverse"):
         check_kind(face, "sketch", None)
     with pytest.raises(ReageError, match="no kind of picture 'oil'; use photo or sketch"):

@@ -289,7 +289,7 @@ class Sketcher:
     def _put_back(self, picture: Image, face: Face, drawn: Pixels) -> Image:
         """The picture with the drawing in the place of the person, as far as the crop reaches."""
         side = len(face.crop)
-        person = geometry.resize(self._find_person(face.crop, face.to_crop(face.mesh), _OUTLINE_PX), side, side)
+        person = geometry.resize(self._find_person(face.crop, face.to_crop(face.mesh)), side, side)
         whole = replace(face, matte=(person * _fade(side)).astype(np.float32))
         aged = Aged(crop=geometry.resize(drawn, side, side))
         return Image(pixels=composite(picture.pixels, whole, aged), icc=picture.icc, dpi=picture.dpi)
