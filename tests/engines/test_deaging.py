@@ -67,3 +67,8 @@ def test_the_share_of_the_way(from_years: float, to_years: float, share: float) 
 def test_weights_of_another_net_are_refused() -> None:
     with pytest.raises(WeightsError, match="not made for a de-aging net"):
         DeagingEngine.load(Path("src/reage/weights_data/amgan.onnx").resolve())
+
+
+def test_the_hair_stays(engine: DeagingEngine, face: Face, reading: Reading) -> None:
+    covered = replace(face, hair=np.ones_like(face.hair))
+    assert (engine.render(covered, reading, YOUNGER).crop == face.crop).all()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _MOST_CHANGE = 1.2
 """Bound of the change, as the logarithm of a ratio."""
 _GAIN = 1.5
-"""Factor on the change: the net, unsure what is under a wrinkle, gives the mean of what could be. Of 1, 1.5 and 2, the
-largest without white patches under the eyes."""
+"""Factor on the change to a young face by a net that adds to its input: unsure what is under a wrinkle, it gives the mean
+of what could be. Of 1, 1.5 and 2, the largest without white patches under the eyes."""
 _LEAST_WAY_YEARS = 10.0
 """Shortest way to a decoder's age: nearer to it, the change for a year is not larger."""
 
@@ -66,7 +66,8 @@ class DeagingEngine:
         if share == 0:
             return Aged(crop=face.crop.copy())
         change = in_colours_of(face, self._predict_change(face.crop, younger=share < 0)) * np.float32(abs(share))
-        gains = (centre_gain(change, face.matte, self._config.window),)
+        skin = face.matte * (1 - face.hair)  # of the hair, the net sees no more than its border
+        gains = (centre_gain(change, skin, self._config.window),)
         return Aged(crop=apply_to_crop(face.crop, gains), gains=gains)
 
     def _predict_change(self, crop: Pixels, *, younger: bool) -> Plane:
@@ -77,7 +78,8 @@ class DeagingEngine:
         before, after = (
             np.log(np.clip((one[0].transpose(1, 2, 0) + 1) / 2, 0, 1) + np.float32(GAIN_FLOOR)) for one in (own, made)
         )
-        change: Plane = np.clip(np.float32(_GAIN) * (after - before), -_MOST_CHANGE, _MOST_CHANGE)
+        gain = np.float32(_GAIN if younger and self._config.adds_to_input else 1)
+        change: Plane = np.clip(gain * (after - before), -_MOST_CHANGE, _MOST_CHANGE)
         return change
 
 
