@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _MOST_CHANGE = 1.2
 """Bound of the change, as the logarithm of a ratio."""
 _GAIN = 1.5
-"""Factor on the change to a young face by a net that adds to its input: unsure what is under a wrinkle, it gives the mean
-of what could be. Of 1, 1.5 and 2, the largest without white patches under the eyes."""
+"""Factor on the change to a young face by a net that adds to its input: unsure what is under a wrinkle, it gives the
+mean of what could be. Of 1, 1.5 and 2, the largest without white patches under the eyes."""
 _LEAST_WAY_YEARS = 10.0
 """Shortest way to a decoder's age: nearer to it, the change for a year is not larger."""
 
