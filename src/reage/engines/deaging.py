@@ -91,5 +91,5 @@ def share_of_way(from_years: float, to_years: float) -> float:
         (-1.0, -0.5, 1.0)
     """
     end = YOUNG_MIDDLE if to_years < from_years else OLD_MIDDLE
-    way = max(abs(end - from_years), _LEAST_WAY_YEARS)
-    return float(np.clip((to_years - from_years) / way, -1, 1))
+    years = max(abs(end - from_years), _LEAST_WAY_YEARS)
+    return float(np.clip((to_years - from_years) / years, -1, 1))
