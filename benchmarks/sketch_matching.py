@@ -37,29 +37,33 @@ def main() -> None:
         help="draw the probes of another photo than that in the gallery, of everybody with several; the gallery "
         "also has --count others",
     )
-    parser.add_argument("--proportion-error", type=float, default=0.02, help="of the probes, face units")
+    parser.add_argument("--proportion-errors", type=float, nargs="+", default=[0.02], help="of the probes, face units")
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=MODES)
     parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=STYLES)
     parser.add_argument("--write", type=Path, help="also write the tables to this file")
     given = parser.parse_args()
     portraits, sketcher = read_shards(given.shards, "val"), Sketcher()
-    face_parser, drafting = FaceParser.load(), (given.styles, given.proportion_error)
-    if given.other_photo:
-        subjects = draw_other_photos(portraits, face_parser, given.count, *drafting)
-    else:
-        subjects = draw_subjects(portraits, face_parser, given.count, *drafting)
-    people = sum(bool(subject.probes) for subject in subjects)
     matchers = [Matcher(name, sketcher=sketcher) for name in MATCHERS]
-    found = score_matches(subjects, matchers, given.modes, track=lambda rows: track(rows, "matching"))
-    table = tabulate_matches(found, people, len(subjects) - people)
-    head, *rows = table.to_lines()
-    other = "Probes are drawn of the latest photo, the gallery has the earliest. " if given.other_photo else ""
-    note = f"{table.note} {other}Drawn by rules with errors in proportion of {given.proportion_error:g} face units."
-    text = to_markdown(table.title, note, head, rows)
+    texts = []
+    for error in given.proportion_errors:
+        draw = draw_other_photos if given.other_photo else draw_subjects
+        subjects = draw(portraits, FaceParser.load(), given.count, given.styles, error)
+        found = score_matches(subjects, matchers, given.modes, track=lambda rows: track(rows, "matching"))
+        texts.append(describe(subjects, found, error, other_photo=given.other_photo))
     if not given.other_photo:
         found += [score_photos(subjects, matcher) for matcher in matchers]
-        text = f"{text}\n{calibrate(found, len(subjects))}"
-    show(text, given.write)
+        texts.append(calibrate(found, len(subjects)))
+    show("\n".join(texts), given.write)
+
+
+def describe(subjects: list, found: list[MatchScores], error: float, *, other_photo: bool) -> str:
+    """The table of probes with so large errors in proportion."""
+    people = sum(bool(subject.probes) for subject in subjects)
+    table = tabulate_matches(found, people, len(subjects) - people)
+    head, *rows = table.to_lines()
+    other = "Probes are drawn of the latest photo, the gallery has the earliest. " if other_photo else ""
+    note = f"{table.note} {other}Drawn by rules with errors in proportion of {error:g} face units."
+    return to_markdown(table.title, note, head, rows)
 
 
 def score_photos(subjects: list, matcher: Matcher) -> MatchScores:
