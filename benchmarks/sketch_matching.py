@@ -1,9 +1,10 @@
-"""Does a sketch find its person, and what does a similarity mean? Held-out people, drawn by rules.
+r"""Does a sketch find its person, and what does a similarity mean? Held-out people, drawn by rules.
 
 Also measures the table of `reage.matching.calibration`: the similarities that shares of impostors reach.
 
     python benchmarks/sketch_matching.py shards/ --write benchmarks/sketch_matching.md
-    python benchmarks/sketch_matching.py shards/ --other-photo --write benchmarks/sketch_matching_other_photo.md
+    python benchmarks/sketch_matching.py shards/ --other-photo --proportion-errors 0.02 0.05 0.1 \
+        --write benchmarks/sketch_matching_other_photo.md
 """
 
 from __future__ import annotations
