@@ -47,6 +47,8 @@ _DETAIL = {"pencil": 1.0, "composite": 0.3, "photo": 0.6}
 """How much of the fine lines of the source a drawing of a style, or a photo, is given."""
 _BACKDROPS = {"pencil": 0.975, "composite": 0.93, "photo": 0.88}
 """Light of what is around the person: a net draws textures and clouds there."""
+_SMOOTHING_PX = {"pencil": 0.0, "composite": 0.7}
+"""Blur of what the net draws, px of it: against the lattice of transposed convolutions, where nothing is hatched."""
 _OUTLINE_PX, _OUTLINE_BLUR_PX = 2.0, 1.5
 """Width of the outline of the person, which is drawn outside, and blur of its border, px of the net's picture."""
 _FADE = 0.08
@@ -228,7 +230,8 @@ class Sketcher:
             mesh: (478, 3) crop px, by which the person is found and the rest left empty; None draws it all.
         """
         plane = np.full((1, SKETCH_PX, SKETCH_PX), 2.0 * STYLES.index(style) / (len(STYLES) - 1) - 1, np.float32)
-        drawn = np.repeat(self.sketch_net(np.concatenate([_to_source(crop), plane])), 3, 0)
+        light = self.sketch_net(np.concatenate([_to_source(crop), plane]))[0]
+        drawn = np.repeat((geometry.blur(light, _SMOOTHING_PX[style]) if _SMOOTHING_PX[style] else light)[None], 3, 0)
         if mesh is not None:
             drawn = _clear(drawn, self._find_person(crop, mesh, _OUTLINE_PX), _BACKDROPS[style])
         return _enlarge(drawn, crop, scale, _DETAIL[style])
