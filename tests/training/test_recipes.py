@@ -25,7 +25,6 @@ from reage.training.recipes import RECIPES, find_recipe, train
 from reage.types import CompletePlan, Face, Reading
 from reage.weights import SHIPPED, find_weights, load_weights
 
-
 SHIPPED_RECIPES = [name for name in RECIPES if name != "deaging-published"]
 """All but those whose weights are only there to be compared with."""
 
