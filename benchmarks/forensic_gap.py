@@ -54,7 +54,7 @@ def main() -> None:
         face = portrait_to_face(portraits, later, teacher.parser)
         reading = replace(teacher.read(face), age_years=float(ages[later]))
         aged = teacher.age(face, reading, float(ages[earlier]))
-        drawn = [draw(sketcher, crop, given.style) for crop in (face.crop, aged)]
+        drawn = [draw(sketcher, crop, given.style, face.to_crop(face.mesh)) for crop in (face.crop, aged)]
         pictures = dict(zip(PROBES, (face.crop, aged, *drawn), strict=True))
         for matcher in matchers:
             name, embed = matcher.recognizer.name, matcher.recognizer.embed
@@ -82,9 +82,9 @@ def main() -> None:
     show(to_markdown("Sketches across years", note, headers, lines), given.write)
 
 
-def draw(sketcher: Sketcher, crop: Pixels, style: str) -> Pixels:
+def draw(sketcher: Sketcher, crop: Pixels, style: str, mesh: Plane) -> Pixels:
     """The sketch of a crop, at its size."""
-    return geometry.resize(sketcher.draw(crop, style), *crop.shape[:2])
+    return geometry.resize(sketcher.draw(crop, style, mesh=mesh), *crop.shape[:2])
 
 
 def find_strangers(everybody: Portraits, people: set[str], count: int) -> list[int]:
