@@ -23,6 +23,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+JOBS_PATH = "/v1/jobs"
+
+_UPLOAD_PATH = "/gradio_api/upload"
+"""Where the page sends its files, videos among them."""
+
 _MILLION = 1_000_000
 _MAX_DIGITS = 15
 _ADDRESSES = 10_000
@@ -70,9 +75,13 @@ class Guard:
         app: behind it.
         config: of the server.
         metrics: that count.
+        on_stop: what `stop` does.
     """
 
-    def __init__(self, app: App, config: ServerConfig, metrics: Metrics) -> None:
+    def __init__(
+        self, app: App, config: ServerConfig, metrics: Metrics, on_stop: Callable[[], None] = lambda: None
+    ) -> None:
+        self.stop = on_stop
         self._app, self._config, self._limits, self._metrics = app, config, config.limits, metrics
         self._allowance: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._num_working = 0
@@ -121,9 +130,16 @@ class Guard:
                 raise Refused(
                     503, "busy", "Too many requests wait already; try again in a moment.", {"retry-after": "2"}
                 )
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > _MAX_DIGITS or int(length) > self._limits.megabytes * _MILLION:
-            raise self._too_large()
+        length, most = headers.get("content-length", "0"), self._find_body_limits(scope["path"])[0]
+        if not length.isdecimal() or len(length) > _MAX_DIGITS or int(length) > most * _MILLION:
+            raise _too_large(most)
+
+    def _find_body_limits(self, path: str) -> tuple[float, float]:
+        """Megabytes and seconds of the body of a request."""
+        limits = self._limits
+        if path in (JOBS_PATH, _UPLOAD_PATH):
+            return limits.job_megabytes, limits.job_body_seconds
+        return limits.megabytes, limits.body_seconds
 
     def _check_host(self, headers: dict[str, str]) -> None:
         """Refuses names that a page of somebody else gave this computer, and forms that such a page sends."""
@@ -166,7 +182,8 @@ class Guard:
 
     def _limit_body(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
         """Receives a body as long as it is neither too large nor too late."""
-        until, taken, is_whole = time.monotonic() + self._limits.body_seconds, 0, False
+        most, seconds = self._find_body_limits(scope["path"])
+        until, taken, is_whole = time.monotonic() + seconds, 0, False
 
         async def receive_limited() -> Message:
             nonlocal taken, is_whole
@@ -175,20 +192,20 @@ class Guard:
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, until - time.monotonic()))
             except TimeoutError:
-                seconds = self._limits.body_seconds
                 raise Refused(
                     408, "body", f"The request did not arrive within {seconds:g} s; send it faster."
                 ) from None
             taken += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
-            if taken > self._limits.megabytes * _MILLION:
-                raise self._too_large()
+            if taken > most * _MILLION:
+                raise _too_large(most)
             return message
 
         return receive_limited
 
-    def _too_large(self) -> Refused:
-        return Refused(413, "bytes", f"A request may have {self._limits.megabytes:g} MB; send a smaller photo.")
+
+def _too_large(megabytes: float) -> Refused:
+    return Refused(413, "bytes", f"A request may have {megabytes:g} MB; send a smaller file.")
 
 
 def _split(address: str) -> tuple[str, str]:
@@ -203,4 +220,6 @@ def _split(address: str) -> tuple[str, str]:
 def _name_route(path: str) -> str:
     """The route of a path, for the metrics: of few kinds, whatever is asked for."""
     known = ("/health", "/metrics", "/v1/age", "/v1/find", "/v1/measure", "/v1/compare", "/v1/engines")
+    if path == JOBS_PATH or path.startswith(f"{JOBS_PATH}/"):
+        return JOBS_PATH
     return path if path in known else "/v1" if path.startswith("/v1/") else "page"

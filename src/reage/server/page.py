@@ -20,9 +20,11 @@ import numpy as np
 
 from reage.errors import PlanError
 from reage.plan_texts import parse_sweep
-from reage.server.api import parse_age_task, run_task
+from reage.server.api import parse_age_task
 from reage.server.config import ServerConfig
 from reage.server.guard import Refused
+from reage.server.jobs import Jobs
+from reage.server.refusals import run_task
 from reage.server.tasks import (
     AgeTask,
     Answer,
@@ -57,17 +59,18 @@ footer { display: none !important; }
 """
 
 
-def mount_page(app: FastAPI, pool: WorkerPool, config: ServerConfig, folder: Path) -> FastAPI:
+def mount_page(app: FastAPI, pool: WorkerPool, jobs: Jobs, config: ServerConfig, folder: Path) -> FastAPI:
     """The application with the page at its root.
 
     Args:
         app: of the API.
         pool: does the work.
+        jobs: does the longer work.
         config: of the server.
         folder: for the files of the page, which the server deletes when it stops.
     """
     os.environ.update(GRADIO_TEMP_DIR=str(folder), GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1")
-    page = _Page(pool, config, folder).build()
+    page = _Page(pool, jobs, config, folder).build()
     page.queue(max_size=config.limits.queue_length, default_concurrency_limit=config.num_workers + 1)
     return gr.mount_gradio_app(
         app,
@@ -110,7 +113,8 @@ def _make_photo(label: str, **settings: Any) -> gr.Image:
 class _Page:
     """The components of the page, and what they do."""
 
-    def __init__(self, pool: WorkerPool, config: ServerConfig, folder: Path) -> None:
+    def __init__(self, pool: WorkerPool, jobs: Jobs, config: ServerConfig, folder: Path) -> None:
+        self._jobs = jobs
         self._pool, self._config, self._limits, self._folder = pool, config, config.limits, folder
 
     def build(self) -> gr.Blocks:
