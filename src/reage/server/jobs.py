@@ -265,7 +265,7 @@ class Jobs:
             raise refuse_work(refusal) from None
         finally:
             worker.process.kill()
-            await asyncio.wait([work])
+            await asyncio.gather(work, return_exceptions=True)
             worker.end()
 
     # Photos

@@ -6,6 +6,12 @@
     for (const button of document.querySelectorAll(".image-container button:not([aria-label]):not([title])"))
       if (!button.textContent.trim()) button.setAttribute("aria-label", `${title(button) ?? "Picture"}: show it large`);
     for (const empty of document.querySelectorAll("div.empty[aria-label]:not([role])")) empty.setAttribute("role", "img");
+    for (const panel of document.querySelectorAll("[role=tabpanel][id]:not([aria-labelledby])")) {
+      const tab = document.getElementById(`${panel.id}-button`);
+      if (!tab) continue;
+      panel.setAttribute("aria-labelledby", tab.id);
+      tab.setAttribute("aria-controls", panel.id);
+    }
     for (const said of document.querySelectorAll("#status, #video-status, #photos-status"))
       if (!said.hasAttribute("role")) said.setAttribute("role", "status"); // what changes in it is read out
   };

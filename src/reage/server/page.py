@@ -148,13 +148,13 @@ class _Page:
         tabs = JobTabs(self._jobs, self._config, self._files)
         with gr.Blocks(title="reage", analytics_enabled=False, delete_cache=cache) as page:
             gr.Markdown("# reage\nMake the faces in a photo look older or younger. Nothing leaves this computer.")
-            with gr.Tab("Photo"):
+            with gr.Tab("Photo", elem_id="tab-photo"):
                 self._build_photo()
-            with gr.Tab("Compare"):
+            with gr.Tab("Compare", elem_id="tab-compare"):
                 self._build_compare()
-            with gr.Tab("Video"):
+            with gr.Tab("Video", elem_id="tab-video"):
                 tabs.build_video()
-            with gr.Tab("Batch"):
+            with gr.Tab("Batch", elem_id="tab-batch"):
                 tabs.build_photos()
         return page
 
