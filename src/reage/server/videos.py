@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from reage.errors import VideoError
+from reage.provenance import SIGNED_VIDEO_SUFFIXES
 from reage.server.workers import Progress
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def age_video(task: VideoTask, reager: Reager, config: ServerConfig, report: Cal
     from reage.server.tasks import Answer
     from reage.video.aging import VideoReager
     from reage.video.order import VideoOrder
+    from reage.video.signing import sign_video
     from reage.video.source import probe_video
 
     _check_size(probe_video(task.source), task.seconds, config.limits)
@@ -43,6 +45,8 @@ def age_video(task: VideoTask, reager: Reager, config: ServerConfig, report: Cal
     order = VideoOrder(plan=task.plan, faces=faces, seconds=task.seconds)
     progress = _make_progress(config.limits.job_frames, report)
     outcome = VideoReager(reager).age(task.source, order, task.output, progress=progress)
+    if config.credentials is not None and task.output.suffix in SIGNED_VIDEO_SUFFIXES:
+        sign_video(outcome, order, config.credentials)
     values: dict[str, Any] = outcome.to_json()
     del values["input"], values["output"]
     return Answer(values=values, suffix=task.output.suffix)
