@@ -21,7 +21,7 @@ from reage.images import Image, encode_image
 
 CHROMIUM = shutil.which("chromium")
 ROOT = Path(__file__).parent.parent.parent
-WAIT_MS = 30_000
+WAIT_MS = 90_000
 """For the work of the server, on a busy computer."""
 
 

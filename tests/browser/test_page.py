@@ -74,7 +74,7 @@ def test_previews_lie_between_the_pictures_around_them(desk) -> None:
 def test_what_is_no_picture_is_refused_in_a_sentence(desk, nobody) -> None:
     give(desk, "me.jpg", b"nothing that could be a picture")
     desk.get_by_text("is not a picture that reage can read").wait_for()
-    desk.get_by_role("button", name="Clear").first.click()
+    desk.get_by_role("button", name="Remove Image").first.click()
     give(desk, "me.jpg", nobody)
     desk.get_by_text("No face was found").wait_for()
 
@@ -101,8 +101,9 @@ def test_zones_engine_and_references_are_obeyed(desk, me) -> None:
     desk.get_by_text("aged from").wait_for()
     desk.get_by_label("Engine").first.click()
     desk.get_by_role("option", name="exemplar").click()
-    references = desk.locator("label:has-text('Reference photos'), .block:has-text('Reference photos')").last
-    give(references, "other.jpg", b"no photo")
+    with desk.expect_file_chooser() as chooser:
+        desk.get_by_role("button", name="Click to upload or drop files").click()
+    chooser.value.set_files({"name": "other.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"})
     desk.get_by_text("other.jpg").first.wait_for()
     desk.get_by_role("button", name="Age the photo").click()
     desk.get_by_text("other.jpg").nth(1).wait_for()

@@ -90,7 +90,7 @@ def mount_page(app: FastAPI, pool: WorkerPool, jobs: Jobs, config: ServerConfig,
     )
 
 
-def _make_theme() -> gr.themes.Base:
+def _make_theme() -> gr.themes.Default:
     """The theme of gradio with the fonts of the system, and colours on which white text can be read."""
     theme = gr.themes.Default(font=_FONTS, font_mono=["monospace"])
     return theme.set(
@@ -187,13 +187,14 @@ class _Page:
                 list(self._config.engines), value=self._config.engine, label="Engine", filterable=False
             )
             age_from = gr.Number(0, minimum=0, label="Real age of the person, years; 0 to measure it")
+            box = gr.Textbox("", label="A face by hand: left,top,right,bottom px in the photo; empty to find all")
             seed = gr.Number(Plan.seed, label="Seed, for engines that draw random numbers", precision=0, minimum=0)
             references = gr.File(label="Reference photos of the same person (exemplar)", file_count="multiple")
         with gr.Accordion("Several ages", open=False):
             ages = gr.Textbox("20:80:20", label=f"START:STOP:STEP in years, at most {_MAX_SWEEP} ages")
             sweep = gr.Button("Show the faces at these ages")
             strip = gr.Image(label="The faces at several ages", buttons=["fullscreen"])
-        chosen = [photo, age, strength, face, mode, engine, age_from, seed, references, *sliders]
+        chosen = [photo, age, strength, face, mode, engine, age_from, seed, box, references, *sliders]
         aged = [status, result, save]
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         photo.change(self._find, [photo], [status, faces, drawn, readings, face, preview, *sliders], **private).then(
@@ -260,7 +261,7 @@ class _Page:
             return ""  # the full picture will say why
 
     def _make_task(self, kind: Any, photo: str, chosen: Sequence[Any], **further: Any) -> Any:
-        age, strength, face, mode, engine, age_from, seed, references, *scores = chosen
+        age, strength, face, mode, engine, age_from, seed, box, references, *scores = chosen
         files = {} if not references else self._files.read_all(references)
         zones = None
         if mode == _BY_HAND:
@@ -277,6 +278,7 @@ class _Page:
             int(seed or 0),
             engines=self._config.engines,
             age_from=age_from or None,
+            box=box,
             references=files,
             keep=True,
         )
