@@ -55,11 +55,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium with a camera that is none."""
+def browser(me: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium with a camera that always sees the same face."""
     from playwright.sync_api import sync_playwright
 
+    seen = tmp_path_factory.mktemp("camera") / "me.mjpeg"
+    seen.write_bytes(me)
     camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    camera.append(f"--use-file-for-fake-video-capture={seen}")
     with sync_playwright() as started:
         opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])
         yield opened

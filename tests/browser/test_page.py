@@ -142,8 +142,9 @@ def test_a_photo_is_pasted(desk, me) -> None:
 def test_a_photo_is_taken_by_the_camera(desk) -> None:
     desk.get_by_role("button", name="Capture from camera").first.click()
     desk.get_by_text("Click to Access Webcam").click()
+    desk.wait_for_function("document.querySelector('video')?.videoWidth > 0")
     desk.get_by_role("button", name="capture photo").click()
-    desk.get_by_text("No face was found").wait_for()  # in what the browser shows in place of a camera
+    desk.get_by_text(FOUND).wait_for()
 
 
 def test_the_page_is_there_soon(open_page) -> None:
