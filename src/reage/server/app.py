@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -67,9 +68,16 @@ def build_app(config: ServerConfig) -> Guard:
 
 def run_server(config: ServerConfig) -> None:
     """Serves until the process is asked to stop; then finishes what is being answered, and cancels jobs."""
-    import uvicorn
+    make_server(config, build_app(config)).run()
 
-    app = build_app(config)
+
+def make_server(config: ServerConfig, app: Guard) -> uvicorn.Server:
+    """A server that is not started yet.
+
+    Args:
+        config: of the server.
+        app: that answers.
+    """
 
     class Server(uvicorn.Server):
         """Ends what would go on for long before it waits for the end of all answers."""
@@ -91,4 +99,4 @@ def run_server(config: ServerConfig) -> None:
         timeout_graceful_shutdown=round(config.limits.seconds),
         limit_concurrency=20 * (config.num_workers + config.limits.queue_length),
     )
-    Server(settings).run()
+    return Server(settings)
