@@ -93,7 +93,7 @@ def mount_page(app: FastAPI, pool: WorkerPool, jobs: Jobs, config: ServerConfig,
 def _make_theme() -> gr.themes.Default:
     """The theme of gradio with the fonts of the system, and colours on which white text can be read."""
     theme = gr.themes.Default(font=_FONTS, font_mono=["monospace"])
-    return theme.set(
+    theme.set(
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover="*primary_800",
@@ -102,6 +102,7 @@ def _make_theme() -> gr.themes.Default:
         button_cancel_background_fill_hover="#991b1b",
         body_text_color_subdued="*neutral_500",
     )
+    return theme
 
 
 def _read_script(name: str) -> str:
