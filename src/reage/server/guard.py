@@ -28,6 +28,9 @@ JOBS_PATH = "/v1/jobs"
 _UPLOAD_PATH = "/gradio_api/upload"
 """Where the page sends its files, videos among them."""
 
+_HEARTBEAT_PATH = "/gradio_api/heartbeat/"
+"""What a page keeps open for as long as it is open itself."""
+
 _MILLION = 1_000_000
 _MAX_DIGITS = 15
 _ADDRESSES = 10_000
@@ -81,7 +84,7 @@ class Guard:
     def __init__(
         self, app: App, config: ServerConfig, metrics: Metrics, on_stop: Callable[[], None] = lambda: None
     ) -> None:
-        self.stop = on_stop
+        self._on_stop, self._stopping = on_stop, asyncio.Event()
         self._app, self._config, self._limits, self._metrics = app, config, config.limits, metrics
         self._allowance: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._num_working = 0
@@ -116,6 +119,11 @@ class Guard:
         finally:
             self._num_working -= is_work
             self._metrics.add(_name_route(scope["path"]), status, time.monotonic() - started)
+
+    def stop(self) -> None:
+        """Ends what would go on for as long as a page is open, before the server waits for the end of all answers."""
+        self._stopping.set()
+        self._on_stop()
 
     # Checks, in the order of their cost
 
@@ -188,7 +196,8 @@ class Guard:
         async def receive_limited() -> Message:
             nonlocal taken, is_whole
             if is_whole:
-                return await receive()  # waits for the end of the connection
+                endless = scope["path"].startswith(_HEARTBEAT_PATH)
+                return await (self._wait_for_end(receive) if endless else receive())  # of the connection
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, until - time.monotonic()))
             except TimeoutError:
@@ -202,6 +211,16 @@ class Guard:
             return message
 
         return receive_limited
+
+    async def _wait_for_end(self, receive: Receive) -> Message:
+        """The end of a connection, which also comes when the server stops."""
+        ends = [asyncio.ensure_future(receive()), asyncio.ensure_future(self._stopping.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        return {"type": "http.disconnect"}
 
 
 def _too_large(megabytes: float) -> Refused:
