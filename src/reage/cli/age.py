@@ -266,6 +266,8 @@ def age(
             strength=strength,
             engine=engine,
             output=output,
+            sign=sign,
+            key=key,
             device=device,
             as_json=as_json or as_json_lines,
         )

@@ -11,8 +11,8 @@ import typer
 
 from reage.cli.console import print_json, print_notes, print_table
 from reage.cli.extras import require_extra
-from reage.cli.options import AsJson, Device
-from reage.cli.request import AgeRequest, parse_ages_over_time, parse_people
+from reage.cli.options import AsJson, Device, Key, Sign
+from reage.cli.request import AgeRequest, load_credentials, parse_ages_over_time, parse_people
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import PlanError
 from reage.plan_texts import parse_faces, parse_zones
@@ -20,6 +20,7 @@ from reage.types import Plan
 
 if TYPE_CHECKING:
     from reage.pipeline import Reager
+    from reage.provenance import Credentials
     from reage.types import Pixels
     from reage.video.aging import Progress
     from reage.video.order import VideoOrder, VideoOutcome
@@ -79,6 +80,8 @@ def video(
     tone_map: Annotated[
         bool, typer.Option("--tone-map", help="Bring HDR (PQ or HLG) to the range of SDR, in which faces are aged.")
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -117,22 +120,38 @@ def video(
         quality=quality,
         tone_map=tone_map,
     )
-    age_video(source, order, output, engine=engine, device=device, as_json=as_json)
+    age_video(
+        source, order, output, engine=engine, device=device, as_json=as_json, credentials=load_credentials(sign, key)
+    )
 
 
-def age_video(source: Path, order: VideoOrder, output: Path | None, *, engine: str, device: str, as_json: bool) -> None:
+def age_video(
+    source: Path,
+    order: VideoOrder,
+    output: Path | None,
+    *,
+    engine: str,
+    device: str,
+    as_json: bool,
+    credentials: Credentials | None = None,
+) -> None:
     """Ages a video, prints what became of it, and exits with 1 where it was broken."""
     from reage.video.aging import VideoReager, check_levels
     from reage.video.codecs import choose_encoding
     from reage.video.order import check_video_output
+    from reage.video.signing import check_signed_video, sign_video
     from reage.video.source import probe_video
 
     found = check_levels(probe_video(source), order.tone_map)
     path = check_video_output(found, order, output)
     choose_encoding(found, path, order.codec, order.quality)
+    if credentials is not None:
+        check_signed_video(path)
     ager = VideoReager(load_reager(engine, device))
     with stoppable(path), show_progress() as progress:
         outcome = ager.age(source, order, path, progress=progress)
+    if credentials is not None:
+        sign_video(outcome, order, credentials)
     print_notes(outcome.notes)
     if as_json:
         print_json(outcome.to_json())
