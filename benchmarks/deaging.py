@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from common.markdown import show, to_markdown
+from common.markdown import show, show_interval, to_markdown
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -26,7 +26,6 @@ from reage.engines.base import Engine
 from reage.engines.deaging import DeagingEngine
 from reage.evaluation.judges import age_features
 from reage.evaluation.metrics.distribution import kernel_distance
-from reage.evaluation.metrics.statistics import bootstrap_interval
 from reage.images import regions
 from reage.measure.age import AgeEstimator
 from reage.measure.recognizers import SAME_PERSON_DISTANCE, AifdRecognizer, DlibRecognizer, identity_distance
@@ -35,7 +34,7 @@ from reage.nets.deaging_config import YOUNG_YEARS
 from reage.plan import complete
 from reage.training.distillation import Teacher
 from reage.training.measures.age_estimator import age_a, with_taught_ages
-from reage.types import Face, Pixels, Plan, Plane, Reading
+from reage.types import Face, Pixels, Plan, Reading
 
 HEADERS = (
     *("identity distance, dlib", "one person (below {:g})", "similarity, aifd", "reads, years", "younger by, years"),
@@ -142,13 +141,6 @@ def find_features(crops: list[Pixels]) -> NDArray[np.float32]:
     """(N, F) of crops in grey."""
     grey = [np.repeat(regions.to_pixels(regions.to_light(crop))[..., None], 3, -1) for crop in crops]
     return age_features(load_age_net("age-b"), np.stack(grey))
-
-
-def show_interval(values: Plane | list[float], people: list[str], style: str) -> str:
-    """Mean and 95 % interval."""
-    own = np.asarray(values, float)
-    low, high = bootstrap_interval(own, people)
-    return f"{own.mean():{style}} [{low:{style}}, {high:{style}}]"
 
 
 if __name__ == "__main__":

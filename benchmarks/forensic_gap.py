@@ -13,13 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common.markdown import show, to_markdown
+from common.markdown import show, show_interval, to_markdown
 from rich.progress import track
 
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards
 from reage.engines import load_engine
-from reage.evaluation.metrics.statistics import bootstrap_interval
 from reage.evaluation.real_aging import pairs_of
 from reage.images import geometry
 from reage.matching import MATCHERS, Matcher
@@ -111,13 +110,6 @@ def tabulate(
         cells = [show_interval(values, people) for values in (ranks == 1, ranks <= 5, ranks <= 10, accepted)]
         lines.append([name, kind, *cells, show_interval(margins[kind], people, ".3f"), gain])
     return lines
-
-
-def show_interval(values: Plane, people: list[str], style: str = ".1%") -> str:
-    """Mean and 95 % interval."""
-    values = np.asarray(values, float)
-    low, high = bootstrap_interval(values, people)
-    return f"{values.mean():{style}} [{low:{style}}, {high:{style}}]"
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from reage.images import Image, geometry, load_image
 from reage.measure import AgeEstimator
 from reage.pipeline import Reager
 from reage.reenactment import Reenactor, Target
-from reage.types import Pixels, Plan
+from reage.types import Pixels, Plan, Plane
 from reage.video.aging import Film, VideoReager, follow_faces
 from reage.video.codecs import choose_encoding
 from reage.video.encoding import SegmentEncoder
@@ -168,7 +168,7 @@ def place(pixels: Pixels, seconds: float, centre: float) -> Pixels:
     return geometry.warp(pixels, matrix, HEIGHT, WIDTH)
 
 
-def hand_mask(progress: float) -> Pixels:
+def hand_mask(progress: float) -> Plane:
     """(720, 1280) 1 where the hand is at a share of the clip: a palm and four fingers that cross the frame."""
     x, y = np.moveaxis(geometry.pixel_grid(HEIGHT, WIDTH), -1, 0)
     left = WIDTH * (1.1 * progress - 0.05)
@@ -206,7 +206,7 @@ def age_one_by_one(reager: Reager, clip: Path, age: float, age_from: float, path
     mux(source, encoding, MuxedFrames(segments=[segment], pts=pts), path)
 
 
-def read_sound(path: Path) -> list[tuple[int, bytes]]:
+def read_sound(path: Path) -> list[tuple[int | None, bytes]]:
     """Time stamp and bytes of each packet of sound."""
     with av.open(str(path)) as container:
         return [(packet.pts, bytes(packet)) for packet in container.demux(audio=0) if packet.size]
@@ -357,11 +357,12 @@ def measure_speed(portraits: Portraits, folder: Path, given: argparse.Namespace)
     ager = VideoReager(Reager())
     ager.find_people(source, 0.2)
     clock.seconds.clear()
-    rows, last = [], [time.perf_counter(), time.process_time()]
+    rows: list[tuple[str, float, float]] = []
+    last = [time.perf_counter(), time.process_time()]
 
     def lap(name: str) -> None:
         now = [time.perf_counter(), time.process_time()]
-        rows.append((name, *((one - before) for one, before in zip(now, last, strict=True))))
+        rows.append((name, now[0] - last[0], now[1] - last[1]))
         last[:] = now
 
     survey, people = ager.find_people(source)
