@@ -160,7 +160,10 @@ def cost(folder: Path, given: argparse.Namespace) -> str:
     """Core-seconds of each step in one process with one thread, and what 100 million such photos need."""
     steps, result_bytes = measure_steps(folder, given.engine)
     each, row_bytes, listed_bytes = sum(steps.values()), measure_row(), measure_listing()
-    command = f"`python benchmarks/ray_batch.py cost --photos {given.photos} --side {given.side}`"
+    command = (
+        "`OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/ray_batch.py cost "
+        f"--photos {given.photos} --side {given.side}`"
+    )
     note = f"{command}: JPEG with one face, `{given.engine}`, one thread, mean."
     table = to_markdown(
         "Core-seconds of a photo", note, (*steps, "sum"), [[f"{s:.3f}" for s in (*steps.values(), each)]]
