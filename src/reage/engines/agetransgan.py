@@ -16,7 +16,7 @@ from reage.faces.window import centre_gain, cut_centre
 from reage.images import geometry
 from reage.mesh_points import NUM_POINTS
 from reage.nets.agetransgan_config import CHILD_SHARES, GeneratorConfig, read_config, soft_label
-from reage.nets.runtime import load_trained
+from reage.nets.runtime import check_outputs, load_trained
 from reage.types import GAIN_FLOOR, Aged, CompletePlan, Face, Pixels, Plane, Reading
 from reage.weights import made_for, weights_hash
 
@@ -55,8 +55,7 @@ class AgeTransGanEngine:
         """
         path, session, config = load_trained(weights or cls.name, device)
         with made_for(path, "an AgeTransGAN generator"):
-            if [value.name for value in session.get_outputs()] != ["aged"]:
-                raise ValueError(path)
+            check_outputs(session, ["aged"])
             child = np.array(config["child"], np.float32).reshape(NUM_POINTS, 3)
             return cls(session, read_config(config["net"]), child, weights_hash(path))
 

@@ -14,7 +14,7 @@ from reage.faces.segmentation import in_colours_of
 from reage.images import geometry
 from reage.images.regions import to_pixels
 from reage.nets.amgan_config import RATIO_OFFSET, GeneratorConfig, read_config
-from reage.nets.runtime import load_trained
+from reage.nets.runtime import check_outputs, load_trained
 from reage.plan import expected_score
 from reage.types import Aged, CompletePlan, Face, Pixels, Plane, Reading
 from reage.weights import made_for, weights_hash
@@ -57,8 +57,7 @@ class AmganEngine:
         """
         path, session, config = load_trained(weights or cls.name, device)
         with made_for(path, "an AMGAN generator"):
-            if [value.name for value in session.get_outputs()] != ["change", "attention"]:
-                raise ValueError(path)
+            check_outputs(session, ["change", "attention"])
             return cls(session, read_config(config["net"]), weights_hash(path))
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:

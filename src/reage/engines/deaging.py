@@ -16,7 +16,7 @@ from reage.engines.base import Condition
 from reage.faces.segmentation import in_colours_of
 from reage.faces.window import centre_gain, cut_centre
 from reage.nets.deaging_config import OLD_MIDDLE, YOUNG_MIDDLE, DeagingConfig
-from reage.nets.runtime import load_trained
+from reage.nets.runtime import check_outputs, load_trained
 from reage.types import GAIN_FLOOR, Aged, CompletePlan, Face, Pixels, Plane, Reading
 from reage.weights import made_for, weights_hash
 
@@ -56,8 +56,7 @@ class DeagingEngine:
         """
         path, session, config = load_trained(weights or cls.name, device)
         with made_for(path, "a de-aging net"):
-            if [value.name for value in session.get_outputs()] != ["young", "old"]:
-                raise ValueError(path)
+            check_outputs(session, ["young", "old"])
             return cls(session, DeagingConfig.from_json(config["net"]), weights_hash(path))
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
