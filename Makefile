@@ -30,7 +30,8 @@ test-base: .venv-base/installed .venv-docker/installed $(VENV)/demo-installed  #
 	.venv-docker/bin/python tests/base_install.py demo/astronaut.png
 
 test-browser: $(VENV)/browser-installed  ## the page in Debian's chromium; screenshots go to build/browser
-	REAGE_BROWSER=1 $(BIN)/pytest --numprocesses 0 tests/browser
+	REAGE_BROWSER=1 $(BIN)/pytest --numprocesses 0 -s tests/browser
+	@echo "Screenshots:      $(CURDIR)/build/browser"
 
 dist: $(VENV)/dev-installed  ## the wheel and the source distribution, checked
 	@rm -rf dist

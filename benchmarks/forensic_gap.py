@@ -13,13 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common.markdown import show, to_markdown
+from common.markdown import show, show_interval, to_markdown
 from rich.progress import track
 
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards
 from reage.engines import load_engine
-from reage.evaluation.metrics.statistics import bootstrap_interval
 from reage.evaluation.real_aging import pairs_of
 from reage.images import geometry
 from reage.matching import MATCHERS, Matcher
@@ -54,7 +53,7 @@ def main() -> None:
         face = portrait_to_face(portraits, later, teacher.parser)
         reading = replace(teacher.read(face), age_years=float(ages[later]))
         aged = teacher.age(face, reading, float(ages[earlier]))
-        drawn = [draw(sketcher, crop, given.style) for crop in (face.crop, aged)]
+        drawn = [draw(sketcher, crop, given.style, face.to_crop(face.mesh)) for crop in (face.crop, aged)]
         pictures = dict(zip(PROBES, (face.crop, aged, *drawn), strict=True))
         for matcher in matchers:
             name, embed = matcher.recognizer.name, matcher.recognizer.embed
@@ -82,9 +81,9 @@ def main() -> None:
     show(to_markdown("Sketches across years", note, headers, lines), given.write)
 
 
-def draw(sketcher: Sketcher, crop: Pixels, style: str) -> Pixels:
+def draw(sketcher: Sketcher, crop: Pixels, style: str, mesh: Plane) -> Pixels:
     """The sketch of a crop, at its size."""
-    return geometry.resize(sketcher.draw(crop, style), *crop.shape[:2])
+    return geometry.resize(sketcher.draw(crop, style, mesh=mesh), *crop.shape[:2])
 
 
 def find_strangers(everybody: Portraits, people: set[str], count: int) -> list[int]:
@@ -111,13 +110,6 @@ def tabulate(
         cells = [show_interval(values, people) for values in (ranks == 1, ranks <= 5, ranks <= 10, accepted)]
         lines.append([name, kind, *cells, show_interval(margins[kind], people, ".3f"), gain])
     return lines
-
-
-def show_interval(values: Plane, people: list[str], style: str = ".1%") -> str:
-    """Mean and 95 % interval."""
-    values = np.asarray(values, float)
-    low, high = bootstrap_interval(values, people)
-    return f"{values.mean():{style}} [{low:{style}}, {high:{style}}]"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Starts `reage serve` with one worker on loopback, as a person does, and stops it at the end. The first part sends a
 photo of 1024 px, eight requests at a time; the second mutated pictures, bombs, wrong types, huge forms, slow bodies,
-names with paths, and requests that are no HTTP.
+names with paths, hostile jobs, and requests that are no HTTP.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import argparse
 import io
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -33,7 +35,7 @@ from common.seeds import MUTATIONS, make_seeds, mutate
 from reage.images import Image, encode_image, geometry
 
 MEGABYTES, BODY_SECONDS = 8, 30
-EXPECTED = {200, 400, 401, 403, 404, 405, 408, 409, 413, 421, 422, 429, 503, 504}
+EXPECTED = {200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 421, 422, 429, 503, 504}
 
 
 def main() -> None:
@@ -74,7 +76,18 @@ class Server:
             time.sleep(0.1)
             assert time.monotonic() - started < 120, "the server does not start"
         self.seconds_to_start = time.monotonic() - started
+        self.seconds_to_page = self._open_page() + self.seconds_to_start
         return self
+
+    def _open_page(self) -> float:
+        """Seconds until the page, its configuration, and every script and style that it names have been answered."""
+        started = time.monotonic()
+        with httpx.Client(base_url=self.address, timeout=60) as client:
+            page = client.get("/").raise_for_status().text
+            client.get("/config").raise_for_status()
+            for name in sorted(set(re.findall(r'(?:src|href)="(?:\./|/)([^"#]+\.(?:js|css))"', page))):
+                client.get(f"/{name}").raise_for_status()
+        return time.monotonic() - started
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
@@ -159,6 +172,7 @@ def measure_load(server: Server, count: int, at_once: int) -> dict:
         "before": before,
         "after": after,
         "start": server.seconds_to_start,
+        "page": server.seconds_to_page,
         "faults": faults,
     }
 
@@ -176,6 +190,14 @@ def make_bomb(side: int) -> bytes:
     rows = b"".join(packer.compress(bytes(1 + min(side, 30_000))) for _ in range(min(side, 4000))) + packer.flush()
     head = side.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def make_zip_bomb() -> bytes:
+    """A zip of some kilobytes with a photo of 60 MB."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../me.jpg", bytes(60_000_000))
+    return made.getvalue()
 
 
 NAMES = (
@@ -251,17 +273,34 @@ def measure_hostile(server: Server, count: int, seed: int) -> dict:
         )
         return client.get(server.address + draw.choice(tried))
 
+    def jobs() -> httpx.Response:
+        content = draw.choice(
+            (
+                b"#EXTM3U\n/etc/passwd\n",
+                b"PK\x03\x04" + draw.randbytes(300),
+                make_zip_bomb(),
+                b"\0\0\0\x18ftypmp42" + draw.randbytes(900),
+            )
+        )
+        files = {"file": (draw.choice(NAMES), io.BytesIO(content))}
+        answer = client.post(f"{server.address}/v1/jobs", files=files, data={"age": "70", "engine": "none"})
+        if answer.status_code == 202:
+            client.get(f"{server.address}/v1/jobs/{answer.json()['id']}/events")  # until it is over
+            client.delete(f"{server.address}/v1/jobs/{answer.json()['id']}")
+        return answer
+
     def send(path: str, photo: bytes, fields: dict, name: str = "me.jpg") -> httpx.Response:
         return client.post(server.address + path, files={"photo": (name, io.BytesIO(photo))}, data=fields)
 
     kinds: dict[str, tuple[int, Callable[[], httpx.Response]]] = {
-        "mutated pictures": (70, mutated),
+        "mutated pictures": (68, mutated),
         "bombs": (5, bomb),
         "wrong types": (10, wrong),
         "hostile fields": (6, fields),
         "names with paths": (4, names),
         "too large": (2, huge),
         "other paths": (3, paths),
+        "jobs": (2, jobs),
     }
     slow = [threading.Thread(target=be_slow, args=(server, number, faults)) for number in range(4)]
     for thread in slow:
@@ -330,6 +369,7 @@ def describe(options: argparse.Namespace, loaded: dict, hostile: dict, faults: l
         "MB before": loaded["before"],
         "MB after": loaded["after"],
         "start, s": f"{loaded['start']:.1f}",
+        "page, s": f"{loaded['page']:.1f}",
     }
     rows = [
         (

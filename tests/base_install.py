@@ -25,6 +25,7 @@ EXTRAS = (
         "onnx",
         "peft",
         "pyarrow",
+        "ray",
         "tf2onnx",
         "torch",
         "torchmetrics",
@@ -75,6 +76,7 @@ REFUSED = (
     ("training draw ldm-small", "diffusion"),
     ("age me.png --to 70 --engine personal --person mia.safetensors", "diffusion"),
     ("age me.png --to 70 --engine ldla --device cuda", "diffusion"),
+    ("batch photos -o aged --to 70", "ray"),
     ("training convert nets -o nets", "convert"),
 )
 """Commands, and the extra that they need."""

@@ -22,8 +22,8 @@ from reage.engines import ENGINES, TORCH_ENGINES
 from reage.images import Image, load_image, save_image
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "onnxruntime", "cv2", "PIL", "scipy", "skimage", "diffusers", "pyarrow")
-EXTRA = ("torch", "einops", "onnx", "diffusers", "transformers", "pyarrow", "matplotlib")
+HEAVY = ("torch", "onnxruntime", "cv2", "PIL", "scipy", "skimage", "diffusers", "pyarrow", "ray")
+EXTRA = ("torch", "einops", "onnx", "diffusers", "transformers", "pyarrow", "matplotlib", "ray", "fsspec")
 """Packages that a base install lacks."""
 BASE_ENGINES = [name for name in ENGINES if name not in TORCH_ENGINES]
 UNSAYING = {"utils", "util", "helper", "helpers", "manager", "common", "misc"}

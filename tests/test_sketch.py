@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from reage.errors import FaceNotFound, ImageError, ReageError, WeightsError
-from reage.faces.drawn_sketch import STYLES
+from reage.faces.drawn_sketch import STYLES, draw_portrait
+from reage.faces.segmentation import FaceParser
 from reage.images import load_image
 from reage.sketch import Sketcher, SketchNet, check_kind, make_card
 from reage.types import Face, Pixels
@@ -34,6 +35,26 @@ def test_styles_and_scales_differ(sketcher: Sketcher, face: Face) -> None:
     np.testing.assert_array_equal(sketcher.draw(face.crop, "pencil", scale=1), pencil)
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_what_is_around_the_person_stays_empty(sketcher: Sketcher, face: Face, style: str) -> None:
+    whole, cleared = (
+        sketcher.draw(face.crop, style, mesh=mesh).astype(int) for mesh in (None, face.to_crop(face.mesh))
+    )
+    corner, middle = np.s_[:40, :40], np.s_[200:300, 200:300]
+    assert np.ptp(cleared[corner]) == 0 < np.ptp(whole[corner])
+    np.testing.assert_allclose(cleared[middle], whole[middle], atol=2)
+
+
+def test_a_drawing_is_put_back_where_the_person_was(sketcher: Sketcher, photo: Pixels, face: Face) -> None:
+    done = sketcher.sketch(photo, place="photo")
+    assert done.image.pixels.shape == photo.shape
+    nose = face.mesh[1, :2].round().astype(int)
+    assert (done.image.pixels[nose[1], nose[0]] != photo[nose[1], nose[0]]).any()
+    np.testing.assert_array_equal(done.image.pixels[-20:, -20:], photo[-20:, -20:])
+    with pytest.raises(ReageError, match="no place 'wall' for a drawing; use card or photo"):
+        sketcher.sketch(photo, place="wall")
+
+
 def test_detail_of_the_photo_is_added_where_something_is_drawn(sketcher: Sketcher, face: Face) -> None:
     blurred = np.repeat(np.repeat(face.crop[::4, ::4], 4, 0), 4, 1)
     lines = [np.abs(np.diff(sketcher.draw(crop, "pencil").astype(int), axis=0)).mean() for crop in (face.crop, blurred)]
@@ -48,12 +69,13 @@ def test_a_photo_of_a_sketch_has_colour(sketcher: Sketcher, photo: Pixels) -> No
 
 
 def test_the_other_kind_is_refused_unless_it_is_named(face: Face) -> None:
-    white = replace(face, crop=np.full_like(face.crop, 255))
+    drawing = draw_portrait(face.crop, face.to_crop(face.mesh), FaceParser.load())
+    drawn = replace(face, crop=np.repeat(drawing[..., None], 3, -1))
     check_kind(face, "photo", None)
-    check_kind(white, "photo", "photo")
+    check_kind(drawn, "photo", "photo")
     check_kind(face, "sketch", "sketch")
     with pytest.raises(ImageError, match="looks like a sketch, and a photo is wanted; use --reverse"):
-        check_kind(white, "photo", None)
+        check_kind(drawn, "photo", None)
     with pytest.raises(ImageError, match="looks like a photo, and a sketch is wanted; leave out --reverse"):
         check_kind(face, "sketch", None)
     with pytest.raises(ReageError, match="no kind of picture 'oil'; use photo or sketch"):

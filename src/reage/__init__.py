@@ -29,13 +29,23 @@ _MODULES = {
     "Reading": "types",
     "Result": "pipeline",
     "Sketcher": "sketch",
+    "DriveOrder": "video.driving",
+    "LiveReager": "video.live",
+    "ReelOrder": "video.reel",
+    "VideoError": "errors",
+    "VideoOrder": "video.order",
+    "VideoOutcome": "video.order",
+    "VideoReager": "video.aging",
     "WeightsError": "errors",
     "Reenacted": "reenactment",
     "Reenactor": "reenactment",
     "Target": "reenactment",
+    "judge_video": "evaluation.video",
     "load_image": "images",
+    "make_reel": "video.reel",
     "reage": "pipeline",
     "reenact": "reenactment",
+    "reenact_like_clip": "video.driving",
 }
 __all__ = ["__version__", *_MODULES]
 

@@ -1,4 +1,6 @@
-"""Ages a photo, at one age or at several, and writes the results; `reage.folders` does so with many photos.
+"""Ages a photo, at one age or at several, and writes the results; a file to a file, with what became of it.
+
+`reage.folders` does so with the photos of a folder, `reage.cluster` with those of a store on many computers.
 
 Every check is made before the work starts, so call the `check_` function before a slow engine is loaded; the functions
 that age make the same checks again. Nothing here prints. A photo is never overwritten.
@@ -6,18 +8,20 @@ that age make the same checks again. Nothing here prints. A photo is never overw
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from reage.composite import make_layers
 from reage.engines import Engine
-from reage.errors import ImageError
+from reage.errors import ImageError, ReageError, describe_unexpected
 from reage.files import STANDARD_STREAM, replace_file, replace_files, shorten_name
 from reage.images import (
+    MAX_MEGAPIXELS,
     SUFFIXES,
     Image,
     check_layers,
@@ -31,8 +35,10 @@ from reage.images import (
     replace_layers,
     save_image,
 )
+from reage.measure import DlibRecognizer, identity_distance
+from reage.measure.recognizers import make_chip
 from reage.measure.references import References
-from reage.pipeline import AgedFace, Reager, Result, as_image, clip_target
+from reage.pipeline import AgedFace, Reager, Result, as_image, clip_target, timed
 from reage.provenance import Credentials, check_signed, describe_edit, sign_picture
 from reage.types import Face, Pixels, Plan, Plane
 
@@ -285,6 +291,115 @@ def draw_sweep(columns: Sequence[Sequence[Pixels]], faces: Sequence[AgedFace], a
     if len(rows) == 1:
         return draw_strip(rows[0], [source_labels[0], *age_labels])
     return draw_sheet(rows, ["source", *age_labels], source_labels, cell_px=256)
+
+
+# A file to a file, one of many
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOutcome:
+    """What became of one file of many.
+
+    Args:
+        source: the photo; a path, or an address of a store.
+        output: of its result.
+        status: "aged", "failed", or "skipped" because the result is there or another run makes it.
+        reason: why it failed or was skipped, in a sentence; "" when it was aged.
+        traceback: of an unexpected error; "" otherwise.
+        values: of the result, see `reage.pipeline.Result.to_json`; empty when there is none.
+    """
+
+    source: str | Path
+    output: str | Path
+    status: Literal["aged", "failed", "skipped"]
+    reason: str = ""
+    traceback: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_faces(self) -> int:
+        """How many faces were aged."""
+        return len(self.values.get("faces", ()))
+
+    def to_json(self) -> dict[str, Any]:
+        """The source and, by the status, output and result, "error", or output and "skipped", as plain values."""
+        source = {"input": str(self.source)}
+        if self.status == "failed":
+            return {**source, "error": self.reason}
+        skipped = {"skipped": self.reason} if self.status == "skipped" else {}
+        return {**source, "output": str(self.output), **skipped, **self.values}
+
+
+class FileAger:
+    """Ages files to files with a loaded `Reager`, all in one way.
+
+    Args:
+        reager: loaded.
+        plan: for every face.
+        faces: see `Reager.__call__`.
+        max_megapixels: size of the largest picture that is opened.
+        references: files and folders with photos of the same person, see `Reager.__call__`; read once.
+        recognizer: measures how far each aged face is from the photo's, see `measure_identity`; None for no measure.
+
+    Raises:
+        ReageError: when the references cannot be used at all.
+    """
+
+    def __init__(
+        self,
+        reager: Reager,
+        plan: Plan,
+        *,
+        faces: str | int | Sequence[int] = "all",
+        max_megapixels: float = MAX_MEGAPIXELS,
+        references: Sequence[Path] = (),
+        recognizer: DlibRecognizer | None = None,
+    ) -> None:
+        self._reager, self._plan, self._faces = reager, plan, faces
+        self._max_megapixels, self._recognizer = max_megapixels, recognizer
+        self._references = reager.read_references(references) if references else ()
+
+    def age(self, source: Path, output: Path) -> FileOutcome:
+        """The outcome of a file that could be aged; its folder must be there.
+
+        With a recognizer, each of the "faces" has its "identity_distance".
+
+        Raises:
+            ReageError: when it cannot be done; then no file is written. `conclude` makes an outcome of any exception.
+        """
+        check_output(output, source=source)
+        picture = load_image(source, frame=None, max_megapixels=self._max_megapixels)
+        done = age_photo(self._reager, picture, self._plan, output, faces=self._faces, references=self._references)
+        values = {name: value for name, value in done.to_json().items() if name not in ("input", "output")}
+        if self._recognizer is not None:
+            seconds: dict[str, float] = {}
+            with timed(seconds, "identity"):
+                distances = measure_identity(done.result, self._recognizer)
+            for face, distance in zip(values["faces"], distances, strict=True):
+                face["identity_distance"] = round(distance, 4)
+            values["seconds"]["identity"] = round(seconds["identity"], 4)
+        return FileOutcome(source=source, output=output, status="aged", values=values)
+
+
+def conclude(source: str | Path, output: str | Path, make: Callable[[], FileOutcome]) -> FileOutcome:
+    """What `make` returns; the failure of the file for any exception but those that end a process."""
+    try:
+        return make()
+    except ReageError as error:
+        return FileOutcome(source=source, output=output, status="failed", reason=str(error))
+    except Exception as error:
+        reason, trace = describe_unexpected(error), traceback.format_exc()
+        return FileOutcome(source=source, output=output, status="failed", reason=reason, traceback=trace)
+
+
+def measure_identity(result: Result, recognizer: DlibRecognizer) -> list[float]:
+    """How far each aged face is from the photo's own, see `reage.measure.identity_distance`; 0 for no change."""
+    distances = []
+    for done, aged in zip(result.faces, aged_crops(result), strict=True):
+        points = done.face.to_crop(done.face.landmarks)
+        before, after = recognizer.embed_chips(np.stack([make_chip(one, points) for one in (done.face.crop, aged)]))
+        distances.append(float(identity_distance(before, after)))
+    return distances
 
 
 # Names

@@ -26,6 +26,9 @@ from reage.types import GAIN_FLOOR, Aged, Face, Gain, Layers, Matrix, Pixels, Pl
 
 AnySamples = TypeVar("AnySamples", bound=NDArray[Any])
 
+Box = tuple[int, int, int, int]
+"""Top, bottom, left and right px of a rectangle."""
+
 BAND_PX = 2**17
 """Default number of image pixels in a band of `composite`."""
 _STILL_PX = 0.01
@@ -46,9 +49,32 @@ def composite(pixels: AnySamples, face: Face, aged: Aged, *, band_px: int = BAND
         (H, W, 3) of the same bit depth; bit for bit the input where nothing changed.
     """
     result = pixels.copy()
+    composite_into(result, pixels, face, aged, band_px=band_px)
+    return result
+
+
+def composite_into(
+    result: AnySamples, pixels: AnySamples, face: Face, aged: Aged, *, band_px: int = BAND_PX
+) -> Box | None:
+    """Writes what one face changes into a copy of its image, and returns the rectangle that holds it.
+
+    Args:
+        result: (H, W, 3) copy of the image, of the same bit depth.
+        pixels: as in `composite`, also for the following.
+        face: the face.
+        aged: the engine's result.
+        band_px: as in `composite`.
+
+    Returns:
+        Top, bottom, left and right px; None where nothing changes.
+    """
+    places = []
     for part in _change(pixels, face, aged, band_px):
         result[part.place] = part.samples()
-    return result
+        places.append(part.place)
+    if not places:
+        return None
+    return places[0][0].start, places[-1][0].stop, places[0][1].start, places[0][1].stop
 
 
 def make_layers(pixels: Samples, changes: Sequence[tuple[Face, Aged]], *, band_px: int = BAND_PX) -> Layers:
@@ -231,7 +257,7 @@ def _change(pixels: Samples, face: Face, aged: Aged, band_px: int) -> Iterator[_
     assert aged.crop.shape == face.crop.shape, (aged.crop.shape, face.crop.shape)
     placed = _place_gains(face, aged) if aged.gains else _place_difference(face, aged)
     boxes: list[tuple[float, ...]] = [one.box for one in placed]
-    if aged.shift is not None and (shifted := np.abs(aged.shift).max(-1) > 0).any():
+    if aged.shift is not None and (shifted := (aged.shift[..., 0] != 0) | (aged.shift[..., 1] != 0)).any():
         boxes.append(_bounding_box(shifted))
     if not boxes:
         return

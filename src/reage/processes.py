@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+MB_PER_WORKER = 2000
+"""Memory that is counted on for each process that ages photos."""
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+"""Environment variables by which the libraries of a process choose their number of threads."""
 
 
 def count_cores() -> int:
@@ -19,7 +23,7 @@ def count_cores() -> int:
 @contextmanager
 def limit_threads(number: int) -> Iterator[None]:
     """The environment in which new processes compute with so many threads, unless it says a number already."""
-    added = {name: str(number) for name in _THREAD_VARIABLES if name not in os.environ}
+    added = {name: str(number) for name in THREAD_VARIABLES if name not in os.environ}
     os.environ.update(added)
     try:
         yield

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 from reage.errors import ImageError, ReageError
 from reage.images import decode_image, find_stream_suffix
@@ -32,7 +32,12 @@ SIGNED_SUFFIXES: Mapping[str, str] = MappingProxyType(
         ".gif": "image/gif",
     }
 )
-"""Suffix -> media type of the formats that hold Content Credentials."""
+"""Suffix -> media type of the formats of pictures that hold Content Credentials."""
+
+SIGNED_VIDEO_SUFFIXES: Mapping[str, str] = MappingProxyType(
+    {".mp4": "video/mp4", ".m4v": "video/x-m4v", ".mov": "video/quicktime"}
+)
+"""Likewise of videos."""
 
 _SOURCE = "source"
 _SETTINGS = {
@@ -125,15 +130,19 @@ def describe_edit(result: Mapping[str, Any]) -> dict[str, Any]:
     return {"engine": result["engine"], "weights_hash": result["weights_hash"], "faces": plans}
 
 
-def check_signed(path: Path) -> None:
+def check_signed(path: Path, suffixes: Mapping[str, str] = SIGNED_SUFFIXES) -> None:
     """Checks that a file name's format holds Content Credentials.
+
+    Args:
+        path: of the file.
+        suffixes: `SIGNED_SUFFIXES`, or `SIGNED_VIDEO_SUFFIXES`.
 
     Raises:
         ImageError: when it does not.
     """
-    if path.suffix.lower() not in SIGNED_SUFFIXES:
+    if path.suffix.lower() not in suffixes:
         raise ImageError(
-            f"'{path.name}' cannot hold Content Credentials; use one of {' '.join(SIGNED_SUFFIXES)}, or do not sign."
+            f"'{path.name}' cannot hold Content Credentials; use one of {' '.join(suffixes)}, or do not sign."
         )
 
 
@@ -153,23 +162,47 @@ def sign_picture(
     Raises:
         ImageError: when it cannot be signed.
     """
+    origin, signed = None, io.BytesIO()
+    if source is not None:
+        media_type = SIGNED_SUFFIXES.get(find_stream_suffix(io.BytesIO(source)))
+        origin = None if media_type is None else (media_type, io.BytesIO(source))
+    sign_stream(io.BytesIO(picture), SIGNED_SUFFIXES[suffix.lower()], credentials, edit, origin, signed)
+    return signed.getvalue()
+
+
+def sign_stream(
+    made: IO[bytes],
+    media_type: str,
+    credentials: Credentials,
+    edit: Mapping[str, Any],
+    origin: tuple[str, IO[bytes]] | None,
+    signed: IO[bytes],
+) -> None:
+    """Writes a picture or a video with Content Credentials.
+
+    Args:
+        made: the finished file.
+        media_type: of it.
+        credentials: with which it is signed.
+        edit: see `describe_edit`.
+        origin: media type and bytes of the file that was edited; None for none.
+        signed: where the signed file is written.
+
+    Raises:
+        ImageError: when it cannot be signed.
+    """
     _require_c2pa()
     import c2pa
 
-    media_type = SIGNED_SUFFIXES[suffix.lower()]
-    origin = SIGNED_SUFFIXES.get(find_stream_suffix(io.BytesIO(source))) if source is not None else None
-    signed = io.BytesIO()
     try:
         context = c2pa.Context(c2pa.Settings.from_dict(_SETTINGS))
         builder = c2pa.Builder(_make_manifest(media_type, edit, has_source=origin is not None), context=context)
-        if source is not None and origin is not None:
-            ingredient = {"title": "source", "relationship": "parentOf", "label": _SOURCE}
-            builder.add_ingredient(ingredient, origin, io.BytesIO(source))
+        if origin is not None:
+            builder.add_ingredient({"title": "source", "relationship": "parentOf", "label": _SOURCE}, *origin)
         info = c2pa.C2paSignerInfo(credentials.algorithm.encode(), credentials.certificates, credentials.key, None)
-        builder.sign(c2pa.Signer.from_info(info), media_type, io.BytesIO(picture), signed)
+        builder.sign(c2pa.Signer.from_info(info), media_type, made, signed)
     except c2pa.C2paError as error:
-        raise ImageError(f"The picture cannot be signed ({_one_line(error)}); save it without --sign.") from error
-    return signed.getvalue()
+        raise ImageError(f"The result cannot be signed ({_one_line(error)}); save it without --sign.") from error
 
 
 def _make_manifest(media_type: str, edit: Mapping[str, Any], *, has_source: bool) -> dict[str, Any]:
@@ -200,8 +233,9 @@ class Provenance:
     """What a picture file says of its origin.
 
     Args:
-        source_type: IPTC digital source type in the XMP; "" for none.
-        creator_tool: program in the XMP; "" for none.
+        mark: where the mark is: "XMP" of a picture, "comment" of a video.
+        source_type: IPTC digital source type in the mark; "" for none.
+        creator_tool: program in the mark; "" for none.
         credentials: of the active manifest: "trusted" by the anchors that were given, "intact", "broken", "unknown"
             where c2pa-python is not installed, or "none".
         signer: of the manifest, as its certificate says; "" for none.
@@ -213,6 +247,7 @@ class Provenance:
         num_manifests: in the file, the active one and those of its sources.
     """
 
+    mark: Literal["XMP", "comment"] = "XMP"
     source_type: str = ""
     creator_tool: str = ""
     credentials: Literal["trusted", "intact", "broken", "unknown", "none"] = "none"
@@ -232,11 +267,11 @@ class Provenance:
 
     def describe(self) -> list[str]:
         """What is known, in sentences."""
-        return [self._describe_xmp(), self._describe_manifest(), *self._describe_edit()]
+        return [self._describe_mark(), self._describe_manifest(), *self._describe_edit()]
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
-        xmp = {"source_type": self.source_type, "creator_tool": self.creator_tool}
+        mark = {"source_type": self.source_type, "creator_tool": self.creator_tool}
         manifest = {
             "state": self.credentials,
             "signer": self.signer,
@@ -247,15 +282,18 @@ class Provenance:
             "sources": self.num_sources,
             "manifests": self.num_manifests,
         }
-        return {"marked": self.is_marked, "xmp": xmp, "c2pa": manifest}
+        return {"marked": self.is_marked, self.mark.lower(): mark, "c2pa": manifest}
 
-    def _describe_xmp(self) -> str:
+    def _describe_mark(self) -> str:
+        name, kind = ("XMP", "photo") if self.mark == "XMP" else ("Comment", "video")
         by = f", written by {self.creator_tool}" if self.creator_tool else ""
         if self.source_type == DIGITAL_SOURCE_TYPE:
-            return f"XMP: a photo that a trained algorithm changed in part{by}. Anyone can write or remove this mark."
+            return (
+                f"{name}: a {kind} that a trained algorithm changed in part{by}. Anyone can write or remove this mark."
+            )
         if self.source_type:
-            return f"XMP: the digital source type is {self.source_type}{by}."
-        return f"XMP: no mark of an altered picture{by}."
+            return f"{name}: the digital source type is {self.source_type}{by}."
+        return f"{name}: no mark of an altered {'picture' if kind == 'photo' else kind}{by}."
 
     def _describe_manifest(self) -> str:
         if self.credentials == "none":
@@ -265,7 +303,7 @@ class Provenance:
         by = f"signed by {self.signer or 'a signer without a name'}"
         if self.credentials == "broken":
             broken = [code for code in self.reasons if code != "signingCredential.untrusted"] or self.reasons
-            return f"Content Credentials: {by}, but they do not fit the picture ({', '.join(broken)}); trust none."
+            return f"Content Credentials: {by}, but they do not fit the file ({', '.join(broken)}); trust none."
         if self.credentials == "trusted":
             return f"Content Credentials: {by}, whom your anchors vouch for; unchanged since."
         return f"Content Credentials: {by}; unchanged since. Nobody whom you named with --trust vouches for the signer."
@@ -305,14 +343,24 @@ def read_provenance(picture: str | Path | bytes, trust: Path | None = None) -> P
     source_type, creator_tool = read_mark(decode_image(content, name=name).xmp)
     xmp: dict[str, Any] = {"source_type": source_type, "creator_tool": creator_tool}
     media_type = SIGNED_SUFFIXES.get(find_stream_suffix(io.BytesIO(content)))
+    return Provenance(**xmp, **read_manifest(io.BytesIO(content), media_type, trust))
+
+
+def read_manifest(file: IO[bytes], media_type: str | None, trust: Path | None) -> dict[str, Any]:
+    """The fields of `Provenance` that the Content Credentials of a file give; empty where it has none.
+
+    Args:
+        file: to read.
+        media_type: of it; None where its format holds none.
+        trust: PEM file of the certificates that may vouch for signers; None for none.
+
+    Raises:
+        ReageError: when `trust` cannot be read.
+    """
     if media_type is None:
-        return Provenance(**xmp)
+        return {}
     if find_spec("c2pa") is None:
-        return Provenance(**xmp, credentials="unknown")
-    return Provenance(**xmp, **_read_manifest(content, media_type, trust))
-
-
-def _read_manifest(content: bytes, media_type: str, trust: Path | None) -> dict[str, Any]:
+        return {"credentials": "unknown"}
     import c2pa
 
     settings: dict[str, Any] = dict(_SETTINGS)
@@ -323,7 +371,7 @@ def _read_manifest(content: bytes, media_type: str, trust: Path | None) -> dict[
             raise ReageError(f"'{trust}' cannot be read; give a PEM file of certificates.") from error
     try:
         context = c2pa.Context(c2pa.Settings.from_dict(settings))
-        reader = c2pa.Reader.try_create(media_type, io.BytesIO(content), context=context)
+        reader = c2pa.Reader.try_create(media_type, file, context=context)
     except c2pa.C2paError as error:
         return {"credentials": "broken", "reasons": (_one_line(error),)}
     return {} if reader is None else _describe_store(json.loads(reader.json()), reader.get_validation_state())

@@ -31,7 +31,7 @@ from reage.images.samples import from_levels, to_levels
 from reage.nets.reenactment_config import REENACTMENT_PX
 from reage.nets.runtime import load_trained
 from reage.pipeline import Result, as_image, timed
-from reage.types import Face, Matrix, Pixels, Plane
+from reage.types import Face, Matrix, Pixels, Plane, Samples
 from reage.weights import weights_hash
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class Reenactor:
                     "one of them with --frame."
                 )
         with timed(seconds, "find"):
-            found, notes = (face, ()) if isinstance(face, Face) else self._find(picture, face)
+            found, notes = (face, ()) if isinstance(face, Face) else self.find(picture, face)
             driver, more_notes = (None, ()) if like is None else self._find_driver(like)
         model = None if target.take == "pose" else driver
         with timed(seconds, "move"):
@@ -246,10 +246,7 @@ class Reenactor:
             mesh = self.transfer.move(
                 found.mesh, driver=None if model is None else model.mesh, scores=scores, angles=angles
             )
-        with timed(seconds, "draw"):
-            drawn = self._draw(picture.pixels, found, mesh)
-        with timed(seconds, "warp"):
-            samples, hidden_share = move_face(picture.samples, found, mesh, drawn, model)
+        samples, hidden_share = self.move(picture, found, mesh, model, seconds)
         return Reenacted(
             image=picture.with_pixels(samples),
             face=found,
@@ -274,7 +271,30 @@ class Reenactor:
         seconds = {**result.seconds, "reenact": sum(done.seconds.values())}
         return replace(result, image=done.image, seconds=seconds, notes=(*result.notes, *done.notes))
 
-    def _find(self, picture: Image, which: str | int | tuple[int, ...]) -> tuple[Face, tuple[str, ...]]:
+    def move(
+        self, picture: Image, face: Face, mesh: Plane, driver: Face | None, seconds: dict[str, float]
+    ) -> tuple[Samples, float]:
+        """The samples (H, W, 3) of a picture in which a face has moved, and the share of it that was hidden.
+
+        Args:
+            picture: of one frame.
+            face: as it was found there.
+            mesh: (478, 3) px that it moves to.
+            driver: the face whose expression it takes, see `move_face`.
+            seconds: time spent on "draw" and "warp" is added to it.
+        """
+        with timed(seconds, "draw"):
+            drawn = self._draw(picture.pixels, face, mesh)
+        with timed(seconds, "warp"):
+            return move_face(picture.samples, face, mesh, drawn, driver)
+
+    def find(self, picture: Image, which: str | int | tuple[int, ...]) -> tuple[Face, tuple[str, ...]]:
+        """One face of a picture, and what the user should know.
+
+        Raises:
+            FaceNotFound: when there is no such face.
+            PlanError: when several are asked for.
+        """
         faces = self.finder.find(picture.pixels)
         chosen = choose_faces(faces, which)
         if len(chosen) > 1:

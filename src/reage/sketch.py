@@ -8,22 +8,25 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from reage.composite import composite
 from reage.errors import ImageError, ReageError
-from reage.faces.drawn_sketch import STYLES, check_style
+from reage.faces.drawn_sketch import STYLES, check_style, find_person
 from reage.faces.finder import FaceFinder, choose_faces
+from reage.faces.geometry import smoothstep
+from reage.faces.segmentation import FaceParser
 from reage.faces.sketch_detection import is_sketch
 from reage.images import Image, geometry, regions
 from reage.nets.pix2pix_config import SKETCH_PX
 from reage.nets.runtime import load_trained
 from reage.pipeline import as_image, timed
-from reage.types import Face, Pixels, Plane
+from reage.types import Aged, Face, Matrix, Pixels, Plane
 from reage.weights import made_for, weights_hash
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ SKETCH_WEIGHTS, PHOTO_WEIGHTS = "sketch", "sketch-to-photo"
 """Weights of the two nets."""
 KINDS = ("photo", "sketch")
 """What a picture may be taken as."""
+PLACES = ("card", "photo")
+"""Where a drawing may be put."""
 SCALE = 2
 """Sides of a card, without its margin, in those of the net's picture."""
 _MARGIN = 0.06
@@ -40,6 +45,14 @@ _MARGIN = 0.06
 _PAPER = 250
 _DETAIL = {"pencil": 1.0, "composite": 0.3, "photo": 0.6}
 """How much of the fine lines of the source a drawing of a style, or a photo, is given."""
+_BACKDROPS = {"pencil": 0.975, "composite": 0.93, "photo": 0.88}
+"""Light of what is around the person: a net draws textures and clouds there."""
+_SMOOTHING_PX = {"pencil": 0.0, "composite": 0.7}
+"""Blur of what the net draws, px of it: against the lattice of transposed convolutions, where nothing is hatched."""
+_OUTLINE_PX, _OUTLINE_BLUR_PX = 2.0, 1.5
+"""Width of the outline of the person, which is drawn outside, and blur of its border, px of the net's picture."""
+_FADE = 0.08
+"""Share of the side of a crop over which a drawing in the photo fades into it."""
 _EMPTY = (0.03, 0.15)
 """Darkness between which a drawing passes from paper, which stays empty, to what is drawn."""
 _MAX_BAND = 0.35
@@ -51,7 +64,7 @@ class Sketched:
     """A sketch of a photo, or a photo of a sketch, and how it was made.
 
     Args:
-        image: the card, marked as altered by AI when it is saved.
+        image: the card, or the photo with the drawing in it; marked as altered by AI when it is saved.
         drawn: (S, S, 3) RGB uint8 in the frame of `Face.crop`, without the margin of the card.
         face: as it was found in the source.
         gives: "sketch" or "photo".
@@ -148,6 +161,10 @@ class Sketcher:
         self._device, self._weights, self._photo_weights = device, weights, photo_weights
 
     @cached_property
+    def _parser(self) -> FaceParser:
+        return FaceParser.load(device=self._device)
+
+    @cached_property
     def sketch_net(self) -> SketchNet:
         """The net that draws sketches."""
         return SketchNet.load(self._weights, "sketch", self._device)
@@ -165,6 +182,7 @@ class Sketcher:
         face: int | str | tuple[int, ...] = "largest",
         given_as: str | None = None,
         scale: int = SCALE,
+        place: str = PLACES[0],
     ) -> Sketched:
         """The sketch of a face of a photo, on a card.
 
@@ -174,14 +192,15 @@ class Sketcher:
             face: "largest", or its number from 1.
             given_as: one of `KINDS`, what the picture is; found out by default.
             scale: sides of the drawing in `SKETCH_PX`.
+            place: one of `PLACES`: on a card, or in the photo, where the person was.
 
         Raises:
             ImageError: when the picture cannot be read, or is a sketch already.
             FaceNotFound: when there is no such face.
-            ReageError: when there is no such style.
+            ReageError: when there is no such style or place.
             WeightsError: when the net is missing.
         """
-        return self._make(image, "sketch", check_style(style), face, given_as, scale)
+        return self._make(image, "sketch", check_style(style), face, given_as, scale, place)
 
     def photo(
         self,
@@ -190,6 +209,7 @@ class Sketcher:
         face: int | str | tuple[int, ...] = "largest",
         given_as: str | None = None,
         scale: int = SCALE,
+        place: str = PLACES[0],
     ) -> Sketched:
         """The photo that a sketch may show, on a card; see `sketch`.
 
@@ -198,18 +218,39 @@ class Sketcher:
             FaceNotFound: when there is no such face.
             WeightsError: when the net is missing.
         """
-        return self._make(image, "photo", "", face, given_as, scale)
+        return self._make(image, "photo", "", face, given_as, scale, place)
 
-    def draw(self, crop: Pixels, style: str, scale: int = SCALE) -> Pixels:
-        """The sketch (scale * 256, scale * 256, 3) of a crop aligned as `Face.crop`."""
+    def draw(self, crop: Pixels, style: str, scale: int = SCALE, *, mesh: Plane | None = None) -> Pixels:
+        """The sketch (scale * 256, scale * 256, 3) of a crop aligned as `Face.crop`.
+
+        Args:
+            crop: (S, S, 3).
+            style: one of `STYLES`.
+            scale: sides of the drawing in `SKETCH_PX`.
+            mesh: (478, 3) crop px, by which the person is found and the rest left empty; None draws it all.
+        """
         plane = np.full((1, SKETCH_PX, SKETCH_PX), 2.0 * STYLES.index(style) / (len(STYLES) - 1) - 1, np.float32)
-        drawn = self.sketch_net(np.concatenate([_to_source(crop), plane]))
-        return _enlarge(np.repeat(drawn, 3, 0), crop, scale, _DETAIL[style])
+        light = self.sketch_net(np.concatenate([_to_source(crop), plane]))[0]
+        drawn = np.repeat((geometry.blur(light, _SMOOTHING_PX[style]) if _SMOOTHING_PX[style] else light)[None], 3, 0)
+        if mesh is not None:
+            drawn = _clear(drawn, self._find_person(crop, mesh, _OUTLINE_PX), _BACKDROPS[style])
+        return _enlarge(drawn, crop, scale, _DETAIL[style])
 
-    def restore(self, crop: Pixels, scale: int = SCALE) -> Pixels:
-        """The photo (scale * 256, scale * 256, 3) of a sketch aligned as `Face.crop`."""
+    def restore(self, crop: Pixels, scale: int = SCALE, *, mesh: Plane | None = None) -> Pixels:
+        """The photo (scale * 256, scale * 256, 3) of a sketch aligned as `Face.crop`; see `draw`."""
         source = _to_source(np.repeat(regions.to_pixels(regions.to_light(crop))[..., None], 3, -1))[:1]
-        return _enlarge(self.photo_net(source), crop, scale, _DETAIL["photo"])
+        made = self.photo_net(source)
+        if mesh is not None:
+            photo = regions.to_pixels(127.5 * (made.transpose(1, 2, 0) + 1))
+            person = self._find_person(photo, geometry.move_points(mesh, _small_from(crop)))
+            made = _clear(made, person, _BACKDROPS["photo"])
+        return _enlarge(made, crop, scale, _DETAIL["photo"])
+
+    def _find_person(self, crop: Pixels, mesh: Plane, outline_px: float = 0.0) -> Plane:
+        """(256, 256) share of the person, with an outline of that width around it."""
+        small = geometry.resize(crop, SKETCH_PX, SKETCH_PX)
+        person = find_person(small, geometry.move_points(mesh, _small_from(crop)), self._parser)
+        return geometry.blur(geometry.grow(person, outline_px) if outline_px else person, _OUTLINE_BLUR_PX)
 
     def _make(
         self,
@@ -219,7 +260,10 @@ class Sketcher:
         which: int | str | tuple[int, ...],
         given_as: str | None,
         scale: int,
+        place: str,
     ) -> Sketched:
+        if place not in PLACES:
+            raise ReageError(f"There is no place '{place}' for a drawing; use {' or '.join(PLACES)}.")
         seconds: dict[str, float] = {}
         with timed(seconds, "load"):
             picture = as_image(image)
@@ -227,10 +271,15 @@ class Sketcher:
             face = choose_faces(self.finder.find(picture.pixels), which)[0]
         check_kind(face, "photo" if gives == "sketch" else "sketch", given_as)
         with timed(seconds, "draw"):
-            drawn = self.draw(face.crop, style, scale) if gives == "sketch" else self.restore(face.crop, scale)
+            mesh = face.to_crop(face.mesh)
+            if gives == "sketch":
+                drawn = self.draw(face.crop, style, scale, mesh=mesh)
+            else:
+                drawn = self.restore(face.crop, scale, mesh=mesh)
+            image = self._put_back(picture, face, drawn) if place == "photo" else Image(pixels=make_card(drawn))
         net = self.sketch_net if gives == "sketch" else self.photo_net
         return Sketched(
-            image=Image(pixels=make_card(drawn), source=picture.source),
+            image=replace(image, source=picture.source),
             drawn=drawn,
             face=face,
             gives=gives,
@@ -239,6 +288,14 @@ class Sketcher:
             seconds=seconds,
             notes=picture.notes,
         )
+
+    def _put_back(self, picture: Image, face: Face, drawn: Pixels) -> Image:
+        """The picture with the drawing in the place of the person, as far as the crop reaches."""
+        side = len(face.crop)
+        person = geometry.resize(self._find_person(face.crop, face.to_crop(face.mesh)), side, side)
+        whole = replace(face, matte=(person * _fade(side)).astype(np.float32))
+        aged = Aged(crop=geometry.resize(drawn, side, side))
+        return Image(pixels=composite(picture.pixels, whole, aged), icc=picture.icc, dpi=picture.dpi)
 
 
 def check_kind(face: Face, wanted: str, given_as: str | None) -> None:
@@ -272,6 +329,24 @@ def make_card(drawn: Pixels) -> Pixels:
     """The drawing (S, S, 3) on paper with a margin."""
     margin = round(_MARGIN * len(drawn))
     return np.pad(drawn, ((margin, margin), (margin, margin), (0, 0)), constant_values=_PAPER)
+
+
+def _fade(side: int) -> Plane:
+    """(S, S) 1 inside a crop, falling to 0 at its border."""
+    place = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / side
+    near = smoothstep(np.minimum(place, 1 - place), 0.0, _FADE)
+    return np.minimum(near[:, None], near[None])
+
+
+def _small_from(crop: Pixels) -> Matrix:
+    return geometry.resize_matrix(len(crop), SKETCH_PX)
+
+
+def _clear(drawn: Plane, person: Plane, backdrop: float) -> Plane:
+    """What was drawn (3, S, S) with an even backdrop, of that light, around the person (S, S)."""
+    paper = np.float32(2 * backdrop - 1)
+    cleared: Plane = paper + person * (drawn - paper)
+    return cleared
 
 
 def _to_source(crop: Pixels) -> Plane:

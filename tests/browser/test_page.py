@@ -1,142 +1,153 @@
-"""The page in a real browser: `make test-browser`, with Debian's chromium; screenshots go to build/browser/."""
+"""The page in a real browser: `make test-browser`."""
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import socket
-import subprocess
-import sys
+import base64
 import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-import pytest
 import skimage.data
 
 from reage.images import Image, decode_image, encode_image
 from reage.provenance import read_provenance
+from tests.browser.actions import FOUND, give, give_me, open_tab, unfold
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or "REAGE_BROWSER" not in os.environ, reason="run by make test-browser, with chromium"
-)
-ROOT = Path(__file__).parent.parent.parent
-PHOTO = {"name": "me.jpg", "mimeType": "image/jpeg"}
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    """The address of a running server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "reage", "serve", "--port", str(port), "--workers", "1"]
-    log = (tmp_path_factory.mktemp("log") / "serve.log").open("w")
-    with subprocess.Popen(command, stderr=log) as server:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/"
-        server.terminate()
-        assert server.wait(30) in (0, -15)
+SLIDER = "range slider for Target age, years"
+TIME_PREVIEW = """age => new Promise(done => {
+    const slider = document.querySelector('input[type=range][aria-label*="Target age, years"]');
+    const canvas = document.querySelector('#preview canvas');
+    const started = performance.now(), before = canvas.dataset.shown;
+    const look = () => canvas.dataset.shown === before
+        ? requestAnimationFrame(look) : done(performance.now() - started);
+    slider.value = age;
+    slider.dispatchEvent(new Event('input', {bubbles: true}));
+    requestAnimationFrame(look);
+})"""
+READ_PREVIEW = "[...document.querySelector('#preview canvas').getContext('2d').getImageData(0, 0, 256, 256).data]"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def asked() -> set[str]:
-    """Hosts that a page has asked."""
-    return set()
-
-
-@pytest.fixture(params=[(1280, 1000, "light"), (390, 844, "dark")], ids=["desk", "phone"])
-def page(request, browser, address, asked) -> Iterator:
-    """The opened page, at two sizes."""
-    width, height, scheme = request.param
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-    opened = context.new_page()
-    opened.on("request", lambda one: asked.add(one.url.split("/")[2]) if "://" in one.url else None)
-    opened.goto(address)
-    opened.get_by_role("button", name="Age the photo").wait_for()
-    yield opened
-    folder = ROOT / "build" / "browser"
-    folder.mkdir(parents=True, exist_ok=True)
-    name = request.node.name.removeprefix("test_").replace("[", "-").rstrip("]")
-    opened.screenshot(path=folder / f"{name}.png", full_page=True)
-    context.close()
-
-
-def give(page, content: bytes) -> None:
-    page.locator("input[type=file]").first.set_input_files({**PHOTO, "buffer": content})
-
-
-def photo() -> bytes:
-    return encode_image(Image(pixels=skimage.data.astronaut()), ".jpg", altered=False)
-
-
-def test_a_photo_is_aged_and_saved_with_its_mark(page, asked) -> None:
-    give(page, photo())
-    page.get_by_text("1 face, looking").wait_for(timeout=60_000)
-    page.locator("#preview img").wait_for(timeout=60_000)
-    before = page.locator("#preview img").get_attribute("src")
-    slider = page.get_by_label("range slider for Target age, years").first
-    slider.focus()
-    started = time.monotonic()
-    page.keyboard.press("ArrowRight")  # by keyboard alone
-    page.wait_for_function("before => document.querySelector('#preview img').src !== before", arg=before)
-    print(f"preview after {1000 * (time.monotonic() - started):.0f} ms")
-    page.get_by_role("button", name="Age the photo").focus()
-    page.keyboard.press("Enter")
-    page.get_by_text("aged from").wait_for(timeout=60_000)
+def save(page, name: str = "Save the picture") -> bytes:
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save the picture").click()
-    saved = download.value.path().read_bytes()
+        page.get_by_role("button", name=name).click()
+    return download.value.path().read_bytes()
+
+
+def test_a_photo_is_aged_and_saved_with_its_mark(page, me, asked) -> None:
+    give_me(page, me)
+    page.get_by_role("button", name="Age the photo").click()
+    page.get_by_text("aged from").wait_for()
+    saved = save(page)
     assert read_provenance(saved).is_marked
-    changed = np.abs(decode_image(saved).pixels.astype(int) - decode_image(photo()).pixels)
+    changed = np.abs(decode_image(saved).pixels.astype(int) - decode_image(me).pixels)
     assert changed[:200].max() > 30
     assert changed[400:, 400:].mean() < 2
     assert asked == {page.url.split("/")[2]}
 
 
-def test_what_is_no_picture_is_refused_in_a_sentence(page) -> None:
-    give(page, b"nothing that could be a picture")
-    page.get_by_text("is not a picture that reage can read").wait_for(timeout=60_000)
+def test_the_preview_follows_the_slider(page, me) -> None:
+    give_me(page, me)
+    took = [page.evaluate(TIME_PREVIEW, age) for age in (25, 35, 45, 55, 65, 75, 85, 30)]
+    print(f"preview after {np.median(took):.0f} ms, at most {max(took):.0f} ms, from the slider's event to the picture")
+    young, old = [], []
+    for age, kept in ((20, young), (80, old)):
+        page.evaluate(TIME_PREVIEW, age)
+        kept += page.evaluate(READ_PREVIEW)
+    assert np.abs(np.subtract(young, old)).max() > 40
+    assert np.median(took) < 150
 
 
-def test_nothing_is_wider_than_the_window(page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+def test_previews_lie_between_the_pictures_around_them(desk) -> None:
+    faces = [[20, [100]], [40, [120]], [80, [200]]]
+    for age, strength, level in [
+        (20, 1, 100),
+        (30, 1, 110),
+        (60, 1, 160),
+        (60, 0.5, 130),
+        (99, 1, 200),
+        (5, 1, 100),
+        (80, 1.5, 250),
+    ]:
+        given = [[100], faces, age, strength]
+        assert desk.evaluate("given => [...window.reagePreview.blend(...given)]", given) == [level], age
 
 
-def test_every_control_has_a_name(page) -> None:
-    nameless = """[...document.querySelectorAll('input, button, textarea, select, [role=slider]')].filter(one =>
-        one.offsetParent && !(one.labels && one.labels.length) && !one.getAttribute('aria-label')
-        && !one.getAttribute('aria-labelledby') && !one.textContent.trim() && !one.title).map(one => one.outerHTML)"""
-    for name in ("Zones", "More", "Several ages"):
-        page.locator("button.label-wrap", has_text=name).last.click()
-    assert page.evaluate(nameless) == []
+def test_what_is_no_picture_is_refused_in_a_sentence(desk, nobody) -> None:
+    give(desk, "me.jpg", b"nothing that could be a picture")
+    desk.get_by_text("is not a picture that reage can read").wait_for()
+    desk.get_by_role("button", name="Remove Image").first.click()
+    give(desk, "me.jpg", nobody)
+    desk.get_by_text("No face was found").wait_for()
 
 
-def test_a_picture_of_another_size_than_the_screen_is_kept_whole(page) -> None:
+def test_a_picture_of_another_size_than_the_screen_is_kept_whole(desk) -> None:
     pixels = np.ascontiguousarray(skimage.data.astronaut()[:300, 60:360])
-    give(page, encode_image(Image(pixels=pixels), ".png", altered=False))
-    page.get_by_text("1 face, looking").wait_for(timeout=60_000)
-    page.get_by_role("button", name="Age the photo").click()
-    page.get_by_text("aged from").wait_for(timeout=60_000)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save the picture").click()
-    assert decode_image(download.value.path().read_bytes()).pixels.shape == pixels.shape
-    assert io.BytesIO(download.value.path().read_bytes()).read(4) == b"\x89PNG"
+    give(desk, "me.png", encode_image(Image(pixels=pixels), ".png", altered=False))
+    desk.get_by_text(FOUND).wait_for()
+    desk.get_by_role("button", name="Age the photo").click()
+    desk.get_by_text("aged from").wait_for()
+    saved = save(desk)
+    assert decode_image(saved).pixels.shape == pixels.shape
+    assert saved.startswith(b"\x89PNG")
+
+
+def test_zones_engine_and_references_are_obeyed(desk, me) -> None:
+    give_me(desk, me)
+    unfold(desk, "Zones", "More")
+    desk.get_by_label("upper", exact=True).check()
+    desk.get_by_role("spinbutton", name="number input for crows feet, left").wait_for()
+    desk.get_by_label("Engine").first.click()
+    desk.get_by_role("option", name="prototype").click()
+    desk.get_by_role("button", name="Age the photo").click()
+    desk.get_by_text("aged from").wait_for()
+    desk.get_by_label("Engine").first.click()
+    desk.get_by_role("option", name="exemplar").click()
+    with desk.expect_file_chooser() as chooser:
+        desk.get_by_role("button", name="Click to upload or drop files").click()
+    chooser.value.set_files({"name": "other.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"})
+    desk.get_by_text("other.jpg").first.wait_for()
+    desk.get_by_role("button", name="Age the photo").click()
+    desk.get_by_text("No face was found in the references").wait_for()
+
+
+def test_a_strip_of_several_ages(desk, me) -> None:
+    give_me(desk, me)
+    unfold(desk, "Several ages")
+    desk.get_by_role("button", name="Show the faces at these ages").click()
+    desk.get_by_text("The faces at several ages are below.").wait_for()
+    desk.get_by_label("START:STOP:STEP").fill("1:100:1")
+    desk.get_by_role("button", name="Show the faces at these ages").click()
+    desk.get_by_text("8 are allowed").wait_for()
+
+
+def test_two_photos_are_compared(desk, me) -> None:
+    panel = open_tab(desk, "Compare")
+    for number in range(2):
+        give(panel, "me.jpg", me, 0 if number == 0 else -1)
+        panel.locator("img").nth(number).wait_for()
+    panel.get_by_role("button", name="One person?").click()
+    panel.get_by_text("The same person").wait_for()
+
+
+def test_a_photo_is_pasted(desk, me) -> None:
+    png = base64.b64encode(encode_image(decode_image(me), ".png", altered=False)).decode()
+    desk.evaluate(
+        """async png => navigator.clipboard.write([new ClipboardItem({'image/png': (await fetch(
+            'data:image/png;base64,' + png)).blob()})])""",
+        png,
+    )
+    desk.get_by_role("button", name="Paste from clipboard").first.click()
+    desk.get_by_text(FOUND).wait_for()
+
+
+def test_a_photo_is_taken_by_the_camera(desk) -> None:
+    desk.get_by_role("button", name="Capture from camera").first.click()
+    desk.get_by_text("Click to Access Webcam").click()
+    desk.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+    desk.get_by_role("button", name="capture photo").click()
+    desk.get_by_text(FOUND).wait_for()
+
+
+def test_the_page_is_there_soon(open_page) -> None:
+    started = time.monotonic()
+    open_page(1280, 1000, "light")
+    print(f"page after {time.monotonic() - started:.1f} s")

@@ -42,6 +42,7 @@ def test_missing_packages_are_named_with_their_extras(monkeypatch: pytest.Monkey
         (("training", "judge-face-parser", "--shards", "scenes"), "pyarrow", "train"),
         (("training", "label", "photos", "-o", "scenes", "--person-matte", "m.tflite"), "ai_edge_litert", "label"),
         (("serve",), "fastapi", "web"),
+        (("batch", "photos", "-o", "aged", "--to", "70"), "ray", "ray"),
         (("serve", "--sign", "c.pem", "--key", "k.pem"), "c2pa", "provenance"),
         (("evaluate", "--faces", "photos"), "torchmetrics", "evaluate"),
         (("personalize", "photos", "--out", "mia.safetensors"), "peft", "diffusion"),

@@ -13,12 +13,13 @@ from tests.cli.commands import assert_refused, call
 
 
 def test_a_photo_goes_through_the_chain(me: Path) -> None:
-    done = call("forensic", me, "--to", "25", "--engine", "amgan", "-o", "case")
+    done = call("forensic", me, "--to", "25", "--engine", "deaging", "-o", "case")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("Looks ")
     assert "At 25: looks " in done.stdout
     names = {path.name for path in Path("case").iterdir()}
     assert names == {"photo.png", "aged-25.png", "sketch-25.png", "report.html", "report.pdf", "report.json"}
+    assert json.loads(Path("case/report.json").read_text())["engine"] == "deaging"
 
 
 def test_a_progression_has_every_age(me: Path) -> None:

@@ -27,6 +27,12 @@ def test_a_photo_is_drawn_and_a_sketch_made_a_photo(me: Path) -> None:
     assert np.ptp(load_image("sketch-photo.png").pixels, axis=-1).max() > 20
 
 
+def test_a_drawing_goes_back_into_the_photo(me: Path) -> None:
+    done = call("sketch", me, "--place", "photo", "-o", "drawn.png")
+    assert done.exit_code == 0, done.output
+    assert load_image("drawn.png").pixels.shape == load_image(me).pixels.shape
+
+
 def test_what_cannot_be_done_is_refused(desk: Path, write: Callable[[Pixels, Path], Path]) -> None:
     photo = desk / "photos" / "me.png"
     wall = write(np.full((128, 128, 3), 120, np.uint8), desk / "wall.png")
@@ -34,6 +40,7 @@ def test_what_cannot_be_done_is_refused(desk: Path, write: Callable[[Pixels, Pat
         (wall,),
         ("missing.png",),
         (photo, "--style", "oil"),
+        (photo, "--place", "wall"),
         (photo, "--reverse"),
         (photo, "--as", "sketch"),
         (photo, "--as", "drawing"),

@@ -30,7 +30,13 @@ def test_a_person_reads_what_was_done(desk: Path) -> None:
     assert values["face"]["pairs"] == 2
     assert 0 < values["face"]["flicker_levels"] < 20
     assert values["aged_years"] > values["source_years"] + 10
-    assert "flicker of the change" in Path("report/report.md").read_text()
+    text = Path("report/report.md").read_text()
+    assert "flicker of the change" in text
+    for name in ("flicker", "age", "identity"):
+        assert f"]({name}.svg)" in text
+        drawn = Path(f"report/{name}.svg").read_text()
+        assert drawn.startswith("<svg ")
+        assert "time, s" in drawn
 
 
 def test_reage_age_hands_a_video_over(desk: Path) -> None:
@@ -103,3 +109,31 @@ def test_people_and_ages_are_parsed() -> None:
     for text in ("30", "30:", "30:200"):
         with pytest.raises(PlanError):
             parse_ages_over_time(text)
+
+
+def test_a_clip_drives_a_photo(desk: Path) -> None:
+    clip = write_clip(desk / "clip.mp4", moving_face(2))
+    done = call("reenact", desk / "photos" / "me.png", "--like", clip, "-o", "out.mp4", "--json")
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    assert (values["frames"], values["output"]) == (2, "out.mp4")
+    assert probe_video("out.mp4").expect_frames() == 2
+    photo = str(desk / "photos" / "me.png")
+    for arguments in (
+        ("--like", "clip.mp4", "--yaw", "5"),
+        ("--like", "clip.mp4", "-o", "out.png"),
+        ("--like", photo, "--to", "70"),
+        ("--like", "clip.mp4", "--person", "4", "-o", "b.mp4"),
+    ):
+        assert_refused(desk, "reenact", photo, *arguments)
+
+
+def test_live_says_what_is_missing(desk: Path) -> None:
+    write_clip(desk / "me.mp4", moving_face(2))
+    for arguments in (
+        ("me.mp4", "--camera", "0"),
+        ("none.mp4",),
+        ("me.mp4", "--to", "400"),
+        ("me.mp4", "--window"),
+    ):
+        assert_refused(desk, "live", *arguments)

@@ -48,6 +48,26 @@ def test_sketches_are_matched_in_every_way(subjects: list[judged.Subject], sketc
     assert table.rows["pencil, direct, dlib"][0].value == 1.0  # type: ignore[union-attr]
 
 
+def test_probes_of_another_photo_are_searched_for_among_strangers(
+    make_portrait: Callable, to_columns: Callable, face: Face, sketcher: Sketcher
+) -> None:
+    mirrored = face.crop[:, ::-1].copy()
+    portraits = to_columns(
+        [
+            make_portrait(face.crop, age_years=50.0),
+            make_portrait(face.crop // 2, age_years=40.0),
+            make_portrait(mirrored, person="P1"),
+        ]
+    )
+    subjects = judged.draw_other_photos(portraits, FaceParser.load(), 5, ("pencil",))
+    assert [subject.person for subject in subjects] == ["P0", "P1"]
+    assert [len(subject.probes) for subject in subjects] == [1, 0]
+    assert subjects[0].photo.mean() < subjects[1].photo.mean()
+    (found, *_) = judged.score_matches(subjects, [Matcher("dlib", sketcher=sketcher)], ("direct",))
+    assert found.scores.shape == (1, 2)
+    assert "and of 1 others" in judged.tabulate_matches([found], 1, 1).to_markdown()
+
+
 def test_artists_pairs_are_brought_into_one_frame(sketcher: Sketcher, photo: Pixels, tmp_path: Path) -> None:
     save_image(Image(pixels=photo), tmp_path / "photo.png", altered=False)
     grey = np.repeat(photo.mean(-1, keepdims=True).astype(np.uint8), 3, -1)

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reage.errors import WeightsError
 from reage.faces.drawn_sketch import Drafting, draw_portrait
 from reage.faces.segmentation import FaceParser
-from reage.faces.sketch_detection import FEATURES, is_sketch, measure_look
+from reage.faces.sketch_detection import NUM_LOOKS, SketchDetector, is_sketch, measure_look
 from reage.images import geometry
 from reage.types import Face
 
@@ -30,7 +31,12 @@ def test_a_pencil_drawing_is_one(face: Face) -> None:
 
 
 @pytest.mark.parametrize("side_px", [128, 640])
-def test_the_look_is_one_number_for_each_feature(side_px: int) -> None:
+def test_the_look_has_one_length_at_every_size(side_px: int) -> None:
     look = measure_look(np.full((side_px, side_px, 3), 255, np.uint8))
-    assert look.shape == (len(FEATURES),)
-    np.testing.assert_allclose(look, [0, 1, 1, 0, 0], atol=0.01)
+    assert look.shape == (NUM_LOOKS,)
+    assert np.isfinite(look).all()
+
+
+def test_weights_of_something_else_are_refused() -> None:
+    with pytest.raises(WeightsError, match="not made for a detector of sketches"):
+        SketchDetector.load("skin")

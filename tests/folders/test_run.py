@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import skimage.data
 
+from reage.batch import FileOutcome
 from reage.engines.none import NoOpEngine
 from reage.errors import EngineError
-from reage.folders import FolderOutcome, FolderRun, ResumeFile, RunConfig, find_num_jobs, list_folder
+from reage.folders import FolderRun, ResumeFile, RunConfig, find_num_jobs, list_folder
 from reage.images import Image, save_image
 from reage.pipeline import Reager
 from reage.processes import count_cores
@@ -70,7 +71,7 @@ def make_run(**changes: Any) -> FolderRun:
     return FolderRun(**{"load": load, "listing": list_folder("photos", "aged"), "config": config, **changes})
 
 
-def by_name(outcomes: list[FolderOutcome]) -> dict[str, FolderOutcome]:
+def by_name(outcomes: list[FileOutcome]) -> dict[str, FileOutcome]:
     return {outcome.source.name: outcome for outcome in outcomes}
 
 

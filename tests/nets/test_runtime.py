@@ -107,7 +107,7 @@ def test_each_net_says_where_it_comes_from(source) -> None:
 
 def test_the_cards_name_the_shipped_files_and_their_licence() -> None:
     own = {"age-a", "age-b", "agetransgan", "aifd", "amgan", "face-parser", "landmark-transfer", "reenactment"}
-    own |= {"sketch", "sketch-to-photo"}
+    own |= {"deaging", "sketch", "sketch-to-photo"}
     assert {path.stem for path in SHIPPED.glob("*.onnx")} == {source.name for source in SOURCES} | own
     for source in SOURCES:
         name = "mediapipe" if source.licence == "Apache-2.0" else "identity"

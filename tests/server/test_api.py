@@ -16,8 +16,10 @@ import pytest
 from reage.images import decode_image
 from reage.pipeline import Reager
 from reage.provenance import read_provenance
-from reage.server.api import describe_for_form, hide_paths, wants_json
+from reage.server.api import wants_json
+from reage.server.refusals import describe_for_form, hide_paths
 from reage.types import Plan
+from tests.server.processes import find_children
 
 AGE = "/v1/age"
 
@@ -186,32 +188,18 @@ def test_health_and_metrics(client, aged) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGSEGV, 422), (signal.SIGKILL, 503)])
 def test_a_worker_that_dies_takes_one_request_with_it(client, config, me, monkeypatch, number, status) -> None:
-    (child,) = [one for one in find_children() if "spawn_main" in one[1]]
-    os.kill(child[0], signal.SIGSTOP)  # so that it cannot be done before it is killed
+    (child,) = find_children()
+    os.kill(child, signal.SIGSTOP)  # so that it cannot be done before it is killed
     answers = []
     thread = threading.Thread(target=lambda: answers.append(post(client, AGE, me, age=70)))
     thread.start()
     while thread.is_alive() and client.get("/health").json()["waiting"] == 0:
         time.sleep(0.005)
-    os.kill(child[0], number)
-    os.kill(child[0], signal.SIGCONT)
+    os.kill(child, number)
+    os.kill(child, signal.SIGCONT)
     thread.join(30)
     assert (answers[0].status_code, answers[0].json()["error"]) == (status, "crash")
     assert post(client, AGE, me, age=70).status_code == 200
-
-
-def find_children() -> list[tuple[int, str]]:
-    """Number and command of the processes that this one has started."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            stat = open(f"/proc/{entry}/stat").read().rpartition(")")[2].split()  # noqa: SIM115
-            command = open(f"/proc/{entry}/cmdline").read()  # noqa: SIM115
-        except (OSError, ValueError):
-            continue
-        if entry.isdecimal() and int(stat[1]) == os.getpid():
-            found.append((int(entry), command))
-    return found
 
 
 def test_no_path_of_the_machine_is_told() -> None:

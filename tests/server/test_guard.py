@@ -152,3 +152,29 @@ def test_web_sockets_are_not_answered() -> None:
     sent = []
     asyncio.run(Guard(echo, ServerConfig(), Metrics())({"type": "websocket"}, None, sent.append))
     assert sent == []
+
+
+def test_a_page_that_is_open_does_not_keep_a_server_from_stopping() -> None:
+    async def run() -> list[dict]:
+        ended, is_asked = [], asyncio.Event()
+
+        async def beat(scope, receive, send):
+            await receive()
+            is_asked.set()
+            ended.append(await receive())
+
+        async def receive():
+            if not is_asked.is_set():
+                return {"type": "http.request", "body": b""}
+            return await asyncio.Event().wait()
+
+        guard = Guard(beat, ServerConfig(), Metrics())
+        headers = [(b"host", b"localhost")]
+        scope = {"type": "http", "method": "GET", "path": "/gradio_api/heartbeat/x", "headers": headers, "client": None}
+        task = asyncio.create_task(guard(scope, receive, None))
+        await is_asked.wait()
+        guard.stop()
+        await asyncio.wait_for(task, 5)
+        return ended
+
+    assert asyncio.run(run()) == [{"type": "http.disconnect"}]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from reage.server.app import build_app
 from reage.server.config import ServerConfig
-from reage.server.page import blend_preview
 
 pytest.importorskip("gradio")
 
@@ -45,18 +43,3 @@ def test_the_page_leaves_the_api_alone(page) -> None:
     assert page.post("/v1/find").status_code == 422
     assert page.get("/v1/find").json() == {"error": "request", "message": "This address takes another method."}
     assert page.get("/v1/nothing").json()["error"] == "request"
-
-
-def test_a_preview_lies_between_the_pictures_around_it() -> None:
-    source = np.full((4, 4, 3), 100, np.uint8)
-    pictures = {40.0: source + 20, 20.0: source, 80.0: source + 100}
-    for age, strength, level in [
-        (20, 1, 100),
-        (30, 1, 110),
-        (60, 1, 160),
-        (60, 0.5, 130),
-        (99, 1, 200),
-        (5, 1, 100),
-        (80, 1.5, 250),
-    ]:
-        assert np.unique(blend_preview(pictures, source, age, strength)).tolist() == [level], age

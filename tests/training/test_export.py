@@ -25,6 +25,8 @@ from reage.nets.aifd import paper as paper_aifd
 from reage.nets.aifd import tiny as tiny_aifd
 from reage.nets.amgan import build_generator, load_generator
 from reage.nets.amgan_config import tiny
+from reage.nets.deaging import build_deaging_net, load_deaging_net
+from reage.nets.deaging_config import tiny as tiny_deaging
 from reage.nets.dlib_resnet import TrunkConfig
 from reage.nets.pix2pix import build_unet, load_unet
 from reage.nets.pix2pix_config import tiny as tiny_pix2pix
@@ -274,7 +276,20 @@ def test_an_exported_sketch_net_draws_the_same(tmp_path: Path, recipe: str, size
     np.testing.assert_allclose(session.run(["drawn"], {"source": source.numpy()})[0], drawn.numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@torch.inference_mode()
+def test_an_exported_deaging_net_gives_both_pictures(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = build_deaging_net(tiny_deaging())
+    torch.nn.init.normal_(net.old.out.weight)
+    save_weights(tmp_path / "mine.safetensors", net.state_dict(), {"net": asdict(net.config), "name": "deaging"})
+    session = open_session(export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx"))
+    picture = torch.rand(1, 3, 32, 32) * 2 - 1
+    found = session.run(["young", "old"], {"picture": picture.numpy()})
+    for ours, theirs in zip(found, load_deaging_net(tmp_path / "mine.onnx")(picture), strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPORTS if name != "deaging-published"])
 def test_shipped_files_are_small(name: str) -> None:
     path = find_weights(name)
     weights = sum(np.prod(constant.dims, dtype=int) for constant in onnx.load(path).graph.initializer)
@@ -284,7 +299,8 @@ def test_shipped_files_are_small(name: str) -> None:
 
 def test_other_recipes_are_refused(tmp_path: Path) -> None:
     names = (
-        "age-a, age-b, agetransgan, aifd, amgan, face-parser, landmark-transfer, reenactment, sketch, sketch-to-photo"
+        "age-a, age-b, agetransgan, aifd, amgan, deaging, deaging-published, face-parser, landmark-transfer, "
+        "reenactment, sketch, sketch-to-photo"
     )
     with pytest.raises(WeightsError, match=rf"can be exported: {names}\.$"):
         export("prototype", tmp_path / "out.onnx")

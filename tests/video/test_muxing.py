@@ -26,7 +26,7 @@ def rewrite(clip: Path, output: Path, codec: str | None = None, quality: str = "
         before = to_rgb(frame.picture, source)
         after = before.copy()
         after[20:60, 40:80] = (255, 0, 0)
-        encoder.add(write_change(frame.picture, before, after, source, encoding.pixel_format))
+        encoder.add(write_change(frame.picture, after, (20, 60, 40, 80), source, encoding.pixel_format))
         pts.append(frame.pts)
         if encoder.count == 3:
             segments.append(output.with_name(f"{len(segments)}.packets"))
@@ -99,7 +99,7 @@ def test_pixels_outside_the_change_keep_their_levels(tmp_path: Path) -> None:
     before = to_rgb(frame.picture, source)
     after = before.copy()
     after[100:120, 40:60] += 20
-    changed = write_change(frame.picture, before, after, source, "yuv420p").to_ndarray()
+    changed = write_change(frame.picture, after, (100, 120, 40, 60), source, "yuv420p").to_ndarray()
     rows, columns = np.nonzero(planes[:240] != changed[:240])
     assert rows.min() >= 100
     assert rows.max() < 120

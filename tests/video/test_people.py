@@ -23,6 +23,8 @@ def make_track(face: Face, lights: list[float], first: int = 0) -> Track:
         meshes=np.repeat(face.mesh[None], count, 0),
         qualities=np.linspace(0, 1, count).astype(np.float32),
         lights=np.repeat(np.array(lights, np.float32)[:, None], 2, 1),
+        steps=np.tile(np.eye(2, 3), (count, 1, 1)),
+        looks=np.zeros((0, 96, 96, 3), np.uint8),
         enters=False,
         leaves=False,
     )

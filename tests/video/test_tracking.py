@@ -61,6 +61,8 @@ def test_short_gaps_are_closed(face: Face) -> None:
             meshes=meshes,
             qualities=ones,
             lights=np.zeros((3, 2), np.float32),
+            steps=np.tile(np.eye(2, 3), (3, 1, 1)),
+            looks=np.zeros((0, 96, 96, 3), np.uint8),
             enters=True,
             leaves=True,
         )

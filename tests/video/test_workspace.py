@@ -31,6 +31,8 @@ def test_a_survey_is_kept(tmp_path: Path, face: Face) -> None:
         meshes=np.stack([face.mesh, face.mesh]),
         qualities=np.array([0.5, 0.6], np.float32),
         lights=np.zeros((2, 2), np.float32),
+        steps=np.tile(np.eye(2, 3), (2, 1, 1)),
+        looks=np.zeros((0, 96, 96, 3), np.uint8),
         enters=True,
         leaves=False,
     )

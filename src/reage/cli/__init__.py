@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 import reage
 from reage.cli.age import age
+from reage.cli.batch import batch
 from reage.cli.compare import compare
 from reage.cli.console import adapt_streams, is_narrow
 from reage.cli.devices import devices
@@ -24,6 +25,7 @@ from reage.cli.evaluate import evaluate
 from reage.cli.find import find
 from reage.cli.forensic import forensic
 from reage.cli.imagine import imagine
+from reage.cli.live import live
 from reage.cli.match import match
 from reage.cli.measure import measure
 from reage.cli.personalize import personalize
@@ -75,7 +77,8 @@ app.command(
 )(age)
 app.command(
     epilog="Examples: reage reenact me.jpg --like laughing.jpg -o me-laughing.jpg. By numbers: reage reenact me.jpg "
-    "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression"
+    "--expression smile=0.8 --yaw 15. The smile alone: reage reenact me.jpg --like laughing.jpg --take expression. "
+    "A clip to follow: reage reenact me.jpg --like clip.mp4 --to 70 -o me-70.mp4"
 )(reenact)
 app.command(
     epilog="Examples: reage reel me.jpg --from 20 --to 80 -o me.mp4. With the age above it: reage reel me.jpg "
@@ -85,6 +88,14 @@ app.command(
     epilog="Examples: reage video me.mp4 --to 70. Two people: reage video us.mp4 --person 1=70 --person 2=30 -o a.mov. "
     "Five seconds of it: reage video me.mp4 --age-over-time 30:80 --preview 5"
 )(video)
+app.command(
+    epilog="Examples: reage batch photos/ -o aged/ --to 70. On a Ray cluster: reage batch s3://bucket/photos "
+    "-o s3://bucket/aged --to 70 --address 10.0.0.1:6379"
+)(batch)
+app.command(
+    epilog="Examples: reage live --to 70, then open http://127.0.0.1:7861/. A file as the camera: "
+    "reage live me.mp4 --to 30"
+)(live)
 app.command(epilog="Example: reage find party.jpg -o boxes.png, or the people of a video: reage find party.mp4")(find)
 app.command(
     epilog="Examples: reage sketch me.jpg -o sketch.png. Back again: reage sketch --reverse sketch.png -o photo.png"

@@ -38,6 +38,7 @@ from reage.cli.request import (
     choose_device,
     load_credentials,
 )
+from reage.cli.run_report import ReportOptions
 from reage.cli.video import video
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import ImageError, PlanError
@@ -231,9 +232,9 @@ def age(
         skip_existing=skip_existing,
         resume=resume,
         num_jobs=jobs,
-        failures_only=failures_only,
-        verbose=verbose,
-        as_json_lines=as_json_lines,
+        report=ReportOptions(
+            failures_only=failures_only, verbose=verbose, as_json=as_json, as_json_lines=as_json_lines
+        ),
     )
     if is_video(source) and not os.path.isdir(source):
         options.check_unused(source)
@@ -265,6 +266,8 @@ def age(
             strength=strength,
             engine=engine,
             output=output,
+            sign=sign,
+            key=key,
             device=device,
             as_json=as_json or as_json_lines,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,6 +19,7 @@ from reage.errors import ReageError
 if TYPE_CHECKING:
     from reage.evaluation.report.tables import Table
     from reage.evaluation.run import EvaluationConfig, EvaluationRun
+    from reage.evaluation.video import VideoReport
 
 PAIRS = 60
 """Pairs of portraits on which reenactment is evaluated, unless --count is given."""
@@ -154,6 +156,7 @@ def _evaluate_video(before: Path, after: Path, output: Path, as_json: bool) -> N
     values, rows = report.to_json(), describe_report(report)
     output.mkdir(parents=True, exist_ok=True)
     lines = ["| measured | face | head |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    lines += _draw_video(report, output)
     for name, text in (("report.json", json.dumps(values, indent=1)), ("report.md", "\n".join(lines) + "\n")):
         with replace_file(output / name) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
@@ -162,6 +165,22 @@ def _evaluate_video(before: Path, after: Path, output: Path, as_json: bool) -> N
         return
     print_table(("measured", "face", "head"), rows)
     typer.echo(output / "report.md")
+
+
+def _draw_video(report: VideoReport, output: Path) -> list[str]:
+    """Writes the charts of a video, and returns the lines that show them; none where matplotlib is missing."""
+    if find_spec("matplotlib") is None:
+        typer.echo("Note: Charts need matplotlib, which the extra 'evaluate' installs.", err=True)
+        return []
+    from reage.evaluation.report.video import draw_video_plots
+    from reage.files import replace_file
+
+    lines = []
+    for name, plot in draw_video_plots(report).items():
+        with replace_file(output / f"{name}.svg") as unfinished:
+            unfinished.write_text(plot.svg, encoding="utf-8")
+        lines += ["", f"![{plot.title}]({name}.svg)", "", plot.note]
+    return lines
 
 
 def _evaluate_generated(photos: Path, generated: Path, output: Path, as_json: bool) -> None:

@@ -16,6 +16,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "label": ("ai_edge_litert",),
         "match": ("faiss", "pyarrow"),
         "provenance": ("c2pa",),
+        "ray": ("fsspec", "pyarrow", "ray"),
         "train": ("accelerate", "einops", "onnx", "pyarrow", "torch"),
         "video": ("av",),
         "web": ("fastapi", "gradio", "python_multipart", "uvicorn"),

@@ -34,7 +34,9 @@ def forensic(
     age_from: Annotated[
         float | None, typer.Option("--from", metavar="AGE", help="Age of the person in the photo, if it is known.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="The engine that changes the age.")] = DEFAULT_ENGINE,
+    engine: Annotated[
+        str, typer.Option(help="The engine that changes the age; deaging is the net of the article.")
+    ] = DEFAULT_ENGINE,
     seed: Annotated[int, typer.Option(min=0, help="For engines that draw random numbers.")] = 0,
     given_as: Annotated[str | None, typer.Option("--as", metavar="photo|sketch", help=AS_HELP)] = None,
     face: Annotated[str, typer.Option(metavar="largest|N", help="The face; a number that `reage find` shows.")] = (

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reage.cli.console import print_json, print_notes
+from reage.cli.extras import require_extra
 from reage.cli.options import AsJson, Device, Frame, MaxMegapixels, Photo
+from reage.cli.video import stoppable
+from reage.engines import DEFAULT_ENGINE
+from reage.errors import PlanError
+from reage.files import is_video
 from reage.plan_texts import parse_expression, parse_faces
 
 if TYPE_CHECKING:
@@ -24,7 +30,10 @@ def reenact(
     photo: Photo,
     like: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTO", help="A photo of the face to be like; the shape of the own face stays."),
+        typer.Option(
+            metavar="PHOTO|VIDEO",
+            help="A photo of the face to be like, or a clip of the person to follow; the shape of the own face stays.",
+        ),
     ] = None,
     take: Annotated[
         str, typer.Option(metavar="both|expression|pose", help="What is taken from the face to be like.")
@@ -38,6 +47,12 @@ def reenact(
     face: Annotated[
         str, typer.Option(metavar="largest|N", help="The face to change; a number is one that `reage find` shows.")
     ] = "largest",
+    to: Annotated[
+        float | None, typer.Option(metavar="AGE", help="With a clip: an age in years that the face gets first.")
+    ] = None,
+    person: Annotated[
+        int | None, typer.Option(metavar="N", help="With a clip: whom to follow; 1, who is seen most, by default.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +71,20 @@ def reenact(
 
     Who it is stays: the shape, size and place of the face, its gaze and the light. Numbers take the place of what is
     taken from the other photo; what is neither named nor taken stays. A face turns by 30 degrees at most.
+    A clip makes a video with its times and its sound: the face does what the person in it does, relative to the clip's
+    calmest frame, in which it looks as in the photo.
     """
+    if like is not None and is_video(like):
+        if expression is not None or (yaw, pitch, roll) != (None, None, None):
+            raise PlanError("A clip is followed in all it does; leave --expression, --yaw, --pitch and --roll out.")
+        order = {"age": to, "take": take, "face": parse_faces(face), "person": 1 if person is None else person}
+        _follow_clip(photo, like, order, output, device, frame, max_megapixels, as_json)
+        return
+    for flag, value in (("--to", to), ("--person", person)):
+        if value is not None:
+            raise PlanError(
+                f"{flag} is for a clip as --like; age a photo with `reage age PHOTO --to AGE --like OTHER`."
+            )
     from reage.files import shorten_name
     from reage.images import MAX_MEGAPIXELS, SUFFIXES, check_output, load_image
     from reage.reenactment import Reenactor, Target, check_request
@@ -78,6 +106,41 @@ def reenact(
         )
         return
     typer.echo(f"{describe(done)}: {output}")
+
+
+def _follow_clip(
+    photo: Path,
+    clip: Path,
+    order: Mapping[str, Any],
+    output: Path | None,
+    device: str,
+    frame: int | None,
+    max_megapixels: float | None,
+    as_json: bool,
+) -> None:
+    """Writes the video in which the face of a photo follows a clip."""
+    require_extra("video")
+    from reage.cli.video import load_reager, show_progress
+    from reage.images import MAX_MEGAPIXELS, load_image
+    from reage.reenactment import Reenactor
+    from reage.video.driving import DriveOrder, check_driven, reenact_like_clip
+    from reage.video.source import probe_video
+
+    wanted = DriveOrder(**order)
+    picture = load_image(photo, frame=frame, max_megapixels=max_megapixels or MAX_MEGAPIXELS)
+    path = check_driven(probe_video(clip), photo, output)
+    reager, reenactor = (
+        load_reager(DEFAULT_ENGINE if wanted.age is not None else "none", device),
+        Reenactor.load(device),
+    )
+    with stoppable(path), show_progress() as progress:
+        done = reenact_like_clip(reager, reenactor, picture, clip, wanted, path, progress=progress)
+    print_notes(done.notes)
+    if as_json:
+        print_json({"input": str(photo), "like": str(clip), **done.to_json()})
+        return
+    seconds = sum(done.seconds.values())
+    typer.echo(f"1 face follows {clip.name} in {done.num_frames} frames, {seconds:.1f} s: {done.output}")
 
 
 def save_reenacted(done: Reenacted, output: Path) -> None:

@@ -36,13 +36,21 @@ def serve(
     ] = None,
     queue: Annotated[int | None, typer.Option(min=0, metavar="N", help="Requests that may wait; 16.")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, metavar="N", help="For one request; 120.")] = None,
+    max_jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Jobs that wait, run, or whose result is kept; 8.")
+    ] = None,
+    max_job_megabytes: Annotated[
+        float | None, typer.Option(min=0.1, metavar="N", help="Largest file of a job; 256 MB.")
+    ] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Most frames of a video; 20,000.")] = None,
+    job_seconds: Annotated[float | None, typer.Option(min=1, metavar="N", help="For one job; 3,600.")] = None,
     sign: Sign = None,
     key: Key = None,
     device: Device = "cpu",
 ) -> None:
     """Open a page for people and an API for programs; nothing leaves this computer, and nothing is kept.
 
-    Stop it with Ctrl-C: what is being worked on is finished first.
+    Stop it with Ctrl-C: requests that are being worked on are finished first, and jobs are cancelled.
     """
     require_extra("web")
     from reage.cli.request import choose_device, load_credentials
@@ -58,6 +66,10 @@ def serve(
         "requests_per_minute": requests_per_minute,
         "queue_length": queue,
         "seconds": seconds,
+        "num_jobs": max_jobs,
+        "job_megabytes": max_job_megabytes,
+        "job_frames": max_frames,
+        "job_seconds": job_seconds,
     }
     assert set(given) <= {one.name for one in fields(Limits)}
     num_workers = workers or find_num_workers()

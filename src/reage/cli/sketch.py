@@ -34,6 +34,9 @@ def sketch(
     face: Annotated[
         str, typer.Option(metavar="largest|N", help="The face to draw; a number is one that `reage find` shows.")
     ] = "largest",
+    place: Annotated[
+        str, typer.Option(metavar="card|photo", help="Where the result is put: on a card, or back into the photo.")
+    ] = "card",
     device: Device = "cpu",
     frame: Frame = None,
     max_megapixels: MaxMegapixels = None,
@@ -41,8 +44,9 @@ def sketch(
 ) -> None:
     """Draw the face of a photo as a pencil portrait or a composite, or make a photo of a sketch.
 
-    The result is a card of 574 px: the face, aligned, on paper. What a net draws is a guess: a photo made of a sketch
-    has colours and details that nobody saw.
+    The result is a card of 574 px: the face, aligned, on paper; with --place photo it is the photo, with the drawing in
+    the place of the person. What a net draws is a guess: a photo made of a sketch has colours and details that nobody
+    saw.
     """
     from reage.faces.drawn_sketch import check_style
     from reage.files import shorten_name
@@ -56,9 +60,9 @@ def sketch(
     check_output(output, source=picture)
     sketcher = Sketcher(device=device)
     if reverse:
-        done = sketcher.photo(picture, face=number, given_as=given_as)
+        done = sketcher.photo(picture, face=number, given_as=given_as, place=place)
     else:
-        done = sketcher.sketch(picture, style, face=number, given_as=given_as)
+        done = sketcher.sketch(picture, style, face=number, given_as=given_as, place=place)
     done.save(output)
     print_notes(done.notes)
     if as_json:

@@ -11,8 +11,8 @@ import typer
 
 from reage.cli.console import print_json, print_notes, print_table
 from reage.cli.extras import require_extra
-from reage.cli.options import AsJson, Device
-from reage.cli.request import AgeRequest, parse_ages_over_time, parse_people
+from reage.cli.options import AsJson, Device, Key, Sign
+from reage.cli.request import AgeRequest, load_credentials, parse_ages_over_time, parse_people
 from reage.engines import DEFAULT_ENGINE
 from reage.errors import PlanError
 from reage.plan_texts import parse_faces, parse_zones
@@ -20,6 +20,7 @@ from reage.types import Plan
 
 if TYPE_CHECKING:
     from reage.pipeline import Reager
+    from reage.provenance import Credentials
     from reage.types import Pixels
     from reage.video.aging import Progress
     from reage.video.order import VideoOrder, VideoOutcome
@@ -76,6 +77,11 @@ def video(
         str,
         typer.Option(metavar="NAME", help="lossless, high, medium or small: from the largest file to the smallest."),
     ] = "high",
+    tone_map: Annotated[
+        bool, typer.Option("--tone-map", help="Bring HDR (PQ or HLG) to the range of SDR, in which faces are aged.")
+    ] = False,
+    sign: Sign = None,
+    key: Key = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -105,29 +111,47 @@ def video(
     from reage.video.order import VideoOrder
 
     order = VideoOrder(
-        plan=plan, ages=ages, faces=chosen, over_time=over_time, seconds=preview, codec=codec, quality=quality
+        plan=plan,
+        ages=ages,
+        faces=chosen,
+        over_time=over_time,
+        seconds=preview,
+        codec=codec,
+        quality=quality,
+        tone_map=tone_map,
     )
-    age_video(source, order, output, engine=engine, device=device, as_json=as_json)
+    age_video(
+        source, order, output, engine=engine, device=device, as_json=as_json, credentials=load_credentials(sign, key)
+    )
 
 
-def age_video(source: Path, order: VideoOrder, output: Path | None, *, engine: str, device: str, as_json: bool) -> None:
+def age_video(
+    source: Path,
+    order: VideoOrder,
+    output: Path | None,
+    *,
+    engine: str,
+    device: str,
+    as_json: bool,
+    credentials: Credentials | None = None,
+) -> None:
     """Ages a video, prints what became of it, and exits with 1 where it was broken."""
     from reage.video.aging import VideoReager, check_levels
     from reage.video.codecs import choose_encoding
     from reage.video.order import check_video_output
+    from reage.video.signing import check_signed_video, sign_video
     from reage.video.source import probe_video
 
-    found = probe_video(source)
-    check_levels(found)
+    found = check_levels(probe_video(source), order.tone_map)
     path = check_video_output(found, order, output)
     choose_encoding(found, path, order.codec, order.quality)
+    if credentials is not None:
+        check_signed_video(path)
     ager = VideoReager(load_reager(engine, device))
-    try:
-        with show_progress() as progress:
-            outcome = ager.age(source, order, path, progress=progress)
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped; the same command goes on with what is in '{path.name}.unfinished'.", err=True)
-        raise typer.Exit(130) from None
+    with stoppable(path), show_progress() as progress:
+        outcome = ager.age(source, order, path, progress=progress)
+    if credentials is not None:
+        sign_video(outcome, order, credentials)
     print_notes(outcome.notes)
     if as_json:
         print_json(outcome.to_json())
@@ -144,6 +168,16 @@ def load_reager(engine: str, device: str) -> Reager:
         source=Path(), output=None, plan=Plan(age=Plan.strength), engine=engine, device=device, as_json=False
     )
     return request.load_reager()
+
+
+@contextmanager
+def stoppable(output: Path) -> Iterator[None]:
+    """Says what becomes of a video that is stopped by Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped; the same command goes on with what is in '{output.name}.unfinished'.", err=True)
+        raise typer.Exit(130) from None
 
 
 @contextmanager

@@ -17,6 +17,7 @@ ENGINES = MappingProxyType(
         "prototype": "reage.engines.prototype:PrototypeEngine",
         "amgan": "reage.engines.amgan:AmganEngine",
         "agetransgan": "reage.engines.agetransgan:AgeTransGanEngine",
+        "deaging": "reage.engines.deaging:DeagingEngine",
         "ldla": "reage.engines.ldla:LdlaEngine",
         "none": "reage.engines.none:NoOpEngine",
     }

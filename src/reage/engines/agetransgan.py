@@ -10,14 +10,14 @@ import numpy as np
 
 from reage.composite import apply_to_crop
 from reage.engines.base import Condition
-from reage.faces.geometry import smoothstep
 from reage.faces.proportions import proportions_shift
 from reage.faces.segmentation import in_colours_of
+from reage.faces.window import centre_gain, cut_centre
 from reage.images import geometry
 from reage.mesh_points import NUM_POINTS
 from reage.nets.agetransgan_config import CHILD_SHARES, GeneratorConfig, read_config, soft_label
-from reage.nets.runtime import load_trained
-from reage.types import GAIN_FLOOR, Aged, CompletePlan, Face, Gain, Pixels, Plane, Reading
+from reage.nets.runtime import check_outputs, load_trained
+from reage.types import GAIN_FLOOR, Aged, CompletePlan, Face, Pixels, Plane, Reading
 from reage.weights import made_for, weights_hash
 
 if TYPE_CHECKING:
@@ -25,13 +25,9 @@ if TYPE_CHECKING:
 
 _MOST_CHANGE = 1.2
 """Bound of the change, as the logarithm of a ratio."""
-_BLUR_PX = 0.5
-"""Blur of the enlarged change, px of the net."""
 _EXAGGERATION = 1.6
 """How much further than adults are from children, on average, a face is moved when it becomes a child: the head around
 it, body and hair, stays that of an adult."""
-_FADE = (1.0, 0.7)
-"""Distances from the middle of the window, in halves of its side, at which the change has ended and begins to fade."""
 
 
 class AgeTransGanEngine:
@@ -59,8 +55,7 @@ class AgeTransGanEngine:
         """
         path, session, config = load_trained(weights or cls.name, device)
         with made_for(path, "an AgeTransGAN generator"):
-            if [value.name for value in session.get_outputs()] != ["aged"]:
-                raise ValueError(path)
+            check_outputs(session, ["aged"])
             child = np.array(config["child"], np.float32).reshape(NUM_POINTS, 3)
             return cls(session, read_config(config["net"]), child, weights_hash(path))
 
@@ -76,11 +71,7 @@ class AgeTransGanEngine:
         shift = proportions_shift(face.in_crop_frame().mesh, moves, len(face.crop)) if moves.any() else None
         moved = face if shift is None else _move(face, shift)
         change = in_colours_of(face, self._predict_change(moved.crop, labels)) * np.float32(plan.strength)
-        side = round(self._config.window * len(face.crop))
-        large = geometry.blur(geometry.resize(change, side, side), _BLUR_PX * side / len(change))
-        first = (len(face.crop) - side) // 2
-        matte = moved.matte[first : first + side, first : first + side] * _fade(side)
-        gains = (Gain((large * matte[..., None]).astype(np.float32), side / len(face.crop)),)
+        gains = (centre_gain(change, moved.matte, self._config.window),)
         return Aged(crop=apply_to_crop(moved.crop, gains), shift=shift, gains=gains)
 
     def _predict_change(self, crop: Pixels, labels: Plane) -> Plane:
@@ -97,10 +88,7 @@ class AgeTransGanEngine:
 
 def cut_picture(crop: Pixels, config: GeneratorConfig) -> Pixels:
     """A crop (S, S, 3) -> the picture (P, P, 3) of its window that the generator sees."""
-    side = round(config.window * len(crop))
-    first = (len(crop) - side) // 2
-    window = np.ascontiguousarray(crop[first : first + side, first : first + side])
-    return geometry.resize(window, config.picture_px, config.picture_px)
+    return cut_centre(crop, config.window, config.picture_px)
 
 
 def child_moves(child: Plane, label_from: Plane, label_to: Plane) -> Plane:
@@ -118,9 +106,3 @@ def child_moves(child: Plane, label_from: Plane, label_to: Plane) -> Plane:
 def _move(face: Face, shift: Plane) -> Face:
     """The face with crop and matte moved by a shift (S, S, 2)."""
     return replace(face, crop=geometry.shift_pixels(face.crop, shift), matte=geometry.shift_pixels(face.matte, shift))
-
-
-def _fade(side_px: int) -> Plane:
-    """(S, S) 1 in the middle of the window, falling to 0 towards its border, without corners that hair would show."""
-    place = np.linspace(-1, 1, side_px, dtype=np.float32)
-    return smoothstep(np.hypot(place[:, None], place[None]), *_FADE)

@@ -18,7 +18,7 @@ from reage.faces.aging_map import age_share, make_location_gradients, map_of_sha
 from reage.faces.skin_detail import PATCHES
 from reage.images import geometry
 from reage.nets.amgan_config import GeneratorConfig, read_config
-from reage.nets.runtime import load_trained
+from reage.nets.runtime import check_outputs, load_trained
 from reage.plan import expected_score
 from reage.types import Aged, CompletePlan, Face, Plane, Reading
 from reage.weights import made_for, weights_hash
@@ -64,8 +64,7 @@ class AmganEngine:
         """
         path, session, config = load_trained(weights or cls.name, device)
         with made_for(path, "an AMGAN generator"):
-            if [value.name for value in session.get_outputs()] != ["change", "attention"]:
-                raise ValueError(path)
+            check_outputs(session, ["change", "attention"])
             return cls(session, read_config(config["net"]), weights_hash(path), ExemplarEngine.load())
 
     def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:

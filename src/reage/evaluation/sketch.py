@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -21,6 +21,7 @@ from reage.evaluation.metrics.distribution import Inception, frechet_distance, k
 from reage.evaluation.metrics.identification import find_ranks, match_characteristic, true_accept_rate
 from reage.evaluation.metrics.image_similarity import peak_signal_to_noise_ratio, structural_similarity
 from reage.evaluation.metrics.statistics import bootstrap_interval
+from reage.evaluation.real_aging import pairs_of
 from reage.evaluation.report.tables import Cell, Figure, Table
 from reage.faces.drawn_sketch import STYLES, Drafting, draw_portrait
 from reage.faces.finder import FaceFinder
@@ -52,6 +53,7 @@ class Subject:
         person: id.
         photo: (512, 512, 3) aligned as `Face.crop`.
         landmarks: (5, 2) px of it.
+        mesh: (478, 3) px of it.
         references: style -> (256, 256, 3) what the net should draw, in the frame of the photo.
         probes: style -> picture in which a sketch of the person is searched for.
     """
@@ -59,6 +61,7 @@ class Subject:
     person: str
     photo: Pixels
     landmarks: Plane
+    mesh: Plane
     references: Mapping[str, Pixels]
     probes: Mapping[str, Pixels]
 
@@ -86,6 +89,38 @@ def draw_subjects(
     return [draw_subject(portraits, row, parser, styles, proportion_error) for row in track(rows.tolist())]
 
 
+def draw_other_photos(
+    portraits: Portraits,
+    parser: FaceParser,
+    strangers: int,
+    styles: Sequence[str] = STYLES,
+    proportion_error: float = PROPORTION_ERROR,
+    track: Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, int]]] = iter,
+) -> list[Subject]:
+    """Everybody with several photos: probes drawn by rules of the latest, in the gallery the earliest; then strangers.
+
+    Args:
+        portraits: of held-out people.
+        parser: of faces.
+        strangers: other people at most, evenly spaced over all, who are only in the gallery.
+        styles: to draw.
+        proportion_error: of the probes, see `Drafting`.
+        track: passes pairs of rows on, and may show progress.
+    """
+    known = np.flatnonzero(~np.isnan(portraits.age_years))
+    pairs = [(int(known[a]), int(known[b])) for a, b in pairs_of(portraits.pick(known))]
+    subjects = []
+    for earlier, later in track(pairs):
+        probe = draw_subject(portraits, later, parser, styles, proportion_error)
+        photo = draw_subject(portraits, earlier, parser, (), 0.0)
+        subjects.append(replace(photo, references=probe.references, probes=probe.probes))
+    first = np.sort(np.unique(portraits.person, return_index=True)[1])
+    people = {subject.person for subject in subjects}
+    others = [row for row in first.tolist() if str(portraits.person[row]) not in people]
+    rows = [others[place] for place in np.linspace(0, len(others) - 1, min(strangers, len(others))).astype(int)]
+    return subjects + [draw_subject(portraits, row, parser, (), 0.0) for row in rows]
+
+
 def draw_subject(
     portraits: Portraits, row: int, parser: FaceParser, styles: Sequence[str], proportion_error: float
 ) -> Subject:
@@ -103,6 +138,7 @@ def draw_subject(
         person=str(portraits.person[row]),
         photo=geometry.resize(crop, photo_px, photo_px),
         landmarks=geometry.move_points(portraits.landmarks[row], geometry.resize_matrix(side, photo_px)),
+        mesh=geometry.move_points(portraits.mesh[row], geometry.resize_matrix(side, photo_px)),
         references={style: draw(style, 0.0) for style in styles},
         probes={style: _to_probe(draw(style, proportion_error)) for style in styles},
     )
@@ -130,6 +166,7 @@ def read_subjects(
                 person=pair.name,
                 photo=photo.crop,
                 landmarks=photo.to_crop(photo.landmarks),
+                mesh=photo.to_crop(photo.mesh),
                 references={ARTIST: geometry.resize(drawn.crop, SKETCH_PX, SKETCH_PX)},
                 probes={ARTIST: sketch},
             )
@@ -150,7 +187,7 @@ def judge_drawings(subjects: Sequence[Subject], sketcher: Sketcher, inception: I
     for style in subjects[0].references:
         references = np.stack([subject.references[style] for subject in subjects])
         drawn = {
-            f"{style}, net": [sketcher.draw(one.photo, _style_of(style), scale=1) for one in subjects],
+            f"{style}, net": [sketcher.draw(one.photo, _style_of(style), scale=1, mesh=one.mesh) for one in subjects],
             f"{style}, photo in grey": [_to_grey(one.photo) for one in subjects],
         }
         for name, pictures in drawn.items():
@@ -206,7 +243,7 @@ class MatchScores:
         style: of the probes.
         recognizer: its name.
         mode: one of `MODES`.
-        scores: (N, N), probe x photo; a row of NaN where no face was found in a probe.
+        scores: (N, M), probe x photo; a row of NaN where no face was found in a probe.
     """
 
     style: str
@@ -224,7 +261,7 @@ def score_matches(
     """The similarities of every probe and every photo in every way.
 
     Args:
-        subjects: one or more people.
+        subjects: one or more people; after those with probes come those who are only in the gallery.
         matchers: one for each recognizer; all use the first's sketcher.
         modes: ways of matching.
         track: passes subjects on, and may show progress.
@@ -235,21 +272,24 @@ def score_matches(
     photos: dict[tuple[str, str, str], list[Plane]] = {}
     for subject in track(subjects):
         for style in styles:
-            face = next(iter(sketcher.finder.find(subject.probes[style])), None)
-            drawn = sketcher.draw(subject.photo, _style_of(style)) if "synthesis" in modes else subject.photo
-            for matcher, mode in product(matchers, modes):
-                key = (style, matcher.recognizer.name, mode)
-                probes.setdefault(key, []).append(None if face is None else matcher.embed_probe(face, mode))
-                crop = drawn if mode == "synthesis" else subject.photo
-                shared = (style, matcher.recognizer.name, _gallery_of(mode))
-                if len(photos.setdefault(shared, [])) < len(probes[key]):
-                    photos[shared].append(matcher.recognizer.embed(crop, subject.landmarks))
+            if style in subject.probes:
+                face = next(iter(sketcher.finder.find(subject.probes[style])), None)
+                for matcher, mode in product(matchers, modes):
+                    own = None if face is None else matcher.embed_probe(face, mode)
+                    probes.setdefault((style, matcher.recognizer.name, mode), []).append(own)
+            for mode in dict.fromkeys(map(_gallery_of, modes)):
+                shown = subject.photo
+                if mode == "synthesis":
+                    shown = sketcher.draw(subject.photo, _style_of(style), mesh=subject.mesh)
+                for matcher in matchers:
+                    key = (style, matcher.recognizer.name, mode)
+                    photos.setdefault(key, []).append(matcher.recognizer.embed(shown, subject.landmarks))
     by_name = {matcher.recognizer.name: matcher.recognizer for matcher in matchers}
     found = []
-    for (style, name, mode), own in probes.items():
+    for (style, name, mode), searched in probes.items():
         gallery = np.stack(photos[style, name, _gallery_of(mode)])
         missing = np.full(len(gallery), np.nan, np.float32)
-        rows = [missing if probe is None else by_name[name].similarity(probe[None], gallery) for probe in own]
+        rows = [missing if probe is None else by_name[name].similarity(probe[None], gallery) for probe in searched]
         found.append(MatchScores(style=style, recognizer=name, mode=mode, scores=np.stack(rows)))
     return found
 
@@ -259,8 +299,9 @@ def _gallery_of(mode: str) -> str:
     return mode if mode == "synthesis" else "direct"
 
 
-def tabulate_matches(found: Sequence[MatchScores], people: int) -> Table:
+def tabulate_matches(found: Sequence[MatchScores], people: int, strangers: int = 0) -> Table:
     """CMC and TAR of each way: of all people, and in brackets mean and deviation over `NUM_SPLITS` random halves."""
+    also = f", and of {strangers} others" if strangers else ""
     rows = {f"{one.style}, {one.mode}, {one.recognizer}": _judge_matches(one.scores) for one in found}
     return Table(
         name="matching",
@@ -268,15 +309,16 @@ def tabulate_matches(found: Sequence[MatchScores], people: int) -> Table:
         headers=_MATCH_HEADERS,
         rows=rows,
         corner="probe, way, recognizer",
-        note=f"Gallery: one photo of each. The value is that of all {people}; brackets: mean minus and plus the "
-        f"standard deviation over {NUM_SPLITS} random halves of the people, whose galleries are half as large. "
-        f"Random rank 1: {1 / max(people, 1):.1%}. Found: share of probes in which a face is found; the others count "
-        "as missed.",
+        note=f"Gallery: one photo of each{also}. The value is that of all {people}; brackets: mean minus and plus the "
+        f"standard deviation over {NUM_SPLITS} random halves of the people. Random rank 1: "
+        f"{1 / max(people + strangers, 1):.1%}. Found: share of probes in which a face is found; the others count as "
+        "missed.",
     )
 
 
 def _judge_matches(scores: Plane) -> list[Cell]:
     generator = np.random.default_rng(0)
+    others = np.arange(*scores.shape)
     halves = [generator.permutation(len(scores))[: max(len(scores) // 2, 1)] for _ in range(NUM_SPLITS)]
     measures: list[Callable[[Plane], float]] = [
         lambda own: float((~np.isnan(np.diag(own))).mean()),
@@ -285,7 +327,7 @@ def _judge_matches(scores: Plane) -> list[Cell]:
     ]
     cells: list[Cell] = []
     for measure in measures:
-        split = np.array([measure(scores[np.ix_(half, half)]) for half in halves])
+        split = np.array([measure(scores[np.ix_(half, [*half, *others])]) for half in halves])
         mean, spread = (float(split.mean()), float(split.std())) if not np.isnan(split).any() else (math.nan, math.nan)
         cells.append(Figure(value=measure(scores), low=mean - spread, high=mean + spread, num=len(scores), style=".1%"))
     return cells

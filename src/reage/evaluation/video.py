@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from reage.errors import FaceNotFound, VideoError, WeightsError
+from reage.face_classes import CLASSES
 from reage.faces.common_face import fit_common_face
 from reage.faces.detector import align
+from reage.faces.segmentation import FaceParser
 from reage.faces.skin_detail import skin_region
 from reage.images import geometry
 from reage.measure import AgeEstimator, DlibRecognizer, identity_distance
@@ -25,12 +27,14 @@ from reage.mesh_points import LANDMARK_POINTS
 from reage.types import Pixels, Plane
 from reage.video.aging import Progress, follow_faces
 from reage.video.frames import to_rgb
+from reage.video.looking import find_shares, place_window
 from reage.video.source import FrameReader, VideoSource, probe_video
 from reage.video.steadying import smooth_mesh
 from reage.video.tracking import Track
 
 PLANE_PX = 256
 """Side of the plane of the face, and of the head."""
+_FINE_PX = 3 * PLANE_PX
 HEAD_CROPS = 1.6
 """Side of the plane of the head, crop sides."""
 _SAMPLE_SECONDS = 0.4
@@ -40,40 +44,43 @@ _CHIP_PX = 512
 
 @dataclass
 class Steadiness:
-    """Sums over pairs of neighbouring frames.
+    """Differences of pairs of neighbouring frames.
 
     Args:
+        seconds: time of the second frame of each pair.
         flicker: of the change.
         source_noise: the same difference of the source itself.
         aged_noise: and of the aged video.
-        pairs: of frames.
     """
 
-    flicker: float = 0.0
-    source_noise: float = 0.0
-    aged_noise: float = 0.0
-    pairs: int = 0
+    seconds: list[float] = field(default_factory=list)
+    flicker: list[float] = field(default_factory=list)
+    source_noise: list[float] = field(default_factory=list)
+    aged_noise: list[float] = field(default_factory=list)
 
-    def add(self, before: tuple[Plane, Plane], after: tuple[Plane, Plane], weight: Plane) -> None:
+    def add(self, seconds: float, before: tuple[Plane, Plane], after: tuple[Plane, Plane], weight: Plane) -> None:
         """Adds a pair of frames, source and aged (N, N, 3) each, with the weight (N, N) of their pixels."""
         total = max(float(weight.sum()), 1e-6)
 
         def mean(difference: Plane) -> float:
             return float((np.abs(difference).mean(-1) * weight).sum() / total)
 
-        self.flicker += mean((after[1] - after[0]) - (before[1] - before[0]))
-        self.source_noise += mean(after[0] - before[0])
-        self.aged_noise += mean(after[1] - before[1])
-        self.pairs += 1
+        self.seconds.append(seconds)
+        self.flicker.append(mean((after[1] - after[0]) - (before[1] - before[0])))
+        self.source_noise.append(mean(after[0] - before[0]))
+        self.aged_noise.append(mean(after[1] - before[1]))
 
     def to_json(self) -> dict[str, float]:
         """Means over the pairs."""
-        pairs = max(self.pairs, 1)
+
+        def mean(values: list[float]) -> float:
+            return round(float(np.mean(values)), 4) if values else 0.0
+
         return {
-            "flicker_levels": round(self.flicker / pairs, 4),
-            "source_noise_levels": round(self.source_noise / pairs, 4),
-            "aged_noise_levels": round(self.aged_noise / pairs, 4),
-            "pairs": self.pairs,
+            "flicker_levels": mean(self.flicker),
+            "source_noise_levels": mean(self.source_noise),
+            "aged_noise_levels": mean(self.aged_noise),
+            "pairs": len(self.seconds),
         }
 
 
@@ -86,7 +93,7 @@ class VideoReport:
         aged: the video after.
         frames: of both.
         same_times: whether every frame has the same time in both.
-        face: steadiness in the common face.
+        face: steadiness of the skin in the common face.
         head: steadiness in a square around the head, with the hair.
         readings: for each sampled frame its time, the ages read before and after, and the distance of identity between
             both, and of the aged face from that of the first sample.
@@ -189,9 +196,11 @@ class _Judge:
 
     def __init__(self, report: VideoReport, track: Track) -> None:
         self.report, self._track = report, track
-        self._meshes = smooth_mesh(track.meshes, track.seconds)
+        self._meshes = smooth_mesh(track.meshes, track.seconds, track.steps)
         self._face: tuple[Plane, Plane] | None = None
         self._head: tuple[Plane, Plane] | None = None
+        self._skin = np.zeros((PLANE_PX, PLANE_PX), np.float32)
+        self._parser = FaceParser.load()
         self._next_reading = -np.inf
         self._ages, self._recognizer = _load_age_judge(), DlibRecognizer.load()
         self._first: Plane | None = None
@@ -204,16 +213,24 @@ class _Judge:
         mesh = self._meshes[number - self._track.first]
         pictures = (source(), aged())
         common = fit_common_face(mesh)
-        places = common.straighten(PLANE_PX)
-        face = _both(lambda picture: geometry.sample(picture, places).astype(np.float32), pictures)
+        places = common.straighten(_FINE_PX)
+        face = _both(lambda picture: _shrink(geometry.sample(picture, places)), pictures)
         head = _both(lambda picture: _cut_head(picture, mesh), pictures)
+        skin = common.visibility(PLANE_PX) * skin_region(PLANE_PX) * self._find_skin(pictures[0], mesh, places)
         if self._face is not None and self._head is not None:
-            self.report.face.add(self._face, face, common.visibility(PLANE_PX) * skin_region(PLANE_PX))
-            self.report.head.add(self._head, head, np.ones((PLANE_PX, PLANE_PX), np.float32))
-        self._face, self._head = face, head
+            self.report.face.add(seconds, self._face, face, np.minimum(skin, self._skin))
+            self.report.head.add(seconds, self._head, head, np.ones((PLANE_PX, PLANE_PX), np.float32))
+        self._face, self._head, self._skin = face, head, skin
         if seconds >= self._next_reading:
             self._next_reading = seconds + _SAMPLE_SECONDS
             self._read(seconds, pictures, mesh)
+
+    def _find_skin(self, source: Pixels, mesh: Plane, places: Plane) -> Plane:
+        """(N, N) share of skin at the pixels of the plane, whose places (F, F, 2) are px of the frame."""
+        share = find_shares(source, mesh, self._parser)[CLASSES.index("skin")]
+        coarse = geometry.resize(places, PLANE_PX, PLANE_PX)
+        in_window = geometry.move_points(coarse.reshape(-1, 2), place_window(mesh, len(share)))
+        return geometry.sample(share, in_window.reshape(coarse.shape))
 
     def _read(self, seconds: float, pictures: tuple[Pixels, Pixels], mesh: Plane) -> None:
         landmarks = mesh[list(LANDMARK_POINTS), :2]
@@ -235,6 +252,11 @@ class _Judge:
 
 def _both(cut: Callable[[Pixels], Plane], pictures: tuple[Pixels, Pixels]) -> tuple[Plane, Plane]:
     return cut(pictures[0]), cut(pictures[1])
+
+
+def _shrink(picture: Pixels) -> Plane:
+    """(N, N, 3) levels: the mean over the area of each pixel of the plane, so that no texture is aliased."""
+    return geometry.resize(picture.astype(np.float32), PLANE_PX, PLANE_PX)
 
 
 def _cut_head(picture: Pixels, mesh: Plane) -> Plane:

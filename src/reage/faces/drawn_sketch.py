@@ -101,6 +101,11 @@ def draw_portrait(crop: Pixels, mesh: Plane, parser: FaceParser, drafting: Draft
     return regions.to_pixels(255 * light)
 
 
+def find_person(crop: Pixels, mesh: Plane, parser: FaceParser) -> Plane:
+    """(S, S) share of the person, clothes included, in an aligned crop (S, S, 3) with its mesh (478, 3)."""
+    return _see(crop, mesh, parser).person
+
+
 def misplace(light: Plane, mesh: Plane, error: float, generator: np.random.Generator) -> Plane:
     """A drawing whose parts are out of proportion by a smooth random shift of that deviation, face units."""
     side = len(light)

@@ -69,6 +69,37 @@ def mirror_mesh(mesh: Plane, width_px: int) -> Plane:
     return mirrored
 
 
+@dataclass(frozen=True)
+class HeadWarp:
+    """The warp of windows from one mesh to another, made once for all pictures of a face in one pose.
+
+    Args:
+        straight: of a picture.
+        mirrored: of its mirror image.
+    """
+
+    straight: MeshWarp
+    mirrored: MeshWarp
+
+    def apply(self, picture: Pixels, unknown: NDArray[np.bool_] | None = None) -> WarpedHead:
+        """The head of a window (S, S, 3), see `warp_head`."""
+        flipped = np.ascontiguousarray(picture[:, ::-1])
+        mirrored_hidden = _find_hidden(self.mirrored, None if unknown is None else unknown[:, ::-1])
+        return WarpedHead(
+            picture=geometry.sample(picture, self.straight.places),
+            hidden=_find_hidden(self.straight, unknown),
+            moved=self.straight.moved,
+            mirrored=geometry.sample(flipped, self.mirrored.places),
+            mirrored_hidden=mirrored_hidden | ~self.mirrored.moved,
+        )
+
+
+def make_head_warp(source: Plane, target: Plane, side_px: int) -> HeadWarp:
+    """The warp of windows of a side from one mesh to another."""
+    straight = make_warp(source, target, side_px, side_px)
+    return HeadWarp(straight, make_warp(mirror_mesh(source, side_px), target, side_px, side_px))
+
+
 def warp_head(picture: Pixels, source: Plane, target: Plane, unknown: NDArray[np.bool_] | None = None) -> WarpedHead:
     """The head of a window warped from one mesh to another.
 
@@ -78,17 +109,7 @@ def warp_head(picture: Pixels, source: Plane, target: Plane, unknown: NDArray[np
         target: the mesh to reach.
         unknown: (S, S) pixels of the picture that show nothing; all are known by default.
     """
-    side = len(picture)
-    warp = make_warp(source, target, side, side)
-    mirror = make_warp(mirror_mesh(source, side), target, side, side)
-    flipped = np.ascontiguousarray(picture[:, ::-1])
-    return WarpedHead(
-        picture=geometry.sample(picture, warp.places),
-        hidden=_find_hidden(warp, unknown),
-        moved=warp.moved,
-        mirrored=geometry.sample(flipped, mirror.places),
-        mirrored_hidden=_find_hidden(mirror, None if unknown is None else unknown[:, ::-1]) | ~mirror.moved,
-    )
+    return make_head_warp(source, target, len(picture)).apply(picture, unknown)
 
 
 def _find_hidden(warp: MeshWarp, unknown: NDArray[np.bool_] | None) -> NDArray[np.bool_]:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import cache
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import NDArray
 
 from reage.images import geometry, regions
 from reage.types import Face, Pixels, Plane
+from reage.weights import Arrays, find_weights, load_weights, made_for
 
 _SIDE_PX = 128
-FEATURES = ("chroma", "paper", "backdrop", "lines", "fine")
+_FACE = np.s_[40:100, 36:92]
+"""The face from brows to mouth, px of a crop of `_SIDE_PX`."""
+_CORNER_PX, _LOW_PX = 20, 10
+"""Side of the upper corners, and height of the strip at the lower border."""
+_BLURS_PX = (0.0, 1.0, 2.0, 4.0, 8.0)
+_LEAST = 1e-4
+NUM_LOOKS = 43
 """What `measure_look` gives."""
 
 
 def measure_look(crop: Pixels) -> Plane:
-    """The numbers (5,) that tell a drawing from a photo: `FEATURES`.
+    """The numbers (NUM_LOOKS,) that tell a drawing from a photo.
 
-    Mean chroma; share of pixels as light as paper; how even the upper corners are; dark lines narrower than 1/40 of
-    the side; energy of the finest detail.
+    Detail of four sizes in the face and in the whole crop, since drawings have no noise and no pores; gradients;
+    histogram of light, since paper is light; lines darker than both sides; chroma; evenness of the upper corners; the
+    lower border, where drawings fade.
 
     Args:
         crop: (S, S, 3) aligned as `Face.crop`.
@@ -24,32 +37,83 @@ def measure_look(crop: Pixels) -> Plane:
     small = geometry.resize(crop, _SIDE_PX, _SIDE_PX)
     lab = regions.to_lab(small)
     light: Plane = lab[..., 0] / np.float32(100)
-    corner = np.concatenate([light[:20, :20].ravel(), light[:20, -20:].ravel()])
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    look = [*_detail(light), *_tone(light), *_borders(light), chroma.mean() / 10, chroma.std() / 10]
+    return np.array(look, np.float32)
+
+
+def _detail(light: Plane) -> list[float]:
+    """Logarithms of mean and median of each band of detail, and of gradients; dark lines narrower than 1/40 side."""
+    blurred = [geometry.blur(light, sigma) if sigma else light for sigma in _BLURS_PX]
+    found = []
+    for fine, coarse in itertools.pairwise(blurred):
+        band = np.abs(fine - coarse)
+        found += [band[_FACE].mean(), np.median(band[_FACE]), band.mean()]
+    steps = np.abs(np.diff(light, axis=1))[_FACE]
     closed = -geometry.grow(-geometry.grow(light, 2), 2)
-    fine = light - geometry.blur(light, 1.0)
-    return np.array(
-        [
-            np.hypot(lab[..., 1], lab[..., 2]).mean() / 10,
-            (light > 0.9).mean(),
-            np.median(corner) - 2 * corner.std(),
-            10 * (closed - light).mean(),
-            10 * np.abs(fine).mean(),
-        ],
-        np.float32,
-    )
+    values = [*found, *np.quantile(steps, (0.25, 0.5, 0.9)), (closed - light).mean()]
+    return [float(np.log(value + _LEAST)) for value in values]
 
 
-_WEIGHTS: Plane = np.array([-0.343, 12.284, 1.882, 59.98, -90.507, -1.172], np.float32)
-"""Of `FEATURES`, and the offset, by logistic regression on 350 training photos, in colour, in grey and in grey on
-white, and their drawings. Of 150 others none was called a sketch in colour or grey, and 30 % were in grey on white;
-99 % of pencil drawings were, 97 % on cream paper, and 75 % of composites."""
+def _tone(light: Plane) -> list[float]:
+    """Quantiles of light in the face and in the whole crop, and shares of pixels that are light as paper, or dark."""
+    face = light[_FACE]
+    shares = [(face > 0.9).mean(), (face < 0.3).mean(), (light > 0.9).mean(), (light < 0.2).mean()]
+    quantiles = [
+        *np.quantile(face, (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)),
+        *np.quantile(light, (0.02, 0.1, 0.25, 0.5, 0.75)),
+    ]
+    return [float(value) for value in (*quantiles, *shares)]
+
+
+def _borders(light: Plane) -> list[float]:
+    """Light, evenness and detail of the upper corners; light of the lower border and of what is above it."""
+    corners = np.stack([light[:_CORNER_PX, :_CORNER_PX], light[:_CORNER_PX, -_CORNER_PX:]])
+    detail = np.abs(corners - np.stack([geometry.blur(corner, 1.0) for corner in corners]))
+    own = [float(corner) for corner in np.median(corners, (1, 2))]
+    low = light[-_LOW_PX:]
+    strips = [low.mean(), low.min(), np.quantile(light[-2 * _LOW_PX :], 0.1), np.quantile(light[-3 * _LOW_PX :], 0.1)]
+    even = [*own, corners.std(), np.log(detail.mean() + _LEAST)]
+    sides = [light[:, :_LOW_PX].mean(), light[:, -_LOW_PX:].mean()]
+    return [float(value) for value in (*even, *strips, *sides)]
+
+
+class SketchDetector:
+    """Tells drawings by a net of one hidden layer.
+
+    Args:
+        tensors: mean and std (F,) of the looks in training, hidden (H, F), hidden_bias (H,), out (H,), out_bias (1,).
+    """
+
+    def __init__(self, tensors: Arrays) -> None:
+        self._tensors = {name: values.astype(np.float32) for name, values in tensors.items()}
+        if self._tensors["hidden"].shape[1:] != (NUM_LOOKS,):
+            raise ValueError(self._tensors["hidden"].shape)
+
+    @classmethod
+    def load(cls, weights: str | Path = "sketch-detection") -> SketchDetector:
+        """The detector of shipped weights or those of a file.
+
+        Raises:
+            WeightsError: when there are no such weights, or they are not of a detector of sketches.
+        """
+        path = find_weights(weights)
+        with made_for(path, "a detector of sketches"):
+            return cls(load_weights(path)[0])
+
+    def score(self, looks: Plane) -> NDArray[np.float32]:
+        """(N,) above 0 for a drawing, of what `measure_look` gave (N, F)."""
+        own = self._tensors
+        hidden = np.tanh((looks - own["mean"]) / own["std"] @ own["hidden"].T + own["hidden_bias"])
+        scores: NDArray[np.float32] = hidden @ own["out"] + own["out_bias"]
+        return scores
 
 
 def is_sketch(face: Face) -> bool:
-    """Whether a face is drawn: without colour, on light and even paper, by dark lines or smooth greys."""
-    return score_look(measure_look(face.crop)) > 0
+    """Whether a face is drawn."""
+    return bool(_load_detector().score(measure_look(face.crop)[None])[0] > 0)
 
 
-def score_look(look: Plane) -> float:
-    """Above 0 for a drawing, by what `measure_look` gave."""
-    return float(look @ _WEIGHTS[:-1] + _WEIGHTS[-1])
+@cache
+def _load_detector() -> SketchDetector:
+    return SketchDetector.load()

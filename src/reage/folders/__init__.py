@@ -9,10 +9,9 @@ Nothing here prints.
 from reage.folders.listing import FolderPhoto, Listing, list_folder, list_photos
 from reage.folders.resume import ResumeFile
 from reage.folders.run import FolderRun, find_num_jobs
-from reage.folders.worker import FolderOutcome, RunConfig
+from reage.folders.worker import RunConfig
 
 __all__ = [
-    "FolderOutcome",
     "FolderPhoto",
     "FolderRun",
     "Listing",

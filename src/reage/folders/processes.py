@@ -14,10 +14,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, TypeAlias
 
+from reage.batch import FileOutcome
 from reage.errors import ReageError
 from reage.folders.claims import Claims
 from reage.folders.listing import FolderPhoto
-from reage.folders.worker import FolderOutcome, PhotoWorker, RunConfig, fail, make_folder
+from reage.folders.worker import PhotoWorker, RunConfig, fail, make_folder
 from reage.processes import describe_end, limit_threads
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class WorkerProcesses:
         self._workers: dict[Connection, BaseProcess] = {}
         self.note = ""
 
-    def age(self, photos: Sequence[FolderPhoto]) -> Iterator[FolderOutcome]:
+    def age(self, photos: Sequence[FolderPhoto]) -> Iterator[FileOutcome]:
         """What became of each photo, in the order in which they are finished.
 
         Raises:
@@ -83,7 +84,7 @@ class WorkerProcesses:
         theirs.close()
         self._workers[ours] = worker
 
-    def _receive(self, connection: Connection, photo: FolderPhoto | None) -> FolderOutcome | None:
+    def _receive(self, connection: Connection, photo: FolderPhoto | None) -> FileOutcome | None:
         """The outcome that a worker has sent; None for the note that it sends when it has loaded the engine."""
         try:
             message = connection.recv()
@@ -98,7 +99,7 @@ class WorkerProcesses:
             return fail(photo, f"The process that aged it ended {describe_end(worker)}; try it alone.")
         if isinstance(message, ReageError):
             raise message
-        if isinstance(message, FolderOutcome):
+        if isinstance(message, FileOutcome):
             return message
         self.note = message
         return None

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from reage.batch import FileOutcome
 from reage.files import remove_abandoned
 from reage.folders.claims import Claims
 from reage.folders.listing import FolderPhoto, Listing
 from reage.folders.processes import LoadReager, WorkerProcesses
 from reage.folders.resume import ResumeFile
-from reage.folders.worker import FolderOutcome, PhotoWorker, RunConfig, make_folder, skip
-from reage.processes import count_cores
+from reage.folders.worker import PhotoWorker, RunConfig, make_folder, skip
+from reage.processes import MB_PER_WORKER, count_cores
 
 PHOTOS_PER_JOB = 8
 """Photos for which a further process is started: loading the engine takes about as long as four of them."""
-
-MB_PER_JOB = 2000
-"""Memory that is counted on for each process."""
 
 
 @dataclass(kw_only=True)
@@ -52,7 +51,7 @@ class FolderRun:
     note: str = field(default="", init=False)
     """A remark on the target age, see `reage.pipeline.describe_clipped_ages`, once an engine is loaded."""
 
-    def __iter__(self) -> Generator[FolderOutcome]:
+    def __iter__(self) -> Generator[FileOutcome]:
         """What became of each photo; see the class.
 
         Raises:
@@ -66,7 +65,7 @@ class FolderRun:
                 left.append(photo)
         if not left:
             return
-        photos = {photo.source: photo for photo in left}
+        photos: dict[str | Path, FolderPhoto] = {photo.source: photo for photo in left}
         for folder in {photo.output.parent for photo in left}:
             remove_abandoned(folder)
         for outcome in self._age(left):
@@ -80,7 +79,7 @@ class FolderRun:
             return "finished before, by the resume file"
         return "its result is there" if self.config.skip_existing and photo.output.exists() else ""
 
-    def _age(self, photos: list[FolderPhoto]) -> Iterator[FolderOutcome]:
+    def _age(self, photos: list[FolderPhoto]) -> Iterator[FileOutcome]:
         if self.num_jobs == 1:
             from reage.pipeline import describe_clipped_ages
 
@@ -103,5 +102,5 @@ def find_num_jobs(num_photos: int) -> int:
     try:
         mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
     except (AttributeError, ValueError, OSError):  # on Windows
-        mb = MB_PER_JOB * count_cores()
-    return max(1, min(count_cores(), num_photos // PHOTOS_PER_JOB, mb // MB_PER_JOB))
+        mb = MB_PER_WORKER * count_cores()
+    return max(1, min(count_cores(), num_photos // PHOTOS_PER_JOB, mb // MB_PER_WORKER))

@@ -1,17 +1,18 @@
-"""Ages the photos of a folder one by one; whatever happens to one of them becomes its outcome."""
+"""Ages the photos of a folder one by one, under claims; whatever happens to one of them becomes its outcome."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from reage.errors import ImageError, ReageError, describe_unexpected
+from reage.batch import FileAger, FileOutcome, conclude
+from reage.errors import ImageError
 from reage.folders.claims import Claims
 from reage.folders.listing import FolderPhoto
-from reage.images import MAX_MEGAPIXELS, check_output, load_image
+from reage.images import MAX_MEGAPIXELS
 from reage.types import Plan
 
 if TYPE_CHECKING:
@@ -42,40 +43,6 @@ class RunConfig:
     references: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class FolderOutcome:
-    """What became of one photo of a folder.
-
-    Args:
-        source: the photo.
-        output: file of its result.
-        status: "aged", "failed", or "skipped" because the result is there or another run makes it.
-        reason: why it failed or was skipped, in a sentence; "" when it was aged.
-        traceback: of an unexpected error; "" otherwise.
-        values: of the result, see `reage.pipeline.Result.to_json`; empty when there is none.
-    """
-
-    source: Path
-    output: Path
-    status: Literal["aged", "failed", "skipped"]
-    reason: str = ""
-    traceback: str = ""
-    values: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def num_faces(self) -> int:
-        """How many faces were aged."""
-        return len(self.values.get("faces", ()))
-
-    def to_json(self) -> dict[str, Any]:
-        """The source and, by the status, output and result, "error", or output and "skipped", as plain values."""
-        source = {"input": str(self.source)}
-        if self.status == "failed":
-            return {**source, "error": self.reason}
-        skipped = {"skipped": self.reason} if self.status == "skipped" else {}
-        return {**source, "output": str(self.output), **skipped, **self.values}
-
-
 class PhotoWorker:
     """Ages photos of a folder with a loaded `Reager`, and makes the folders of their results.
 
@@ -89,49 +56,39 @@ class PhotoWorker:
     """
 
     def __init__(self, reager: Reager, config: RunConfig, claims: Claims) -> None:
-        self._reager, self._config, self._claims = reager, config, claims
-        self._references = reager.read_references(config.references) if config.references else ()
-
-    def __call__(self, photo: FolderPhoto) -> FolderOutcome:
-        """What became of a photo; no exception but those that end a process, such as KeyboardInterrupt."""
-        try:
-            with self._claims.claim(photo.output) as is_ours:
-                return self._age(photo) if is_ours else skip(photo, "another run is making it")
-        except ReageError as error:
-            return fail(photo, str(error))
-        except Exception as error:
-            return fail(photo, describe_unexpected(error), traceback.format_exc())
-
-    def _age(self, photo: FolderPhoto) -> FolderOutcome:
-        from reage.batch import age_photo
-
-        if self._config.skip_existing and photo.output.exists():
-            return skip(photo, "its result is there")
-        if self._claims.is_made(photo.output):
-            return skip(photo, "another run has made it")
-        make_folder(photo.output.parent)
-        check_output(photo.output, source=photo.source)
-        picture = load_image(photo.source, frame=None, max_megapixels=self._config.max_megapixels)
-        done = age_photo(
-            self._reager,
-            picture,
-            self._config.plan,
-            photo.output,
-            faces=self._config.faces,
-            references=self._references,
+        self._config, self._claims = config, claims
+        self._ager = FileAger(
+            reager,
+            config.plan,
+            faces=config.faces,
+            max_megapixels=config.max_megapixels,
+            references=config.references,
         )
-        values = {name: value for name, value in done.to_json().items() if name not in ("input", "output")}
-        return FolderOutcome(source=photo.source, output=photo.output, status="aged", values=values)
+
+    def __call__(self, photo: FolderPhoto) -> FileOutcome:
+        """What became of a photo; no exception but those that end a process, such as KeyboardInterrupt."""
+        return conclude(photo.source, photo.output, partial(self._age, photo))
+
+    def _age(self, photo: FolderPhoto) -> FileOutcome:
+        with self._claims.claim(photo.output) as is_ours:
+            if not is_ours:
+                return skip(photo, "another run is making it")
+            if self._config.skip_existing and photo.output.exists():
+                return skip(photo, "its result is there")
+            if self._claims.is_made(photo.output):
+                return skip(photo, "another run has made it")
+            make_folder(photo.output.parent)
+            return self._ager.age(photo.source, photo.output)
 
 
-def skip(photo: FolderPhoto, reason: str) -> FolderOutcome:
+def skip(photo: FolderPhoto, reason: str) -> FileOutcome:
     """The outcome of a photo that is left out."""
-    return FolderOutcome(source=photo.source, output=photo.output, status="skipped", reason=reason)
+    return FileOutcome(source=photo.source, output=photo.output, status="skipped", reason=reason)
 
 
-def fail(photo: FolderPhoto, reason: str, trace: str = "") -> FolderOutcome:
+def fail(photo: FolderPhoto, reason: str) -> FileOutcome:
     """The outcome of a photo that could not be aged."""
-    return FolderOutcome(source=photo.source, output=photo.output, status="failed", reason=reason, traceback=trace)
+    return FileOutcome(source=photo.source, output=photo.output, status="failed", reason=reason)
 
 
 def make_folder(folder: Path) -> None:

@@ -221,7 +221,7 @@ class ForensicChain:
     def _draw(
         self, age: float, aged: Pixels, face: Face, request: CaseRequest, identities: tuple[Plane, Plane]
     ) -> DrawnAge:
-        sketch = self.sketcher.draw(aged, request.style)
+        sketch = self.sketcher.draw(aged, request.style, mesh=face.to_crop(face.mesh))
         own, sketched = self._embed(aged, face), self._embed(geometry.resize(sketch, *aged.shape[:2]), face)
         return DrawnAge(
             age=age,

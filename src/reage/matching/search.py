@@ -189,13 +189,14 @@ class Matcher:
 
     def embed_probe(self, face: Face, mode: str) -> Plane:
         """The embedding (D,) of the face of a probe; `reverse` makes a photo of it first."""
-        crop = self.sketcher.restore(face.crop) if mode == "reverse" else face.crop
+        crop = self.sketcher.restore(face.crop, mesh=face.to_crop(face.mesh)) if mode == "reverse" else face.crop
         return self._embed(crop, face)
 
     def embed_gallery(self, face: Face, mode: str, style: str = STYLES[0]) -> Plane:
         """The embedding (D,) of a face of a gallery; `synthesis` draws it first."""
-        crop = self.sketcher.draw(face.crop, style) if mode == "synthesis" and not is_sketch(face) else face.crop
-        return self._embed(crop, face)
+        if mode != "synthesis" or is_sketch(face):
+            return self._embed(face.crop, face)
+        return self._embed(self.sketcher.draw(face.crop, style, mesh=face.to_crop(face.mesh)), face)
 
     def make_index(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reage.images import geometry
-from reage.nets.runtime import load_trained
+from reage.nets.runtime import check_outputs, load_trained
 from reage.types import Face, Pixels, Plane, Reading
 from reage.weights import made_for, weights_hash
 
@@ -57,8 +57,7 @@ class AgeEstimator:
         """
         path, session, config = load_trained(weights, device)
         with made_for(path, "an age estimator"):
-            if [value.name for value in session.get_outputs()] != list(ESTIMATES):
-                raise ValueError(path)
+            check_outputs(session, ESTIMATES)
             return cls(session, [share for share, _ in config["net"]["input_crops"]], weights_hash(path))
 
     def measure(self, face: Face) -> Reading:

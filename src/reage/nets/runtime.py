@@ -7,7 +7,7 @@ Convention: nets take and give float32 arrays; shapes and layouts are documented
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -105,6 +105,17 @@ def load_trained(weights: str | Path, device: str = "cpu") -> tuple[Path, Infere
     session = load_session(path.stem, device) if is_shipped else open_session(path, device)
     with made_for(path, "ONNX Runtime", "export them again with `reage training export`"):
         return path, session, parse_metadata(session.get_modelmeta().custom_metadata_map)
+
+
+def check_outputs(session: InferenceSession, names: Sequence[str]) -> None:
+    """Checks that a net gives what its caller expects, in that order; call it within `reage.weights.made_for`.
+
+    Raises:
+        ValueError: when it gives something else.
+    """
+    given = [value.name for value in session.get_outputs()]
+    if given != list(names):
+        raise ValueError(given)
 
 
 def open_session(path: str | Path, device: str = "cpu") -> InferenceSession:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -23,18 +21,24 @@ from reage.provenance import SIGNED_SUFFIXES
 from reage.server.config import ServerConfig
 from reage.server.guard import Refused
 from reage.server.metrics import Metrics
+from reage.server.refusals import describe_for_form, hide_paths, name_error, run_task
 from reage.server.repeats import RepeatedRequests
-from reage.server.tasks import AgeTask, Answer, CompareTask, FindTask, MeasureTask, Refusal, Task
-from reage.server.workers import WorkerPool, WorkRefused
+from reage.server.tasks import AgeTask, Answer, CompareTask, FindTask, MeasureTask, Task
+from reage.server.workers import WorkerPool
 from reage.types import Plan
 
 MEDIA_TYPES = {**SIGNED_SUFFIXES, ".bmp": "image/bmp", ".jp2": "image/jp2", ".j2k": "image/jp2", ".hif": "image/heic"}
 _JSON = "application/json"
-_MAX_CHARACTERS = 500
-_PATH = re.compile(r"(?<![\w.])(?:/[^\s'\",;:()]+){2,}|[A-Za-z]:\\[^\s'\",;()]+")
 
 Photo = Annotated[UploadFile, File(description="A picture file.")]
 BoxField = Annotated[str | None, Form(description="A face by hand: left,top,right,bottom px in the upright photo.")]
+AgeField = Annotated[float | None, Form(description="Target age in years, 1 to 100.")]
+ZonesField = Annotated[str | None, Form(description="NAME=SCORE,... from 0 to 1, or a preset.")]
+StrengthField = Annotated[float, Form(description="Share of the change, 0 to 1.5.")]
+FacesField = Annotated[str, Form(description="all, largest, or numbers of /v1/find, as in 1,3.")]
+SeedField = Annotated[int, Form(description="For engines that draw random numbers.")]
+AgeFromField = Annotated[float | None, Form(description="Age of the person; measured by default.")]
+SkinField = Annotated[str | None, Form(description="dark_spots=SCORE,redness=SCORE from 0 to 1.")]
 Key = Annotated[str | None, Header(description="The same request with the same key again gets the kept answer.")]
 
 
@@ -52,18 +56,18 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
     async def work(task: Task) -> Answer:
         return await run_task(pool, task)
 
-    @router.post("/v1/age", summary="Change the apparent age of the faces of a photo", responses=_REFUSALS)
+    @router.post("/v1/age", summary="Change the apparent age of the faces of a photo", responses=REFUSALS)
     async def age_photo(
         request: Request,
         photo: Photo,
-        age: Annotated[float | None, Form(description="Target age in years, 1 to 100.")] = None,
-        zones: Annotated[str | None, Form(description="NAME=SCORE,... from 0 to 1, or a preset.")] = None,
-        strength: Annotated[float, Form(description="Share of the change, 0 to 1.5.")] = Plan.strength,
+        age: AgeField = None,
+        zones: ZonesField = None,
+        strength: StrengthField = Plan.strength,
         engine: Annotated[str, Form(description="See /v1/engines.")] = config.engine,
-        face: Annotated[str, Form(description="all, largest, or numbers of /v1/find, as in 1,3.")] = "all",
-        seed: Annotated[int, Form(description="For engines that draw random numbers.")] = Plan.seed,
-        age_from: Annotated[float | None, Form(description="Age of the person; measured by default.")] = None,
-        skin: Annotated[str | None, Form(description="dark_spots=SCORE,redness=SCORE from 0 to 1.")] = None,
+        face: FacesField = "all",
+        seed: SeedField = Plan.seed,
+        age_from: AgeFromField = None,
+        skin: SkinField = None,
         box: BoxField = None,
         frame: Annotated[int | None, Form(ge=1, description="One page or frame; all by default.")] = None,
         idempotency_key: Key = None,
@@ -93,12 +97,12 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
 
         return await repeats.answer(idempotency_key, (task.photo, repr(replace(task, photo=b"")), as_json), make)
 
-    @router.post("/v1/find", summary="Find the faces of a photo", responses=_REFUSALS)
+    @router.post("/v1/find", summary="Find the faces of a photo", responses=REFUSALS)
     async def find_faces(photo: Photo, box: BoxField = None) -> dict[str, Any]:
         """Number, box, score, landmarks and pose of each face, the largest first."""
         return (await work(FindTask(photo=await photo.read(), box=_parse(parse_box, box, "box")))).values
 
-    @router.post("/v1/measure", summary="Measure the faces of a photo", responses=_REFUSALS)
+    @router.post("/v1/measure", summary="Measure the faces of a photo", responses=REFUSALS)
     async def measure_faces(
         photo: Photo,
         age: Annotated[float | None, Form(description="Also the zone scores to expect at this age.")] = None,
@@ -109,7 +113,7 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
         task = MeasureTask(photo=await photo.read(), plan=plan, box=_parse(parse_box, box, "box"))
         return (await work(task)).values
 
-    @router.post("/v1/compare", summary="Whether two photos show one person", responses=_REFUSALS)
+    @router.post("/v1/compare", summary="Whether two photos show one person", responses=REFUSALS)
     async def compare_photos(photo: Photo, other: Photo) -> dict[str, Any]:
         """The distance of the largest faces of both photos, the verdict, and the years between them."""
         return (await work(CompareTask(photo=await photo.read(), other=await other.read()))).values
@@ -119,11 +123,6 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
         """What each engine accepts, and for which ages it was made."""
         described = await asyncio.to_thread(lambda: [describe_engine(name, load=False) for name in config.engines])
         return {"engines": hide_paths(described)}
-
-    @router.api_route("/v1/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-    async def refuse_path(path: str) -> None:
-        known = path in ("age", "find", "measure", "compare", "engines")
-        raise HTTPException(405 if known else 404)
 
     @router.get("/health", summary="Whether the server works")
     async def check_health() -> dict[str, Any]:
@@ -143,7 +142,19 @@ def build_router(pool: WorkerPool, metrics: Metrics, repeats: RepeatedRequests, 
     return router
 
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+def build_last_router() -> APIRouter:
+    """Refuses what no other route of the API answers, before the page sees it."""
+    router = APIRouter()
+
+    @router.api_route("/v1/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def refuse_path(path: str) -> None:
+        known = path in ("age", "find", "measure", "compare", "engines", "jobs")
+        raise HTTPException(405 if known else 404)
+
+    return router
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The token is missing or wrong."},
     408: {"description": "The request arrived too slowly."},
     413: {"description": "The request has too many bytes."},
@@ -152,22 +163,6 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"description": "Too many requests wait, or the worker was ended."},
     504: {"description": "It took too long."},
 }
-
-
-async def run_task(pool: WorkerPool, task: Task) -> Answer:
-    """The answer of a worker.
-
-    Raises:
-        Refused: when there is none.
-    """
-    try:
-        answer = await pool.run_soon(task)
-    except WorkRefused as refusal:
-        after = {"retry-after": "2"} if refusal.status == 503 else None
-        raise Refused(refusal.status, refusal.kind, refusal.message, after) from None
-    if isinstance(answer, Refusal):
-        raise Refused(422 if answer.expected else 500, _word(answer.kind), describe_for_form(answer.message))
-    return answer
 
 
 def parse_age_task(
@@ -243,24 +238,6 @@ def wants_json(accept: str) -> bool:
 # Refusals
 
 
-def describe_for_form(message: str) -> str:
-    """An error of the command line with the names of fields in the place of options, and without paths."""
-    text = message.replace(", or a higher --max-megapixels", "").replace("--from", "age_from")
-    text = str(hide_paths(re.sub(r"--(?=[a-z])", "", text)))
-    return (
-        text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS // 2]} ... {text[-_MAX_CHARACTERS // 2 :]}"
-    )
-
-
-def hide_paths(values: Any) -> Any:
-    """Plain values in which paths of this computer are only the names of their files."""
-    if isinstance(values, str):
-        return _PATH.sub(lambda found: PurePath(found[0].replace("\\", "/")).name, values)
-    if isinstance(values, dict):
-        return {name: hide_paths(value) for name, value in values.items()}
-    return [hide_paths(value) for value in values] if isinstance(values, list) else values
-
-
 async def answer_refusal(_: Request, error: Exception) -> Response:
     """The body of a refusal: {"error": a word, "message": a sentence}."""
     if isinstance(error, Refused):
@@ -292,16 +269,4 @@ def _check(make: Callable[[], Any]) -> Any:
     try:
         return make()
     except ReageError as error:
-        raise Refused(422, _word(type(error).__name__), describe_for_form(str(error))) from None
-
-
-def _word(kind: str) -> Literal["image", "face", "plan", "engine", "weights", "fault"]:
-    """The kind of an error, for programs."""
-    words: dict[str, Any] = {
-        "ImageError": "image",
-        "FaceNotFound": "face",
-        "PlanError": "plan",
-        "EngineError": "engine",
-        "WeightsError": "weights",
-    }
-    return words.get(kind, "fault")
+        raise Refused(422, name_error(type(error).__name__), describe_for_form(str(error))) from None

@@ -31,7 +31,13 @@ class Limits:
         body_seconds: in which a request must have arrived (408).
         memory_gb: of addresses beyond the loaded program that a worker may take (422); Linux only.
         kept_answers: that an Idempotency-Key may ask to be kept.
-        kept_seconds: for how long.
+        kept_seconds: for how long; as long as the result of a job that nobody fetches.
+        job_megabytes: of the file of a job (413).
+        job_body_seconds: in which the request of a job must have arrived (408).
+        num_jobs: that wait, are worked on, or whose result is kept (503).
+        job_photos: in a zip (422).
+        job_frames: of a video (422).
+        job_seconds: of work on one job (504).
     """
 
     megabytes: float = 32.0
@@ -45,6 +51,12 @@ class Limits:
     memory_gb: float = 4.0
     kept_answers: int = 32
     kept_seconds: float = 600.0
+    job_megabytes: float = 256.0
+    job_body_seconds: float = 300.0
+    num_jobs: int = 8
+    job_photos: int = 200
+    job_frames: int = 20_000
+    job_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+JOBS_PATH = "/v1/jobs"
+
+_UPLOAD_PATH = "/gradio_api/upload"
+"""Where the page sends its files, videos among them."""
+
+_HEARTBEAT_PATH = "/gradio_api/heartbeat/"
+"""What a page keeps open for as long as it is open itself."""
+
 _MILLION = 1_000_000
 _MAX_DIGITS = 15
 _ADDRESSES = 10_000
@@ -70,9 +78,13 @@ class Guard:
         app: behind it.
         config: of the server.
         metrics: that count.
+        on_stop: what `stop` does.
     """
 
-    def __init__(self, app: App, config: ServerConfig, metrics: Metrics) -> None:
+    def __init__(
+        self, app: App, config: ServerConfig, metrics: Metrics, on_stop: Callable[[], None] = lambda: None
+    ) -> None:
+        self._on_stop, self._stopping = on_stop, asyncio.Event()
         self._app, self._config, self._limits, self._metrics = app, config, config.limits, metrics
         self._allowance: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._num_working = 0
@@ -108,6 +120,11 @@ class Guard:
             self._num_working -= is_work
             self._metrics.add(_name_route(scope["path"]), status, time.monotonic() - started)
 
+    def stop(self) -> None:
+        """Ends what would go on for as long as a page is open, before the server waits for the end of all answers."""
+        self._stopping.set()
+        self._on_stop()
+
     # Checks, in the order of their cost
 
     def _check(self, scope: MutableMapping[str, Any]) -> None:
@@ -121,9 +138,16 @@ class Guard:
                 raise Refused(
                     503, "busy", "Too many requests wait already; try again in a moment.", {"retry-after": "2"}
                 )
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > _MAX_DIGITS or int(length) > self._limits.megabytes * _MILLION:
-            raise self._too_large()
+        length, most = headers.get("content-length", "0"), self._find_body_limits(scope["path"])[0]
+        if not length.isdecimal() or len(length) > _MAX_DIGITS or int(length) > most * _MILLION:
+            raise _too_large(most)
+
+    def _find_body_limits(self, path: str) -> tuple[float, float]:
+        """Megabytes and seconds of the body of a request."""
+        limits = self._limits
+        if path in (JOBS_PATH, _UPLOAD_PATH):
+            return limits.job_megabytes, limits.job_body_seconds
+        return limits.megabytes, limits.body_seconds
 
     def _check_host(self, headers: dict[str, str]) -> None:
         """Refuses names that a page of somebody else gave this computer, and forms that such a page sends."""
@@ -166,29 +190,41 @@ class Guard:
 
     def _limit_body(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
         """Receives a body as long as it is neither too large nor too late."""
-        until, taken, is_whole = time.monotonic() + self._limits.body_seconds, 0, False
+        most, seconds = self._find_body_limits(scope["path"])
+        until, taken, is_whole = time.monotonic() + seconds, 0, False
 
         async def receive_limited() -> Message:
             nonlocal taken, is_whole
             if is_whole:
-                return await receive()  # waits for the end of the connection
+                endless = scope["path"].startswith(_HEARTBEAT_PATH)
+                return await (self._wait_for_end(receive) if endless else receive())  # of the connection
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, until - time.monotonic()))
             except TimeoutError:
-                seconds = self._limits.body_seconds
                 raise Refused(
                     408, "body", f"The request did not arrive within {seconds:g} s; send it faster."
                 ) from None
             taken += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
-            if taken > self._limits.megabytes * _MILLION:
-                raise self._too_large()
+            if taken > most * _MILLION:
+                raise _too_large(most)
             return message
 
         return receive_limited
 
-    def _too_large(self) -> Refused:
-        return Refused(413, "bytes", f"A request may have {self._limits.megabytes:g} MB; send a smaller photo.")
+    async def _wait_for_end(self, receive: Receive) -> Message:
+        """The end of a connection, which also comes when the server stops."""
+        ends = [asyncio.ensure_future(receive()), asyncio.ensure_future(self._stopping.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        return {"type": "http.disconnect"}
+
+
+def _too_large(megabytes: float) -> Refused:
+    return Refused(413, "bytes", f"A request may have {megabytes:g} MB; send a smaller file.")
 
 
 def _split(address: str) -> tuple[str, str]:
@@ -203,4 +239,6 @@ def _split(address: str) -> tuple[str, str]:
 def _name_route(path: str) -> str:
     """The route of a path, for the metrics: of few kinds, whatever is asked for."""
     known = ("/health", "/metrics", "/v1/age", "/v1/find", "/v1/measure", "/v1/compare", "/v1/engines")
+    if path == JOBS_PATH or path.startswith(f"{JOBS_PATH}/"):
+        return JOBS_PATH
     return path if path in known else "/v1" if path.startswith("/v1/") else "page"

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from reage.images import (
 )
 from reage.pipeline import Reager, Result, timed
 from reage.provenance import SIGNED_SUFFIXES, describe_edit, sign_picture
+from reage.server.workers import Progress
 from reage.types import Face, Pixels, Plan, Reading
 
 if TYPE_CHECKING:
@@ -183,6 +185,27 @@ class CompareTask(Task):
     other: bytes
 
 
+@dataclass(frozen=True, kw_only=True)
+class VideoTask:
+    """Age a video from file to file; see `reage.video.aging.VideoReager.age`.
+
+    Args:
+        source: the video.
+        output: file of the result.
+        plan: for every person.
+        faces: the people to age.
+        engine: name of the engine.
+        seconds: of the video to age; None for all.
+    """
+
+    source: Path
+    output: Path
+    plan: Plan
+    faces: str | int | tuple[int, ...] = "all"
+    engine: str
+    seconds: float | None = None
+
+
 @dataclass(frozen=True)
 class _KnownFaces:
     """The faces that were found in a photo, and their readings by engine."""
@@ -198,22 +221,28 @@ class TaskRunner:
     Args:
         config: of the server.
         after_load: called when an engine has been loaded.
+        report: is told how far a video has come.
     """
 
-    def __init__(self, config: ServerConfig, after_load: Callable[[], None] = lambda: None) -> None:
-        self._config, self._after_load = config, after_load
+    def __init__(
+        self,
+        config: ServerConfig,
+        after_load: Callable[[], None] = lambda: None,
+        report: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self._config, self._after_load, self._report = config, after_load, report
         self._reagers: dict[str, Reager] = {}
         self._known: OrderedDict[bytes, _KnownFaces] = OrderedDict()
         self._limits = config.limits
 
-    def __call__(self, task: Task) -> Answer | Refusal:
+    def __call__(self, task: Task | VideoTask) -> Answer | Refusal:
         """The answer to a task, or why there is none; no exception but those that end a process."""
         try:
             return self._do(task)
         except ReageError as error:
             return Refusal(kind=type(error).__name__, message=str(error))
         except MemoryError:
-            return Refusal(kind="ImageError", message="The photo does not fit the memory; give a smaller copy.")
+            return Refusal(kind="ImageError", message="The file does not fit the memory; give a smaller copy.")
         except Exception as error:
             return Refusal(kind=type(error).__name__, message=describe_unexpected(error), expected=False)
 
@@ -243,7 +272,11 @@ class TaskRunner:
 
         return DlibRecognizer.load()
 
-    def _do(self, task: Task) -> Answer:
+    def _do(self, task: Task | VideoTask) -> Answer:
+        if isinstance(task, VideoTask):
+            from reage.server.videos import age_video
+
+            return age_video(task, self.load(task.engine), self._config, self._report)
         if isinstance(task, SweepTask):
             return self._sweep(task)
         if isinstance(task, PreviewTask):

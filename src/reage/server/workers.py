@@ -13,8 +13,10 @@ import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,8 +25,11 @@ from typing import TYPE_CHECKING, Any
 from reage.processes import describe_end, limit_threads
 
 if TYPE_CHECKING:
-    from reage.server.config import ServerConfig
-    from reage.server.tasks import Answer, Refusal, Task
+    from reage.server.config import Limits, ServerConfig
+    from reage.server.tasks import Answer, Refusal, Task, VideoTask
+
+MAX_GROWTH = 4
+"""Largest result of a job, in sizes of the largest file that one may be given."""
 
 _STOP_SECONDS = 5.0
 _GIGABYTE = 1_000_000_000
@@ -44,8 +49,27 @@ class WorkRefused(Exception):
         self.status, self.kind, self.message = status, kind, message
 
 
-class _Worker:
-    """One process and the pipe to it."""
+@dataclass(frozen=True)
+class Progress:
+    """How far a task has come.
+
+    Args:
+        step: what is done at the moment, a word.
+        done: how much of it is.
+        total: of how much; 0 where it is not known.
+    """
+
+    step: str
+    done: int
+    total: int
+
+
+class Worker:
+    """One process and the pipe to it.
+
+    Args:
+        config: of the server.
+    """
 
     def __init__(self, config: ServerConfig) -> None:
         context = multiprocessing.get_context("spawn")
@@ -54,6 +78,40 @@ class _Worker:
         with limit_threads(config.num_threads):
             self.process.start()
         theirs.close()
+
+    def work(
+        self, task: Task | VideoTask, until: float, report: Callable[[Progress], None] | None = None
+    ) -> Answer | Refusal:
+        """What the process answers to a task.
+
+        Args:
+            task: to do.
+            until: time of `time.monotonic` at which it must be done.
+            report: is told how far it has come.
+
+        Raises:
+            TimeoutError: when it is not.
+            WorkRefused: when the process crashes on it: with 422, because the file is the likely reason, or 503 when
+                the system ended the process.
+        """
+        try:
+            self.connection.send(task)
+            while self.connection.poll(max(0.0, until - time.monotonic())):
+                answer: Any = self.connection.recv()
+                if not isinstance(answer, Progress):
+                    return answer
+                if report is not None:
+                    report(answer)
+        except (EOFError, OSError):
+            self.process.join(_STOP_SECONDS)
+            how = describe_end(self.process)
+            by_system = self.process.exitcode in (-signal.SIGKILL, -signal.SIGTERM)
+            raise WorkRefused(
+                503 if by_system else 422,
+                "crash",
+                f"The process that worked on the file ended {how}; try again, or give it in another format.",
+            ) from None
+        raise TimeoutError
 
     def end(self) -> None:
         """Ends the process at once."""
@@ -75,9 +133,9 @@ class WorkerPool:
 
     def __init__(self, config: ServerConfig) -> None:
         self._config, self._limits = config, config.limits
-        self._idle: list[_Worker] = []
-        self._waiters: deque[Future[_Worker]] = deque()  # the first that came is the first that is served
-        self._workers: set[_Worker] = set()
+        self._idle: list[Worker] = []
+        self._waiters: deque[Future[Worker]] = deque()  # the first that came is the first that is served
+        self._workers: set[Worker] = set()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(config.num_workers + config.limits.queue_length, "reage-worker")
         self._stopped = False
@@ -95,8 +153,8 @@ class WorkerPool:
         """What a worker answers to a task, after waiting for one that is free.
 
         Raises:
-            WorkRefused: when too many tasks wait (503), it takes too long (504), or the worker crashes on it: with 422,
-                because the photo is the likely reason, or 503 when the system ended the worker.
+            WorkRefused: when too many tasks wait (503), it takes too long (504), or the worker crashes on it, see
+                `Worker.work`.
         """
         self._admit()
         return self._work(task)
@@ -134,8 +192,8 @@ class WorkerPool:
             worker.end()
         self._threads.shutdown(wait=False)
 
-    def _take(self, until: float) -> _Worker:
-        waiter: Future[_Worker] = Future()
+    def _take(self, until: float) -> Worker:
+        waiter: Future[Worker] = Future()
         with self._lock:
             if self._idle:
                 return self._idle.pop()
@@ -149,7 +207,7 @@ class WorkerPool:
                     raise self._too_slow() from None
             return waiter.result()
 
-    def _give(self, worker: _Worker) -> None:
+    def _give(self, worker: Worker) -> None:
         """Hands a worker that is free to the task that has waited longest."""
         with self._lock:
             if self._waiters:
@@ -157,23 +215,15 @@ class WorkerPool:
             else:
                 self._idle.append(worker)
 
-    def _exchange(self, worker: _Worker, task: Task, until: float) -> Answer | Refusal:
+    def _exchange(self, worker: Worker, task: Task, until: float) -> Answer | Refusal:
         try:
-            worker.connection.send(task)
-            if not worker.connection.poll(max(0.0, until - time.monotonic())):
-                self._replace(worker)
-                raise self._too_slow()
-            answer: Any = worker.connection.recv()
-        except (EOFError, OSError):
-            worker.process.join(_STOP_SECONDS)
-            how = describe_end(worker.process)
-            by_system = worker.process.exitcode in (-signal.SIGKILL, -signal.SIGTERM)
+            answer = worker.work(task, until)
+        except TimeoutError:
             self._replace(worker)
-            raise WorkRefused(
-                503 if by_system else 422,
-                "crash",
-                f"The process that worked on the photo ended {how}; try again, or give the photo in another format.",
-            ) from None
+            raise self._too_slow() from None
+        except WorkRefused:
+            self._replace(worker)
+            raise
         self._give(worker)
         return answer
 
@@ -183,7 +233,7 @@ class WorkerPool:
             504, "time", f"It took longer than the {seconds:g} s that are allowed; give a smaller photo."
         )
 
-    def _replace(self, worker: _Worker) -> None:
+    def _replace(self, worker: Worker) -> None:
         worker.end()
         with self._lock:
             self._workers.discard(worker)
@@ -194,7 +244,7 @@ class WorkerPool:
         with self._lock:
             if self._stopped:
                 return
-            worker = _Worker(self._config)
+            worker = Worker(self._config)
             self._workers.add(worker)
         self._give(worker)
 
@@ -211,7 +261,7 @@ def _serve(connection: Connection, config: ServerConfig) -> None:
     from reage.server.tasks import TaskRunner
 
     warnings.filterwarnings("ignore", module="PIL")  # on odd tags; reage has notes of its own
-    runner = TaskRunner(config, after_load=lambda: _limit_memory(config.limits.memory_gb))
+    runner = TaskRunner(config, after_load=lambda: _limit_process(config.limits), report=connection.send)
     refusal = _load(runner, config.engine)
     with suppress(EOFError, OSError):
         while True:
@@ -231,11 +281,13 @@ def _load(runner: Any, engine: str) -> Refusal | None:
     return None
 
 
-def _limit_memory(gigabytes: float) -> None:
-    """Refuses this process more addresses than it has now and these; where the system can."""
+def _limit_process(limits: Limits) -> None:
+    """Refuses this process more addresses than it has now and those of the limits, and huge files; where it can."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (used + int(gigabytes * _GIGABYTE), hard))
+        resource.setrlimit(resource.RLIMIT_AS, (used + int(limits.memory_gb * _GIGABYTE), hard))
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(MAX_GROWTH * limits.job_megabytes * 1e6), hard))

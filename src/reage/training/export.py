@@ -26,6 +26,7 @@ from reage.nets.agetransgan_config import NUM_GROUPS
 from reage.nets.aifd import load_aifd
 from reage.nets.amgan import Generator, load_generator
 from reage.nets.amgan_config import NUM_PLANES
+from reage.nets.deaging import load_deaging_net
 from reage.nets.landmark_transfer import load_landmark_transfer
 from reage.nets.pix2pix import load_unet
 from reage.nets.pix2pix_config import SKETCH_PX
@@ -141,6 +142,21 @@ def export_agetransgan(weights: str | Path, output: str | Path) -> Path:
     px = net.config.picture_px
     inputs = {"picture": torch.zeros(2, 3, px, px), "label": torch.full((2, NUM_GROUPS), 1 / NUM_GROUPS)}
     model = _trace(_Whole(net), inputs, ("aged",), batches=True, fold=False)
+    return _save(model, load_torch_weights(weights)[1], output)
+
+
+# De-aging net
+
+
+def export_deaging_net(weights: str | Path, output: str | Path) -> Path:
+    """Writes the ONNX file of a de-aging net, see `reage.engines.deaging.DeagingEngine`.
+
+    Raises:
+        WeightsError: when the weights are not of that net, or the file cannot be written.
+    """
+    net = load_deaging_net(weights)
+    picture = torch.zeros(1, 3, net.config.picture_px, net.config.picture_px)
+    model = _trace(_Whole(net), {"picture": picture}, ("young", "old"))
     return _save(model, load_torch_weights(weights)[1], output)
 
 
@@ -263,6 +279,8 @@ EXPORTS: Mapping[str, Callable[[str | Path, str | Path], Path]] = MappingProxyTy
         "agetransgan": export_agetransgan,
         "aifd": export_aifd,
         "amgan": export_generator,
+        "deaging": export_deaging_net,
+        "deaging-published": export_deaging_net,
         "face-parser": export_face_parser,
         "landmark-transfer": export_landmark_transfer,
         "reenactment": export_face_generator,

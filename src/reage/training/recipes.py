@@ -90,6 +90,21 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the `amgan` engine; an hour on one core; needs exemplar, face-parser, age-a and zones-a; export it then",
             needs_ages=False,
         ),
+        "deaging": Recipe(
+            "reage.training.deaging.train",
+            "deaging",
+            "run",
+            "the `deaging` engine; half an hour on one core after the cross-age set; needs exemplar, face-parser, "
+            "age-a and aifd; export it then",
+            needs_ages=False,
+        ),
+        "deaging-published": Recipe(
+            "reage.training.deaging.train",
+            "deaging_published",
+            "run",
+            "the net of `deaging` in its published form, to be compared with; ten minutes on one core; needs the same",
+            needs_ages=False,
+        ),
         "face-parser": Recipe(
             f"{_MEASURES}.face_parser",
             "face_parser",
@@ -141,6 +156,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "sketch",
             "run",
             "photo to sketch; 30 minutes on one core; needs face-parser; export it then",
+            needs_ages=False,
+        ),
+        "sketch-detection": Recipe(
+            f"{_MEASURES}.sketch_detector",
+            "sketch_detection",
+            "run",
+            "tells sketches from photos; about 4 minutes on one core; needs face-parser and sketch",
             needs_ages=False,
         ),
         "sketch-to-photo": Recipe(

@@ -10,41 +10,46 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 import reage
-from reage.composite import composite
+from reage.composite import Box, composite_into
 from reage.engines.base import FaceChange
 from reage.engines.exemplar.hair_mask import hat_is_hair
 from reage.errors import FaceNotFound, VideoError
 from reage.faces.segmentation import FaceParser
 from reage.files import replace_file
+from reage.images import geometry
 from reage.pipeline import Reager, clip_target, describe_clipped_ages
 from reage.plan import complete
-from reage.types import Pixels, Plan, Samples
+from reage.types import Pixels, Plan, Plane, Samples
 from reage.video.change import learn_change, scaled
 from reage.video.codecs import Encoding, choose_encoding
 from reage.video.encoding import SegmentEncoder
 from reage.video.frames import to_rgb, write_change
 from reage.video.library import av
-from reage.video.looking import REACH, Look, join_hat, look_at, make_face, steady_shares
+from reage.video.looking import REACH, Look, find_shares, join_hat, look_at, make_face, place_window, steady_shares
 from reage.video.muxing import MuxedFrames, mux
+from reage.video.occlusion import FaceModel, hide
 from reage.video.order import VideoOrder, VideoOutcome, check_video_output
 from reage.video.people import Identities, Person, cut_face, mesh_in
 from reage.video.source import Frame, FrameReader, VideoSource, probe_video, read_frame
-from reage.video.tracking import Tracker, join_tracks
+from reage.video.tracking import Track, Tracker, join_tracks
 from reage.video.workspace import Survey, Workspace
 
 _SEGMENT_SECONDS = 4.0
 _SEGMENT_FRAMES = (16, 240)
+_PARSED_A_SECOND = 20
+"""Frames a second above which the face parser sees every second one."""
 _KNOT_YEARS = 5.0
 """Ages over time are learned at multiples of it, and mixed in between."""
 _CHANGES_KEPT = 6
 _FADE_SECONDS = 0.15
 """Time over which the change comes and goes where a face appears or is lost amid a shot."""
 
+Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 """Step, frames that are finished, and frames in all, 0 where that is not known."""
 
@@ -107,7 +112,7 @@ class VideoReager:
             PlanError: when the engine cannot do what the plan asks for.
         """
         started = time.perf_counter()
-        source = probe_video(path)
+        source = check_levels(probe_video(path), order.tone_map)
         target = check_video_output(source, order, output)
         encoding = choose_encoding(source, target, order.codec, order.quality)
         workspace = Workspace.open(target, self._describe(source, order, encoding))
@@ -124,7 +129,7 @@ class VideoReager:
             workspace.remove()
             raise
         found = time.perf_counter()
-        film = _Film(self, source, survey, people, order)
+        film = Film(self, source, survey, people, order)
         num_aged = film.write(encoding, workspace, progress)
         rendered = time.perf_counter()
         frames = MuxedFrames(
@@ -170,15 +175,16 @@ def follow_faces(source: VideoSource, seconds: float | None = None, progress: Pr
     Raises:
         VideoError: when it cannot be read, or is HDR.
     """
-    check_levels(source)
+    source = check_levels(source)
     tracker = Tracker()
     reader = FrameReader(source, seconds)
     pts, times = list[int](), list[float]()
     total = source.expect_frames(seconds)
-    for frame in reader:
+    shown = ((frame, np.asarray(to_rgb(frame.picture, source), np.uint8)) for frame in reader)
+    for frame, pixels in read_ahead(shown):
         pts.append(frame.pts)
         times.append(frame.seconds)
-        tracker.add(frame.number, frame.seconds, np.asarray(to_rgb(frame.picture, source), np.uint8))
+        tracker.add(frame.number, frame.seconds, pixels)
         if progress is not None:
             progress("find", len(pts), max(total, len(pts)))
     if not pts:
@@ -193,17 +199,27 @@ def follow_faces(source: VideoSource, seconds: float | None = None, progress: Pr
     )
 
 
-def check_levels(source: VideoSource) -> None:
-    """Refuses HDR, whose levels are not those that the engines were made for.
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, each made in a thread while the one before is in use."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming: Future[Any] = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item
+
+
+def check_levels(source: VideoSource, tone_map: bool = False) -> VideoSource:
+    """The source, brought to SDR where that is asked for; HDR has not the levels that the engines were made for.
 
     Raises:
-        VideoError: for PQ and HLG.
+        VideoError: for PQ and HLG, unless they are tone mapped.
     """
-    if source.is_hdr:
+    if source.is_hdr and not tone_map:
         raise VideoError(
-            f"'{source.path}' is HDR (PQ or HLG), which cannot be aged; convert it to SDR first, as in "
-            "ffmpeg -i IN -vf zscale=t=linear,tonemap=hable,zscale=t=bt709:m=bt709,format=yuv420p OUT."
+            f"'{source.path}' is HDR (PQ or HLG), which cannot be aged as it is; give --tone-map to bring it to SDR."
         )
+    return source.tone_mapped() if source.is_hdr else source
 
 
 def _check_people(order: VideoOrder, people: Sequence[Person]) -> None:
@@ -214,6 +230,13 @@ def _check_people(order: VideoOrder, people: Sequence[Person]) -> None:
             f"There is no person {missing[0]}: {len(people)} {'was' if len(people) == 1 else 'were'} found, see "
             "`reage find`."
         )
+
+
+def _join_boxes(boxes: Sequence[Box]) -> Box | None:
+    if not boxes:
+        return None
+    tops, bottoms, lefts, rights = zip(*boxes, strict=True)
+    return min(tops), max(bottoms), min(lefts), max(rights)
 
 
 @dataclass
@@ -233,15 +256,19 @@ class _FrameCache:
         return self.kept[number]
 
 
+Seen = tuple[Pixels, dict[int, Look]]
+"""The upright pixels of a frame, and what it shows of each person."""
+
+
 @dataclass
 class _Task:
     """A frame on its way."""
 
     frame: Frame
-    seen: Future[tuple[Pixels, dict[int, Look]]]
+    seen: Future[Seen]
 
 
-class _Film:
+class Film:
     """The frames of one result.
 
     Args:
@@ -258,6 +285,7 @@ class _Film:
         self._ager, self._source, self._survey, self._order = ager, source, survey, order
         self._read = _FrameCache(source, survey)
         self._plans: dict[int, tuple[Person, Plan]] = {}
+        self._models: dict[int, FaceModel | None] = {}
         self._changes: OrderedDict[tuple[int, int, float | None], FaceChange] = OrderedDict()
         self._first_change: dict[int, FaceChange] = {}
         self._hat_is_hair: dict[int, bool] = {}
@@ -266,8 +294,11 @@ class _Film:
             plan = order.plan_for(person)
             if plan is not None:
                 self._plans[person.number] = (person, plan)
+                looks = [look for track in person.tracks for look in track.looks]
+                self._models[person.number] = FaceModel.learn(looks)
                 self.asked_ages += order.over_time or (plan.age,)
         rate = float(source.rate)
+        self._skips = rate > _PARSED_A_SECOND
         self._segment_frames = int(np.clip(round(rate * _SEGMENT_SECONDS), *_SEGMENT_FRAMES))
 
     @property
@@ -357,18 +388,36 @@ class _Film:
         for number, future in pending:
             yield number, future.result()
 
-    def _look(self, frame: Frame) -> tuple[Pixels, dict[int, Look]]:
+    def _look(self, frame: Frame) -> Seen:
         """The upright pixels of a frame, and what it shows of each person to age."""
-        seen = {number: person.mesh_at(frame.number) for number, (person, _) in self._plans.items()}
         rgb = np.asarray(to_rgb(frame.picture, self._source), np.uint8)
-        looks = {n: look_at(rgb, found[1], self._ager.parser) for n, found in seen.items() if found is not None}
+        looks = {}
+        for number, (person, _) in self._plans.items():
+            found = person.mesh_at(frame.number)
+            if found is not None:
+                parser = self._ager.parser if self._is_parsed(frame.number, found[0]) else None
+                look = look_at(rgb, found[1], parser)
+                looks[number] = look if look.shares is None else self._without_occlusion(number, rgb, look)
         return rgb, looks
+
+    def _without_occlusion(self, number: int, rgb: Pixels, look: Look) -> Look:
+        """What a frame shows of a person, without what passes before the face and is taken for skin."""
+        model = self._models[number]
+        strange = None if model is None else model.find_strange(rgb, look.mesh)
+        if strange is None or look.shares is None:
+            return look
+        mesh = geometry.move_points(look.mesh, place_window(look.mesh, look.shares.shape[-1]))
+        return replace(look, shares=hide(look.shares, strange, mesh))
+
+    def _is_parsed(self, number: int, track: Track) -> bool:
+        """Whether the parser sees a frame: every second one where there are many, and both ends of a track."""
+        return not self._skips or number % 2 == 0 or number in (track.first, track.last)
 
     def _render(
         self,
         own: _Task,
-        before: Sequence[_Task],
-        after: Sequence[_Task],
+        earlier: Sequence[_Task],
+        later: Sequence[_Task],
         changes: Mapping[int, FaceChange],
         pixel_format: str,
     ) -> av.VideoFrame:
@@ -376,24 +425,27 @@ class _Film:
         samples: Samples = rgb
         if self._source.bits > 8 and looks:
             samples = to_rgb(own.frame.picture, self._source, deep=True)
-        result = samples
+        result, boxes = samples, list[Box]()
         for number, look in looks.items():
             person, _ = self._plans[number]
             found = person.mesh_at(own.frame.number)
             assert found is not None
             track = found[0]
 
-            def shares_of(tasks: Sequence[_Task], number: int = number, track: Any = track) -> list[Any]:
+            def shares_of(tasks: Sequence[_Task], number: int = number, track: Track = track) -> list[Plane]:
                 inside = [task for task in tasks if track.first <= task.frame.number <= track.last]
-                return [task.seen.result()[1][number].shares for task in inside]
+                looks = (task.seen.result()[1][number] for task in inside)
+                return [look.shares for look in looks if look.shares is not None]
 
-            shares = steady_shares(look.shares, shares_of(before), shares_of(after))
+            shares = steady_shares(look.shares, shares_of(earlier), shares_of(later))
             if self._hat_is_hair.get(number):
                 shares = join_hat(shares)
             face = make_face(rgb, look, shares)
             aged = scaled(changes[number].on(face, shares), self._presence(person, own.frame.number))
-            result = composite(result, face, aged)
-        return write_change(own.frame.picture, samples, result, self._source, pixel_format)
+            before, result = result, result.copy()
+            box = composite_into(result, before, face, aged)
+            boxes += [] if box is None else [box]
+        return write_change(own.frame.picture, result, _join_boxes(boxes), self._source, pixel_format)
 
     def _presence(self, person: Person, number: int) -> float:
         """How far the change of a person is there: less where their face is about to appear or to be lost."""
@@ -448,7 +500,7 @@ class _Film:
             face = cut_face(self._ager.reager.finder, self._read(reference), mesh_in(person.tracks, reference))
             wanted = clip_target(replace(plan, age=age), engine) if age is not None else plan
             if person.number not in self._hat_is_hair:
-                shares = look_at(self._read(reference), face.mesh, self._ager.parser).shares
+                shares = find_shares(self._read(reference), face.mesh, self._ager.parser)
                 self._hat_is_hair[person.number] = hat_is_hair(face, shares)
             like = self._first_change.get(person.number)
             change = learn_change(engine, face, person.reading, complete(wanted, person.reading), like)

@@ -49,7 +49,7 @@ CODECS: Mapping[str, CodecFamily] = MappingProxyType(
 """What `--codec` may name."""
 _SPEED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "libx264": {"preset": "medium", "bf": "0"},
+        "libx264": {"preset": "faster", "bf": "0"},
         "libx265": {"preset": "medium", "x265-params": "bframes=0:log-level=none:pools=none:frame-threads=1"},
         "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1", "b": "0"},
         "libsvtav1": {"preset": "8"},

@@ -35,35 +35,58 @@ class Look:
         mesh: (478, 3) px of the frame.
         crop_from_image: (2, 3).
         crop: (S, S, 3).
-        shares: see the convention of this module.
+        shares: see the convention of this module; None where the parser did not see the frame.
     """
 
     mesh: Plane
     crop_from_image: Matrix
     crop: Pixels
-    shares: Plane
+    shares: Plane | None
 
 
-def look_at(pixels: Pixels, mesh: Plane, parser: FaceParser) -> Look:
-    """What a frame (H, W, 3) shows of the face with a mesh (478, 3)."""
+def look_at(pixels: Pixels, mesh: Plane, parser: FaceParser | None) -> Look:
+    """What a frame (H, W, 3) shows of the face with a mesh (478, 3); without a parser, its crop."""
     crop_from_image = align(mesh[list(LANDMARK_POINTS), :2], CROP_PX)
-    side, offset = round(WIDE * CROP_PX), round((WIDE - 1) / 2 * CROP_PX)
-    window_from_image = crop_from_image.copy()
-    window_from_image[:, 2] += offset
-    window = np.ascontiguousarray(geometry.warp(pixels, window_from_image, side, side))
-    shares = parser.measure_shares(window, geometry.move_points(mesh, window_from_image), WIDE)
+    if parser is None:
+        crop = geometry.warp(pixels, crop_from_image, CROP_PX, CROP_PX)
+        return Look(mesh, crop_from_image, np.ascontiguousarray(crop), None)
+    window, shares = _parse(pixels, mesh, parser)
+    offset = (len(window) - CROP_PX) // 2
     crop = np.ascontiguousarray(window[offset : offset + CROP_PX, offset : offset + CROP_PX])
     return Look(mesh, crop_from_image, crop, shares)
 
 
-def steady_shares(own: Plane, before: Sequence[Plane], after: Sequence[Plane]) -> Plane:
+def place_window(mesh: Plane, side_px: int) -> Matrix:
+    """(2, 3) matrix from px of a frame to px of the window of a side around the face with a mesh (478, 3)."""
+    inner = side_px / WIDE
+    matrix = align(mesh[list(LANDMARK_POINTS), :2], CROP_PX) * (inner / CROP_PX)
+    matrix[:, 2] += (inner / CROP_PX - 1) / 2 + (side_px - inner) / 2
+    return matrix
+
+
+def find_shares(pixels: Pixels, mesh: Plane, parser: FaceParser) -> Plane:
+    """The shares of a frame (H, W, 3) around the face with a mesh (478, 3), see the convention of this module."""
+    return _parse(pixels, mesh, parser)[1]
+
+
+def _parse(pixels: Pixels, mesh: Plane, parser: FaceParser) -> tuple[Pixels, Plane]:
+    """The window around a face, and the shares in it."""
+    side = round(WIDE * CROP_PX)
+    window_from_image = place_window(mesh, side)
+    window = np.ascontiguousarray(geometry.warp(pixels, window_from_image, side, side))
+    return window, parser.measure_shares(window, geometry.move_points(mesh, window_from_image), WIDE)
+
+
+def steady_shares(own: Plane | None, before: Sequence[Plane], after: Sequence[Plane]) -> Plane:
     """The shares of a frame without what one frame alone shows, and the hair as a mean.
 
     Args:
-        own: shares of the frame.
-        before: of up to `REACH` frames before, the nearest first.
+        own: shares of the frame; None where the parser did not see it, but those beside it.
+        before: of the frames up to `REACH` before that the parser saw, the nearest first.
         after: of those after, likewise.
     """
+    if own is None:
+        return (before[0] + after[0]) * np.float32(0.5)
     if not before or not after:
         return own
     a, c = before[0], after[0]
@@ -81,6 +104,23 @@ def join_hat(shares: Plane) -> Plane:
     joined[_HAIR] += joined[_HAT]
     joined[_HAT] = 0
     return joined
+
+
+def bare_face(pixels: Pixels, mesh: Plane) -> Face:
+    """The face with a mesh (478, 3) in a frame (H, W, 3), without masks."""
+    look, nothing = look_at(pixels, mesh, None), np.zeros((CROP_PX, CROP_PX), np.float32)
+    return Face(
+        box=face_box(mesh[list(LANDMARK_POINTS), :2]),
+        score=1.0,
+        mesh=mesh,
+        crop_from_image=look.crop_from_image,
+        crop=look.crop,
+        matte=nothing,
+        skin=nothing,
+        bare=nothing,
+        hair=nothing,
+        photo=pixels,
+    )
 
 
 def make_face(pixels: Pixels, look: Look, shares: Plane) -> Face:

@@ -38,7 +38,9 @@ class MuxedFrames:
     until: float | None = None
 
 
-def mux(source: VideoSource, encoding: Encoding, frames: MuxedFrames, path: Path, *, altered: bool = True) -> list[str]:
+def mux(
+    source: VideoSource, encoding: Encoding, frames: MuxedFrames, path: Path, *, altered: bool = True, drawn: Any = None
+) -> list[str]:
     """Writes the finished video.
 
     Args:
@@ -47,6 +49,8 @@ def mux(source: VideoSource, encoding: Encoding, frames: MuxedFrames, path: Path
         frames: to write.
         path: of the new file.
         altered: whether to add the comment `PROVENANCE`.
+        drawn: a frame whose colour tags hold, where the frames are other pictures than those of the source, with square
+            pixels; None for those of the source.
 
     Returns:
         What the new file cannot keep, a sentence each.
@@ -59,7 +63,7 @@ def mux(source: VideoSource, encoding: Encoding, frames: MuxedFrames, path: Path
         with open_container(source.path) as original:
             options = {"movflags": "+use_metadata_tags"} if encoding.container in ("mp4", "mov") else {}
             with av.open(str(path), "w", format=encoding.container, options=options) as made:
-                video = _add_video(made, original, source, encoding)
+                video = _add_video(made, original, source, encoding, drawn)
                 copied = _add_copied(made, original, source, encoding, notes)
                 _set_metadata(made, original, altered)
                 _copy_chapters(made, original, frames.until)
@@ -70,12 +74,12 @@ def mux(source: VideoSource, encoding: Encoding, frames: MuxedFrames, path: Path
     return notes
 
 
-def _add_video(made: Any, original: Any, source: VideoSource, encoding: Encoding) -> Any:
-    first = next(iter(FrameReader(source))).picture
+def _add_video(made: Any, original: Any, source: VideoSource, encoding: Encoding, drawn: Any) -> Any:
+    first = drawn or next(iter(FrameReader(source))).picture
     old = original.streams[source.stream]
     video = made.add_stream(encoding.encoder, rate=source.rate)
     configure(video.codec_context, source, encoding, first)
-    if old.sample_aspect_ratio:
+    if old.sample_aspect_ratio and drawn is None:
         video.codec_context.sample_aspect_ratio = old.sample_aspect_ratio
     video.codec_context.time_base = source.time_base
     video.time_base = source.time_base

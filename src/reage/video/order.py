@@ -27,6 +27,7 @@ class VideoOrder:
         seconds: of the video to age; None for all.
         codec: one of `reage.video.codecs.CODECS`; None for the default of the suffix.
         quality: one of `reage.video.codecs.QUALITIES`.
+        tone_map: whether HDR is brought to the range of SDR first; else it is refused.
 
     Raises:
         PlanError: when it asks for nothing.
@@ -39,6 +40,7 @@ class VideoOrder:
     seconds: float | None = None
     codec: str | None = None
     quality: str = DEFAULT_QUALITY
+    tone_map: bool = False
 
     def __post_init__(self) -> None:
         if self.plan is None and not self.ages:
@@ -70,6 +72,7 @@ class VideoOrder:
             "seconds": self.seconds,
             "codec": self.codec,
             "quality": self.quality,
+            "tone_map": self.tone_map,
         }
 
 

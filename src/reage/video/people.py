@@ -173,7 +173,7 @@ class Identities:
 
     def _describe(self, number: int, raw_tracks: list[Track]) -> Person:
         tracks = tuple(
-            replace(track, meshes=smooth_mesh(track.meshes, track.seconds))
+            replace(track, meshes=smooth_mesh(track.meshes, track.seconds, track.steps))
             for track in sorted(raw_tracks, key=lambda track: track.first)
         )
         frames = best_frames(tracks, _READ_FRAMES)

@@ -21,7 +21,7 @@ from reage.plan import complete
 from reage.types import Aged, Face, Pixels, Plan
 from reage.video.change import learn_change
 from reage.video.library import av
-from reage.video.looking import join_hat, look_at
+from reage.video.looking import find_shares, join_hat
 from reage.video.muxing import PROVENANCE
 
 MOVIES = (".mp4", ".m4v", ".mov", ".mkv")
@@ -146,7 +146,7 @@ class _Portrait:
 
     def __init__(self, reager: Reager, picture: Pixels, face: Face, parser: FaceParser) -> None:
         self._engine, self._face, self._reading = reager.engine, face, reager.measure(face)
-        shares = look_at(picture, face.mesh, parser).shares
+        shares = find_shares(picture, face.mesh, parser)
         self._shares = join_hat(shares) if hat_is_hair(face, shares) else shares
         self._changes: dict[float, FaceChange] = {}
 

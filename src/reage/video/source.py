@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from reage.errors import VideoError
 from reage.files import is_address
 from reage.video.library import av
+from reage.video.tone_mapping import to_sdr
 
 _PQ, _HLG = 16, 18
 """Transfer characteristics of HDR, as in ITU-T H.273."""
@@ -45,6 +46,7 @@ class VideoSource:
         stated_frames: 0 where it does not say.
         codec: name of the codec.
         is_hdr: whether levels are of PQ or HLG.
+        tone_map: whether its frames are brought from HDR to SDR when they are read.
         interlaced: whether frames are fields.
         sounds: codecs of the streams of sound.
         subtitles: codecs of the streams of subtitles.
@@ -68,6 +70,11 @@ class VideoSource:
     sounds: tuple[str, ...]
     subtitles: tuple[str, ...]
     other_streams: tuple[str, ...]
+    tone_map: bool = False
+
+    def tone_mapped(self) -> VideoSource:
+        """The same video, whose frames are read as SDR, see `reage.video.tone_mapping`."""
+        return replace(self, is_hdr=False, tone_map=True, bits=8, pixel_format="yuv420p")
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -306,6 +313,8 @@ class FrameReader:
             if self.start_pts is not None and pts < self.start_pts:
                 continue
             last = pts
+            if self.source.tone_map:
+                picture = to_sdr(picture)
             seconds = float(pts * base)
             first_seconds = seconds if first_seconds is None else first_seconds
             if self.seconds is not None and seconds - first_seconds >= self.seconds:

@@ -6,12 +6,18 @@ Convention: values (T, N, C) of T frames, of any unit; times in seconds, rising.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reage.types import Plane
+from reage.images import geometry
+from reage.images.motion import fit_affine
+from reage.types import Matrix, Plane
+
+Move = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _REACH = 12
 """Frames by which a track is continued at its ends before it is filtered."""
@@ -50,17 +56,24 @@ class OneEuroFilter:
         self._speed: NDArray[np.float64] | None = None
         self._seconds = 0.0
 
-    def __call__(self, value: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
-        """The filtered value (...) at a time that is later than the one before."""
+    def __call__(self, value: NDArray[np.float64], seconds: float, move: Move | None = None) -> NDArray[np.float64]:
+        """The filtered value (...) at a time that is later than the one before.
+
+        Args:
+            value: as measured.
+            seconds: its time.
+            move: takes the filtered value of before to where it is expected now; None where it is expected to rest.
+        """
         value = np.array(value, np.float64)
         if self._value is None or self._speed is None:
             self._value, self._speed, self._seconds = value, np.zeros_like(value), seconds
             return value
         step = max(seconds - self._seconds, 1e-4)
-        speed = (value - self._value) / step
+        expected = self._value if move is None else move(self._value)
+        speed = (value - expected) / step
         steady_speed = self._speed + _share(self.config.speed_cutoff_hz, step) * (speed - self._speed)
         cutoff = self.config.min_cutoff_hz + self.config.beta * np.abs(steady_speed)
-        steady: NDArray[np.float64] = self._value + _share(cutoff, step) * (value - self._value)
+        steady: NDArray[np.float64] = expected + _share(cutoff, step) * (value - expected)
         self._value, self._speed, self._seconds = steady, steady_speed, seconds
         return steady
 
@@ -70,43 +83,81 @@ def _share(cutoff_hz: NDArray[np.float64] | float, step_seconds: float) -> NDArr
     return np.asarray(rise / (rise + 1), np.float64)
 
 
-def smooth(
-    values: NDArray[np.floating], seconds: NDArray[np.floating], config: OneEuroConfig = OneEuroConfig()
+def smooth_mesh(
+    meshes: Plane,
+    seconds: NDArray[np.floating],
+    steps: NDArray[np.floating],
+    config: OneEuroConfig = OneEuroConfig(min_cutoff_hz=1.5, beta=4.0),
 ) -> Plane:
-    """The values of a whole track, filtered forwards and backwards; the mean of both lags behind in neither direction.
+    """The meshes of a track, steadied: they move as the skin does, and what they differ by from that is filtered.
 
     Args:
-        values: (T, ...).
+        meshes: (T, 478, 3) px of the picture.
         seconds: (T,).
-        config: of the filter.
-    """
-    reach = min(_REACH, len(values) - 1)
-    longer, times = (_go_on(np.asarray(one, np.float64), reach) for one in (values, seconds))
-    forwards, backwards = OneEuroFilter(config), OneEuroFilter(config)
-    there = np.stack([forwards(value, float(at)) for value, at in zip(longer, times, strict=True)])
-    back = np.stack([backwards(value, -float(at)) for value, at in zip(longer[::-1], times[::-1], strict=True)])
-    return ((there + back[::-1]) / 2)[reach : reach + len(values)].astype(np.float32)
-
-
-def _go_on(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
-    """Values (T, ...) that move on at both ends as they moved there, so that the filter has settled at the ends."""
-    before = 2 * values[:1] - values[1 : reach + 1][::-1]
-    after = 2 * values[-1:] - values[-reach - 1 : -1][::-1]
-    return np.concatenate([before, values, after])
-
-
-def smooth_mesh(meshes: Plane, seconds: NDArray[np.floating], config: OneEuroConfig = OneEuroConfig(beta=4.0)) -> Plane:
-    """The meshes (T, 478, 3) of a track, steadied: the place, size and turn of the face, then its shape.
-
-    Args:
-        meshes: px of the picture.
-        seconds: (T,).
+        steps: (T, 2, 3) matrix by which the skin moved from the frame before, px; the first means nothing.
         config: of the filter, whose unit is the height of the face.
     """
     if len(meshes) < 2:
         return meshes.astype(np.float32)
     height = max(float(np.median(np.ptp(meshes[..., 1], axis=1))), 1.0)
-    centres = meshes.mean(1, keepdims=True)
-    place = smooth(centres / height, seconds, config) * height
-    shape = smooth((meshes - centres) / height, seconds, config) * height
-    return (place + shape).astype(np.float32)
+    track = _Extended(meshes, np.asarray(seconds, np.float64), np.asarray(steps, np.float64))
+    steady = np.empty(meshes.shape, np.float32)
+    for forwards in (True, False):
+        filtered, before = OneEuroFilter(config), None
+        for index in track.indices if forwards else track.indices[::-1]:
+            matrix: Matrix | None = None if before is None else track.step(before, index)
+            mesh = filtered(track.mesh(index) / height, track.seconds(index, forwards), _in_heights(matrix, height))
+            if 0 <= index < len(meshes):
+                steady[index] = mesh * height if forwards else (steady[index] + mesh * height) / 2
+            before = index
+    return steady
+
+
+def _in_heights(matrix: Matrix | None, height: float) -> Move | None:
+    """A matrix of px as a movement of values in heights of the face."""
+    if matrix is None:
+        return None
+    return lambda before: geometry.move_points(before * height, matrix).astype(np.float64) / height
+
+
+@dataclass(frozen=True)
+class _Extended:
+    """A track that goes on at both ends as it moved there, so that the filter has settled at the ends.
+
+    Args:
+        meshes: (T, 478, 3).
+        times: (T,).
+        steps: (T, 2, 3).
+    """
+
+    meshes: Plane
+    times: NDArray[np.float64]
+    steps: NDArray[np.float64]
+
+    @property
+    def indices(self) -> range:
+        """Numbers of its frames, also before 0 and after the last."""
+        reach = min(_REACH, len(self.meshes) - 1)
+        return range(-reach, len(self.meshes) + reach)
+
+    def mesh(self, index: int) -> NDArray[np.float64]:
+        """(478, 3) of a frame."""
+        return self._go_on(self.meshes, index)
+
+    def seconds(self, index: int, forwards: bool) -> float:
+        """Time of a frame, rising in the direction."""
+        return float(self._go_on(self.times, index)) * (1 if forwards else -1)
+
+    def step(self, index: int, after: int) -> Matrix:
+        """The matrix from a frame to the one beside it."""
+        later = max(index, after)
+        if 0 < later < len(self.steps):
+            return self.steps[later] if after > index else geometry.invert(self.steps[later])
+        return fit_affine(self.mesh(index)[:, :2], self.mesh(after)[:, :2])
+
+    def _go_on(self, values: NDArray[Any], index: int) -> NDArray[np.float64]:
+        last = len(values) - 1
+        if 0 <= index <= last:
+            return np.asarray(values[index], np.float64)
+        end = 0 if index < 0 else last
+        return 2 * np.asarray(values[end], np.float64) - values[2 * end - index]

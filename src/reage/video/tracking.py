@@ -10,21 +10,29 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.faces.blazeface import BlazeFaceConfig, overlap
+from reage.faces.common_face import mean_mesh
 from reage.faces.detector import BlazeFaceDetector, Detection, DetectorConfig, align, face_box
 from reage.faces.mesh import FaceMesh, fit_mesh
 from reage.images import geometry, regions
+from reage.images.motion import fit_affine, follow_points
 from reage.mesh_points import LANDMARK_POINTS, NUM_SURFACE, measure_pose
-from reage.types import Pixels, Plane
+from reage.types import Matrix, Pixels, Plane
+from reage.video.occlusion import LOOK_PX, look_straight
 
 _CHIP_PX = 64
 _CHEEKS = (np.s_[34:48, 17:26], np.s_[34:48, 38:47])
 """Left and right cheek in an aligned face of `_CHIP_PX`."""
 _INNER = np.s_[14:54, 14:50]
+_FLOW_PX, _FLOW_MARGIN_PX, _FLOW_REACH_PX = 200, 24, 8
+"""Side of the face in which its movement is measured, margin around it, and most distance from where its mesh is."""
+_MOST_LOOKS = 48
 _CUT_BINS, _CUT_HISTOGRAM, _CUT_LEVELS = 6, 0.75, 14.0
 """Bins of a channel; distance of the histograms, 0 to 2, and mean change in levels, from which there is a cut."""
 
@@ -64,6 +72,8 @@ class Track:
         meshes: (T, 478, 3) px, as found.
         qualities: (T,) how well each frame shows the face: sharp, large and from the front; the higher, the better.
         lights: (T, 2) log luminance of the left and the right cheek.
+        steps: (T, 2, 3) matrix by which the skin moved from the frame before, px, see `measure_step`.
+        looks: (K, N, N, 3) some frames in the common face, see `reage.video.occlusion`.
         enters: whether it starts amid a shot.
         leaves: whether it ends amid a shot.
     """
@@ -73,6 +83,8 @@ class Track:
     meshes: Plane
     qualities: Plane
     lights: Plane
+    steps: NDArray[np.float64]
+    looks: Pixels
     enters: bool
     leaves: bool
 
@@ -106,10 +118,21 @@ class _Active:
     meshes: list[Plane] = field(default_factory=list)
     qualities: list[float] = field(default_factory=list)
     lights: list[Plane] = field(default_factory=list)
+    steps: list[Matrix] = field(default_factory=list)
+    looks: list[Pixels] = field(default_factory=list)
+    look_step: int = 2
     seen_seconds: float = 0.0
+    last: Pixels | None = None
 
     def add(self, seconds: float, mesh: Plane, pixels: Pixels) -> None:
         quality, light = measure_frame(pixels, mesh)
+        still = np.eye(2, 3)
+        self.steps.append(still if self.last is None else measure_step(self.last, pixels, self.meshes[-1], mesh))
+        self.last = pixels
+        if len(self.seconds) % self.look_step == 0:
+            self.looks.append(look_straight(pixels, mesh))
+        if len(self.looks) > _MOST_LOOKS:
+            self.looks, self.look_step = self.looks[1::2], 2 * self.look_step
         self.seconds.append(seconds)
         self.meshes.append(mesh)
         self.qualities.append(quality)
@@ -122,6 +145,8 @@ class _Active:
             meshes=_scaled(np.stack(self.meshes), factor),
             qualities=np.array(self.qualities, np.float32),
             lights=np.stack(self.lights).astype(np.float32),
+            steps=_scaled_steps(np.stack(self.steps), factor),
+            looks=np.stack(self.looks) if self.looks else np.zeros((0, LOOK_PX, LOOK_PX, 3), np.uint8),
             enters=self.enters,
             leaves=leaves,
         )
@@ -309,6 +334,48 @@ def measure_frame(pixels: Pixels, mesh: Plane) -> tuple[float, Plane]:
     return (0.2 + 0.8 * turned) * (0.3 + 0.7 * size) * fine, cheeks
 
 
+def measure_step(before: Pixels, after: Pixels, mesh: Plane, next_mesh: Plane) -> Matrix:
+    """The affine matrix by which the skin of a face moved between two pictures (H, W, 3), px: finer than its meshes.
+
+    Args:
+        before: the first.
+        after: the second.
+        mesh: (478, 3) in the first.
+        next_mesh: in the second.
+    """
+    points, guess = mesh[steady_points(), :2], next_mesh[steady_points(), :2]
+    together = np.vstack([points, guess])
+    low, high = together.min(0) - 1, together.max(0) + 1
+    scale = min(1.0, _FLOW_PX / float((high - low).max()))
+    small_from_image = scale * np.eye(2, 3)
+    small_from_image[:, 2] = _FLOW_MARGIN_PX - scale * low
+    width, height = (np.ceil((high - low) * scale) + 2 * _FLOW_MARGIN_PX).astype(int).tolist()
+    cut = [
+        regions.to_light(np.ascontiguousarray(geometry.warp(one, small_from_image, height, width))).astype(np.uint8)
+        for one in (before, after)
+    ]
+    here, there = (geometry.move_points(one, small_from_image) for one in (points, guess))
+    found, is_found = follow_points(cut[0], cut[1], here, there)
+    is_found &= np.linalg.norm(found - there, axis=1) < _FLOW_REACH_PX
+    if is_found.sum() < len(points) / 3:
+        return fit_affine(points, guess)
+    small_step = fit_affine(here[is_found], found[is_found], softness_px=0.3)
+    image_from_small = geometry.invert(small_from_image)
+    return image_from_small @ _squared(small_step) @ _squared(small_from_image)
+
+
+def _squared(matrix: Matrix) -> Matrix:
+    return np.vstack([matrix, [0, 0, 1]])
+
+
+@cache
+def steady_points() -> NDArray[np.int64]:
+    """(N,) mesh points on skin that neither eyes nor mouth move much."""
+    x, y = np.abs(mean_mesh()[:NUM_SURFACE, 0]), mean_mesh()[:NUM_SURFACE, 1]
+    eyes = ((x - 0.5) / 0.42) ** 2 + ((y + 0.08) / 0.38) ** 2 < 1
+    return np.flatnonzero(~eyes & (x < 0.95) & (y > -0.8) & (y < 0.85))
+
+
 def _box_of(mesh: Plane) -> tuple[float, float, float, float]:
     return face_box(mesh[list(LANDMARK_POINTS), :2])
 
@@ -320,6 +387,14 @@ def _scaled(meshes: Plane, factor: float) -> Plane:
     scaled = meshes * factor
     scaled[..., :2] += (factor - 1) / 2
     return scaled.astype(np.float32)
+
+
+def _scaled_steps(steps: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """The steps (T, 2, 3) in a picture larger by a factor, see `_scaled`."""
+    scaled = steps.copy()
+    centre = np.full(2, (factor - 1) / 2)
+    scaled[:, :, 2] = factor * steps[:, :, 2] + centre - steps[:, :, :2] @ centre
+    return scaled
 
 
 def join_tracks(tracks: list[Track], cuts: list[int], max_gap_seconds: float = 0.5) -> list[Track]:
@@ -348,11 +423,15 @@ def _join(before: Track, after: Track) -> Track:
     shares = (np.arange(1, missing + 1) / (missing + 1))[:, None, None]
     between = (1 - shares) * before.meshes[-1] + shares * after.meshes[0]
     times = before.seconds[-1] + shares.ravel() * (after.seconds[0] - before.seconds[-1])
+    bridge = [before.meshes[-1], *between, after.meshes[0]]
+    steps = [fit_affine(one[:NUM_SURFACE, :2], other[:NUM_SURFACE, :2]) for one, other in pairwise(bridge)]
     return replace(
         before,
         seconds=np.concatenate([before.seconds, times, after.seconds]),
         meshes=np.concatenate([before.meshes, between, after.meshes]).astype(np.float32),
         qualities=np.concatenate([before.qualities, np.zeros(missing, np.float32), after.qualities]),
         lights=np.concatenate([before.lights, np.repeat(before.lights[-1:], missing, 0), after.lights]),
+        steps=np.concatenate([before.steps, steps, after.steps[1:]]),
+        looks=np.concatenate([before.looks, after.looks]),
         leaves=after.leaves,
     )

@@ -20,6 +20,7 @@ from reage.video.source import Damage
 from reage.video.tracking import Track
 
 _ORDER, _SURVEY = "run.json", "tracks.npz"
+_TRACK_ARRAYS = ("seconds", "meshes", "qualities", "lights", "steps", "looks")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +89,7 @@ class Workspace:
         ended = np.nan if damage.ended_seconds is None else damage.ended_seconds
         values["damage"] = np.array([damage.packets, damage.first_seconds, ended])
         for index, track in enumerate(survey.tracks):
-            for name in ("seconds", "meshes", "qualities", "lights"):
+            for name in _TRACK_ARRAYS:
                 values[f"{index}.{name}"] = getattr(track, name)
             values[f"{index}.ends"] = np.array([track.first, track.enters, track.leaves], int)
         with replace_file(self.path / _SURVEY, VideoError) as unfinished, unfinished.open("wb") as file:
@@ -116,7 +117,7 @@ class Workspace:
 
 def _load_track(values: Mapping[str, NDArray[Any]], index: int) -> Track:
     first, enters, leaves = values[f"{index}.ends"].tolist()
-    arrays = {name: values[f"{index}.{name}"] for name in ("seconds", "meshes", "qualities", "lights")}
+    arrays = {name: values[f"{index}.{name}"] for name in _TRACK_ARRAYS}
     return Track(first=first, enters=bool(enters), leaves=bool(leaves), **arrays)
 
 

@@ -28,6 +28,12 @@ def test_scores_are_split_without_missing_ones() -> None:
     np.testing.assert_allclose(sorted(impostors), [0.1, 0.1, 0.2, 0.5])
 
 
+def test_a_gallery_may_hold_strangers() -> None:
+    scores = np.column_stack([SCORES[:2, :2], [0.95, 0.3]])
+    assert find_ranks(scores).tolist() == [2, 2]
+    assert len(split_scores(scores)[1]) == 4
+
+
 def test_accepted_are_those_above_the_impostors() -> None:
     generator = np.random.default_rng(0)
     scores = generator.random((60, 60))

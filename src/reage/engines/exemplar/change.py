@@ -26,6 +26,8 @@ _MARGIN_UNITS, _MOST_SHARE = 0.01, 0.6
 _WIDE_PX = (512, 1400)
 """Least and most side of the window of `WIDE` crops in which hair is changed."""
 
+_FRAME_PX, _FRAME_MASK_PX = 800, 320
+"""Most px of that window in a frame of a video, and of it for the border of hair."""
 _LIFT_ROOM = -0.1
 """Log luminance of grey brows in a frame relative to its skin, at most."""
 
@@ -42,7 +44,6 @@ class HairAim:
         own: what the person's own photos say; None without any.
         own_factor: on what they say.
         light: of the hair as it was, so that it is the same in every frame; None to measure it in each picture.
-        mask_px: largest side of the window at which the border of hair is found; None for that of photos.
     """
 
     old_years: float
@@ -52,7 +53,11 @@ class HairAim:
     own: OwnChange | None = None
     own_factor: float = 0.0
     light: HairLight | None = None
-    mask_px: int | None = None
+
+    @property
+    def most_px(self) -> int:
+        """Most px of the side of the window in which hair is changed."""
+        return _WIDE_PX[1] if self.light is None else _FRAME_PX
 
     def make_gain(self, face: Face, wide: Pixels, shares: Plane) -> list[Gain]:
         """The change of hair, also beyond the crop; nothing where there is none.
@@ -83,9 +88,9 @@ class HairAim:
     def _find(self, face: Face, wide: Pixels, shares: Plane) -> Plane:
         """(W, W) share of hair."""
         side = len(wide)
-        if self.mask_px is None or side <= self.mask_px:
+        if self.light is None or side <= _FRAME_MASK_PX:
             return find_hair(face, wide, shares)
-        small = find_hair(face, geometry.resize(wide, self.mask_px, self.mask_px), shares)
+        small = find_hair(face, geometry.resize(wide, _FRAME_MASK_PX, _FRAME_MASK_PX), shares)
         return np.clip(geometry.resize(small, side, side), 0, 1)
 
 
@@ -122,7 +127,7 @@ class ExemplarChange:
             preview: whether to draw `Aged.crop`, which is the crop as it was otherwise.
         """
         side, bare = crop_px(face), np.minimum(face.bare, 1 - face.hair)
-        wide, _ = wide_window(face)
+        wide, _ = wide_window(face, self.hair.most_px)
         common = fit_common_face(mesh_in_window(face, side))
         places = (common.unroll(side) * len(self.skin) - 0.5).astype(np.float32)
         on_skin: Plane = np.clip(geometry.resize(np.minimum(face.matte, bare), side, side), 0, 1)
@@ -144,12 +149,11 @@ class ExemplarChange:
         crop = _preview(face, gains, shift) if preview else face.crop
         return Aged(crop=crop, shift=shift, gains=tuple(gains), details=self.details)
 
-    def steadied(self, face: Face, shares: Plane, mask_px: int) -> Self:
+    def steadied(self, face: Face, shares: Plane) -> Self:
         """The change with the light of the hair measured once, on the picture it was learned from, for video."""
-        wide, _ = wide_window(face)
-        hair = replace(self.hair, mask_px=mask_px)
-        light = measure_hair(wide.astype(np.float32) / np.float32(255), hair._find(face, wide, shares))
-        return replace(self, hair=replace(hair, light=light))
+        wide, _ = wide_window(face, _FRAME_PX)
+        light = measure_hair(wide.astype(np.float32) / np.float32(255), self.hair._find(face, wide, shares))
+        return replace(self, hair=replace(self.hair, light=light))
 
     def mixed(self, other: Self, share: float) -> Self:
         """This change and a share of another of the same person, in between; both have one size of `skin`."""
@@ -177,9 +181,9 @@ class ExemplarChange:
         )
 
 
-def wide_window(face: Face) -> tuple[Pixels, Plane]:
+def wide_window(face: Face, most_px: int = _WIDE_PX[1]) -> tuple[Pixels, Plane]:
     """The window (W, W, 3) of `WIDE` crop sides in which hair is found, and the mesh (478, 3) px of it."""
-    wide_px = int(np.clip(WIDE * crop_px(face), *_WIDE_PX))
+    wide_px = int(np.clip(WIDE * crop_px(face), _WIDE_PX[0], most_px))
     return cut_window(face, wide_px, WIDE), mesh_in_window(face, wide_px, WIDE)
 
 

@@ -66,8 +66,6 @@ _FULL_GROWTH = 0.5
 """Growth of log energy from which smooth skin is brought to what its age has in full."""
 _REFERENCES_KEPT = 32
 """References that are kept as they were seen, for other target ages; each takes 10 MB at most."""
-_FRAME_MASK_PX = 320
-"""Side of the window of `WIDE` crops at which the border of hair is found in a frame of a video."""
 
 
 ZoneAges = Mapping[str, tuple[float, float]]
@@ -189,7 +187,7 @@ class ExemplarEngine:
 
     def steady(self, change: ExemplarChange, face: Face) -> ExemplarChange:
         """The change of a face for all frames of a video."""
-        return change.steadied(face, self.look(face), _FRAME_MASK_PX)
+        return change.steadied(face, self.look(face))
 
     def look(self, face: Face) -> Plane:
         """(10, P, P) shares of classes around the face, also beyond its crop."""

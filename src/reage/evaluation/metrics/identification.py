@@ -1,7 +1,7 @@
 """How well probes find their person in a gallery: cumulative match characteristic, and verification at a false rate.
 
-Convention: scores (N, N), probe x gallery, higher is more similar; the person of probe i is gallery face i. A probe
-without a face has a row of NaN and counts as not found.
+Convention: scores (N, M), probe x gallery, higher is more similar; the person of probe i is gallery face i, and gallery
+faces from N on are of nobody. A probe without a face has a row of NaN and counts as not found.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Values = NDArray[np.floating]
 
 
 def find_ranks(scores: Values) -> NDArray[np.int64]:
-    """(N,) rank from 1 of the right person of each probe; ties count against it, and a row of NaN is N + 1."""
+    """(N,) rank from 1 of the right person of each probe; ties count against it, and a row of NaN is M + 1."""
     own = np.diag(scores)[:, None]
     better = (scores >= own).sum(1)
-    return np.where(np.isnan(own[:, 0]), len(scores) + 1, better).astype(np.int64)
+    return np.where(np.isnan(own[:, 0]), scores.shape[1] + 1, better).astype(np.int64)
 
 
 def match_characteristic(ranks: NDArray[np.int64], rank: int) -> float:
@@ -28,7 +28,7 @@ def match_characteristic(ranks: NDArray[np.int64], rank: int) -> float:
 
 def split_scores(scores: Values) -> tuple[Values, Values]:
     """Scores of genuine pairs (M,) and of impostors (K,), without missing ones."""
-    same = np.eye(len(scores), dtype=bool)
+    same = np.eye(*scores.shape) == 1
     genuine, impostors = scores[same], scores[~same]
     return genuine[~np.isnan(genuine)], impostors[~np.isnan(impostors)]
 

@@ -132,7 +132,7 @@ def age_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
         )
         axes.plot(targets, real, color=_GREY, ls="--", marker="s", ms=3, label="real faces of that age, mean")
         axes.set(xlabel="age asked for, years", ylabel="age read, years")
-        _legend(figure, axes)
+        add_legend(figure, axes)
 
     return Plot(
         title="Age read in the pictures",
@@ -140,7 +140,7 @@ def age_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
             "The band holds 90 % of the faces. An estimator errs on real faces too: the dashed line is what it reads "
             "on real people of an age, where that is known, and a picture on that line looks as old as was asked."
         ),
-        svg=_draw(draw, _SMALL),
+        svg=draw_svg(draw, _SMALL),
     )
 
 
@@ -161,7 +161,7 @@ def identity_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
         _trend(axes, targets, faces.distances, np.nanmedian, COLOURS["blue"], "photo and picture, median")
         axes.set(xlabel="age asked for, years", ylabel="identity distance", ylim=(0, None))
         axes.margins(y=0.08)
-        _legend(figure, axes)
+        add_legend(figure, axes)
 
     return Plot(
         title="Identity distance between photo and picture",
@@ -169,7 +169,7 @@ def identity_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
             "Bands hold 90 % of the faces, or of the real pairs. Below a threshold a face recognizer takes both "
             "for one person, as it does one in 1,000 pairs of strangers at FMR 0.10 %, one in 10,000 at 0.01 %."
         ),
-        svg=_draw(draw, _SMALL),
+        svg=draw_svg(draw, _SMALL),
     )
 
 
@@ -194,7 +194,7 @@ def cost_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
             ylabel="identity distance",
             ylim=(0, None),
         )
-        _legend(figure, axes, 4)
+        add_legend(figure, axes, 4)
 
     return Plot(
         title="Identity distance against years gained",
@@ -202,7 +202,7 @@ def cost_plot(faces: MeasuredFaces, reference: Reference) -> Plot:
             "One point is one picture; low and far from zero years is good. A small distance at no years gained only "
             "says that little was changed. The bars hold 90 % of real pairs of photos."
         ),
-        svg=_draw(draw, _BROAD),
+        svg=draw_svg(draw, _BROAD),
         wide=True,
     )
 
@@ -266,7 +266,7 @@ def zone_score_plot(faces: MeasuredFaces) -> Plot | None:
             "Score of a zone: the share of people whose zone looks younger, so 0 is the smoothest and 1 the most "
             "marked; left and right are averaged, and the band holds 90 % of the faces."
         ),
-        svg=_draw(lambda figure: _panels(figure, draw_zone, "age asked for, years", "zone score"), _WIDE),
+        svg=draw_svg(lambda figure: _panels(figure, draw_zone, "age asked for, years", "zone score"), _WIDE),
         wide=True,
     )
 
@@ -288,7 +288,7 @@ def zone_request_plot(faces: MeasuredFaces) -> Plot | None:
     return Plot(
         title="One zone at a time, asked for a score",
         note="An engine that does what is asked lies on the thin line; the band holds 90 % of the faces.",
-        svg=_draw(lambda figure: _panels(figure, draw_zone, "requested score", "measured score"), _WIDE),
+        svg=draw_svg(lambda figure: _panels(figure, draw_zone, "requested score", "measured score"), _WIDE),
         wide=True,
     )
 
@@ -302,7 +302,7 @@ def _panels(figure: Figure, draw_zone: Callable[[Axes, list[int]], None], x: str
         axes.set(ylim=(0, 1))
     figure.supxlabel(x, fontsize=9)
     figure.supylabel(y, fontsize=9)
-    _legend(figure, figure.axes[0])
+    add_legend(figure, figure.axes[0])
 
 
 # Drawing
@@ -336,11 +336,13 @@ def _columns(columns: Sequence[Values]) -> Values:
     )
 
 
-def _legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
+def add_legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
+    """The legend of a figure, below its axes."""
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=columns, columnspacing=1.2)
 
 
-def _draw(draw: Callable[[Figure], None], size_inches: tuple[float, float]) -> str:
+def draw_svg(draw: Callable[[Figure], None], size_inches: tuple[float, float] = _BROAD) -> str:
+    """The SVG element of a figure that a function draws, see `Plot.svg`."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-from torch import Generator, Tensor
+from torch import Generator
 
 from reage.data.shards import Portraits
-from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP
 from reage.nets.age import load_age_net
 from reage.nets.agetransgan import equalised_groups
 from reage.nets.agetransgan_config import AgeTransGanConfig, GeneratorConfig, cpu
@@ -29,7 +28,7 @@ from reage.training.agetransgan.model import AgeTransGan, Embed
 from reage.training.agetransgan.multi_pose import turn_faces
 from reage.training.agetransgan.proportions import Proportions, measure_child
 from reage.training.cross_age import CROSS_AGE_PX, CrossAgeDataset, make_cross_age_dataset
-from reage.training.dreambooth.identity_encoder import cut_chips_from
+from reage.training.dreambooth.identity_encoder import encode_centre
 from reage.training.logger import log_losses
 from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext, Weights
@@ -229,23 +228,12 @@ def load_identify(net: GeneratorConfig, device: torch.device) -> Embed:
 
     `reage.measure.DlibRecognizer` is the same net, so what it says about a generator that learned by it is too kind.
     """
-    return _on_chips(load_dlib_resnet().to(device), net)
+    return encode_centre(load_dlib_resnet().to(device), net.window)
 
 
 def load_embed(net: GeneratorConfig, device: torch.device) -> Embed:
     """The age-invariant identity encoder on the pictures that the generator sees, for L_MI."""
-    return _on_chips(load_aifd("aifd", str(device)).embed, net)
-
-
-def _on_chips(encode: Embed, net: GeneratorConfig) -> Embed:
-    """An encoder of pictures that are aligned as dlib does it."""
-    centre = [FACE_PER_CROP * (0.5 - eyes) for eyes in EYES_IN_CROP]
-    place = (centre[0], centre[1], FACE_PER_CROP * net.window)
-
-    def embed(x: Tensor) -> Tensor:
-        return encode(cut_chips_from(x.float(), place).contiguous(memory_format=torch.channels_last))
-
-    return embed
+    return encode_centre(load_aifd("aifd", str(device)).embed, net.window)
 
 
 def train_stage(

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP
 from reage.faces.patches import FACE, PATCHES
 from reage.measure.recognizers import CHIP_PX
 from reage.nets.dlib_resnet import load_dlib_resnet
@@ -58,3 +59,19 @@ def cut_chips_from(x: Tensor, place: tuple[float, float, float]) -> Tensor:
         square_from_chip.expand(len(x), -1, -1), [len(x), x.shape[1], CHIP_PX, CHIP_PX], align_corners=False
     )
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def encode_centre(encode: IdentityEncoder, crops: float) -> IdentityEncoder:
+    """An encoder of pictures aligned as dlib does it, on the central squares of crops.
+
+    Args:
+        encode: takes (B, 3, 150, 150).
+        crops: side of the squares, crop sides.
+    """
+    centre = [FACE_PER_CROP * (0.5 - eyes) for eyes in EYES_IN_CROP]
+    place = (centre[0], centre[1], FACE_PER_CROP * crops)
+
+    def embed(x: Tensor) -> Tensor:
+        return encode(cut_chips_from(x.float(), place).contiguous(memory_format=torch.channels_last))
+
+    return embed

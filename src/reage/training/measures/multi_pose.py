@@ -24,7 +24,7 @@ from reage.data.shards import Portraits
 from reage.errors import ReageError
 from reage.faces.detector import align
 from reage.faces.head_pose import fit_pose, turn_mesh
-from reage.faces.head_window import fill_hidden, move_mesh, warp_head
+from reage.faces.head_window import fill_hidden, make_head_warp, move_mesh
 from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.mesh_points import LANDMARK_POINTS
@@ -88,7 +88,8 @@ def turn_pictures(pictures: Pixels, mesh: Plane, angles: tuple[float, float], si
     """Pictures (N, S, S, 3) of a face in one pose as `turn_crop` gives each, and their mesh."""
     target = turn_mesh(mesh, (*angles, fit_pose(mesh).angles[2]))
     aligned = align(target[list(LANDMARK_POINTS), :2], side_px)
-    turned = [geometry.warp(fill_hidden(warp_head(one, mesh, target)), aligned, side_px, side_px) for one in pictures]
+    warp = make_head_warp(mesh, target, pictures.shape[1])
+    turned = [geometry.warp(fill_hidden(warp.apply(one)), aligned, side_px, side_px) for one in pictures]
     return np.stack(turned), move_mesh(target, aligned)
 
 
