@@ -17,7 +17,7 @@ from reage.engines.exemplar.view import FaceView, view_photo
 from reage.faces.aging_map import age_share, make_location_gradients, map_of_shares
 from reage.faces.skin_detail import PATCHES
 from reage.images import geometry
-from reage.nets.amgan_config import GeneratorConfig, read_config
+from reage.nets.amgan_config import LINES_PER_FACE, GeneratorConfig, read_config
 from reage.nets.runtime import check_outputs, load_trained
 from reage.plan import expected_score
 from reage.types import Aged, CompletePlan, Face, Plane, Reading
@@ -94,8 +94,9 @@ class AmganEngine:
         inputs = {"picture": levels[None].astype(np.float32), "planes": planes[None].astype(np.float32)}
         change, attention = self._session.run(["change", "attention"], inputs)
         applied = np.clip(np.abs(target - source) / _FULL_CHANGE_DIFFERENCE, 0, 1)
-        strength = self._config.older_gain if plan.age > plan.age_from else 1.0
-        found: Plane = (change * attention)[0].transpose(1, 2, 0) * (np.float32(strength) * applied[..., None])
+        found: Plane = (change * attention)[0].transpose(1, 2, 0) * applied[..., None].astype(np.float32)
+        if plan.age > plan.age_from:
+            found = deepen_lines(found, self._config.older_gain)
         return geometry.resize(continue_around(found, usable), *view.usable.shape)
 
 
@@ -103,6 +104,13 @@ def net_side(plane_px: int) -> int:
     """Side at which the generator sees a common face of that side."""
     least, most = NET_PX
     return int(np.clip(SIDE_MULTIPLE * round(plane_px / SIDE_MULTIPLE), least, most))
+
+
+def deepen_lines(change: Plane, factor: float) -> Plane:
+    """A change (N, N, 3) whose lines are so many times as strong, see `reage.nets.amgan_config.LINES_PER_FACE`."""
+    shade = geometry.resize(change, LINES_PER_FACE, LINES_PER_FACE)
+    coarse = geometry.resize_linear(shade, *change.shape[:2])
+    return (coarse + np.float32(factor) * (change - coarse)).astype(np.float32)
 
 
 def continue_around(change: Plane, usable: Plane) -> Plane:

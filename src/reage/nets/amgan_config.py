@@ -11,6 +11,9 @@ from reage.zones import ZONES
 NUM_PLANES = 4
 """Planes that the generator takes beside a picture: target map, source map, X, Y."""
 
+LINES_PER_FACE = 32
+"""A change finer than this part of the side of the common face is lines, and a coarser one is light and shade."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
@@ -22,7 +25,7 @@ class GeneratorConfig:
         hidden: channels of the conditions inside a SPADE block.
         zone_gains: for each of `reage.zones.ZONES`, how many times the change of its score the map must show until the
             zone's score changes by as much; measured after training.
-        older_gain: factor on the change of a face that grows older; measured after training.
+        older_gain: factor on the lines, see `LINES_PER_FACE`, of a face that grows older; measured after training.
     """
 
     widths: tuple[int, int, int] = (32, 64, 128)

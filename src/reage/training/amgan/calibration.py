@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reage.training.amgan.dataset import AmganDataset
+from reage.training.amgan.losses import split_lines
 from reage.training.amgan.model import Amgan, measure_zone_scores, see_in_crops
 from reage.zones import MIRRORED_ZONES, ZONES
 
@@ -58,9 +59,10 @@ def _response(net: Amgan, dataset: AmganDataset, rows: Tensor, zone: int) -> Ten
 
 @torch.no_grad()
 def measure_older_gain(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_FACES) -> float:
-    """The factor on the change, one of `OLDER_GAINS`, at which skin made old looks as old as the teacher makes it.
+    """The factor on lines, one of `OLDER_GAINS`, at which skin made old looks as old as the teacher makes it.
 
-    The age estimator that the net has learned from compares both.
+    The age estimator that the net has learned from compares both. Light and shade stay as they were taught: patches
+    would be dark before lines are deep enough.
 
     Args:
         net: trained.
@@ -73,7 +75,9 @@ def measure_older_gain(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_F
         batch = dataset.request_teacher(some)
         wanted += float(net.estimate_years(see_in_crops(batch, batch.teacher_change * batch.usable)).sum())
         _, change = net.age(batch.x, batch.planes, batch.usable)
-        estimated += [float(net.estimate_years(see_in_crops(batch, gain * change)).sum()) for gain in OLDER_GAINS]
+        lines = split_lines(change)
+        deeper = [change + (gain - 1) * lines for gain in OLDER_GAINS]
+        estimated += [float(net.estimate_years(see_in_crops(batch, one)).sum()) for one in deeper]
     return min(zip(OLDER_GAINS, estimated, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
 
 

@@ -17,18 +17,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reage.data.augment import to_grey
+from reage.nets.amgan_config import LINES_PER_FACE
 from reage.types import GAIN_FLOOR
 
 OVERSHOOT = 1.15
 """Factor on the teacher's change in `perceptual_loss` and `age_loss`: averaging makes a student lose about as much."""
 
 DETAIL_WINDOW_PX, LOW_FREQUENCY_WINDOW_PX = 5, 16
-"""Windows of `detail_loss` and `low_frequency_loss`."""
+"""Windows of `detail_loss` and `low_frequency_loss`, in patches."""
 
 TEXTURE_BANDS, TEXTURE_WINDOW_PX = 4, 32
 """Octaves of `texture_loss`, finest first, and its window."""
 TEXTURE_FLOOR = 0.004
 """Deviation of log luminance below which lines are not seen."""
+
+FREE_SHADE = 0.02
+"""Log ratio of light and shade that `shade_loss` allows where the teacher changes nothing."""
 
 UNCHANGED_MAP = 0.02
 """Largest difference of two maps that counts as none."""
@@ -56,6 +60,7 @@ class LossWeights:
         age: see `age_loss`.
         zone_scores: see `zone_scores_loss`.
         direction: see `direction_loss`.
+        shade: see `shade_loss`.
         gradient_penalty: see `gradient_penalty`, in the critic's loss.
         critic_aging_map: of `aging_map_loss` in the critic's loss.
         critic_location: of `location_loss` in the critic's loss.
@@ -75,6 +80,7 @@ class LossWeights:
     age: float = 0.0
     zone_scores: float = 0.0
     direction: float = 0.0
+    shade: float = 0.0
     gradient_penalty: float = 10.0
     critic_aging_map: float = 10.0
     critic_location: float = 10.0
@@ -91,9 +97,10 @@ def finetune_loss_weights() -> LossWeights:
         aging_map=2.0,
         location=0.2,
         cycle=4.0,
-        age=0.2,
-        zone_scores=6.0,
-        direction=10.0,
+        age=0.4,
+        zone_scores=9.0,
+        direction=20.0,
+        shade=60.0,
     )
 
 
@@ -201,6 +208,15 @@ def direction_loss(change: Tensor, teacher_change: Tensor, zone_weights: Tensor)
     return (shares * distance).sum() / num_zones
 
 
+def shade_loss(change: Tensor, teacher_change: Tensor) -> Tensor:
+    """By how much light and shade, the change (B, 3, S, S) of whole faces, go beyond the teacher's, on average.
+
+    A fifth more than the teacher's is free, and `FREE_SHADE` everywhere.
+    """
+    found, allowed = (to_shade(to_luma(one)).abs() for one in (change, teacher_change))
+    return F.relu(found - 1.2 * allowed - FREE_SHADE).mean()
+
+
 # Distances to the targets
 
 
@@ -278,15 +294,22 @@ def to_chroma(x: Tensor) -> Tensor:
 
 
 def lines_alone(change: Tensor) -> Tensor:
-    """The change (B, 3, S, S) with gradients to the luma of its lines alone, finer than `LOW_FREQUENCY_WINDOW_PX`.
+    """The change (B, 3, S, S) of whole faces with gradients to the luma of its lines alone.
 
     Estimators of age and of zones take dark or green patches for old skin; through this they cannot ask for any.
     """
-    luma = to_luma(change)
-    side = (luma.shape[-2], luma.shape[-1])
-    coarse = F.interpolate(F.avg_pool2d(luma, LOW_FREQUENCY_WINDOW_PX), side, mode="bilinear", align_corners=False)
-    lines = luma - coarse
+    lines = split_lines(to_luma(change))
     return (change - lines).detach() + lines
+
+
+def split_lines(x: Tensor) -> Tensor:
+    """(B, C, S, S) of whole faces minus their light and shade, see `reage.nets.amgan_config.LINES_PER_FACE`."""
+    return x - F.interpolate(to_shade(x), (x.shape[-2], x.shape[-1]), mode="bilinear", align_corners=False)
+
+
+def to_shade(x: Tensor) -> Tensor:
+    """(B, C, S, S) of whole faces -> (B, C, s, s) means, see `reage.nets.amgan_config.LINES_PER_FACE`."""
+    return F.adaptive_avg_pool2d(x, LINES_PER_FACE)
 
 
 def to_luma(x: Tensor) -> Tensor:

@@ -91,6 +91,8 @@ class Amgan(nn.Module):
             found["zone_scores"] = self._zone_scores_loss(see_in_crops(faces, losses.lines_alone(asked_change)), faces)
         if weights.direction:
             found["direction"] = losses.direction_loss(asked_change, faces.teacher_change, faces.zone_weights)
+        if weights.shade:
+            found["shade"] = losses.shade_loss(asked_change, faces.teacher_change)
         if weights.cycle:
             restored, _ = self.age(aged, _swap_maps(batch.planes), batch.usable)
             found["cycle"] = losses.cycle_loss(restored, batch.x)

@@ -60,7 +60,7 @@ class AmganTrainingConfig:
     skin_changes: SkinChangeConfig = SkinChangeConfig()
     distill: TrainerConfig = TrainerConfig(steps=800, batch_size=6, weight_decay=0.0, ema_decay=0.995)
     finetune: TrainerConfig = TrainerConfig(
-        steps=200, batch_size=3, weight_decay=0.0, ema_decay=0.995, max_grad_norm=50.0
+        steps=600, batch_size=3, weight_decay=0.0, ema_decay=0.995, max_grad_norm=50.0
     )
     finetune_losses: LossWeights = field(default_factory=finetune_loss_weights)
     dataset: AmganDatasetConfig = field(default_factory=AmganDatasetConfig)
