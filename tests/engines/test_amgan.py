@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reage.composite import composite
-from reage.engines.amgan import NET_PX, AmganEngine, continue_around, make_maps, net_side
+from reage.engines.amgan import NET_PX, AmganEngine, continue_around, deepen_lines, make_maps, net_side
 from reage.engines.base import SteadyEngine
 from reage.engines.exemplar.view import view_photo
 from reage.faces.aging_map import make_location_gradients
@@ -92,6 +92,13 @@ def test_a_photo_without_colour_gets_none(engine: AmganEngine, face: Face, score
     assert (aged != grey.crop).mean() > 0.1
 
 
+def test_lines_deepen_and_shade_stays() -> None:
+    shade = np.repeat(np.linspace(-0.3, 0.3, 256, dtype=np.float32)[:, None, None], 256, 1).repeat(3, 2)
+    lines = 0.1 * (-1.0) ** np.arange(256, dtype=np.float32)[None, :, None]
+    np.testing.assert_allclose(deepen_lines(shade + lines, 1.5)[8:-8], (shade + 1.5 * lines)[8:-8], atol=0.01)
+    np.testing.assert_allclose(deepen_lines(shade + lines, 1.0), shade + lines, atol=1e-6)
+
+
 def test_what_is_around_visible_skin_follows_it() -> None:
     usable = np.zeros((128, 128), np.float32)
     usable[40:80, 40:64] = 1
@@ -120,7 +127,8 @@ def test_the_change_is_that_of_the_generator_that_was_trained(
     planes = torch.from_numpy(2 * np.concatenate([maps * usable, make_location_gradients(side)]) - 1)[None].float()
     change, attention = net.predict_change(to_net(geometry.resize(view.levels, side, side)), planes)
     expected = (change * attention)[0].permute(1, 2, 0).numpy()
-    expected = expected * (net.config.older_gain if years > scored.age_years else 1.0)
+    if years > scored.age_years:
+        expected = deepen_lines(expected, net.config.older_gain)
     assert isinstance(engine, SteadyEngine)
     found = geometry.resize(engine.make_change(face, scored, plan).skin, side, side)
     inside = usable > 0.99
