@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from reage.composite import composite
-from reage.engines.amgan import NET_PX, AmganEngine, continue_around, deepen_lines, make_maps, net_side
+from reage.engines.amgan import NET_PX, AmganEngine, keep_lines, make_maps, net_side
 from reage.engines.base import SteadyEngine
 from reage.engines.exemplar.view import view_photo
 from reage.faces.aging_map import make_location_gradients
 from reage.faces.geometry import zone_masks
-from reage.faces.skin_detail import PATCHES, patch_map
+from reage.faces.skin_detail import LUMINANCE, PATCHES, patch_map
 from reage.images import geometry
 from reage.images.tensors import to_net
-from reage.nets.amgan import load_generator
+from reage.nets.amgan import finer_than, load_generator
+from reage.nets.amgan_config import LINES_PER_FACE
 from reage.plan import complete
 from reage.types import Face, Pixels, Plan, Reading
 from reage.zones import ZONES, typical_score
@@ -92,20 +93,19 @@ def test_a_photo_without_colour_gets_none(engine: AmganEngine, face: Face, score
     assert (aged != grey.crop).mean() > 0.1
 
 
-def test_lines_deepen_and_shade_stays() -> None:
-    shade = np.repeat(np.linspace(-0.3, 0.3, 256, dtype=np.float32)[:, None, None], 256, 1).repeat(3, 2)
-    lines = 0.1 * (-1.0) ** np.arange(256, dtype=np.float32)[None, :, None]
-    np.testing.assert_allclose(deepen_lines(shade + lines, 1.5)[8:-8], (shade + 1.5 * lines)[8:-8], atol=0.01)
-    np.testing.assert_allclose(deepen_lines(shade + lines, 1.0), shade + lines, atol=1e-6)
-
-
-def test_what_is_around_visible_skin_follows_it() -> None:
-    usable = np.zeros((128, 128), np.float32)
-    usable[40:80, 40:64] = 1
-    around = continue_around(np.full((128, 128, 3), 0.2, np.float32), usable)
-    np.testing.assert_allclose(around[44:76, 44:60], 0.2, atol=1e-3)
-    assert 0.1 < around[60, 66, 0] < 0.25
-    assert not around[0].any()
+def test_older_skin_gets_lines_and_younger_skin_loses_folds() -> None:
+    rows = np.arange(256, dtype=np.float32)
+    lines, folds, shade = (
+        np.broadcast_to(0.05 * np.sign(np.sin(np.pi * (rows + 0.5) / px)), (256, 256)) for px in (1, 8, 64)
+    )
+    inner, everywhere = np.s_[32:-32, 32:-32], np.ones((256, 256), np.float32)
+    older = keep_lines(lines + folds + shade, everywhere, 1.4)[inner]
+    assert np.corrcoef(older.ravel(), lines[inner].ravel())[0, 1] > 0.9
+    assert np.abs(older).mean() == pytest.approx(0.07, rel=0.15)
+    younger = keep_lines(lines + folds + shade, -everywhere, 1.4)[inner]
+    assert np.corrcoef(younger.ravel(), (lines + folds)[inner].ravel())[0, 1] > 0.9
+    assert np.abs(keep_lines(40 * lines, everywhere, 1.0)).max() < 0.61
+    assert keep_lines(40 * lines, everywhere, 1.0).max() < 0.31
 
 
 @pytest.mark.parametrize(("plane_px", "side"), [(100, NET_PX[0]), (301, 288), (4000, NET_PX[1])])
@@ -126,14 +126,19 @@ def test_the_change_is_that_of_the_generator_that_was_trained(
     usable = np.clip(geometry.resize(view.usable, side, side), 0, 1)
     planes = torch.from_numpy(2 * np.concatenate([maps * usable, make_location_gradients(side)]) - 1)[None].float()
     change, attention = net.predict_change(to_net(geometry.resize(view.levels, side, side)), planes)
-    expected = (change * attention)[0].permute(1, 2, 0).numpy()
-    if years > scored.age_years:
-        expected = deepen_lines(expected, net.config.older_gain)
+    rise = np.sign(maps[0] - maps[1])
+    expected = keep_lines((change * attention)[0].permute(1, 2, 0).numpy() @ LUMINANCE, rise, net.config.older_gain)
     assert isinstance(engine, SteadyEngine)
-    found = geometry.resize(engine.make_change(face, scored, plan).skin, side, side)
+    found = geometry.resize(engine.make_change(face, scored, plan).skin, side, side) @ LUMINANCE
     inside = usable > 0.99
-    assert np.abs(expected[inside]).max() > 0.05
-    assert np.abs(found - expected)[inside].max() < 0.02
+    wanted, got = (finer_than(to_planes(one), LINES_PER_FACE).numpy()[0, 0][inside] for one in (expected, found))
+    assert np.abs(wanted).max() > 0.05
+    assert np.corrcoef(wanted, got)[0, 1] > 0.98
+    assert np.abs(wanted - got).mean() < 0.2 * np.abs(wanted).mean()
+
+
+def to_planes(plane: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None, None]
 
 
 def test_zones_of_maps_are_those_of_skin() -> None:

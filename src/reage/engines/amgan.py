@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from reage.engines.base import Condition
 from reage.engines.exemplar import ExemplarEngine
 from reage.engines.exemplar.change import ExemplarChange
-from reage.engines.exemplar.engine import face_region, keeps_face
+from reage.engines.exemplar.engine import keeps_face
 from reage.engines.exemplar.view import FaceView, view_photo
 from reage.faces.aging_map import age_share, make_location_gradients, map_of_shares
-from reage.faces.skin_detail import PATCHES
+from reage.faces.skin_detail import LUMINANCE, PATCHES
 from reage.images import geometry
-from reage.nets.amgan_config import LINES_PER_FACE, GeneratorConfig, read_config
+from reage.nets.amgan_config import FOLDS_PER_FACE, LINES_PER_FACE, GeneratorConfig, read_config
 from reage.nets.runtime import check_outputs, load_trained
 from reage.plan import expected_score
 from reage.types import Aged, CompletePlan, Face, Plane, Reading
@@ -33,8 +33,8 @@ SIDE_MULTIPLE = 32
 
 _FULL_CHANGE_DIFFERENCE = 0.02
 """Difference of both maps from which the change is applied in full; below, it fades to none."""
-_AROUND_PX, _AROUND_BLUR_PX = 96, 3.0
-"""Side of the plane in which the change goes on around skin that the generator sees, and its blur."""
+_MOST_LINES = (-0.6, 0.3)
+"""Bounds of the change of log luminance, darker and lighter."""
 
 
 class AmganEngine:
@@ -81,11 +81,11 @@ class AmganEngine:
 
     def _learn_change(self, face: Face, reading: Reading, plan: CompletePlan) -> ExemplarChange:
         view = view_photo(face, reading.masculinity)
-        skin = self._change_skin(view, reading, plan)
-        return self._exemplar.learn_change(face, reading, plan, view=view, skin=skin)
+        lines = self._change_lines(view, reading, plan)
+        return self._exemplar.learn_change(face, reading, plan, view=view, lines=lines)
 
-    def _change_skin(self, view: FaceView, reading: Reading, plan: CompletePlan) -> Plane:
-        """(N, N, 3) change of log colour in the common face."""
+    def _change_lines(self, view: FaceView, reading: Reading, plan: CompletePlan) -> Plane:
+        """(N, N, 1) change of log luminance in the common face."""
         side = net_side(len(view.levels))
         target, source = make_maps(side, reading, plan, self._config.zone_gains)
         usable: Plane = np.clip(geometry.resize(view.usable, side, side), 0, 1)
@@ -93,11 +93,10 @@ class AmganEngine:
         planes = 2 * np.stack([target * usable, source * usable, *make_location_gradients(side)]) - 1
         inputs = {"picture": levels[None].astype(np.float32), "planes": planes[None].astype(np.float32)}
         change, attention = self._session.run(["change", "attention"], inputs)
-        applied = np.clip(np.abs(target - source) / _FULL_CHANGE_DIFFERENCE, 0, 1)
-        found: Plane = (change * attention)[0].transpose(1, 2, 0) * applied[..., None].astype(np.float32)
-        if plan.age > plan.age_from:
-            found = deepen_lines(found, self._config.older_gain)
-        return geometry.resize(continue_around(found, usable), *view.usable.shape)
+        applied: Plane = np.clip((target - source) / _FULL_CHANGE_DIFFERENCE, -1, 1)
+        found = (change * attention)[0].transpose(1, 2, 0) @ LUMINANCE * np.abs(applied)
+        lines = keep_lines(found.astype(np.float32), applied, self._config.older_gain)
+        return geometry.resize(lines * usable, *view.usable.shape)[..., None]
 
 
 def net_side(plane_px: int) -> int:
@@ -106,21 +105,23 @@ def net_side(plane_px: int) -> int:
     return int(np.clip(SIDE_MULTIPLE * round(plane_px / SIDE_MULTIPLE), least, most))
 
 
-def deepen_lines(change: Plane, factor: float) -> Plane:
-    """A change (N, N, 3) whose lines are so many times as strong, see `reage.nets.amgan_config.LINES_PER_FACE`."""
-    shade = geometry.resize(change, LINES_PER_FACE, LINES_PER_FACE)
-    coarse = geometry.resize_linear(shade, *change.shape[:2])
-    return (coarse + np.float32(factor) * (change - coarse)).astype(np.float32)
+def keep_lines(change: Plane, rise: Plane, older_gain: float) -> Plane:
+    """What is used of a change of log luminance (N, N), see `reage.nets.amgan_config.LINES_PER_FACE`; it is bounded.
+
+    Args:
+        change: of the whole common face.
+        rise: (N, N) 1 where the face grows older, -1 where it grows younger, less where it hardly changes.
+        older_gain: factor on the lines of what grows older.
+    """
+    lines, folds = (change - _coarser_than(change, parts) for parts in (LINES_PER_FACE, FOLDS_PER_FACE))
+    kept = np.where(rise > 0, older_gain * lines, folds)
+    bounds = np.where(kept < 0, *_MOST_LINES)
+    return (bounds * np.tanh(kept / bounds)).astype(np.float32)
 
 
-def continue_around(change: Plane, usable: Plane) -> Plane:
-    """A change (N, N, 3) that is known on usable skin (N, N), with its mean around every other place of the face."""
-    weight = geometry.resize(usable, _AROUND_PX, _AROUND_PX)
-    known: Plane = geometry.resize(change * usable[..., None], _AROUND_PX, _AROUND_PX)
-    share = np.maximum(geometry.blur(weight, _AROUND_BLUR_PX), 1e-2)[..., None]
-    mean: Plane = np.divide(geometry.blur(known, _AROUND_BLUR_PX), share, dtype=np.float32)
-    around = geometry.resize(mean * face_region()[..., None], *usable.shape)
-    return (around + usable[..., None] * (change - around)).astype(np.float32)
+def _coarser_than(change: Plane, parts_per_face: int) -> Plane:
+    small = geometry.resize(change, parts_per_face, parts_per_face)
+    return geometry.resize_linear(small, *change.shape)
 
 
 def make_maps(

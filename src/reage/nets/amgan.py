@@ -161,6 +161,12 @@ def apply_change(x: Tensor, change: Tensor) -> Tensor:
     return (2 * (light + (light + GAIN_FLOOR) * torch.expm1(change)) - 1).clamp(-1, 1)
 
 
+def finer_than(x: Tensor, parts_per_face: int) -> Tensor:
+    """Planes (B, C, S, S) of whole faces minus what is coarser than a part of their side."""
+    coarse = F.adaptive_avg_pool2d(x, parts_per_face)
+    return x - F.interpolate(coarse, (x.shape[-2], x.shape[-1]), mode="bilinear", align_corners=False)
+
+
 # Critic
 
 

@@ -11,8 +11,10 @@ from reage.zones import ZONES
 NUM_PLANES = 4
 """Planes that the generator takes beside a picture: target map, source map, X, Y."""
 
-LINES_PER_FACE = 32
-"""A change finer than this part of the side of the common face is lines, and a coarser one is light and shade."""
+LINES_PER_FACE, FOLDS_PER_FACE = 64, 16
+"""What is used of a change: where a face grows older what is finer than the first of these parts of the side of the
+common face, where it grows younger what is finer than the second. What is coarser is blotches where it darkens; light
+and shade of an age are those of `exemplar`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class GeneratorConfig:
         hidden: channels of the conditions inside a SPADE block.
         zone_gains: for each of `reage.zones.ZONES`, how many times the change of its score the map must show until the
             zone's score changes by as much; measured after training.
-        older_gain: factor on the lines, see `LINES_PER_FACE`, of a face that grows older; measured after training.
+        older_gain: factor on lines where the target map is above the source map; measured after training.
     """
 
     widths: tuple[int, int, int] = (32, 64, 128)

@@ -201,7 +201,7 @@ class ExemplarEngine:
         chosen: tuple[tuple[int, bool], ...] | None = None,
         *,
         view: FaceView | None = None,
-        skin: Plane | None = None,
+        lines: Plane | None = None,
     ) -> ExemplarChange:
         """The change of a face, for any picture of it.
 
@@ -211,18 +211,19 @@ class ExemplarEngine:
             plan: which changes something.
             chosen: donors as in `ExemplarChange.donors`; None for those that suit the face.
             view: of the face, if it is known.
-            skin: (N, N, 3) change of log colour in the common face that takes the place of that by donors.
+            lines: (N, N, 3) change of log colour in the common face, without light and shade, that takes the place of
+                that by donors.
         """
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
         view = view or view_photo(face, reading.masculinity)
         own = self._find_own_change(view, face, old, new)
         own_zones = _own_zones(reading, plan)
-        if skin is None:
+        if lines is None:
             chosen = chosen or choose_donors(self.donors, view)
-            skin = self._detail_change(view, chosen, old, new, own_zones, own)
-            skin += self._colour_change(view, old, new, own_zones)
+            lines = self._detail_change(view, chosen, old, new, own_zones, own)
         else:
             chosen = ()
+        skin = lines + self._colour_change(view, old, new, own_zones)
         if own is not None:
             skin += self._own_light(own, len(skin))
         skin = skin + skin_colour_change(face, view.levels, skin, plan)

@@ -7,15 +7,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reage.training.amgan.dataset import AmganDataset
-from reage.training.amgan.losses import split_lines
+from reage.nets.amgan import finer_than
+from reage.nets.amgan_config import FOLDS_PER_FACE, LINES_PER_FACE
+from reage.training.amgan.dataset import AmganDataset, FaceBatch
+from reage.training.amgan.losses import to_luma
 from reage.training.amgan.model import Amgan, measure_zone_scores, see_in_crops
 from reage.zones import MIRRORED_ZONES, ZONES
 
 NUM_FACES, FACES_AT_ONCE = 48, 8
 SOURCE_YEARS = (25.0, 50.0)
-OLDER_GAINS = tuple(1 + 0.05 * step for step in range(17))
-"""Candidates of `measure_older_gain`."""
+OLDER_GAINS = tuple(1 + 0.05 * step for step in range(9))
+"""Candidates of `measure_older_gain`; beyond, pores become spots."""
 
 MAX_ZONE_GAIN = 2.5
 """Beyond, artefacts grow faster than the change, and maps are unlike any that the net has learned from."""
@@ -50,8 +52,8 @@ def _response(net: Amgan, dataset: AmganDataset, rows: Tensor, zone: int) -> Ten
         measured = []
         for score in (0.0, 1.0):
             batch = dataset.request_zone(some, zone, score)
-            _, change = net.age(batch.x, batch.planes, batch.usable)
-            measured.append(measure_zone_scores(net.zone_scorer, see_in_crops(batch, change), batch)[:, zone])
+            seen = see_in_crops(batch, change_lines(net, batch))
+            measured.append(measure_zone_scores(net.zone_scorer, seen, batch)[:, zone])
         rises.append((measured[1] - measured[0])[~batch.scores[:, zone].isnan()])
     found = torch.cat(rises)
     return found.mean() if len(found) else torch.ones(())
@@ -61,8 +63,7 @@ def _response(net: Amgan, dataset: AmganDataset, rows: Tensor, zone: int) -> Ten
 def measure_older_gain(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_FACES) -> float:
     """The factor on lines, one of `OLDER_GAINS`, at which skin made old looks as old as the teacher makes it.
 
-    The age estimator that the net has learned from compares both. Light and shade stay as they were taught: patches
-    would be dark before lines are deep enough.
+    The age estimator that the net has learned from compares both; light and shade are the teacher's in both.
 
     Args:
         net: trained.
@@ -73,12 +74,20 @@ def measure_older_gain(net: Amgan, dataset: AmganDataset, num_faces: int = NUM_F
     wanted, estimated = 0.0, np.zeros(len(OLDER_GAINS))
     for some in rows.split(FACES_AT_ONCE):
         batch = dataset.request_teacher(some)
-        wanted += float(net.estimate_years(see_in_crops(batch, batch.teacher_change * batch.usable)).sum())
-        _, change = net.age(batch.x, batch.planes, batch.usable)
-        lines = split_lines(change)
-        deeper = [change + (gain - 1) * lines for gain in OLDER_GAINS]
+        teacher = batch.teacher_change * batch.usable
+        wanted += float(net.estimate_years(see_in_crops(batch, teacher)).sum())
+        shade = teacher - finer_than(to_luma(teacher), FOLDS_PER_FACE)
+        deeper = [shade + change_lines(net, batch, gain) for gain in OLDER_GAINS]
         estimated += [float(net.estimate_years(see_in_crops(batch, one)).sum()) for one in deeper]
     return min(zip(OLDER_GAINS, estimated, strict=True), key=lambda pair: abs(pair[1] - wanted))[0]
+
+
+def change_lines(net: Amgan, batch: FaceBatch, older_gain: float = 1.0) -> Tensor:
+    """(B, 1, S, S) what `reage.engines.amgan.keep_lines` keeps of the generator's change of whole faces."""
+    _, change = net.age(batch.x, batch.planes, batch.usable)
+    lines, folds = (finer_than(to_luma(change), parts) for parts in (LINES_PER_FACE, FOLDS_PER_FACE))
+    rises = batch.planes[:, :1] > batch.planes[:, 1:2]
+    return torch.where(rises, older_gain * lines, folds)
 
 
 def _spread(rows: Tensor, num: int) -> Tensor:

@@ -17,11 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reage.data.augment import to_grey
-from reage.nets.amgan_config import LINES_PER_FACE
+from reage.nets.amgan import finer_than
 from reage.types import GAIN_FLOOR
 
 OVERSHOOT = 1.15
 """Factor on the teacher's change in `perceptual_loss` and `age_loss`: averaging makes a student lose about as much."""
+
+SHADE_PER_FACE = 32
+"""Light and shade are coarser than this part of the side of the common face, in the losses of whole faces."""
 
 DETAIL_WINDOW_PX, LOW_FREQUENCY_WINDOW_PX = 5, 16
 """Windows of `detail_loss` and `low_frequency_loss`, in patches."""
@@ -298,18 +301,13 @@ def lines_alone(change: Tensor) -> Tensor:
 
     Estimators of age and of zones take dark or green patches for old skin; through this they cannot ask for any.
     """
-    lines = split_lines(to_luma(change))
+    lines = finer_than(to_luma(change), SHADE_PER_FACE)
     return (change - lines).detach() + lines
 
 
-def split_lines(x: Tensor) -> Tensor:
-    """(B, C, S, S) of whole faces minus their light and shade, see `reage.nets.amgan_config.LINES_PER_FACE`."""
-    return x - F.interpolate(to_shade(x), (x.shape[-2], x.shape[-1]), mode="bilinear", align_corners=False)
-
-
 def to_shade(x: Tensor) -> Tensor:
-    """(B, C, S, S) of whole faces -> (B, C, s, s) means, see `reage.nets.amgan_config.LINES_PER_FACE`."""
-    return F.adaptive_avg_pool2d(x, LINES_PER_FACE)
+    """(B, C, S, S) of whole faces -> (B, C, s, s) their means over parts of the face, `SHADE_PER_FACE` a side."""
+    return F.adaptive_avg_pool2d(x, SHADE_PER_FACE)
 
 
 def to_luma(x: Tensor) -> Tensor:
