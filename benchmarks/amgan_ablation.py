@@ -36,7 +36,7 @@ from reage.training.export import export_generator
 from reage.training.runner import load_arrays
 from reage.weights import save_weights
 
-LOSSES = ("adversarial", "aging_map", "location", "cycle", "age", "zone_scores", "direction")
+LOSSES = ("adversarial", "aging_map", "location", "cycle", "age", "zone_scores", "direction", "shade")
 
 
 def start_from(path: Path | None, dataset: AmganDataset, config: AmganTrainingConfig) -> dict[str, torch.Tensor]:
