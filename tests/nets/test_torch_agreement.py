@@ -12,6 +12,7 @@ import torch
 from onnxruntime import InferenceSession
 
 from reage.engines.amgan import AmganEngine
+from reage.engines.exemplar import ExemplarEngine
 from reage.faces.zone_scorer import ZoneScorer
 from reage.measure import AgeEstimator, DlibRecognizer, identity_distance, measure_face
 from reage.nets.age import load_age_net
@@ -60,7 +61,7 @@ def test_ages_agree_within_a_twentieth_of_a_year(name: str, face: Face) -> None:
 def test_pictures_agree_within_one_level(age: float, face: Face) -> None:
     net = load_generator("amgan")
     exported = AmganEngine.load()
-    in_torch = AmganEngine(as_session(net.predict_change), net.config, exported.weights_hash)
+    in_torch = AmganEngine(as_session(net.predict_change), net.config, exported.weights_hash, ExemplarEngine.load())
     reading = measure_face(face, AgeEstimator.load(), ZoneScorer.load())
     ours, theirs = (
         engine.render(face, reading, complete(Plan(age=age), reading)).crop.astype(int)
