@@ -1,7 +1,7 @@
 """Tells headwear from hair: cloth that the face parser takes for hair, by its texture, its colour and where it lies.
 
-Convention: an aligned crop is divided into `CELLS` x `CELLS` cells; shares are (10, P, P) of `reage.face_classes.CLASSES`
-in the crop; lengths in face units, see `reage.faces.geometry`.
+Convention: an aligned crop is divided into `CELLS` x `CELLS` cells; shares are (10, P, P) of
+`reage.face_classes.CLASSES` in the crop; lengths in face units, see `reage.faces.geometry`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ LARGEST = 5.0
 """Of a look, standard deviations from its mean; what is beyond is clipped."""
 _FEWEST_CELLS = 6.0
 """Cells of hair, below which nothing is told."""
-_WORN = (1.8, 2.4)
+_WORN = (1.5, 2.0)
 """Mean scores of what is hair, from which headwear is worn, and surely so."""
-_WRAPPED, _NECK = 2.5, 54
+_WRAPPED, _NECK = 3.0, 54
 """What is added to all scores where cloth hides the neck; where the shares below the chin are among the looks."""
 _NECK_COVER, _NECK_SKIN = (0.25, 0.45), (0.3, 0.15)
 """Shares of hair or hat, and of skin, below the chin, from which the neck is hidden, and surely so."""
@@ -48,16 +48,17 @@ _CLOTH = (-1.0, 0.5)
 def measure_cells(crop: Pixels, shares: Plane, mesh: Plane) -> Plane:
     """The numbers (CELLS, CELLS, NUM_LOOKS) that tell whether what is hair or a hat in a cell is cloth.
 
-    Of each cell: detail of three sizes, the direction of edges towards the face, colour and its spread, near and further
-    around, and by those of the skin and of all that is hair or hat; the place; the shares around. Of the face: where the
-    neck, the ears, the crown and the forehead are covered; colour and detail of all that is hair or hat, and of the skin.
+    Of each cell: detail of three sizes, the direction of edges towards the face, colour and its spread, near and
+    further around, and by those of the skin and of all that is hair or hat; the place; the shares around. Of the face:
+    where the neck, the ears, the crown and the forehead are covered; colour and detail of all that is hair or hat, and
+    of the skin.
 
     Args:
         crop: (S, S, 3) aligned as `Face.crop`.
         shares: of the parser.
         mesh: (478, 2) or (478, 3) crop px.
     """
-    points = mesh[:, :2] / len(crop)
+    points: Plane = mesh[:, :2].astype(np.float32) / np.float32(len(crop))
     small = geometry.resize(crop, _PX, _PX)
     cover = np.clip(shares[_HAIR] + shares[_HAT], 0, 1)
     planes = _measure_planes(small)
@@ -126,7 +127,7 @@ def _compare(near: Plane, of_skin: Plane, of_all: Plane) -> list[Plane]:
 
 @cache
 def _grid() -> tuple[Plane, Plane, Plane, Plane]:
-    """x and y of the cells, face units, and cosine and sine of twice the angle at which they lie from the face."""
+    """Places x, y of the cells, face units, and cosine and sine of twice the angle at which they lie from the face."""
     x, y = np.moveaxis(face_grid(CELLS), -1, 0)
     down = y - np.float32(0.3)
     square = x**2 + down**2 + np.float32(1e-3)
@@ -144,7 +145,7 @@ def _directions() -> Plane:
 
 
 def _cover_of_face(around: dict[str, Plane], points: Plane) -> list[float]:
-    """Shares of hair or hat, of skin and of clothes below the chin, beside the jaw, above, on the forehead, at the ears.
+    """Shares of hair or hat, skin and clothes below the chin, beside the jaw, above, on the forehead and at the ears.
 
     Then the share of hair or hat beside the jaw, on the side where there is less.
     """
@@ -204,7 +205,7 @@ class HeadwearDetector:
         return scores
 
     def find(self, crop: Pixels, shares: Plane, mesh: Plane) -> Plane:
-        """(CELLS, CELLS) share of cloth in what is hair by the parser: 0 everywhere unless most of it seems to be cloth.
+        """(CELLS, CELLS) share of cloth in what is hair by the parser; 0 everywhere unless most of it seems cloth.
 
         Args:
             crop: see `measure_cells`, as are the others.

@@ -106,7 +106,7 @@ class FaceParser:
 def take_headwear_from_hair(
     detector: HeadwearDetector, shares: Plane, crop: Pixels, mesh: Plane, crops: float = 1.0
 ) -> None:
-    """Makes clothes of what is hair by the shares (10, P, P), but cloth by a detector; see `FaceParser.measure_shares`.
+    """Makes a hat of what is hair by the shares (10, P, P), but cloth by a detector; see `FaceParser.measure_shares`.
 
     What lies outside the crop is told by what is beside it inside.
     """
@@ -118,7 +118,7 @@ def take_headwear_from_hair(
     cells = np.pad(found, round(len(found) * (crops - 1) / 2), mode="edge")
     moved = shares[CLASSES.index("hair")] * np.clip(geometry.resize(cells, px, px), 0, 1)
     shares[CLASSES.index("hair")] -= moved
-    shares[CLASSES.index("clothes")] += moved
+    shares[CLASSES.index("hat")] += moved
 
 
 def segment(measured: Plane, crop: Pixels) -> Segmentation:
