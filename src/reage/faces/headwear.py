@@ -64,7 +64,7 @@ def measure_cells(crop: Pixels, shares: Plane, mesh: Plane) -> Plane:
     planes = _measure_planes(small)
     weight, skin = (np.clip(geometry.resize(one, _PX, _PX), 0, 1) ** 2 for one in (cover, shares[_SKIN]))
     own, cells = _to_cells(planes * weight[..., None]), _to_cells(weight)
-    of_all, of_skin = ((planes * one[..., None]).sum((0, 1)) / (one.sum() + 1) for one in (weight, skin))
+    of_all, of_skin = (np.tensordot(one, planes, 2) / (one.sum() + 1) for one in (weight, skin))
     around = {"cover": _to_cells(cover)}
     around |= {name: _to_cells(shares[CLASSES.index(name)]) for name in ("skin", "clothes", "background")}
     near, far = (_mean_around(own, cells, reach) for reach in (_NEAR, _FAR))
