@@ -51,8 +51,8 @@ def main() -> None:
             rows.append([name, str(group.sum()), place, *shares])
             print(name, place, [key for key, one in zip(files, lost[:, column] * group, strict=True) if one > 0])
     headers = ["head", "people", "where", *(f"lose more than {share:.0%} of what was hair" for share in LOST)]
-    milliseconds = 1000 * float(np.nanmedian([one[2] for one in measured]))
-    note = f"Held-out people. The detector takes {milliseconds:.1f} ms. Made by `python benchmarks/headwear.py`."
+    print(f"The detector takes {1000 * np.nanmedian([one[2] for one in measured]):.1f} ms.")
+    note = "Held-out people. Made by `python benchmarks/headwear.py`."
     show(to_markdown("Headwear told from hair", note, headers, rows), given.write)
 
 
