@@ -200,10 +200,10 @@ def _draw_on(
     picture = degrade(np.ascontiguousarray(worn.pixels[inside, inside]), random)
     found = parser.measure_shares(picture, mesh)
     cover = geometry.resize(found[_HAIR] + found[_HAT], CELLS, CELLS) > _SURE
-    found_cells = np.full((CELLS, CELLS), -1, np.int8)
-    found_cells[cover & (cloth > 0.9)] = 1
-    found_cells[cover & (cloth < 0.05) & (geometry.resize(shares[_HAIR], CELLS, CELLS) > _SURE)] = 0
-    return picture, found, found_cells
+    cells = np.full((CELLS, CELLS), -1, np.int8)
+    cells[cover & (cloth > 0.9)] = 1
+    cells[cover & (cloth < 0.05) & (geometry.resize(shares[_HAIR], CELLS, CELLS) > _SURE)] = 0
+    return picture, found, cells
 
 
 def fit_cells(config: HeadwearTrainingConfig, cells: Cells) -> dict[str, NDArray[Any]]:
