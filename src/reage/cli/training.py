@@ -266,16 +266,19 @@ def real_aging(
 @training.command(name="judge-face-parser", epilog="Example: reage training judge-face-parser --shards scenes/")
 def judge_face_parser(
     shards: Shards,
+    net_alone: Annotated[bool, typer.Option("--net-alone", help="Without the detector of headwear.")] = False,
 ) -> None:
     """Measure how well the face parser agrees with the labels drawn by hand on people held out from training."""
     require_extra("train")
     from reage.faces.segmentation import FaceParser
+    from reage.nets.runtime import load_session
     from reage.training.measures.face_parser import measure_iou
     from reage.training.measures.scenes import read_scenes
 
     labelled = read_scenes(shards)
     labelled = labelled.pick((labelled.split == "val") & labelled.by_hand)
-    overlaps = measure_iou(FaceParser.load(), labelled)
+    parser = FaceParser(load_session("face-parser")) if net_alone else FaceParser.load()
+    overlaps = measure_iou(parser, labelled)
     headers = ("class", f"IoU on {len(labelled)} photos")
     mean = sum(overlaps.values()) / len(overlaps)
     print_table(headers, [(name, f"{overlap:.3f}") for name, overlap in [*overlaps.items(), ("mean", mean)]])

@@ -14,6 +14,7 @@ import numpy as np
 from reage.errors import WeightsError
 from reage.face_classes import CLASSES
 from reage.faces.geometry import FACE_PER_CROP, ellipse_mask, face_grid, smoothstep
+from reage.faces.headwear import HeadwearDetector
 from reage.faces.mesh import to_ibug
 from reage.images import geometry, regions, shapes
 from reage.mesh_points import BROW_OUTLINES, EYE_OUTLINES, FACE_OUTLINE, MOUTH_OUTLINE
@@ -53,25 +54,28 @@ class FaceParser:
     Args:
         session: of the net, which takes a picture (1, 3, P, P) in [-1, 1] and its face map (1, 6, P / 2, P / 2), and
             gives the shares of `CLASSES` (1, 10, P, P).
+        headwear: tells cloth that the net takes for hair; None for what the net gives.
 
     Example:
         >>> FaceParser.load().parse(face.crop, face.to_crop(face.mesh)).hair.shape  # doctest: +SKIP
         (512, 512)
     """
 
-    def __init__(self, session: InferenceSession) -> None:
-        self._session = session
+    def __init__(self, session: InferenceSession, headwear: HeadwearDetector | None = None) -> None:
+        self._session, self._headwear = session, headwear
         self._input_px = session.get_inputs()[0].shape[-1]
 
     @classmethod
     def load(cls, path: str | Path | None = None, device: str = "cpu") -> Self:
-        """The shipped face parser, or that of an ONNX file.
+        """The shipped face parser, or the net of an ONNX file alone.
 
         Raises:
             WeightsError: when the file is missing, damaged or another net.
             EngineError: when there is no such device.
         """
-        session = open_session(path, device) if path else load_session("face-parser", device)
+        if path is None:
+            return cls(load_session("face-parser", device), HeadwearDetector.load())
+        session = open_session(path, device)
         if [value.name for value in session.get_inputs()] != ["picture", "face_map"]:
             raise WeightsError(f"{path} is not a face parser; export one with `reage training export`.")
         return cls(session)
@@ -94,7 +98,27 @@ class FaceParser:
         face_map = make_face_map(points, crop_places(px, crops), px)
         picture = (small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
         shares: Plane = self._session.run(None, {"picture": picture[None], "face_map": face_map[None]})[0][0]
+        if self._headwear is not None:
+            take_headwear_from_hair(self._headwear, shares, crop, mesh, crops)
         return shares
+
+
+def take_headwear_from_hair(
+    detector: HeadwearDetector, shares: Plane, crop: Pixels, mesh: Plane, crops: float = 1.0
+) -> None:
+    """Makes a hat of what is hair by the shares (10, P, P), but cloth by a detector; see `FaceParser.measure_shares`.
+
+    What lies outside the crop is told by what is beside it inside.
+    """
+    first, px = round(len(crop) * (1 - 1 / crops) / 2), shares.shape[-1]
+    inside, where = (slice(at, size - at) for at, size in ((first, len(crop)), (round(px * (1 - 1 / crops) / 2), px)))
+    found = detector.find(crop[inside, inside], shares[:, where, where], mesh[:, :2] - first)
+    if not found.any():
+        return
+    cells = np.pad(found, round(len(found) * (crops - 1) / 2), mode="edge")
+    moved = shares[CLASSES.index("hair")] * np.clip(geometry.resize(cells, px, px), 0, 1)
+    shares[CLASSES.index("hair")] -= moved
+    shares[CLASSES.index("hat")] += moved
 
 
 def segment(measured: Plane, crop: Pixels) -> Segmentation:

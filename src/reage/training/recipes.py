@@ -112,6 +112,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the face parser, from labelled photos; about 25 minutes on two cores; `reage training export` then",
             learns_from_scenes=True,
         ),
+        "headwear": Recipe(
+            f"{_MEASURES}.headwear",
+            "headwear",
+            "run",
+            "tells headwear from hair; about 5 minutes on one core; needs face-parser",
+            needs_ages=False,
+        ),
         "landmark-transfer": Recipe(
             "reage.training.landmark_transfer.train",
             "landmark_transfer",

@@ -323,3 +323,32 @@ def test_the_generator_alone_decides_and_the_scene_stays(
     for one, kept in zip((scene, hatted), before, strict=True):
         for now, then in zip((one.pixels, one.labels, one.person), kept, strict=True):
             np.testing.assert_array_equal(now, then)
+
+
+# Headwear
+
+
+def test_headwear_is_a_hat_and_leaves_the_face_free(scene: Scene) -> None:
+    shares = []
+    for seed in SEEDS:
+        made = occlusions.put_on_headwear(scene, random(seed))
+        assert (made.labels == HAT).sum() > 200
+        features = geometry.grow(shapes.fill_polygon(scene.mesh[[133, 362, 13]], SIDE, SIDE) / np.float32(255), -2) > 0
+        np.testing.assert_array_equal(made.labels[features], scene.labels[features])
+        hair = scene.labels == CLASSES.index("hair")
+        shares.append(float((made.labels[hair] == HAT).mean()))
+    assert min(shares) < 0.7 < max(shares)  # under some, hair is seen
+
+
+def test_headwear_comes_in_three_kinds(scene: Scene) -> None:
+    """Scarves hide the neck, hoods do not, and caps have nothing below the eyes."""
+    under_chin = scene.mesh[152] + np.array([0, 0.25]) * scene.unit_px
+    x, y = np.rint(under_chin).astype(int)
+    scarf = cap = hood = 0
+    for seed in range(40):
+        cloth = occlusions.draw_headwear(scene, random(seed))[1]
+        is_cap = not cloth[round(scene.mesh[152, 1]) :].any()
+        cap += is_cap
+        scarf += bool(cloth[y, x])
+        hood += not is_cap and not cloth[y, x]
+    assert min(scarf, cap, hood) > 2

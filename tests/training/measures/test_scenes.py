@@ -321,8 +321,9 @@ def test_a_damaged_file_is_refused(damage: str, head: Pixels, matte: Plane, tmp_
         read_scenes(tmp_path)
 
 
-def test_the_shipped_parser_is_judged_on_held_out_people_labelled_by_hand(out: Path) -> None:
-    done = CliRunner().invoke(app, ["training", "judge-face-parser", "--shards", str(out)])
+@pytest.mark.parametrize("options", [(), ("--net-alone",)])
+def test_the_shipped_parser_is_judged_on_held_out_people_labelled_by_hand(options: tuple[str, ...], out: Path) -> None:
+    done = CliRunner().invoke(app, ["training", "judge-face-parser", "--shards", str(out), *options])
     assert done.exit_code == 0, done.output
     assert "IoU on 1 photos" in done.output
     overlaps = {

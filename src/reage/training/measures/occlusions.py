@@ -32,6 +32,17 @@ _EARS = (127, 356)
 _CHIN_POINT = 17
 _MASK_COLOURS = ((150, 195, 215), (235, 238, 240), (30, 30, 32))
 _FRAME_COLOURS = ((25, 22, 20), (90, 60, 35), (190, 170, 110))
+_CLOTH_COLOURS = (
+    (14, 14, 17),
+    (24, 24, 34),
+    (40, 36, 34),
+    (70, 66, 62),
+    (225, 222, 216),
+    (150, 140, 128),
+    (90, 30, 40),
+)
+_TOP_AND_CHIN = (10, 152)
+_COVERS_HAIR_SHARE, _WEAVE_SHARE = 0.6, 0.3
 _MICROPHONE_SHARE, _DARK_LENS_SHARE = 0.4, 0.35
 
 
@@ -120,6 +131,88 @@ def put_on_mask(scene: Scene, random: Generator) -> Scene:
     inside = shapes.fill_polygon(outline, side, side) > 0
     colour = draw_colour(_MASK_COLOURS, random)
     return put_in_front(scene, make_cloth(scene, colour, random), soften(inside, 1.0), "other")
+
+
+def put_on_headwear(scene: Scene, random: Generator) -> Scene:
+    """The scene with a drawn headscarf, cap, turban or hood, which is labelled as a hat."""
+    hole, cloth = draw_headwear(scene, random)
+    if random.random() < _COVERS_HAIR_SHARE:
+        cloth |= (scene.labels == CLASSES.index("hair")) & ~hole & (_places(scene)[..., 1] < 1)
+    pixels = _drape(make_cloth(scene, draw_colour(_CLOTH_COLOURS, random), random), hole, scene.unit_px, random)
+    shadow = geometry.blur(cloth.astype(np.float32), 0.06 * scene.unit_px) * np.float32(random.uniform(0, 0.5))
+    shaded = np.where(cloth[..., None], scene.pixels, scene.pixels * (1 - shadow)[..., None]).astype(np.uint8)
+    share = soften(cloth, random.uniform(0.6, 1.6))
+    return put_in_front(replace(scene, pixels=shaded), pixels, share, "hat")
+
+
+def draw_headwear(scene: Scene, random: Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where random headwear leaves the face free, and where its cloth is, (S, S) each."""
+    across, down = np.moveaxis(_places(scene), -1, 0)
+    across, kind = np.abs(across), random.choice(["scarf", "cap", "hood"], p=[0.5, 0.3, 0.2])
+    if kind == "cap":
+        edge = random.uniform(-0.85, -0.5) + random.uniform(0.1, 0.6) * across**2
+        crown = _grow_face(scene, random.uniform(1.05, 1.35), random.uniform(1.3, 1.9), random)
+        return down > edge, crown & (down <= edge)
+    if kind == "scarf":
+        hole = _grow_face(scene, random.uniform(0.93, 1.08), random.uniform(0.9, 1.2), random)
+    else:
+        hole = _grow_face(scene, random.uniform(1.1, 1.35), random.uniform(1.15, 1.5), random)
+        hole |= (down > 0) & (across < random.uniform(0.6, 1.1))  # the neck shows
+    outer = _grow_face(scene, random.uniform(1.3, 1.65), random.uniform(1.45, 1.8), random)
+    below = (down > 0.3) & (across < random.uniform(1.2, 1.6) + random.uniform(0.2, 1.5) * (down - 0.3))
+    return hole, (outer | (below & (down < random.uniform(1.4, 5.0)))) & ~hole
+
+
+def _places(scene: Scene) -> Plane:
+    """(S, S, 2) places of the pixels from the centre of the face, by half its width and half its height."""
+    top, chin, left, right = (scene.mesh[point] for point in (*_TOP_AND_CHIN, *_EARS))
+    down, across = (chin - top) / 2, (right - left) / 2
+    away = geometry.pixel_grid(len(scene.pixels), len(scene.pixels)) - (top + chin) / 2
+    axes = np.stack([across / (across @ across + 1), down / (down @ down + 1)], 1)
+    return (away.astype(np.float32) @ axes.astype(np.float32)).astype(np.float32)
+
+
+def _grow_face(scene: Scene, aside: float, above: float, random: Generator) -> NDArray[np.bool_]:
+    """(S, S) inside the outline of the face, grown by factors to the sides and below, and above, and made uneven."""
+    outline = scene.mesh[list(FACE_OUTLINE)]
+    chin = outline[len(outline) // 2]
+    centre = (outline[0] + chin) / 2
+    away = outline - centre
+    up = np.clip(-(away @ (chin - centre)) / (np.sum((outline[0] - centre) ** 2) + 1), 0, 1)
+    angles = np.linspace(0, 2 * np.pi, len(outline), endpoint=False)
+    uneven = sum(random.normal(0, 0.03) * np.cos(n * angles + random.uniform(0, 6.3)) for n in (1, 2, 3))
+    factor = aside + (above - aside) * up + uneven
+    return shapes.fill_polygon(centre + away * factor[:, None], len(scene.pixels), len(scene.pixels)) > 0
+
+
+def _drape(cloth: Pixels, hole: NDArray[np.bool_], unit_px: float, random: Generator) -> Pixels:
+    """Cloth (S, S, 3) with folds around a hole, darker at its edge, and with a weave at times; shaded at half size."""
+    side = len(cloth)
+    small, unit = side // 2, unit_px / 2
+    away = regions.distance_px(~hole[::2, ::2]).astype(np.float32)[:small, :small] / np.float32(unit)
+    noise = random.standard_normal((small // 4, small // 4)).astype(np.float32)
+    noise = geometry.resize(geometry.blur(noise, unit * random.uniform(0.04, 0.12)), small, small)
+    noise /= noise.std() + np.float32(1e-6)
+    grid = geometry.pixel_grid(small, small) / np.float32(unit)
+    edge = np.float32(random.uniform(0, 0.6)) * np.exp(-away / np.float32(random.uniform(0.05, 0.4)))
+    shade = np.float32(0.08) * noise - edge
+    for _ in range(random.integers(0, 4)):
+        along = np.float32(random.uniform(0, 1)) * away + grid @ _direction(random)
+        wave = np.sin(
+            (along / np.float32(random.uniform(0.15, 1)) + np.float32(random.uniform(0.1, 0.5)) * noise) * 6.28
+        )
+        shade += np.float32(random.uniform(0.03, 0.2)) * wave
+    if random.random() < _WEAVE_SHARE:
+        lines = np.sin(grid @ _direction(random) * np.float32(6.28 / random.uniform(0.02, 0.08)))
+        shade += np.float32(random.uniform(0.03, 0.25)) * lines
+    shade = geometry.resize(np.clip(1 + shade, 0.1, 2), side, side)
+    return np.clip(cloth * shade[..., None], 0, 255).astype(np.uint8)
+
+
+def _direction(random: Generator) -> Plane:
+    """(2,) a random unit vector."""
+    angle = random.uniform(0, np.pi)
+    return np.array([np.cos(angle), np.sin(angle)], np.float32)
 
 
 def put_on_shape(scene: Scene, texture: Pixels, random: Generator) -> Scene:
