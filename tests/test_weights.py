@@ -110,7 +110,7 @@ def test_an_exported_net_is_read_back_with_its_config(tmp_path: Path) -> None:
     assert config["name"] == "amgan"
     assert config["net"]["widths"] == [32, 64, 128]
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
-    assert tensors["change.weight"].shape == (5, 19, 3, 3)
+    assert tensors["change.weight"].shape == (10, 16, 3, 3)
     (tmp_path / "cut.onnx").write_bytes(weights.find_weights("amgan").read_bytes()[:1000])
     with pytest.raises(WeightsError, match="damaged"):
         weights.load_torch_weights(tmp_path / "cut.onnx")

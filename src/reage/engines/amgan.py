@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -80,6 +81,7 @@ class AmganEngine:
         return self._exemplar.steady(self._learn_change(face, reading, plan), face)
 
     def _learn_change(self, face: Face, reading: Reading, plan: CompletePlan) -> ExemplarChange:
+        plan = replace(plan, age=float(np.clip(plan.age, *self.ages)))
         view = view_photo(face, reading.masculinity)
         lines = self._change_lines(view, reading, plan)
         return self._exemplar.learn_change(face, reading, plan, view=view, lines=lines)

@@ -50,7 +50,8 @@ def test_each_net_gets_gradients_from_its_own_losses_alone(net: Amgan, dataset: 
         dataset.sample_aged_faces(2, generator),
         dataset.sample_faces(2, generator),
     )
-    none = LossWeights(reconstruction=0, detail=0, perceptual=0, chroma=0, low_frequency=0, gradient_penalty=0)
+    first_stage = dict.fromkeys(("reconstruction", "detail", "texture", "perceptual", "chroma", "low_frequency"), 0.0)
+    none = LossWeights(**first_stage, gradient_penalty=0)
     net.finetune_loss(*batches, none, generator).total.backward()
     assert all(one.grad is None or not one.grad.any() for one in net.generator.parameters())
     assert any(one.grad is not None and one.grad.any() for one in net.critic.parameters())

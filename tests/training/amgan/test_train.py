@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from reage.training.trainer import TrainerConfig
 from reage.zones import ZONES
 
 STEPS = TrainerConfig(steps=2, batch_size=2, weight_decay=0.0, bf16=False, checkpoint_seconds=0.0)
-CONFIG = AmganTrainingConfig(net=tiny(), distill=STEPS, finetune=STEPS, dataset=AmganDatasetConfig(patch_px=128))
+CONFIG = AmganTrainingConfig(
+    net=tiny(), distill=STEPS, finetune=replace(STEPS, steps=3), dataset=AmganDatasetConfig(patch_px=128)
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def trained(dataset: AmganDataset, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_a_run_tells_its_losses_and_draws_sheets(trained: tuple[Amgan, Path, list]) -> None:
     _, folder, steps = trained
-    assert [step for step, _ in steps] == [1, 2, 3, 4]
+    assert [step for step, _ in steps] == [1, 2, 3, 4, 5]
     first, second = steps[0][1], steps[2][1]
     assert first == {"reconstruction", "detail", "texture", "chroma", "low_frequency", "perceptual", "loss"}
     assert second > first | {"adversarial", "aging_map", "location", "cycle", "age", "zone_scores", "shade", "critic"}
@@ -53,17 +56,17 @@ def test_a_run_stopped_in_its_second_stage_ends_as_one_that_was_not(
 ) -> None:
     steps: list[int] = []
 
-    def stop_at_three(step: int, losses: Mapping[str, float], ema: nn.Module) -> None:
+    def stop_at_four(step: int, losses: Mapping[str, float], ema: nn.Module) -> None:
         steps.append(step)
-        if steps.count(3) == 1 and step == 3:
+        if steps.count(4) == 1 and step == 4:
             raise KeyboardInterrupt
 
     checkpoint = tmp_path / "amgan.checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        train_amgan(CONFIG, dataset, checkpoint, [stop_at_three])
+        train_amgan(CONFIG, dataset, checkpoint, [stop_at_four])
     assert [path.name for path in tmp_path.iterdir()] == ["amgan.finetune"]
-    resumed = train_amgan(CONFIG, dataset, checkpoint, [stop_at_three])
-    assert steps == [1, 2, 3, 3, 4]
+    resumed = train_amgan(CONFIG, dataset, checkpoint, [stop_at_four])
+    assert steps == [1, 2, 3, 4, 4, 5]
     for mine, other in zip(resumed.generator.parameters(), trained[0].generator.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
 
