@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import itertools
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reage.face_classes import CLASSES
 from reage.faces.geometry import face_grid, smoothstep, smoothstep_of
+from reage.faces.look_net import LookNet
 from reage.images import geometry, regions
 from reage.types import Pixels, Plane
-from reage.weights import Arrays, find_weights, load_weights, made_for
 
 CELLS = 32
 NUM_LOOKS = 92
@@ -174,35 +173,13 @@ def _hides_neck(looks: Plane) -> float:
     return smoothstep_of(cover, *_NECK_COVER) * smoothstep_of(skin, *_NECK_SKIN)
 
 
-class HeadwearDetector:
-    """Tells headwear by a net of one hidden layer.
+class HeadwearDetector(LookNet):
+    """Tells cloth, whose scores are above 0, of what `measure_cells` gave."""
 
-    Args:
-        tensors: mean and std (F,) of the looks in training, hidden (H, F), hidden_bias (H,), out (H,), out_bias (1,).
-    """
-
-    def __init__(self, tensors: Arrays) -> None:
-        self._tensors = {name: values.astype(np.float32) for name, values in tensors.items()}
-        if self._tensors["hidden"].shape[1:] != (NUM_LOOKS,):
-            raise ValueError(self._tensors["hidden"].shape)
-
-    @classmethod
-    def load(cls, weights: str | Path = "headwear") -> HeadwearDetector:
-        """The detector of shipped weights or those of a file.
-
-        Raises:
-            WeightsError: when there are no such weights, or they are not of a detector of headwear.
-        """
-        path = find_weights(weights)
-        with made_for(path, "a detector of headwear"):
-            return cls(load_weights(path)[0])
-
-    def score(self, looks: Plane) -> Plane:
-        """(...) above 0 for cloth, of what `measure_cells` gave (..., NUM_LOOKS)."""
-        own = self._tensors
-        usual = np.clip((looks - own["mean"]) / own["std"], -LARGEST, LARGEST)
-        scores: Plane = np.tanh(usual @ own["hidden"].T + own["hidden_bias"]) @ own["out"] + own["out_bias"]
-        return scores
+    weights = "headwear"
+    described_as = "a detector of headwear"
+    num_looks = NUM_LOOKS
+    largest = LARGEST
 
     def find(self, crop: Pixels, shares: Plane, mesh: Plane) -> Plane:
         """(CELLS, CELLS) share of cloth in what is hair by the parser; 0 everywhere unless most of it seems cloth.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reage.faces.look_net import LookNet
 from reage.images import geometry, regions
 from reage.types import Face, Pixels, Plane
-from reage.weights import Arrays, find_weights, load_weights, made_for
 
 _SIDE_PX = 128
 _FACE = np.s_[40:100, 36:92]
@@ -78,35 +76,12 @@ def _borders(light: Plane) -> list[float]:
     return [float(value) for value in (*even, *strips, *sides)]
 
 
-class SketchDetector:
-    """Tells drawings by a net of one hidden layer.
+class SketchDetector(LookNet):
+    """Tells drawings, whose scores are above 0, of what `measure_look` gave."""
 
-    Args:
-        tensors: mean and std (F,) of the looks in training, hidden (H, F), hidden_bias (H,), out (H,), out_bias (1,).
-    """
-
-    def __init__(self, tensors: Arrays) -> None:
-        self._tensors = {name: values.astype(np.float32) for name, values in tensors.items()}
-        if self._tensors["hidden"].shape[1:] != (NUM_LOOKS,):
-            raise ValueError(self._tensors["hidden"].shape)
-
-    @classmethod
-    def load(cls, weights: str | Path = "sketch-detection") -> SketchDetector:
-        """The detector of shipped weights or those of a file.
-
-        Raises:
-            WeightsError: when there are no such weights, or they are not of a detector of sketches.
-        """
-        path = find_weights(weights)
-        with made_for(path, "a detector of sketches"):
-            return cls(load_weights(path)[0])
-
-    def score(self, looks: Plane) -> NDArray[np.float32]:
-        """(N,) above 0 for a drawing, of what `measure_look` gave (N, F)."""
-        own = self._tensors
-        hidden = np.tanh((looks - own["mean"]) / own["std"] @ own["hidden"].T + own["hidden_bias"])
-        scores: NDArray[np.float32] = hidden @ own["out"] + own["out_bias"]
-        return scores
+    weights = "sketch-detection"
+    described_as = "a detector of sketches"
+    num_looks = NUM_LOOKS
 
 
 def is_sketch(face: Face) -> bool:

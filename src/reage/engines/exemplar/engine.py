@@ -226,7 +226,7 @@ class ExemplarEngine:
         skin = lines + self._colour_change(view, old, new, own_zones)
         if own is not None:
             skin += self._own_light(own, len(skin))
-        skin = skin + skin_colour_change(face, view.levels, skin, plan)
+        skin += skin_colour_change(face, view.levels, skin, plan)
         return ExemplarChange(
             skin=skin,
             features=self._brows_and_stubble(view, old, new),
@@ -376,7 +376,7 @@ class ExemplarEngine:
 
     def _colour_change(self, view: FaceView, old: float, new: float, own_zones: ZoneAges) -> Plane:
         """(N, N, 3) change of low-pass log colour in the common face."""
-        side, region = len(view.levels), face_region()
+        side, region = len(view.levels), _face_region()
 
         def between(before: float, after: float) -> Plane:
             terms = self._weighted_terms(view.traits, before, after, self.strengths.colour)
@@ -399,7 +399,7 @@ class ExemplarEngine:
     def _own_light(self, own: OwnChange, side_px: int) -> Plane:
         """(N, N, 1) change of low-pass log luminance towards that of the person's own photos."""
         bound = self.strengths.most_own_light
-        light = own.light_change(side_px) * geometry.resize(face_region(), side_px, side_px)
+        light = own.light_change(side_px) * geometry.resize(_face_region(), side_px, side_px)
         return (bound * np.tanh(self.strengths.own_light * light / bound))[..., None].astype(np.float32)
 
     def _moves(self, view: FaceView, old: float, new: float, strength: float, own: OwnChange | None) -> Plane | None:
@@ -462,7 +462,7 @@ def patch_mask(names: Sequence[str], side_px: int) -> Plane:
     return geometry.resize(small, side_px, side_px)
 
 
-def face_region() -> Plane:
+def _face_region() -> Plane:
     """(96, 96) 1 on the face of the common face, also on its eyes and lips; less around it."""
     side = 96
     region = geometry.resize(skin_region(384), side, side)
