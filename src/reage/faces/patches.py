@@ -1,20 +1,27 @@
 """Square patches of single zones and of the whole face, which latent diffusion edits, and how they are pasted back.
 
+Zones are cut from the common face (see `reage.faces.common_face`), in which they have the same place and direction on
+everybody; whole faces are cut from the aligned crop.
+
 Convention:
-    patches (K, P, P, 3) RGB uint8; places in face units (see `reage.faces.geometry`).
+    patches (K, P, P, C); places in face units (see `reage.faces.geometry`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.faces.common_face import COMMON_UNITS
 from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP, face_scale, smoothstep
+from reage.faces.skin_detail import PATCHES as SKIN_PATCHES
+from reage.faces.skin_detail import flat_grid, patch_map
 from reage.images import geometry
 from reage.images.geometry import AnyPixels
 from reage.types import Matrix, Plane
@@ -65,6 +72,75 @@ PATCHES: Mapping[str, Patch] = MappingProxyType(
 """Name -> patch: `FACE`, and those of the zones (LDLA, arXiv 2507.21600) with their margin."""
 
 _MIN_FACE_PX = 288
+_SOFT_PX = 2.0
+"""Blur of the borders of zones, px of the plane of `reage.faces.skin_detail.patch_weights`."""
+_BEYOND_ZONE = 0.05
+"""Weight of a square beyond its zone, where others may lie over it; in the zone it is 1."""
+
+
+# Zones in the common face
+
+
+@cache
+def _square_in_plane(name: str) -> tuple[float, float, float]:
+    """Left, top and side of the square of one of `ZONE_PATCHES`, sides of the common face."""
+    patch, grid = PATCHES[name], flat_grid()
+    away = np.abs(grid - np.array([patch.x, patch.y], np.float32)).sum(-1)
+    row, column = np.unravel_index(int(away.argmin()), away.shape)
+    side = patch.side / COMMON_UNITS
+    return (column + 0.5) / len(grid) - side / 2, (row + 0.5) / len(grid) - side / 2, side
+
+
+def plane_px_for(patch_px: int) -> int:
+    """Side of the common face in which patches of the largest zones have about `patch_px`."""
+    return round(patch_px * COMMON_UNITS / max(PATCHES[name].side for name in ZONE_PATCHES))
+
+
+def square_from_plane(name: str, plane_px: int, patch_px: int) -> Matrix:
+    """The (2, 3) matrix from px of the common face into the square of one of `ZONE_PATCHES`."""
+    left, top, side = _square_in_plane(name)
+    scale = patch_px / (side * plane_px)
+    return np.array(
+        [[scale, 0, scale * (0.5 - left * plane_px) - 0.5], [0, scale, scale * (0.5 - top * plane_px) - 0.5]],
+        np.float64,
+    )
+
+
+def cut_squares(plane: AnyPixels, names: Sequence[str], patch_px: int) -> AnyPixels:
+    """The squares (K, P, P, ...) of some of `ZONE_PATCHES` of a plane of the common face (N, N, C) or (N, N)."""
+    matrices = (square_from_plane(name, len(plane), patch_px) for name in names)
+    return np.stack([geometry.warp(plane, matrix, patch_px, patch_px) for matrix in matrices])
+
+
+def paste_squares(changes: NDArray[np.float32], names: Sequence[str], plane_px: int) -> Plane:
+    """The change of the common face composed of those of squares, each within its zone, fading at the zone's border.
+
+    Args:
+        changes: (K, P, P) change of each square, in any unit.
+        names: K of `ZONE_PATCHES`; the squares of one zone follow each other.
+        plane_px: N.
+
+    Returns:
+        (N, N) in that unit; 0 beyond the squares.
+    """
+    fade = _fade(changes.shape[1])
+    total, weights, reach = np.zeros((3, plane_px, plane_px), np.float32)
+    for change, name in zip(changes, names, strict=True):
+        to_plane = geometry.invert(square_from_plane(name, plane_px, len(change)))
+        both = geometry.warp(np.stack([change * fade, fade], -1), to_plane, plane_px, plane_px, edge="zero")
+        own = _BEYOND_ZONE + zone_map([zone_of_patch(name)], plane_px)
+        total += own * both[..., 0]
+        weights += own * both[..., 1]
+        reach = np.maximum(reach, both[..., 1])
+    return reach * total / np.maximum(weights, 1e-6)
+
+
+def zone_map(names: Sequence[str], plane_px: int) -> Plane:
+    """(N, N) 1 in some of `reage.faces.skin_detail.PATCHES` of the common face, 0 in the others, soft between them."""
+    return patch_map(np.isin(SKIN_PATCHES, list(names)).astype(np.float64), plane_px, _SOFT_PX)
+
+
+# Patches of the aligned crop
 
 
 def fine_face_px(picture_px: int) -> int:

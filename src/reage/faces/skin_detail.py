@@ -100,7 +100,7 @@ def fill_unusable(light: Plane, usable: Plane) -> Plane:
 @cache
 def patch_weights() -> Plane:
     """(Q, 96, 96) weight of each of `PATCHES` in the common face; they add up to 1 everywhere."""
-    grid = _flat_grid()
+    grid = flat_grid()
     zones = np.stack([ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in ZONES])
     zones = zones / np.maximum(zones.sum(0), 1)
     centres = np.array(list(_REST_CENTRES.values()), np.float32)
@@ -111,7 +111,7 @@ def patch_weights() -> Plane:
 
 
 @cache
-def _flat_grid() -> Plane:
+def flat_grid() -> Plane:
     """(96, 96, 2) face units, as zones are given, of the common face: what is unrolled lies closer to the middle."""
     px = 512.0
     mesh = np.hstack([mean_mesh()[:, :2] * 100 + px / 2, mean_mesh()[:, 2:] * 100]).astype(np.float32)
