@@ -132,7 +132,8 @@ def paste_squares(changes: NDArray[np.float32], names: Sequence[str], plane_px: 
         total += own * both[..., 0]
         weights += own * both[..., 1]
         reach = np.maximum(reach, both[..., 1])
-    return reach * total / np.maximum(weights, 1e-6)
+    pasted: Plane = (reach * total / np.maximum(weights, 1e-6)).astype(np.float32)
+    return pasted
 
 
 def zone_map(names: Sequence[str], plane_px: int) -> Plane:
