@@ -21,6 +21,7 @@ from common.markdown import show, to_markdown
 from numpy.typing import NDArray
 from rich.progress import track
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards
 from reage.data.split import fold_of
@@ -32,7 +33,6 @@ from reage.images.tensors import to_net
 from reage.measure.recognizers import AifdRecognizer, DlibRecognizer, FaceRecognizer, make_chip
 from reage.nets.aifd import Aifd, build_aifd, cpu, load_aifd
 from reage.training.distillation import Teacher
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import load_arrays, save_arrays
 from reage.types import Pixels, Plane
 
@@ -208,7 +208,7 @@ def embed_all(recognizer: DlibRecognizer, pictures: Pixels) -> Plane:
 
 def probe_page(portraits: Portraits, faces: HeldOutFaces, net: Aifd) -> str:
     """The table of the ages that a linear probe reads."""
-    taught = with_taught_ages(portraits, dict(age_a().query_ages))
+    taught = with_taught_ages(portraits, dict(QUERY_AGES))
     kept = np.isin(portraits.file, taught.file)
     assert (portraits.file[kept] == taught.file).all()
     before = build_aifd(cpu(), from_dlib=True).eval()

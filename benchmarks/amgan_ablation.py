@@ -23,7 +23,6 @@ from rich.console import Console
 
 from reage.nets.amgan_config import GeneratorConfig
 from reage.training.amgan.dataset import AmganDataset
-from reage.training.amgan.skin_changes import SkinChangeDataset
 from reage.training.amgan.train import (
     AmganTrainingConfig,
     amgan,
@@ -34,6 +33,7 @@ from reage.training.amgan.train import (
 )
 from reage.training.export import export_generator
 from reage.training.runner import load_arrays
+from reage.training.skin_changes import SkinChangeDataset
 from reage.weights import save_weights
 
 LOSSES = ("adversarial", "aging_map", "location", "cycle", "age", "zone_scores", "direction", "shade")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from reage.composite import composite
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards
 from reage.engines import load_engine
@@ -33,7 +34,6 @@ from reage.nets.age import load_age_net
 from reage.nets.deaging_config import YOUNG_YEARS
 from reage.plan import complete
 from reage.training.distillation import Teacher
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.types import Face, Pixels, Plan, Reading
 
 HEADERS = (
@@ -61,7 +61,7 @@ class Judged:
     @classmethod
     def open(cls, portraits: Portraits, teacher: Teacher, count: int, min_age: float) -> Judged:
         """The oldest photos of at most so many people of that age or older, evenly spaced."""
-        known = with_taught_ages(portraits, dict(age_a().query_ages))
+        known = with_taught_ages(portraits, dict(QUERY_AGES))
         is_young = (known.age_years >= YOUNG_YEARS[0]) & (known.age_years <= YOUNG_YEARS[1])
         old = portraits.with_known_age()
         first = np.sort(np.unique(old.person, return_index=True)[1])

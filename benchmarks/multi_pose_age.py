@@ -17,10 +17,11 @@ from common.markdown import show, to_markdown
 from numpy.typing import NDArray
 from rich.progress import track
 
+from reage.data.ages import with_taught_ages
 from reage.data.shards import Portraits, read_shards
 from reage.evaluation.metrics.statistics import bootstrap_interval
 from reage.nets.age import AgeNet, load_age_net
-from reage.training.measures.age_estimator import predict_ages, with_taught_ages
+from reage.training.measures.age_estimator import predict_ages
 from reage.training.measures.multi_pose import (
     POSES,
     MultiPoseConfig,

@@ -21,6 +21,7 @@ from common.markdown import show, to_markdown
 from numpy.typing import NDArray
 from rich.progress import track
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits, read_shards
 from reage.engines import load_engine
@@ -43,7 +44,6 @@ from reage.training.agetransgan.train import (
     train_stage,
 )
 from reage.training.export import export
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext
 from reage.training.trainer import process_state
 from reage.types import CompletePlan, Face, Reading
@@ -116,7 +116,7 @@ class Judged:
     @classmethod
     def open(cls, portraits: Portraits, people: int) -> Judged:
         """People of the "val" split, evenly spaced over it."""
-        held_out = with_taught_ages(portraits.pick(portraits.split == "val"), dict(age_a().query_ages))
+        held_out = with_taught_ages(portraits.pick(portraits.split == "val"), dict(QUERY_AGES))
         groups = np.array([group_of(age) for age in held_out.age_years.tolist()])
         estimator = AgeEstimator.load("age-b")
         read = np.array([reading.age_years for reading in estimator.measure_crops(held_out.crops)])

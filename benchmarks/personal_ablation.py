@@ -37,7 +37,7 @@ from reage.measure import DlibRecognizer
 from reage.nets.diffusion import load_base
 from reage.nets.sampling import generate_pictures
 from reage.prompts import CLASS_WORD
-from reage.training.diffusion.dataset import CROP_KINDS, CropDataset, CropDatasetConfig
+from reage.training.diffusion.dataset import CROP_KINDS, CropDataset, CropDatasetConfig, unroll_crops
 from reage.training.dreambooth.class_images import ClassImages, read_class_images
 from reage.training.dreambooth.dataset import SubjectPhotos
 from reage.training.dreambooth.person import PersonRequest, choose_config, fit_person
@@ -124,6 +124,7 @@ def augment_portrait(portraits: Portraits, row: int, picture_px: int) -> Subject
     """Several augmented crops of one portrait."""
     dataset = CropDataset(
         crops=portraits.crops[[row]],
+        planes=unroll_crops(portraits.crops[[row]], portraits.mesh[[row]]),
         landmarks=portraits.landmarks[[row]].astype(np.float32),
         age_years=portraits.age_years[[row]].astype(np.float32),
         scores=np.full((1, 12), np.nan, np.float32),

@@ -59,7 +59,7 @@ WORKING = (
     "age me.png --sweep 30:60:30",
     "age photos --to 70 -o aged",
     "age me.png --to 70 --engine none -o same.png",
-    "age me.png --to 70 --engine prototype -o prototype.png",
+    "age me.png --to 70 --engine agetransgan -o agetransgan.png",
     "age me.png --to 70 --engine amgan -o amgan.png",
     "age me.png --to 70 --device auto -o auto.png",
 )
@@ -70,7 +70,7 @@ REFUSED = (
     ("imagine mia.safetensors --as old", "diffusion"),
     ("evaluate --faces photos", "evaluate"),
     ("match me.png photos --index faces.parquet", "match"),
-    ("training fit prototype --shards shards", "train"),
+    ("training fit exemplar --shards shards", "train"),
     ("training show amgan", "train"),
     ("training export age-a", "train"),
     ("training draw ldm-small", "diffusion"),

@@ -185,7 +185,7 @@ def test_default_is_in_the_table() -> None:
     assert load_engine().name == DEFAULT_ENGINE
 
 
-@pytest.mark.parametrize("name", ["magic", "", "Prototype"])
+@pytest.mark.parametrize("name", ["magic", "", "Exemplar"])
 def test_unknown_engine_is_refused_in_a_sentence(name: str) -> None:
     with pytest.raises(EngineError) as refusal:
         load_engine(name)

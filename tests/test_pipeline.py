@@ -35,7 +35,7 @@ def age_estimator() -> AgeEstimator:
 @pytest.fixture(scope="module")
 def reager(finder: FaceFinder, age_estimator: AgeEstimator) -> Reager:
     """With an engine that accepts only ages, so that zones are made by masks."""
-    return Reager("prototype", finder=finder, age_estimator=age_estimator)
+    return Reager("agetransgan", finder=finder, age_estimator=age_estimator)
 
 
 @pytest.fixture(scope="module")
@@ -344,8 +344,8 @@ def test_seconds_list_every_step(no_change: Reager, pair: Pixels) -> None:
 
 def test_results_are_json(aged: Result, face: Face, reading: Reading) -> None:
     values = json.loads(json.dumps(aged.to_json()))
-    assert values["engine"] == "prototype"
-    assert values["weights_hash"] == load_engine("prototype").weights_hash
+    assert values["engine"] == "agetransgan"
+    assert values["weights_hash"] == load_engine("agetransgan").weights_hash
     assert set(values["seconds"]) == STEPS
     (entry,) = values["faces"]
     assert entry["age_years"] == pytest.approx(reading.age_years, abs=0.05)
@@ -421,7 +421,7 @@ def test_references_change_the_face_that_they_show(
 
 
 def test_an_engine_without_references_refuses_them(reager: Reager, photo: Pixels, tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="'prototype' accepts no references; use --engine exemplar"):
+    with pytest.raises(EngineError, match="'agetransgan' accepts no references; use --engine exemplar"):
         reager(photo, Plan(age=25), references=[tmp_path])
 
 
@@ -485,13 +485,15 @@ def test_frames_without_any_face_are_refused_and_so_are_given_faces(no_change: R
 def test_an_age_beyond_the_engine_is_clipped_and_noted(
     reager: Reager, photo: Pixels, face: Face, reading: Reading
 ) -> None:
-    result = reager(photo, Plan(age=5), faces=[face], readings=[reading])
-    nearest = reager(photo, Plan(age=20), faces=[face], readings=[reading])
+    result = reager(photo, Plan(age=95), faces=[face], readings=[reading])
+    nearest = reager(photo, Plan(age=90), faces=[face], readings=[reading])
     np.testing.assert_array_equal(result.image.pixels, nearest.image.pixels)
-    assert result.faces[0].plan.age == 20
-    assert result.to_json()["notes"] == ["The engine 'prototype' was made for ages 20 to 85; instead of 5 it uses 20."]
+    assert result.faces[0].plan.age == 90
+    assert result.to_json()["notes"] == [
+        "The engine 'agetransgan' was made for ages 1 to 90; instead of 95 it uses 90."
+    ]
     assert nearest.notes == ()
-    assert result.to_json()["faces"][0]["plan"]["age"] == 20
+    assert result.to_json()["faces"][0]["plan"]["age"] == 90
 
 
 def test_notes_of_the_picture_are_those_of_the_result(no_change: Reager, photo: Pixels, face: Face) -> None:

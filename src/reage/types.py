@@ -232,7 +232,7 @@ class Reading:
     Args:
         age_years: expected apparent age.
         age_std_years: its standard deviation.
-        masculinity: estimated probability that the face is male, 0 to 1; only the prototype engine uses it.
+        masculinity: estimated probability that the face is male, 0 to 1; men and women age differently.
         zones: zone -> score in [0, 1], the share of people whose zone looks younger; hidden zones are left out, and the
             mapping is empty when zones were not measured.
         skin: one of `reage.skin_scores.SKIN_SCORES` -> score in [0, 1], the share of people of the same skin tone who

@@ -96,7 +96,7 @@ def test_zones_engine_and_references_are_obeyed(desk, me) -> None:
     desk.get_by_label("upper", exact=True).check()
     desk.get_by_role("spinbutton", name="number input for crows feet, left").wait_for()
     desk.get_by_label("Engine").first.click()
-    desk.get_by_role("option", name="prototype").click()
+    desk.get_by_role("option", name="agetransgan").click()
     desk.get_by_role("button", name="Age the photo").click()
     desk.get_by_text("aged from").wait_for()
     desk.get_by_label("Engine").first.click()

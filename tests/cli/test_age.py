@@ -504,7 +504,7 @@ def test_skin_alone_is_changed_and_its_mistakes_are_refused(me: Path) -> None:
         refused = call("age", me, "--skin", wish, "-o", "no.png")
         assert refused.exit_code == 2
         assert words in " ".join(refused.stderr.split())
-    other = call("age", me, "--skin", "redness=0.5", "--engine", "prototype", "-o", "no.png")
+    other = call("age", me, "--skin", "redness=0.5", "--engine", "deaging", "-o", "no.png")
     assert other.exit_code == 2
     assert "cannot change redness" in other.stderr
     assert not Path("no.png").exists()

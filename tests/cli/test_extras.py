@@ -34,8 +34,8 @@ def test_missing_packages_are_named_with_their_extras(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("command", "package", "extra"),
     [
-        (("training", "fit", "prototype", "--shards", "shards"), "pyarrow", "train"),
-        (("training", "show", "prototype"), "accelerate", "train"),
+        (("training", "fit", "exemplar", "--shards", "shards"), "pyarrow", "train"),
+        (("training", "show", "exemplar"), "accelerate", "train"),
         (("training", "draw", "ldm-small"), "diffusers", "diffusion"),
         (("training", "convert", "mediapipe", "-o", "nets"), "tf2onnx", "convert"),
         (("training", "export", "parser.safetensors", "-o", "parser.onnx"), "onnx", "train"),

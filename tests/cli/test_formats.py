@@ -89,7 +89,7 @@ def test_notes_of_a_folder_name_the_photo(desk: Path) -> None:
     Path("photos/press.jpg").unlink()
 
 
-@pytest.mark.parametrize(("to", "used", "engine"), [(3, 5, "exemplar"), (5, 20, "prototype")])
+@pytest.mark.parametrize(("to", "used", "engine"), [(3, 5, "exemplar"), (5, 25, "deaging")])
 def test_the_age_really_used_is_named_and_said(desk: Path, to: float, used: float, engine: str) -> None:
     done = call("age", "photos/me.png", "--to", to, "--engine", engine, "--json")
     assert done.exit_code == 0, done.output
@@ -102,10 +102,10 @@ def test_the_age_really_used_is_named_and_said(desk: Path, to: float, used: floa
 
 
 def test_a_sweep_beyond_the_engine_makes_each_age_once(desk: Path) -> None:
-    done = call("age", "photos/me.png", "--sweep", "10:25:5", "--engine", "prototype")
+    done = call("age", "photos/me.png", "--sweep", "10:25:5", "--engine", "amgan")
     assert done.exit_code == 0, done.output
-    assert "instead of 10, 15 it uses 20, 20" in done.stderr
-    assert files_in(desk) == {"photos", "photos/me.png", "me-20.png", "me-25.png", "me-20-25.png"}
+    assert "instead of 10, 15 it uses 18, 18" in done.stderr
+    assert files_in(desk) == {"photos", "photos/me.png", "me-18.png", "me-20.png", "me-25.png", "me-18-25.png"}
 
 
 def test_pictures_too_large_are_told_what_they_need(desk: Path) -> None:

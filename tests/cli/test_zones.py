@@ -136,10 +136,10 @@ def test_a_strip_shows_what_an_engine_makes_of_each_preset(me: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--by", "prototype"),
+        ("--by", "exemplar"),
         ("me.png", "--presets"),
         ("me.png", "--by", "nobody"),
-        ("me.png", "--by", "prototype", "--map"),
+        ("me.png", "--by", "exemplar", "--map"),
         ("--map",),
         ("--map", "--to", 70),
         ("--map", "-o", "map.png"),

@@ -71,7 +71,7 @@ def test_an_engine_that_changes_nothing_differs_by_exactly_nothing(before_backdr
 
 
 def test_ageing_is_measured_by_the_judges(before_backdrop: Subject, judges: Judges) -> None:
-    rows = judged("prototype", before_backdrop, judges)
+    rows = judged("agetransgan", before_backdrop, judges)
     source, (younger, older) = rows.of_kind("source"), (rows.at(30), rows.at(75))
     assert older["years"][0] > source["years"][0] + 5
     assert older["second_years"][0] > younger["second_years"][0] + 8
@@ -83,7 +83,7 @@ def test_ageing_is_measured_by_the_judges(before_backdrop: Subject, judges: Judg
 
 
 def test_a_zone_is_moved_inside_itself(before_backdrop: Subject, judges: Judges) -> None:
-    rows = judged("prototype", before_backdrop, judges, zone_scores=(0.0, 1.0), zone_every=1)
+    rows = judged("agetransgan", before_backdrop, judges, zone_scores=(0.0, 1.0), zone_every=1)
     moved = rows.pick(rows["zone"] == "nasolabial.left")
     assert moved["zones"][1, ZONES.index("nasolabial.left")] > moved["zones"][0, ZONES.index("nasolabial.left")]
     assert moved["background_share_of_change"].max() < 0.02

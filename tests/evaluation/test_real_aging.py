@@ -49,7 +49,7 @@ def portraits(make_portrait: Callable, to_columns: Callable, face: Face) -> Port
 
 
 def test_people_and_the_engine_are_measured(portraits: Portraits) -> None:
-    measured = measure_years(portraits, Judges.load(), FaceParser.load(), load_engine("prototype"))
+    measured = measure_years(portraits, Judges.load(), FaceParser.load(), load_engine("agetransgan"))
     assert measured.person.tolist() == [HELD_OUT[0]]
     assert (measured.first_years[0], measured.years_apart[0]) == (38, 32)
     assert abs(measured.readings[0, 1] - measured.readings[0, 0]) < 5, "the later photo is but a darker one"
@@ -74,14 +74,14 @@ def test_tables_are_worked_out_by_hand(reference: Reference) -> None:
         zones=np.full((6, 3, len(ZONES)), 0.5) + np.array([0, 0.1, 0.2])[:, None],
         distances=np.array([[0.3, 0.2, 0.25 + 0.1 * (i % 2)] for i in range(6)]),
     )
-    ages, identity, zones = describe_years(measured, reference, "prototype")
+    ages, identity, zones = describe_years(measured, reference, "agetransgan")
     everybody = dict(zip(ages.headers, ages.rows["everybody"], strict=True))
     assert everybody["people"] == "6"
     assert everybody["years gained in real life"].value == pytest.approx(2.5)
-    assert everybody["years gained by prototype"].value == pytest.approx(20)
+    assert everybody["years gained by agetransgan"].value == pytest.approx(20)
     assert everybody["looking older in real life"].value == pytest.approx(5 / 6)
     assert ages.rows["45 to 60"][0] == "2"
-    assert identity.rows["ageing by prototype brought the earlier photo nearer to the later one"][0].value == 0.5
+    assert identity.rows["ageing by agetransgan brought the earlier photo nearer to the later one"][0].value == 0.5
     assert [cell.value for cell in zones.rows["glabella"]] == pytest.approx([0.5, 0.1, 0.2])
     alone = describe_years(measured, reference)
-    assert not any("prototype" in header for table in alone for header in (*table.headers, *table.rows))
+    assert not any("agetransgan" in header for table in alone for header in (*table.headers, *table.rows))

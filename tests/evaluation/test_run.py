@@ -65,7 +65,7 @@ def test_a_stopped_run_is_resumed(shards: Path, tmp_path: Path) -> None:
 
 def test_two_processes_measure_the_same_as_one(shards: Path, tmp_path: Path) -> None:
     config = EvaluationConfig(
-        engine="prototype", faces=shards, targets=(70.0,), num_subjects=2, zone_subjects=1, zone_scores=(1.0,)
+        engine="agetransgan", faces=shards, targets=(70.0,), num_subjects=2, zone_subjects=1, zone_scores=(1.0,)
     )
     one, two = (run_evaluation(config, tmp_path / str(workers), workers=workers).rows for workers in (1, 2))
     assert one["file"].tolist() == two["file"].tolist()

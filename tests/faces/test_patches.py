@@ -14,10 +14,16 @@ from reage.faces.patches import (
     PATCHES_OF_ZONE,
     ZONE_PATCHES,
     cut_patches,
+    cut_squares,
     paste_patches,
+    paste_squares,
     patch_from_crop,
+    zone_map,
 )
+from reage.faces.skin_detail import skin_region
+from reage.images import geometry
 from reage.types import Face, Pixels
+from reage.zones import ZONES
 
 PX = 64
 
@@ -29,6 +35,33 @@ def test_patches_contain_their_zone(face: Face) -> None:
         ones = np.ones((len(PATCHES_OF_ZONE[zone]), PX, PX, 3), np.float32)
         pasted = paste_patches(ones, points, PATCHES_OF_ZONE[zone], {zone: mask}, side)
         assert pasted.sum() > 3 * 0.95 * mask.sum(), zone
+
+
+def test_squares_lie_over_their_zones() -> None:
+    side = 256
+    for zone, names in PATCHES_OF_ZONE.items():
+        ones = np.ones((len(names), PX, PX), np.float32)
+        covered, inside = paste_squares(ones, names, side), zone_map([zone], side) * skin_region(side)
+        assert (covered * inside).sum() > 0.75 * inside.sum(), zone
+
+
+def test_what_is_cut_from_the_common_face_comes_back_in_place() -> None:
+    side = 256
+    plane = geometry.blur(np.random.default_rng(0).random((side, side)).astype(np.float32), 3.0)
+    pasted = paste_squares(cut_squares(plane, ZONE_PATCHES, 96), ZONE_PATCHES, side)
+    covered = paste_squares(np.ones((len(ZONE_PATCHES), 96, 96), np.float32), ZONE_PATCHES, side) > 0.99
+    core = covered & (zone_map(ZONES, side) > 0.99)
+    assert np.abs(pasted - plane)[core].mean() < 0.1 * plane.std()
+    assert not pasted[0].any()
+
+
+def test_in_its_own_zone_a_square_counts_most() -> None:
+    side, names = 256, ("under_eye.left", "nasolabial.left")
+    values = np.stack([np.full((PX, PX), value, np.float32) for value in (1.0, -1.0)])
+    pasted = paste_squares(values, names, side)
+    for name, sign in zip(names, (1, -1), strict=True):
+        middle = zone_map([name], side) > 0.7
+        assert (sign * pasted[middle] > 0.3).mean() > 0.9, name
 
 
 def test_left_and_right_mirror_each_other() -> None:

@@ -314,7 +314,7 @@ def test_a_doubtful_share_of_hair_is_not_hair() -> None:
 
 def test_files_of_something_else_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no net")
-    others = [tmp_path / "text.onnx", tmp_path / "missing.onnx", find_weights("prototype")]
+    others = [tmp_path / "text.onnx", tmp_path / "missing.onnx", find_weights("exemplar")]
     for path in (*others, *(SHIPPED / f"{name}.onnx" for name in ("face-mesh", "face-detector", "face-recognizer"))):
         with pytest.raises(WeightsError, match=r"\.$") as refusal:
             FaceParser.load(path)

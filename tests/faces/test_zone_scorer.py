@@ -110,7 +110,7 @@ def test_shipped_files_are_small_and_independent(weights: str) -> None:
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not made for a scorer of zones"):
-        ZoneScorer.load("prototype")
+        ZoneScorer.load("exemplar")
     tensors, config = load_weights(find_weights("zones-a"))
     save_weights(tmp_path / "cut.safetensors", {**tensors, "slopes": tensors["slopes"][:, :3]}, config)
     with pytest.raises(WeightsError, match="not made for a scorer of zones"):

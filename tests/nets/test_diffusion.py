@@ -62,7 +62,7 @@ def edit(path: Path, **values: object) -> None:
 
 def test_the_small_base_is_small() -> None:
     numbers = build_base(small(), build_tokenizer([PROMPT])).num_parameters
-    assert numbers.keys() == {"autoencoder", "denoiser", "text"}
+    assert numbers.keys() == {"autoencoder", "denoiser", "text", "identity"}
     assert sum(numbers.values()) < 12e6
     assert numbers["autoencoder"] < 1.5e6
     assert numbers["text"] < 0.7e6

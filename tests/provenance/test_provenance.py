@@ -128,7 +128,7 @@ def test_age_signs_and_provenance_reads(chain, tmp_path) -> None:
     photo, aged = tmp_path / "me.png", tmp_path / "old.jpg"
     photo.write_bytes(encode_image(Image(pixels=skimage.data.astronaut()[:256, 96:352].copy()), ".png", altered=False))
     signing = ("--sign", chain.certificates, "--key", chain.key)
-    done = call("age", photo, "--to", 70, "--engine", "prototype", "-o", aged, *signing)
+    done = call("age", photo, "--to", 70, "--engine", "agetransgan", "-o", aged, *signing)
     assert done.exit_code == 0, done.output
     found = json.loads(call("provenance", aged, "--trust", chain.root, "--json").stdout)
     assert (found["marked"], found["c2pa"]["state"], found["c2pa"]["sources"]) == (True, "trusted", 1)

@@ -69,9 +69,9 @@ def test_json_is_for_those_who_accept_it(accept, expected) -> None:
 
 
 def test_a_jpeg_comes_back_as_jpeg_and_by_another_engine(client, encode, portrait) -> None:
-    answer = post(client, AGE, encode(portrait, ".jpg"), zones="crows_feet=0.9", engine="prototype", face="1")
+    answer = post(client, AGE, encode(portrait, ".jpg"), zones="crows_feet=0.9", engine="agetransgan", face="1")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
-    assert json.loads(answer.headers["x-reage"])["engine"] == "prototype"
+    assert json.loads(answer.headers["x-reage"])["engine"] == "agetransgan"
 
 
 def test_faces_are_found_and_measured(client, me) -> None:

@@ -15,7 +15,8 @@ from reage.nets.diffusion import DiffusionBase, build_base, tiny
 from reage.nets.dlib_resnet import DlibResNet, TrunkConfig
 from reage.nets.tokens import build_tokenizer
 from reage.prompts import all_prompts
-from reage.training.diffusion.dataset import CropDataset
+from reage.training.diffusion.dataset import CropDataset, unroll_crops
+from reage.training.skin_changes import SkinChangeConfig, SkinChangeDataset, make_skin_change_dataset
 from reage.types import Face
 from reage.zones import ZONES
 
@@ -46,12 +47,21 @@ def crops(face: Face) -> CropDataset:
     scores = np.stack([scores, scores[::-1]])
     scores[1, 0] = np.nan
     mirrored = face.to_crop(face.landmarks)[[3, 2, 1, 0, 4]] * [-1, 1] + [len(face.crop) - 1, 0]
+    plane = unroll_crops(face.crop[None], face.to_crop(face.mesh)[None])[0]
     return CropDataset(
         crops=np.stack([face.crop, face.crop[:, ::-1]]),
+        planes=np.stack([plane, plane[:, ::-1]]),
         landmarks=np.stack([face.to_crop(face.landmarks), mirrored]).astype(np.float32),
         age_years=np.array([30.0, 70.0], np.float32),
         scores=scores,
     )
+
+
+@pytest.fixture(scope="session")
+def skin_changes(make_portrait: Callable, to_columns: Callable, face: Face) -> SkinChangeDataset:
+    """Two faces, taught by `exemplar`."""
+    portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
+    return make_skin_change_dataset(portraits, SkinChangeConfig(plane_px=128, crop_px=64))
 
 
 @pytest.fixture(scope="session")

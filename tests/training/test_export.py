@@ -148,7 +148,7 @@ def test_other_weights_are_refused_in_a_sentence(net: SegmentationNet, tmp_path:
     save_weights(tmp_path / "wider.safetensors", tensors, {**CONFIG, "net": {"input_px": 64, "widths": [8, 8, 16]}})
     save_weights(tmp_path / "plain.safetensors", tensors, {"seed": 1})
     save_weights(tmp_path / "odd.safetensors", tensors, {**CONFIG, "net": {"width": 24}})
-    for path in (*tmp_path.iterdir(), find_weights("zones-a"), find_weights("prototype")):
+    for path in (*tmp_path.iterdir(), find_weights("zones-a"), find_weights("exemplar")):
         with pytest.raises(WeightsError, match=r"^The weights in .* are not made for a face parser of .*\.$"):
             export_face_parser(path, tmp_path / "parser.onnx")
     with pytest.raises(WeightsError, match="no weights file at"):
@@ -303,4 +303,4 @@ def test_other_recipes_are_refused(tmp_path: Path) -> None:
         "reenactment, sketch, sketch-to-photo"
     )
     with pytest.raises(WeightsError, match=rf"can be exported: {names}\.$"):
-        export("prototype", tmp_path / "out.onnx")
+        export("exemplar", tmp_path / "out.onnx")

@@ -9,10 +9,13 @@ from reage.composite import composite
 from reage.engines import load_engine
 from reage.engines.base import SteadyEngine
 from reage.engines.exemplar.hair_mask import hat_is_hair
+from reage.engines.none import NoOpEngine
 from reage.faces.segmentation import FaceParser
+from reage.images import geometry
+from reage.images.regions import to_pixels
 from reage.pipeline import render
 from reage.plan import complete
-from reage.types import Face, Pixels, Plan, Plane, Reading
+from reage.types import Aged, CompletePlan, Face, Pixels, Plan, Plane, Reading
 from reage.video.change import WarpedChange, learn_change, scaled
 from reage.video.looking import join_hat, look_at, make_face, steady_shares
 
@@ -26,11 +29,20 @@ def shares_of(photo: Pixels, face: Face, parser: FaceParser) -> Plane:
     return look_at(photo, face.mesh, parser).shares
 
 
-@pytest.mark.parametrize("name", ["exemplar", "prototype"])
+class _Adder(NoOpEngine):
+    """Moves the shape a little, and adds to skin and hair."""
+
+    def render(self, face: Face, reading: Reading, plan: CompletePlan) -> Aged:
+        shift = np.repeat(face.matte[..., None] * np.float32(4), 2, -1)
+        added = (face.skin + face.hair)[..., None] * np.array([-20, 10, 5], np.float32)
+        return Aged(crop=to_pixels(geometry.shift_pixels(face.crop, shift) + added), shift=shift)
+
+
+@pytest.mark.parametrize("name", ["exemplar", "agetransgan", "adds"])
 def test_a_change_on_its_own_picture_is_what_the_engine_renders(
     name: str, photo: Pixels, face: Face, reading: Reading, parser: FaceParser
 ) -> None:
-    engine = load_engine(name)
+    engine = _Adder() if name == "adds" else load_engine(name)
     plan = complete(Plan(age=75), reading)
     change = learn_change(engine, face, reading, plan)
     assert isinstance(change, WarpedChange) != isinstance(engine, SteadyEngine)

@@ -113,7 +113,7 @@ def show(
         typer.echo(f"{name:{width}} = {value}")
 
 
-@training.command(epilog="Example: reage training fit prototype --shards shards/ -o prototype.safetensors")
+@training.command(epilog="Example: reage training fit exemplar --shards shards/ -o exemplar.safetensors")
 def fit(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, which is also the name of the weights.")],
     shards: Shards,
@@ -239,7 +239,7 @@ def calibrate(
         typer.echo(table.to_markdown())
 
 
-@training.command(name="real-aging", epilog="Example: reage training real-aging --shards shards/ --engine prototype")
+@training.command(name="real-aging", epilog="Example: reage training real-aging --shards shards/ --engine exemplar")
 def real_aging(
     shards: Shards,
     engine: Annotated[str, typer.Option(help="Also age the earlier photo by this engine.")] = "",

@@ -14,7 +14,6 @@ from reage.errors import EngineError, WeightsError
 ENGINES = MappingProxyType(
     {
         "exemplar": "reage.engines.exemplar:ExemplarEngine",
-        "prototype": "reage.engines.prototype:PrototypeEngine",
         "amgan": "reage.engines.amgan:AmganEngine",
         "agetransgan": "reage.engines.agetransgan:AgeTransGanEngine",
         "deaging": "reage.engines.deaging:DeagingEngine",

@@ -91,11 +91,6 @@ def _square_in_plane(name: str) -> tuple[float, float, float]:
     return (column + 0.5) / len(grid) - side / 2, (row + 0.5) / len(grid) - side / 2, side
 
 
-def plane_px_for(patch_px: int) -> int:
-    """Side of the common face in which patches of the largest zones have about `patch_px`."""
-    return round(patch_px * COMMON_UNITS / max(PATCHES[name].side for name in ZONE_PATCHES))
-
-
 def square_from_plane(name: str, plane_px: int, patch_px: int) -> Matrix:
     """The (2, 3) matrix from px of the common face into the square of one of `ZONE_PATCHES`."""
     left, top, side = _square_in_plane(name)

@@ -80,6 +80,12 @@ def _blur(light: Plane, sigma_px: float) -> Plane:
     return geometry.resize(small, *light.shape)
 
 
+def coarser_than(plane: Plane, parts_per_face: int) -> Plane:
+    """What of a plane (N, N) is coarser than the common face divided by so many."""
+    small = geometry.resize(plane, parts_per_face, parts_per_face)
+    return geometry.resize_linear(small, *plane.shape)
+
+
 def fill_unusable(light: Plane, usable: Plane) -> Plane:
     """Log luminance with what is not usable skin replaced by its surroundings, so that no edge rings in the bands."""
     unit = len(light) / COMMON_UNITS

@@ -1,8 +1,8 @@
 """Face recognizers: dlib's net, `aifd`, and any net of the ArcFace or AdaFace family in an ONNX file.
 
 No net of that family is shipped, because the usual ones may not be used commercially; check the licence of your file.
-dlib's net judges evaluations, so no recipe of an engine may train on its embeddings; `aifd` is made from it, so the two
-are no independent judges.
+dlib's net judges evaluations, so no recipe of an engine may train on its embeddings; `aifd` is made from it, and the
+identity tokens of the base `ldm-small` are, so neither is judged independently by it.
 
 Convention:
     an ONNX net takes RGB (ArcFace) or BGR (AdaFace) in [-1, 1], 112 x 112 px, aligned to ArcFace's template. Its

@@ -26,7 +26,14 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from reage.errors import WeightsError
-from reage.nets.diffusion_folder import INDEX, PROVENANCE, find_base, hash_base, hash_parts, replace_folder
+from reage.nets.diffusion_folder import IDENTITY, INDEX, PROVENANCE, find_base, hash_base, hash_parts, replace_folder
+from reage.nets.identity_projection import (
+    IdentityConfig,
+    IdentityProjection,
+    load_projection,
+    require_projection,
+    save_projection,
+)
 from reage.nets.latent_diffusion import (
     AutoencoderConfig,
     DenoiserConfig,
@@ -50,6 +57,7 @@ __all__ = [
     "DiffusionBase",
     "DenoiserConfig",
     "DiffusionConfig",
+    "IdentityConfig",
     "TextConfig",
     "base_hash",
     "build_base",
@@ -76,9 +84,11 @@ class DiffusionBase:
         text_encoder: with the architecture of CLIP.
         tokenizer: of the text encoder.
         scheduler: noise schedule, and sampling by DDIM.
+        identity: makes text tokens of the embedding of a face; None for a base that takes texts alone.
         name: that it was loaded by, or is given.
         weights_hash: 12 hexadecimal digits of the loaded weights, see `base_hash`; "" for a base that was built.
-        hash_without_denoiser: the same of all parts but the denoiser, for weights that replace the denoiser.
+        hash_without_denoiser: the same of all parts but the denoiser and its identity projection, for weights that
+            replace the denoiser.
         provenance: recipe, seed and commit it was trained with, as far as known.
     """
 
@@ -88,6 +98,7 @@ class DiffusionBase:
     tokenizer: CLIPTokenizer
     scheduler: DDIMScheduler
     name: str
+    identity: IdentityProjection | None = None
     weights_hash: str = ""
     hash_without_denoiser: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -101,6 +112,11 @@ class DiffusionBase:
     def factor(self) -> int:
         """Picture px per latent px along a side."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    @property
+    def side_multiple(self) -> int:
+        """Sides of pictures that the denoiser takes are multiples of it, px."""
+        return self.factor * int(2 ** (len(self.unet.config.block_out_channels) - 1))
 
     @property
     def picture_px(self) -> int:
@@ -121,6 +137,8 @@ class DiffusionBase:
     def num_parameters(self) -> dict[str, int]:
         """Number of parameters of each part."""
         parts = {"autoencoder": self.vae, "denoiser": self.unet, "text": self.text_encoder}
+        if self.identity is not None:
+            parts["identity"] = self.identity
         return {name: sum(weight.numel() for weight in part.parameters()) for name, part in parts.items()}
 
     def encode(self, x: Tensor) -> Tensor:
@@ -132,9 +150,22 @@ class DiffusionBase:
         """The pictures of latents, a little beyond [-1, 1] in places."""
         return self.vae.decode(_for(self.vae, latents / self.vae.config.scaling_factor + self._shift)).sample.float()
 
-    def embed(self, prompts: Sequence[str]) -> Tensor:
-        """The text embeddings (B, L, C) of prompts, padded or truncated to `max_tokens`."""
-        return self.text_encoder(self.token_ids(prompts).to(self.text_encoder.device))[0].float()
+    def embed(self, prompts: Sequence[str], identity: Tensor | None = None) -> Tensor:
+        """The text embeddings (B, L, C) of prompts, padded or truncated to `max_tokens`.
+
+        Args:
+            prompts: B of them.
+            identity: (B, 128) embeddings of faces by `reage.measure.DlibRecognizer`, whose tokens follow those of the
+                prompts; None adds none.
+
+        Raises:
+            WeightsError: when an identity is given to a base that takes texts alone.
+        """
+        text = self.text_encoder(self.token_ids(prompts).to(self.text_encoder.device))[0].float()
+        if identity is None:
+            return text
+        projection = require_projection(self.identity, self.name)
+        return torch.cat([text, projection(_for(projection, identity)).float().to(text.device)], 1)
 
     def token_ids(self, prompts: Sequence[str]) -> Tensor:
         """The token ids (B, L) int64 of prompts, on the CPU."""
@@ -147,9 +178,14 @@ class DiffusionBase:
 
     def to(self, device: str | torch.device) -> DiffusionBase:
         """Moves the nets to a device, in place."""
-        for part in (self.vae, self.unet, self.text_encoder):
+        for part in self.nets:
             part.to(device, memory_format=torch.channels_last)  # in which convolutions are fastest
         return self
+
+    @property
+    def nets(self) -> list[Any]:
+        """All nets there are."""
+        return [self.vae, self.unet, self.text_encoder, *([] if self.identity is None else [self.identity])]
 
     @property
     def _shift(self) -> float:
@@ -182,6 +218,7 @@ def build_base(config: DiffusionConfig, tokenizer: CLIPTokenizer, name: str = "b
             tokenizer=tokenizer,
             scheduler=_make_scheduler(_BETAS, name),
             name=name,
+            identity=IdentityProjection(config.identity, config.text.hidden_size) if config.identity else None,
         )
 
 
@@ -208,7 +245,7 @@ def load_base(name: str | Path, device: str = "cpu", fp16: bool | None = None) -
     _check_parts(base)
     base.weights_hash, base.hash_without_denoiser = hash_parts(place)
     float32 = fp16 is False or torch.device(device).type == "cpu"
-    for part in (base.vae, base.unet, base.text_encoder):
+    for part in base.nets:
         (part.float() if float32 else part.half()).eval().requires_grad_(False)
     base.to(device)
     is_cuda = torch.device(device).type == "cuda"
@@ -259,6 +296,7 @@ def _read_folder(folder: Path, name: str) -> DiffusionBase:
         text_encoder=_read_part(CLIPTextModel, folder / "text_encoder"),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         name=name,
+        identity=load_projection(folder / IDENTITY) if (folder / IDENTITY).is_file() else None,
         provenance=json.loads(provenance.read_text()) if provenance.is_file() else {},
     )
 
@@ -311,6 +349,11 @@ def _make_scheduler(config: Mapping[str, Any], place: str | Path) -> DDIMSchedul
 def _check_parts(base: DiffusionBase) -> None:
     """Checks that the parts fit: an inpainting denoiser takes more channels, an SDXL one other text."""
     channels, text = base.unet.config.in_channels, base.unet.config.cross_attention_dim
+    if base.identity is not None and base.identity.text_size != text:
+        raise WeightsError(
+            f"The identity tokens of '{base.name}' have {base.identity.text_size} numbers, its texts {text}; delete "
+            f"its {IDENTITY}, or use the one it was trained with."
+        )
     if (channels, text) != (base.latent_channels, base.text_encoder.config.hidden_size):
         raise WeightsError(
             f"The denoiser of '{base.name}' takes {channels} channels and a text of {text}, but its other parts give "
@@ -348,6 +391,8 @@ def _write_parts(folder: Path, base: DiffusionBase) -> None:
     no_filter = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     pipeline = StableDiffusionPipeline(vae, text_encoder, base.tokenizer, unet, base.scheduler, **no_filter)
     pipeline.save_pretrained(folder)
+    if base.identity is not None:
+        save_projection(folder / IDENTITY, base.identity)
     for part, added in (("vae", {}), ("unet", {}), ("text_encoder", {"dtype": "float32"})):
         config = folder / part / "config.json"  # else transformers would compute in 16 bits
         plain = {**json.loads(config.read_text()), **added}

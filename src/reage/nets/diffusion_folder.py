@@ -15,6 +15,8 @@ from reage.errors import WeightsError
 from reage.weights import SHIPPED
 
 INDEX, PROVENANCE = "model_index.json", "reage.json"
+IDENTITY = "identity.safetensors"
+"""The identity projection, which a base may lack."""
 _DENOISER = "unet/diffusion_pytorch_model.safetensors"
 _WEIGHTS = ("text_encoder/model.safetensors", _DENOISER, "vae/diffusion_pytorch_model.safetensors")
 _NEEDED = (
@@ -68,7 +70,7 @@ def _fetch(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    wanted = [*_NEEDED, PROVENANCE, "tokenizer/*"]
+    wanted = [*_NEEDED, PROVENANCE, IDENTITY, "tokenizer/*"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=_HUB_TIMEOUT_SECONDS))
     except (OSError, HfHubHTTPError, HFValidationError) as error:
@@ -84,14 +86,21 @@ def hash_base(place: Path) -> str:
 
 
 def hash_parts(place: Path) -> tuple[str, str]:
-    """The digits of `hash_base`, and the same without the denoiser; every file is read once."""
+    """The digits of `hash_base`, and the same without denoiser and identity projection; every file is read once."""
     digests = {}
-    for path in [place] if place.is_file() else [place / name for name in _WEIGHTS]:
+    for path in [place] if place.is_file() else _weights_files(place):
         with path.open("rb") as file:
             digests[path] = hashlib.file_digest(file, "sha256").digest()
-    others = [digest for path, digest in digests.items() if path != place / _DENOISER]
+    of_denoiser = (place / _DENOISER, place / IDENTITY)
+    others = [digest for path, digest in digests.items() if path not in of_denoiser]
     of_all, of_others = (hashlib.sha256(b"".join(found)).hexdigest()[:12] for found in (digests.values(), others))
     return of_all, of_others
+
+
+def _weights_files(folder: Path) -> list[Path]:
+    """The files whose weights decide on pictures."""
+    optional = [folder / IDENTITY] if (folder / IDENTITY).is_file() else []
+    return [*(folder / name for name in _WEIGHTS), *optional]
 
 
 @contextmanager

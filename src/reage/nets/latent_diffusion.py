@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from reage.nets.identity_projection import IdentityConfig
 from reage.nets.tokens import find_number_ids, make_number_curve
 
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ class TextConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionConfig:
-    """Sizes of the parts of a base."""
+    """Sizes of the parts of a base; without an identity projection, it takes texts alone."""
 
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     text: TextConfig = field(default_factory=TextConfig)
+    identity: IdentityConfig | None = field(default_factory=IdentityConfig)
 
 
 def tiny() -> DiffusionConfig:
@@ -87,11 +89,12 @@ def tiny() -> DiffusionConfig:
         autoencoder=AutoencoderConfig(channels=(8, 16), norm_groups=4),
         denoiser=DenoiserConfig(channels=(8, 16), num_heads=2, norm_groups=4, latent_px=8),
         text=TextConfig(hidden_size=16, num_layers=1, num_heads=2),
+        identity=IdentityConfig(num_tokens=2, hidden_size=8),
     )
 
 
 def small() -> DiffusionConfig:
-    """The configuration of `ldm-small`, which a CPU can train: 8.2 M parameters, 16 MB in 16 bits."""
+    """The configuration of `ldm-small`, which a CPU can train: 8.3 M parameters, 17 MB in 16 bits."""
     return DiffusionConfig()
 
 

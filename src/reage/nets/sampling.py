@@ -18,7 +18,7 @@ from reage.errors import EngineError
 from reage.images.tensors import from_net
 from reage.nets.diffusion import DiffusionBase
 from reage.prompts import UNCONDITIONAL
-from reage.types import Pixels
+from reage.types import Pixels, Plane
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler
@@ -79,8 +79,8 @@ def denoise(
         base: that made the latents.
         latents: (B, c, h, w).
         noise: (B, c, h, w).
-        text: (B, L, C) embedded prompts.
-        uncond: (1, L, C) the embedded empty prompt.
+        text: (B, L, C) embedded prompts, with or without the tokens of an identity.
+        uncond: (1, M, C) the embedded empty prompt.
         config: noise, steps and guidance.
 
     Returns:
@@ -90,9 +90,8 @@ def denoise(
     scheduler.set_timesteps(max(config.num_inference_steps, round(config.num_inference_steps / config.noise_strength)))
     timesteps = scheduler.timesteps[-config.num_inference_steps :].to(latents.device)
     latents = scheduler.add_noise(latents, config.added_noise * noise, timesteps[:1].expand(num))
-    texts = torch.cat([text, uncond.expand(num, -1, -1)])
     for timestep, guidance_scale in zip(timesteps, _limit_guidance(scheduler, timesteps, config), strict=True):
-        noise_pred = _predict_noise(base, latents, timestep, texts, guidance_scale)
+        noise_pred = _predict_noise(base, latents, timestep, text, uncond, guidance_scale)
         latents = scheduler.step(noise_pred, timestep, latents).prev_sample
     return latents
 
@@ -105,14 +104,21 @@ def _limit_guidance(scheduler: DDIMScheduler, timesteps: Tensor, config: Samplin
 
 
 def _predict_noise(
-    base: DiffusionBase, latents: Tensor, timestep: Tensor, texts: Tensor, guidance_scale: float
+    base: DiffusionBase, latents: Tensor, timestep: Tensor, text: Tensor, uncond: Tensor, guidance_scale: float
 ) -> Tensor:
-    """`ε_∅ + γ_g (ε_text - ε_∅)`, the noise in latents (B, c, h, w), given the texts of B prompts and B empty ones."""
+    """`ε_∅ + γ_g (ε_text - ε_∅)`, the noise in latents (B, c, h, w), given B texts and the empty one."""
     num = len(latents)
     if guidance_scale == 1:
-        return base.predict(latents, timestep.expand(num), texts[:num])
-    noise_pred = base.predict(latents.repeat(2, 1, 1, 1), timestep.expand(2 * num), texts)
-    noise_pred_cond, noise_pred_uncond = noise_pred.chunk(2)
+        return base.predict(latents, timestep.expand(num), text)
+    uncond = uncond.expand(num, -1, -1)
+    if text.shape == uncond.shape:
+        texts = torch.cat([text, uncond])
+        noise_pred = base.predict(latents.repeat(2, 1, 1, 1), timestep.expand(2 * num), texts)
+        noise_pred_cond, noise_pred_uncond = noise_pred.chunk(2)
+    else:
+        noise_pred_cond, noise_pred_uncond = (
+            base.predict(latents, timestep.expand(num), one) for one in (text, uncond)
+        )
     return noise_pred_uncond + guidance_scale * (noise_pred_cond - noise_pred_uncond)
 
 
@@ -126,7 +132,12 @@ _BATCH_SIZE = 8
 
 @torch.inference_mode()
 def generate_pictures(
-    base: DiffusionBase, prompt: str, count: int, seed: int = 0, config: SamplingConfig = FROM_NOISE
+    base: DiffusionBase,
+    prompt: str,
+    count: int,
+    seed: int = 0,
+    config: SamplingConfig = FROM_NOISE,
+    identity: Plane | None = None,
 ) -> Iterator[Pixels]:
     """Pictures (P, P, 3) generated from noise; every prompt starts from the same noise.
 
@@ -136,9 +147,15 @@ def generate_pictures(
         count: number of pictures.
         seed: of the noise.
         config: with a noise strength of 1.
+        identity: (128,) embedding of the face of the person to show, by `reage.measure.DlibRecognizer`; None for
+            anybody.
+
+    Raises:
+        WeightsError: when an identity is given to a base that takes texts alone.
     """
     noise = draw_noise(base, seed, count, base.picture_px // base.factor)
-    text, uncond = base.embed([prompt]), base.embed([UNCONDITIONAL])
+    person = None if identity is None else torch.from_numpy(np.asarray(identity, np.float32))[None]
+    text, uncond = base.embed([prompt], person), base.embed([UNCONDITIONAL])
     for batch in noise.split(_BATCH_SIZE):
         latents = denoise(base, torch.zeros_like(batch), batch, text.expand(len(batch), -1, -1), uncond, config)
         yield from from_net(base.decode(latents))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.shards import Portraits
 from reage.engines.exemplar.covariates import ODD_TERMS, design_row
 from reage.engines.exemplar.donors import MIRRORED_PATCHES
@@ -32,7 +33,6 @@ from reage.faces.skin_detail import (
 from reage.images import geometry
 from reage.measure.age import AgeEstimator
 from reage.mesh_points import measure_pose
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext, Weights
 
 
@@ -112,7 +112,7 @@ class Measured:
 
 def exemplar() -> ExemplarFitConfig:
     """The shipped engine."""
-    return ExemplarFitConfig(query_ages=age_a().query_ages)
+    return ExemplarFitConfig(query_ages=QUERY_AGES)
 
 
 def run(config: ExemplarFitConfig, portraits: Portraits, context: RunContext) -> Weights:
@@ -233,7 +233,14 @@ def make_donors(
 def robust_fit(
     design: NDArray[np.float64], values: NDArray[np.floating], weights: NDArray[np.floating], config: ExemplarFitConfig
 ) -> NDArray[np.float64]:
-    """(P, K) ridge models of the columns of values (N, K), iteratively reweighted (Cauchy); see `prototype`."""
+    """Linear models (P, K) of the columns of values (N, K), by ridge regression, iteratively reweighted (Cauchy).
+
+    Args:
+        design: (N, P); its first column is 1 and is hardly penalised.
+        values: (N, K).
+        weights: (N, K) of each value; models of columns with a small weight shrink to 0.
+        config: of the fit.
+    """
     terms = design.shape[1]
     penalty = np.eye(terms) * config.ridge
     penalty[0, 0] = 1e-3

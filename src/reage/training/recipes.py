@@ -136,7 +136,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "reage.training.diffusion.train",
             "ldm_small",
             "run",
-            "the base of the `ldla` engine; 100 minutes on two cores; needs face-parser and zones-a",
+            "the base of the `ldla` engine; an hour on one core; needs the base before, face-parser and zones-a",
+            needs_ages=False,
         ),
         "exemplar": Recipe(
             "reage.training.exemplar",
@@ -144,12 +145,6 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "run",
             "the `exemplar` engine, from crops of 640 px; 15 minutes on one core; needs face-parser and age-a",
             needs_ages=False,
-        ),
-        "prototype": Recipe(
-            "reage.training.prototype",
-            "prototype",
-            "run",
-            "the `prototype` engine; about a minute; needs face-parser",
         ),
         "reenactment": Recipe(
             "reage.training.reenactment.train",

@@ -17,7 +17,7 @@ from reage.errors import EngineError
         (0.8, (0.5, 0.6, 0.7), 1.0),  # none reaches it, and a deep zone gets at most 1
         (0.7, (0.5, 0.55, 0.6), 1.5),  # none reaches it, but the zone is not deep
         (0.1, (0.3, 0.1, 0.0), 1.0),  # a fall
-        (0.1, (0.4, 0.3, 0.2), 1.5),  # a fall that none reaches: a smoother zone does no harm
+        (0.1, (0.4, 0.3, 0.2), 1.0),  # a fall that none reaches: beyond 1 thin frames go with the lines
         (0.1, (0.5, 0.6, 0.7), 0.5),  # the wrong direction: the least harm
         (0.4, (0.0, 0.0, 0.0), 0.0),  # the score is on target already
     ],
@@ -25,7 +25,7 @@ from reage.errors import EngineError
 def test_the_least_scale_that_measures_the_target_is_found(
     target: float, measured: tuple[float, ...], scale: float
 ) -> None:
-    config = ChangeScaleConfig(scales=(0.5, 1.0, 1.5), tolerance=0.0)
+    config = ChangeScaleConfig(scales=(0.5, 1.0, 1.5), tolerance=0.0, deep_scale=1.0)
     scores = dict(zip(config.scales, measured, strict=True))
     targets = {"forehead": target}
     found = find_change_scales({"forehead": 0.4}, targets, lambda tried: {"forehead": scores[tried]}, config)
@@ -39,7 +39,7 @@ def test_no_more_scales_are_measured_than_needed() -> None:
         tried.append(scale)
         return {"forehead": 0.4 + 0.4 * scale, "upper_lip": 0.6 - 0.6 * scale}
 
-    config = ChangeScaleConfig(tolerance=0.03)
+    config = ChangeScaleConfig(scales=(0.5, 0.75, 1.0), tolerance=0.03)
     scores, targets = {"forehead": 0.4, "upper_lip": 0.6}, {"forehead": 0.65, "upper_lip": 0.2}
     found = find_change_scales(scores, targets, measure, config)
     assert tried == [0.5, 0.75]

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from reage.engines.exemplar import ExemplarEngine
+from reage.engines.exemplar.view import view_photo
 from reage.engines.ldla import BASE_ONLY, ChangeScaleConfig, LdlaConfig, LdlaEngine, SamplingConfig
+from reage.engines.ldla.redraw import PatchEdit
 from reage.errors import EngineError, WeightsError
 from reage.faces.geometry import zone_masks
 from reage.faces.zone_scorer import ZoneScorer
+from reage.images import geometry
 from reage.nets.diffusion import DiffusionBase, load_base, save_base
 from reage.nets.lora import add_lora
 from reage.training.ldla.train import LdlaTrainingConfig, describe, trained_tensors
@@ -50,7 +54,7 @@ def engine_on(base: DiffusionBase, config: LdlaConfig = CONFIG, gain: float = 1.
     """An engine whose decoder multiplies what it draws by `gain`."""
     base = deepcopy(base)
     base.vae.decoder.conv_out.weight.data *= gain
-    return LdlaEngine(base, "0" * 12, config)
+    return LdlaEngine(base, "0" * 12, ExemplarEngine.load(), config)
 
 
 def plan_for(**zones: float) -> CompletePlan:
@@ -61,11 +65,12 @@ def plan_for(**zones: float) -> CompletePlan:
 @pytest.mark.parametrize("config", [CONFIG, REFINED])
 def test_only_the_zones_that_were_asked_for_change(config: LdlaConfig, base: DiffusionBase, small_face: Face) -> None:
     aged = engine_on(base, config, gain=30.0).render(small_face, READING, plan_for(forehead=1.0, crows_feet__left=0.9))
-    changed = np.abs(aged.crop.astype(int) - small_face.crop).max(-1) > 0
+    change = np.abs(aged.crop.astype(int) - small_face.crop).max(-1)
     masks = zone_masks(small_face)
-    assert changed[masks["forehead"] > 0.9].mean() > 0.2
-    assert changed[masks["crows_feet.left"] > 0.9].mean() > 0.2
-    assert not changed[(masks["forehead"] == 0) & (masks["crows_feet.left"] == 0)].any()
+    asked = np.maximum(masks["forehead"], masks["crows_feet.left"])
+    assert (change[masks["forehead"] > 0.9] > 0).mean() > 0.2
+    assert (change[masks["crows_feet.left"] > 0.9] > 0).mean() > 0.2
+    assert not change[geometry.grow((asked > 0).astype(np.float32), 12.0) == 0].any()
 
 
 @pytest.mark.parametrize("score", [0.4, 0.42, 0.375])
@@ -75,11 +80,11 @@ def test_a_score_that_is_there_changes_nothing(score: float, base: DiffusionBase
 
 
 def test_scores_with_the_same_prompt_change_nothing(base: DiffusionBase, small_face: Face) -> None:
-    """The change is the difference of two prompts, so the effect of noise alone is not in it."""
-    reading = replace(READING, zones=dict.fromkeys(ZONES, 0.404))
-    any_change = replace(CONFIG, min_score_change=0.0)
-    aged = engine_on(base, any_change, gain=30.0).render(small_face, reading, plan_for(all=0.396))
-    np.testing.assert_array_equal(aged.crop, small_face.crop)
+    """The lines are the difference of two prompts, so the effect of noise alone is not in them."""
+    engine, view = engine_on(base, gain=30.0), view_photo(small_face, READING.masculinity)
+    same, other = (engine.draw_lines(view, [PatchEdit("glabella", 0.404, target)], seed=0) for target in (0.396, 0.9))
+    assert not same.any()
+    assert np.abs(other).max() > 0.05
 
 
 def test_a_zone_does_not_depend_on_those_beside_it(base: DiffusionBase, small_face: Face) -> None:
@@ -88,7 +93,8 @@ def test_a_zone_does_not_depend_on_those_beside_it(base: DiffusionBase, small_fa
         engine_on(base, gain=30.0).render(small_face, READING, plan_for(forehead=1.0, upper_lip=0.0)).crop.astype(int)
     )
     lip = zone_masks(small_face)["upper_lip"] > 0
-    assert np.abs(alone - together)[~lip].max() <= 1  # a batch of another size rounds differently
+    near_lip = geometry.grow(lip.astype(np.float32), 12.0) > 0
+    assert np.abs(alone - together)[~near_lip].max() <= 1  # a batch of another size rounds differently
     assert np.abs(alone - together)[lip].max() > 1
 
 
@@ -129,8 +135,27 @@ def test_scaled_changes_come_nearer_to_the_target_scores(face: Face) -> None:
         engine.config = config
         scores = scorer.measure(replace(face, crop=engine.render(face, reading, plan).crop))
         errors.append(np.mean([abs(scores[zone] - target) for zone, target in plan.zones.items()]))
-    assert errors[0] < 0.08
-    assert errors[0] < 0.8 * errors[1]
+    assert errors[0] < 0.16
+    assert errors[0] < errors[1] - 0.01
+
+
+def test_an_age_draws_the_lines_of_all_zones_and_moves_the_face(base: DiffusionBase, small_face: Face) -> None:
+    """Light, shape and hair, and the lines beyond the zones, come from `exemplar`."""
+    plan = CompletePlan(age=75.0, age_from=40.0, zones={})
+    aged, exemplar = (
+        engine.render(small_face, READING, plan) for engine in (engine_on(base, gain=30.0), ExemplarEngine.load())
+    )
+    assert aged.shift is not None
+    np.testing.assert_array_equal(aged.shift, exemplar.shift)
+    of_skin, of_exemplar = (one.gains[0].log_ratio for one in (aged, exemplar))
+    assert np.abs(of_skin - of_exemplar).max() > 0.05
+
+
+def test_a_change_is_made_for_all_frames_of_a_video(base: DiffusionBase, small_face: Face) -> None:
+    engine = engine_on(base, gain=30.0)
+    change = engine.make_change(small_face, READING, plan_for(forehead=0.9))
+    assert change.hair.light is not None
+    assert np.abs(change.skin).max() > 0.01
 
 
 def test_the_change_of_a_zone_without_a_score_is_not_scaled(base: DiffusionBase, small_face: Face) -> None:
@@ -159,7 +184,7 @@ def test_weights_go_into_the_base_they_name(rank: int, folder: Path, small_face:
     save_weights(path, trained_tensors(trained, config), describe(config, trained), fp16=False)
     loaded = LdlaEngine.load(path, config=CONFIG)
     made = loaded.render(small_face, READING, plan_for(forehead=0.9))
-    wanted = LdlaEngine(trained, "", CONFIG).render(small_face, READING, plan_for(forehead=0.9))
+    wanted = LdlaEngine(trained, "", ExemplarEngine.load(), CONFIG).render(small_face, READING, plan_for(forehead=0.9))
     np.testing.assert_array_equal(made.crop, wanted.crop)
     assert len(loaded.weights_hash) == 12
 

@@ -40,7 +40,7 @@ def make_run(make_rows: MakeRows) -> Callable[..., EvaluationRun]:
                 [dict.fromkeys(targets, 0.1 + 0.01 * index) for index in range(num)],
                 known=[{"thumbnail": picture(40 * index % 255), **known} for index in range(num)],
             ),
-            engine="prototype",
+            engine="exemplar",
             weights_hash="0123456789ab",
             judges={"age": "age-b 1", "identity": "dlib"},
             missed=list(missed),
@@ -72,7 +72,7 @@ def test_everything_is_on_it(make_run: Callable[..., EvaluationRun], reference: 
     assert page.count("data:image/jpeg") == 2
     for words in ("0123456789ab", "age-b 1", "6 of 6 people", "3 women, 3 men", "30, 50, 75", "hat.jpg", "5.jpg"):
         assert words in page, words
-    assert "reage evaluate --engine prototype --faces FOLDER --targets 30,50,75" in page
+    assert "reage evaluate --engine exemplar --faces FOLDER --targets 30,50,75" in page
 
 
 def test_nothing_is_loaded_or_run(make_run: Callable[..., EvaluationRun], reference: Reference) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 
@@ -11,19 +9,10 @@ from reage.nets.age import load_age_net
 from reage.nets.amgan_config import tiny
 from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.model import Amgan
-from reage.training.amgan.skin_changes import SkinChangeConfig, SkinChangeDataset, make_skin_change_dataset
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer
-from reage.types import Face
+from reage.training.skin_changes import SkinChangeDataset
 
-SMALL = SkinChangeConfig(plane_px=128, crop_px=64)
 SMALL_BATCHES = AmganDatasetConfig(patch_px=128)
-
-
-@pytest.fixture(scope="session")
-def skin_changes(make_portrait: Callable, to_columns: Callable, face: Face) -> SkinChangeDataset:
-    """Two faces, taught by `exemplar`."""
-    portraits = to_columns([make_portrait(face.crop), make_portrait(face.crop[:, ::-1].copy(), person="P1")])
-    return make_skin_change_dataset(portraits, SMALL)
 
 
 @pytest.fixture(scope="session")

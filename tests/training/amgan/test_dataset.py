@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
-from reage.training.amgan.skin_changes import OLDER, YOUNGER, SkinChangeDataset
+from reage.training.skin_changes import OLDER, YOUNGER, SkinChangeDataset
 from reage.zones import ZONES
 
 SMALL = AmganDatasetConfig(patch_px=128)

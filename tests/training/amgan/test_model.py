@@ -9,8 +9,8 @@ import torch
 from reage.training.amgan.dataset import AmganDataset
 from reage.training.amgan.losses import LossWeights
 from reage.training.amgan.model import Amgan, measure_zone_scores, see_in_crops
-from reage.training.amgan.skin_changes import SkinChangeDataset
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer
+from reage.training.skin_changes import SkinChangeDataset
 
 
 def draws() -> torch.Generator:

@@ -18,9 +18,9 @@ from reage.training.amgan.losses import finetune_loss_weights
 from reage.training.amgan.model import Amgan
 from reage.training.amgan.samples import AGES as SHEET_AGES
 from reage.training.amgan.samples import NUM_FACES, log_samples
-from reage.training.amgan.skin_changes import SkinChangeDataset
 from reage.training.amgan.train import AmganTrainingConfig, amgan, to_stored_config, train_amgan
 from reage.training.runner import save_arrays
+from reage.training.skin_changes import SkinChangeDataset
 from reage.training.trainer import TrainerConfig
 from reage.zones import ZONES
 
@@ -96,7 +96,7 @@ import torch
 from reage.nets.amgan_config import tiny
 from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.train import AmganTrainingConfig, train_amgan
-from reage.training.amgan.skin_changes import SkinChangeDataset
+from reage.training.skin_changes import SkinChangeDataset
 from reage.training.runner import load_arrays
 from reage.training.trainer import TrainerConfig, process_state
 

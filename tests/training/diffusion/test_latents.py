@@ -25,6 +25,14 @@ def test_latents_are_those_of_all_crops_but_hidden_zones(base: DiffusionBase, cr
     assert not np.isnan(latents.scores[zone_rows(latents)]).any()
     assert set(latents.kinds.tolist()) == set(range(len(CROP_KINDS)))
     assert set(latents.age_years.tolist()) == {30.0, 70.0}
+    assert (crops.age_years[latents.rows] == latents.age_years).all()
+
+
+def test_a_fraction_of_a_version_is_a_share_of_the_crops(base: DiffusionBase, crops: CropDataset) -> None:
+    one, some = (len(encode_crops(base, crops, num)) for num in (1, 1.5))
+    assert one < some < 2 * one
+    faces = encode_crops(base, crops, 0, num_extra_faces=3)
+    assert faces.kinds.tolist() == [CROP_KINDS.index(FACE)] * 6
 
 
 def test_captions_name_what_a_crop_shows() -> None:

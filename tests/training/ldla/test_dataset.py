@@ -1,100 +1,99 @@
-"""Training pairs of LDLA: younger and older versions of a photo, their latents, and batches of them."""
+"""Training pairs of LDLA: zones of the common face and changes of their skin, their latents, and batches of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 
 from reage.data.shards import Portrait, Portraits
-from reage.faces.geometry import bare_masks
-from reage.faces.patches import PATCHES_OF_ZONE, ZONE_PATCHES
+from reage.faces.patches import ZONE_PATCHES
 from reage.images import geometry
-from reage.training.diffusion.dataset import CropDataset
-from reage.training.distillation import Teacher
+from reage.nets.diffusion import DiffusionBase
 from reage.training.ldla.dataset import (
-    AgedVersion,
     PairedLatents,
     PairedLatentsConfig,
-    age_crop_dataset,
+    choose_faces,
+    encode_pairs,
+    make_versions,
     sample_pairs,
 )
-from reage.training.ldla.shading import ZoneShading
-from reage.types import Aged, Face, Plan, Reading
-from reage.zones import ZONES
+from reage.training.skin_changes import NUM_CHANGES, SkinChangeDataset
+from reage.types import Face
+from reage.zones import MIRRORED_ZONES, ZONES
 
-CONFIG = PairedLatentsConfig()
-SIDE = CONFIG.shading.patch_px
-NO_SHADING = ZoneShading(
-    changes=np.zeros((len(CONFIG.shading.shaded_zones), SIDE, SIDE), np.float32),
-    wrinkles=np.zeros((len(CONFIG.shading.wrinkled_zones), SIDE, SIDE), np.float32),
-)
+PLAIN = PairedLatentsConfig(augment=replace(PairedLatentsConfig().augment, max_brightness=0.0, max_channel_shift=0.0))
 
 
-class Reddener:
-    """An engine that halves green and blue."""
+def test_versions_differ_in_fine_light(skin_changes: SkinChangeDataset) -> None:
+    photo, *changed = (one.astype(np.float32) for one in make_versions(skin_changes, 0, PLAIN))
+    assert len(changed) == NUM_CHANGES
+    np.testing.assert_array_equal(photo, skin_changes.levels[0])
+    assert all(np.abs(one - photo).max() > 3 for one in changed)
+    ratio = np.log(changed[1] + 8) - np.log(photo + 8)
+    shown = skin_changes.usable[0] > 128
+    assert np.ptp(ratio, axis=-1)[shown].mean() < 0.25 * np.abs(ratio)[shown].mean() + 0.01
+    assert np.abs(geometry.blur(ratio.mean(-1), 12.0)).max() < 0.25 * np.abs(ratio).max()
 
-    def render(self, face: Face, reading: Reading, plan: Plan) -> Aged:
-        return Aged(crop=np.concatenate([face.crop[..., :1], face.crop[..., 1:] // 2], -1))
+
+def test_every_zone_is_encoded_in_all_versions(pairs: PairedLatents, skin_changes: SkinChangeDataset) -> None:
+    assert pairs.values.shape[1] == pairs.scores.shape[1] == 1 + NUM_CHANGES
+    assert len(pairs) <= len(skin_changes) * len(ZONE_PATCHES)
+    seen = {zone for row in skin_changes.zone_scores for zone in np.flatnonzero(~np.isnan(row)).tolist()}
+    assert set(pairs.zones.tolist()) <= seen | {MIRRORED_ZONES[zone] for zone in seen}
+    assert not np.isnan(pairs.scores).any()
+    assert np.isfinite(pairs.values).all()
+    assert (pairs.values[:, 0] != pairs.values[:, 2]).any((1, 2, 3)).mean() > 0.9
 
 
-def test_versions_differ_in_light_alone(
+def test_a_mirrored_face_shows_the_other_zones(
+    skin_changes: SkinChangeDataset, build_tiny_base: Callable[[], DiffusionBase]
+) -> None:
+    """Each seed mirrors some faces, and the score goes with the zone that is then seen."""
+    base, found = build_tiny_base(), set()
+    columns = {field.name: getattr(skin_changes, field.name)[:1] for field in fields(skin_changes)}
+    one_face = SkinChangeDataset(**columns)
+    for seed in range(6):
+        pairs = encode_pairs(base, one_face, PLAIN, seed)
+        left = ZONES.index("crows_feet.left")
+        (place,) = np.flatnonzero(pairs.zones == left)
+        found.add(float(pairs.scores[place, 0]))
+    own = {float(skin_changes.zone_scores[0, zone]) for zone in (left, MIRRORED_ZONES[left])}
+    assert found == own
+
+
+def test_a_zone_that_is_hidden_is_left_out(
+    skin_changes: SkinChangeDataset, build_tiny_base: Callable[[], DiffusionBase]
+) -> None:
+    hidden = skin_changes.zone_scores.copy()
+    hidden[:, ZONES.index("upper_lip")] = np.nan
+    shown, rest = (
+        {ZONES[zone] for zone in encode_pairs(build_tiny_base(), changes, PLAIN).zones}
+        for changes in (skin_changes, replace(skin_changes, zone_scores=hidden))
+    )
+    assert shown - rest == {"upper_lip"}
+
+
+def test_half_of_the_chosen_faces_are_the_sharpest(
     face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
 ) -> None:
-    portraits = to_columns([make_portrait(face.crop, person=name, age_years=40.0, sex="F") for name in "AB"])
-    version = AgedVersion(20.0, -0.5, 0.0)
-    aged = age_crop_dataset(portraits, Teacher.load(Reddener()), NO_SHADING, version, CONFIG)
-    change = aged.crops.astype(int) - portraits.crops
-    assert change.mean() < -1
-    assert np.median(np.ptp(change, axis=-1)) == 0
-    assert not np.isnan(aged.scores).all()
-
-
-@pytest.mark.parametrize(("zone", "kept"), [("interocular", False), ("glabella", False), ("upper_lip", True)])
-def test_older_versions_lose_coarse_light_in_some_zones(
-    zone: str, kept: bool, face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
-) -> None:
-    """There the coarse light of the teacher is left out of older versions, but not of younger ones."""
-    portraits = to_columns([make_portrait(face.crop)])
-    crop, teacher = portraits.crops[0], Teacher.load(Reddener())
-    inside = geometry.resize(bare_masks(face)[zone], len(crop), len(crop)) > 0.9
-    young, old = (
-        (age_crop_dataset(portraits, teacher, NO_SHADING, version, CONFIG).crops[0].astype(int) - crop)[inside]
-        for version in (AgedVersion(20.0, -1e-3, 0.0), AgedVersion(80.0, 1e-3, 1.0))
-    )
-    assert young.mean() < -30
-    assert old.mean() < -30 if kept else abs(old.mean()) < 12
-
-
-def test_all_versions_of_a_zone_have_the_same_augmentation(pairs: PairedLatents, crops: CropDataset) -> None:
-    num_hidden = sum(
-        np.isnan(column).sum() * len(PATCHES_OF_ZONE[zone]) for zone, column in zip(ZONES, crops.scores.T, strict=True)
-    )
-    assert len(pairs) == 2 * len(ZONE_PATCHES) - num_hidden
-    assert set(pairs.zones.tolist()) == set(range(len(ZONES)))
-    np.testing.assert_array_equal(pairs.values[:, 0], pairs.values[:, 2])
-    assert (pairs.values[:, 0] != pairs.values[:, 1]).any((1, 2, 3)).all()
-    np.testing.assert_allclose(pairs.scores, pairs.scores[:, :1] * [1, 0.5, 1])
+    people = [
+        replace(make_portrait(face.crop, person=f"P{number}"), image_px_per_crop_px=number / 10) for number in range(20)
+    ]
+    chosen, other = (choose_faces(to_columns(people), 8, seed) for seed in (0, 1))
+    assert len(chosen) == 8
+    assert {"P16", "P17", "P18", "P19"} <= set(chosen.person) & set(other.person)
+    assert set(chosen.person) != set(other.person)
 
 
 def test_any_two_versions_are_a_pair(pairs: PairedLatents) -> None:
     batch = sample_pairs(pairs, 300, torch.Generator().manual_seed(0))
-    for older, share in ((batch.scores > batch.paired_scores, 3 / 8), (batch.scores < batch.paired_scores, 1 / 4)):
-        assert older.float().mean() == pytest.approx(share, abs=0.08)
+    photo = torch.tensor([float(score) in set(pairs.scores[:, 0].tolist()) for score in batch.scores.numpy()])
+    assert photo.float().mean() == pytest.approx(0.5, abs=0.1)
+    assert (batch.values != batch.paired_values).flatten(1).any(1).float().mean() > 0.9
     again = sample_pairs(pairs, 300, torch.Generator().manual_seed(0))
     assert torch.equal(batch.values, again.values)
     assert torch.equal(batch.paired_values, again.paired_values)
-
-
-def test_the_zones_that_lose_coarse_light_are_configured(
-    face: Face, make_portrait: Callable[..., Portrait], to_columns: Callable[..., Portraits]
-) -> None:
-    portraits = to_columns([make_portrait(face.crop)])
-    crop, teacher, version = portraits.crops[0], Teacher.load(Reddener()), AgedVersion(80.0, 1e-3, 1.0)
-    inside = geometry.resize(bare_masks(face)["glabella"], len(crop), len(crop)) > 0.9
-    everything = replace(CONFIG, detail_shares=())
-    aged = age_crop_dataset(portraits, teacher, NO_SHADING, version, everything)
-    assert (aged.crops[0].astype(int) - crop)[inside].mean() < -30

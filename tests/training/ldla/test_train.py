@@ -11,14 +11,17 @@ import torch
 
 from reage.data.shards import Portrait, Portraits
 from reage.data.split import split_of
-from reage.nets.diffusion import DiffusionBase
+from reage.errors import WeightsError
+from reage.nets.diffusion import DiffusionBase, load_base
 from reage.training.ldla.dataset import PairedLatents
 from reage.training.ldla.losses import LdlaLossWeights
 from reage.training.ldla.pretrain import LOW_NOISE, PretrainConfig
 from reage.training.ldla.train import LdlaTrainingConfig, describe, run, train_ldla, trained_tensors
 from reage.training.runner import RunContext, save_arrays
+from reage.training.skin_changes import SkinChangeConfig
 from reage.training.trainer import TrainerConfig
 from reage.types import Face
+from reage.weights import save_weights
 
 TRAINER = TrainerConfig(steps=3, batch_size=4, weight_decay=0.0, ema_decay=0.0, warmup_steps=1, bf16=False)
 CONFIG = LdlaTrainingConfig(
@@ -27,6 +30,7 @@ CONFIG = LdlaTrainingConfig(
     pretrain=(PretrainConfig(trainer=TRAINER),),
     score_net_batch_size=4,
     losses=LdlaLossWeights(score=1.0, cycle=1.0),
+    skin_changes=SkinChangeConfig(plane_px=128, crop_px=64),
 )
 
 
@@ -53,6 +57,22 @@ def test_training_changes_the_denoiser_and_no_other_part_of_the_base(
     tensors = trained_tensors(base, config)
     assert all("lora_" in name for name in tensors) == bool(rank)
     assert describe(config, base)["base"] == "ldm-tiny"
+
+
+def test_training_goes_on_from_other_weights(
+    pairs: PairedLatents, tmp_path: Path, save_tiny_base: Callable[..., Path]
+) -> None:
+    """Without a step, the weights that are started from come out; those of another autoencoder are refused."""
+    config = replace(CONFIG, pretrain=(), trainer=replace(TRAINER, steps=1), learning_rate=0.0)
+    other, base = load_base(save_tiny_base()), load_base(save_tiny_base())
+    other.unet.conv_in.bias.data += 1
+    path = tmp_path / "first.safetensors"
+    save_weights(path, trained_tensors(other, config), describe(config, other), fp16=False)
+    train_ldla(replace(config, start=str(path)), base, pairs)
+    assert not changed(base.unet, state_of(other.unet))
+    save_weights(path, trained_tensors(other, config), describe(config, other) | {"base_hash": "0" * 12})
+    with pytest.raises(WeightsError, match="no whole denoiser for the base"):
+        train_ldla(replace(config, start=str(path)), base, pairs)
 
 
 def test_callbacks_count_the_steps_of_all_stages(base: DiffusionBase, pairs: PairedLatents) -> None:
@@ -143,6 +163,6 @@ def test_a_run_makes_pairs_once_and_returns_weights(
     assert "conv_in.weight" in tensors
     assert description["recipe"] == asdict(CONFIG)
     made = {path.name for path in tmp_path.iterdir() if path.suffix == ".npz"}
-    assert made == {f"ldla.{name}.npz" for name in ("crops", "shading", "20", "80", "pairs")}
+    assert made == {f"ldla.{name}.npz" for name in ("skin_changes", "pairs")}
     again, _ = run(CONFIG, portraits, context)
     assert all(torch.equal(value, again[name]) for name, value in tensors.items())

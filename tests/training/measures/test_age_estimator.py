@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from reage.data.ages import with_taught_ages
 from reage.data.shards import Portrait, Portraits, read_shards, write_shards
 from reage.data.split import fold_of, split_of
 from reage.errors import WeightsError
@@ -29,7 +30,6 @@ from reage.training.measures.age_estimator import (
     run,
     sampling_weights,
     train_age_estimator,
-    with_taught_ages,
 )
 from reage.training.recipes import RECIPES, find_recipe
 from reage.training.runner import RunContext

@@ -211,8 +211,8 @@ class ExemplarEngine:
             plan: which changes something.
             chosen: donors as in `ExemplarChange.donors`; None for those that suit the face.
             view: of the face, if it is known.
-            lines: (N, N, 3) change of log colour in the common face, without light and shade, that takes the place of
-                that by donors.
+            lines: (N, N, 3) or (N, N, 1) change of log colour in the common face, without light and shade, that takes
+                the place of that by donors, see `donor_lines`.
         """
         old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
         view = view or view_photo(face, reading.masculinity)
@@ -244,6 +244,20 @@ class ExemplarEngine:
             donors=chosen,
             details={"donors": self.donors.describe(chosen)} if chosen and (new > old or own_zones) else {},
         )
+
+    def donor_lines(self, face: Face, reading: Reading, plan: CompletePlan, view: FaceView) -> Plane:
+        """(N, N, 3) the change of log colour in the common face by the lines of donors, or by fewer of the face's own.
+
+        Args:
+            face: as in `render`.
+            reading: of it.
+            plan: which changes something.
+            view: of the face.
+        """
+        old, new = (float(np.clip(age, *self.ages)) for age in (plan.age_from, plan.age))
+        own = self._find_own_change(view, face, old, new)
+        chosen = choose_donors(self.donors, view)
+        return self._detail_change(view, chosen, old, new, _own_zones(reading, plan), own)
 
     # Skin
 

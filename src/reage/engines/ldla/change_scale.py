@@ -16,16 +16,21 @@ class ChangeScaleConfig:
 
     Args:
         scales: that are tried, rising from above 0; between two of them scores are interpolated linearly.
-        deep_score: a zone that is to rise above this score gets a scale above 1 only if it then measures the target.
-            Its wrinkles are at their deepest, and a larger change that does not help would only make them too black.
+        deep_score: a zone that is to rise above this score gets a scale above `deep_scale` only if it then measures
+            the target. Its wrinkles are at their deepest, and a larger change that does not help would only make them
+            too black.
+        deep_scale: see `deep_score`.
+        fall_scale: the most for a zone whose score is to fall: more would take thin frames away with the lines.
         tolerance: a score is on target when it misses it by no more than this.
 
     Raises:
         EngineError: when the scales do not rise, or the tolerance is negative.
     """
 
-    scales: tuple[float, ...] = (0.5, 0.75, 1.0, 1.3, 1.6)
+    scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
     deep_score: float = 0.75
+    deep_scale: float = 1.5
+    fall_scale: float = 1.0
     tolerance: float = 0.02
 
     def __post_init__(self) -> None:
@@ -58,14 +63,12 @@ def find_change_scales(
             direction = math.copysign(1, target_scores[zone] - scores[zone])
             missing = direction * (target_scores[zone] - measured.get(zone, scores[zone]))
             own.append(missing - config.tolerance)
-    return {
-        zone: _least_scale(
-            (0.0, *config.scales),
-            own,
-            max_scale=1.0 if target_scores[zone] > max(scores[zone], config.deep_score) else math.inf,
-        )
-        for zone, own in gaps.items()
-    }
+    found = {}
+    for zone, own in gaps.items():
+        is_deep = target_scores[zone] > max(scores[zone], config.deep_score)
+        scale = _least_scale((0.0, *config.scales), own, max_scale=config.deep_scale if is_deep else math.inf)
+        found[zone] = min(scale, config.fall_scale) if target_scores[zone] < scores[zone] else scale
+    return found
 
 
 def _least_scale(scales: Sequence[float], gaps: Sequence[float], max_scale: float) -> float:

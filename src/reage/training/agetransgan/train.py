@@ -16,6 +16,7 @@ import torch
 from rich.progress import track
 from torch import Generator
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.shards import Portraits
 from reage.nets.age import load_age_net
 from reage.nets.agetransgan import equalised_groups
@@ -30,7 +31,6 @@ from reage.training.agetransgan.proportions import Proportions, measure_child
 from reage.training.cross_age import CROSS_AGE_PX, CrossAgeDataset, make_cross_age_dataset
 from reage.training.dreambooth.identity_encoder import encode_centre
 from reage.training.logger import log_losses
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext, Weights
 from reage.training.trainer import (
     Callback,
@@ -159,7 +159,7 @@ def make_dataset(
         context: where the run keeps its files.
         turned_faces: so many of the faces, turned to other poses, instead of all as photographed, see `turn_faces`.
     """
-    training = with_taught_ages(portraits.pick(portraits.split == "train"), dict(age_a().query_ages))
+    training = with_taught_ages(portraits.pick(portraits.split == "train"), dict(QUERY_AGES))
 
     def make() -> CrossAgeDataset:
         return make_cross_age_dataset(training, track=lambda rows: track(rows, "cross-age set", len(training)))

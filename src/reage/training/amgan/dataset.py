@@ -20,7 +20,7 @@ from reage.faces.aging_map import MAP_AGES_YEARS, MAP_BLUR_PX, MAP_LEVELS
 from reage.faces.skin_detail import PATCHES, patch_weights
 from reage.images import geometry
 from reage.images.tensors import to_net
-from reage.training.amgan.skin_changes import (
+from reage.training.skin_changes import (
     AGES_YEARS,
     LIGHT_STEP,
     OLDER,

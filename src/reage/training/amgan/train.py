@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
-from rich.progress import track
 from torch import Generator, nn
 
 from reage.data.shards import Portraits
@@ -24,9 +23,9 @@ from reage.training.amgan.dataset import AmganDataset, AmganDatasetConfig
 from reage.training.amgan.losses import LossWeights, finetune_loss_weights
 from reage.training.amgan.model import Amgan
 from reage.training.amgan.samples import log_samples
-from reage.training.amgan.skin_changes import SkinChangeConfig, SkinChangeDataset, make_skin_change_dataset
 from reage.training.amgan.zone_scores import DifferentiableZoneScorer
 from reage.training.runner import RunContext, Weights
+from reage.training.skin_changes import SkinChangeConfig, cached_skin_changes
 from reage.training.trainer import (
     Callback,
     StepLoss,
@@ -82,7 +81,7 @@ def run(config: AmganTrainingConfig, portraits: Portraits, context: RunContext) 
         portraits: of all people; only the training people are used.
         context: where the run keeps its files.
     """
-    stored = context.cached(".skin_changes.npz", SkinChangeDataset, lambda: _make_skin_changes(config, portraits))
+    stored = cached_skin_changes(replace(config.skin_changes, seed=config.seed), portraits, context)
     dataset = AmganDataset(stored, config.dataset)
     callbacks = log_samples(context.log_dir, dataset)
     net = train_amgan(config, dataset, context.checkpoint, callbacks)
@@ -102,15 +101,6 @@ def to_stored_config(
     """
     net = replace(config.net.generator, zone_gains=zone_gains, older_gain=older_gain)
     return {"net": asdict(net), "recipe": asdict(config), "seed": config.seed}
-
-
-def _make_skin_changes(config: AmganTrainingConfig, portraits: Portraits) -> SkinChangeDataset:
-    training = portraits.pick(portraits.split == "train")
-    return make_skin_change_dataset(
-        training,
-        replace(config.skin_changes, seed=config.seed),
-        track=lambda rows: track(rows, "skin changes", total=len(training)),
-    )
 
 
 # Stages

@@ -11,6 +11,7 @@ import torch
 from rich.progress import track
 from torch import Generator, Tensor, nn
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.shards import Portraits
 from reage.nets.aifd import load_aifd
 from reage.nets.deaging import DeagingNet, build_deaging_net
@@ -23,7 +24,6 @@ from reage.training.deaging.dataset import DeagingBatch, DeagingDataset, Deaging
 from reage.training.deaging.losses import LossWeights
 from reage.training.dreambooth.identity_encoder import IdentityEncoder, encode_centre
 from reage.training.logger import log_losses
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.runner import RunContext, Weights
 from reage.training.sketch.losses import adversarial_discriminator_loss, adversarial_generator_loss
 from reage.training.trainer import Callback, StepLoss, Trainer, TrainerConfig, call_frozen, local_batch, process_state
@@ -97,7 +97,7 @@ def run(config: DeagingTrainingConfig, portraits: Portraits, context: RunContext
         portraits: of all people; only the training people are used.
         context: where the run keeps its files.
     """
-    training = with_taught_ages(portraits.pick(portraits.split == "train"), dict(age_a().query_ages))
+    training = with_taught_ages(portraits.pick(portraits.split == "train"), dict(QUERY_AGES))
 
     def make() -> CrossAgeDataset:
         return make_cross_age_dataset(training, track=lambda rows: track(rows, "cross-age set", len(training)))

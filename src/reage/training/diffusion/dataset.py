@@ -1,5 +1,7 @@
 """Training crops of latent diffusion: zone patches, whole faces and skin, cut from portraits when they are sampled.
 
+Zones are cut from the common face (see `reage.faces.common_face`), whole faces and skin from the aligned crop.
+
 Convention:
     images (B, 3, P, P) in [-1, 1]; a kind is a place in `CROP_KINDS`.
 """
@@ -17,17 +19,28 @@ from torch import Generator, Tensor
 from reage.data.augment import AugmentConfig, relight
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits
-from reage.faces.patches import FACE, ZONE_PATCHES, fine_face_px, patch_from_crop, zone_of_patch
+from reage.faces.common_face import fit_common_face
+from reage.faces.patches import (
+    FACE,
+    ZONE_PATCHES,
+    fine_face_px,
+    patch_from_crop,
+    square_from_plane,
+    zone_of_patch,
+)
 from reage.faces.segmentation import FaceParser
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import geometry
 from reage.images.tensors import to_net
+from reage.mesh_points import measure_pose
 from reage.types import Pixels, Plane
 from reage.zones import MIRRORED_ZONES, ZONES
 
 SKIN = "skin"
 CROP_KINDS = (*ZONE_PATCHES, FACE, SKIN)
 """The patch of a zone, the whole face, or a random part of the face at a finer scale."""
+PLANE_PX = 512
+"""Side of the common face that zones are cut from."""
 _MIRRORED_LANDMARKS = [3, 2, 1, 0, 4]
 
 
@@ -65,7 +78,7 @@ class CropBatch:
         x: (B, 3, P, P) images.
         kinds: (B,).
         scores: (B,) of the zone; NaN for a crop that shows no single zone, or a hidden one.
-        age_years: (B,) true age of the person.
+        age_years: (B,) age of the person.
     """
 
     x: Tensor
@@ -80,12 +93,14 @@ class CropDataset:
 
     Args:
         crops: (N, S, S, 3) uint8 aligned faces.
+        planes: (N, PLANE_PX, PLANE_PX, 3) uint8 the same in the common face.
         landmarks: (N, 5, 2) float32 crop px.
-        age_years: (N,) float32 true ages.
+        age_years: (N,) float32 ages.
         scores: (N, 12) float32 of the zones, NaN where hidden.
     """
 
     crops: Pixels
+    planes: Pixels
     landmarks: Plane
     age_years: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -110,12 +125,17 @@ class CropDataset:
     def _cut_one(
         self, row: int, kind: int, flipped: bool, jitter: NDArray[np.float32], config: CropDatasetConfig
     ) -> Pixels:
+        px, name = config.picture_px, CROP_KINDS[kind]
+        if name in ZONE_PATCHES:
+            plane = self.planes[row][:, ::-1] if flipped else self.planes[row]
+            matrix = square_from_plane(name, len(plane), px)
+            matrix = _jitter_matrix(px, jitter, config) @ np.vstack([matrix, [0, 0, 1]])
+            return geometry.warp(np.ascontiguousarray(plane), matrix, px, px)
         crop, points = self.crops[row], self.landmarks[row]
         if flipped:
             crop, points = crop[:, ::-1], points[_MIRRORED_LANDMARKS] * [-1, 1] + [len(crop) - 1, 0]
-        px = config.picture_px
-        name, side = (FACE, fine_face_px(px)) if CROP_KINDS[kind] == SKIN else (CROP_KINDS[kind], px)
-        matrix = patch_from_crop(name, points, len(crop), side)
+        side = fine_face_px(px) if name == SKIN else px
+        matrix = patch_from_crop(FACE, points, len(crop), side)
         margin = (side - px) / 2
         matrix = _jitter_matrix(side, jitter, config) @ np.vstack([matrix, [0, 0, 1]])
         matrix[:, 2] -= margin + margin * jitter[4:]
@@ -155,7 +175,24 @@ def make_crop_dataset(
         scores.append([measured.get(zone, np.nan) for zone in ZONES])
     return CropDataset(
         crops=portraits.crops,
+        planes=unroll_crops(portraits.crops, portraits.mesh),
         landmarks=portraits.landmarks.astype(np.float32),
         age_years=portraits.age_years.astype(np.float32),
         scores=np.array(scores, np.float32),
     )
+
+
+def unroll_crops(crops: Pixels, meshes: Plane) -> Pixels:
+    """The common faces (N, PLANE_PX, PLANE_PX, 3) of crops (N, S, S, 3) with meshes (N, 478, 3) crop px."""
+    return np.stack(
+        [
+            geometry.sample(crop, fit_common_face(mesh).straighten(PLANE_PX))
+            for crop, mesh in zip(crops, meshes, strict=True)
+        ]
+    )
+
+
+def pick_useful(portraits: Portraits, max_yaw_degrees: float) -> Portraits:
+    """The portraits in colour that look towards the camera."""
+    yaw_degrees = np.array([measure_pose(mesh)[0] for mesh in portraits.mesh])
+    return portraits.pick((np.abs(yaw_degrees) <= max_yaw_degrees) & ~portraits.grey)

@@ -8,7 +8,7 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -37,12 +37,14 @@ class Latents:
 
     Args:
         values: (M, c, h, w) float16.
+        rows: (M,) int64 of the portraits.
         kinds: (M,) int64.
         scores: (M,) float32 of the zone, NaN for a crop that shows no single zone.
-        age_years: (M,) float32 true age of the person.
+        age_years: (M,) float32 age of the person.
     """
 
     values: NDArray[np.float16]
+    rows: NDArray[np.int64]
     kinds: NDArray[np.int64]
     scores: NDArray[np.float32]
     age_years: NDArray[np.float32]
@@ -56,16 +58,21 @@ class LatentBatch:
     """A batch of `Latents`, (B, ...) each, the values in float32."""
 
     values: Tensor
+    rows: Tensor
     kinds: Tensor
     scores: Tensor
     age_years: Tensor
+
+
+COLUMNS = tuple(column.name for column in fields(LatentBatch))
+"""Names of the columns of `Latents` and `LatentBatch`."""
 
 
 @torch.no_grad()
 def encode_crops(
     base: DiffusionBase,
     crops: CropDataset,
-    num_versions: int,
+    num_versions: float,
     num_extra_faces: int = 0,
     seed: int = 0,
     config: CropDatasetConfig | None = None,
@@ -76,7 +83,7 @@ def encode_crops(
     Args:
         base: that encodes; it decides on the side of the crops.
         crops: of the portraits.
-        num_versions: of each crop, augmented differently.
+        num_versions: of each crop, augmented differently; with a fraction, so many on average.
         num_extra_faces: further versions of the whole face.
         seed: of the augmentation.
         config: how crops are cut and augmented; None for the defaults.
@@ -85,16 +92,19 @@ def encode_crops(
     config = replace(config or CropDatasetConfig(), picture_px=base.picture_px)
     generator = Generator().manual_seed(seed)
     extra_faces = torch.tensor([CROP_KINDS.index(FACE)] * num_extra_faces).long()
-    kinds = torch.cat([torch.arange(len(CROP_KINDS)).repeat(num_versions), extra_faces])
+    every_kind = torch.arange(len(CROP_KINDS)).repeat(int(num_versions) + 1)
+    is_extra = torch.arange(len(every_kind)) >= int(num_versions) * len(CROP_KINDS)
     batches: list[LatentBatch] = []
     for row in track(range(len(crops))):
+        wanted = ~is_extra | (torch.rand(len(every_kind), generator=generator) < num_versions % 1)
+        kinds = torch.cat([every_kind[wanted], extra_faces])
         cut = crops.cut(torch.full_like(kinds, row), kinds, config, generator)
         kept = (cut.kinds >= len(ZONE_PATCHES)) | ~cut.scores.isnan()
         with autocast_bf16(base.device):
             values = base.encode(cut.x[kept].to(base.device)).cpu()
-        batches.append(LatentBatch(values.half(), cut.kinds[kept], cut.scores[kept], cut.age_years[kept]))
-    columns = ("values", "kinds", "scores", "age_years")
-    return Latents(**{name: torch.cat([getattr(one, name) for one in batches]).numpy() for name in columns})
+        rows = torch.full_like(kinds[kept], row)
+        batches.append(LatentBatch(values.half(), rows, cut.kinds[kept], cut.scores[kept], cut.age_years[kept]))
+    return Latents(**{name: torch.cat([getattr(one, name) for one in batches]).numpy() for name in COLUMNS})
 
 
 def sample_latents(latents: Latents, rows: NDArray[np.int64], num: int, generator: Generator) -> LatentBatch:
@@ -102,6 +112,7 @@ def sample_latents(latents: Latents, rows: NDArray[np.int64], num: int, generato
     chosen = rows[torch.randint(len(rows), (num,), generator=generator).numpy()]
     return LatentBatch(
         values=torch.from_numpy(latents.values[chosen]).float(),
+        rows=torch.from_numpy(latents.rows[chosen]),
         kinds=torch.from_numpy(latents.kinds[chosen]),
         scores=torch.from_numpy(latents.scores[chosen]),
         age_years=torch.from_numpy(latents.age_years[chosen]),

@@ -1,4 +1,4 @@
-"""Training pairs of LDLA: each zone of a photo beside the same zone made younger and older, which differ in skin alone.
+"""Training pairs of LDLA: each zone of a face in the common face, beside the same zone as `exemplar` ages its skin.
 
 Convention:
     V versions of a zone, of which the photo is the first; latents (M, V, c, h, w).
@@ -6,74 +6,58 @@ Convention:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from reage.data.faces import portrait_to_face
+from reage.composite import apply_to_crop
+from reage.data.augment import AugmentConfig, relight
 from reage.data.shards import Portraits
-from reage.faces.geometry import bare_masks
-from reage.faces.patches import ZONE_PATCHES, zone_of_patch
-from reage.images import geometry
-from reage.images.regions import to_pixels
+from reage.faces.geometry import smoothstep
+from reage.faces.patches import ZONE_PATCHES, cut_squares, zone_of_patch
+from reage.faces.skin_detail import REST, coarser_than, fill_unusable, log_luminance, patch_map, split_bands
+from reage.images.tensors import to_net
 from reage.nets.diffusion import DiffusionBase
-from reage.training.diffusion.dataset import CropDataset, CropDatasetConfig
-from reage.training.distillation import Teacher
-from reage.training.ldla.shading import ShadingConfig, WrinkleConfig, ZoneShading, apply_shading, scale_wrinkles
+from reage.training.skin_changes import LIGHT_STEP, SkinChangeDataset
 from reage.training.trainer import autocast_bf16
-from reage.types import Face, Pixels
-from reage.zones import ZONES
+from reage.types import Gain, Pixels, Plane
+from reage.zones import MIRRORED_ZONES, ZONES
 
-
-@dataclass(frozen=True)
-class AgedVersion:
-    """How a younger or older version of a photo is made.
-
-    Args:
-        age_years: age that the teacher gives the face.
-        wrinkle_change: how its own wrinkles are then changed, see `reage.training.ldla.shading.scale_wrinkles`.
-        score: score of which its zones then get the shading, see `reage.training.ldla.shading.apply_shading`.
-    """
-
-    age_years: float
-    wrinkle_change: float
-    score: float
+_LINE_BANDS = slice(1, 5)
+"""Bands of `reage.faces.skin_detail.split_bands` in which lines are: pores are finer, shading is coarser."""
+_FAINT = (0.01, 0.04)
+"""Log luminance of a dark place that is no line, and of one that is."""
+_MOST_CHANGE = (-0.6, 0.3)
+_SOFT_PX = 2.0
+_LIGHT_ONLY = AugmentConfig(max_brightness=0.08, max_channel_shift=0.02, side_light_prob=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedLatentsConfig:
-    """How pairs are made.
+    """How pairs are made of skin changes.
 
     Args:
-        crops: how patches are cut and augmented.
-        versions: younger and older versions of each photo.
-        detail_shares: zones of which an older version keeps only this share of the teacher's fine detail, and nothing
-            of its coarse light: the average light between the eyes and below them looks like plaster on a face.
-        coarse_blur: sigma above which light is coarse, crop sides.
-        shading: how shading and wrinkles of other people are learned.
-        wrinkles: how the wrinkles of the face itself are changed.
+        num_faces: faces that pairs are made of, at most: half of them the sharpest, half at random.
+        deepening: how much deeper the lines of a face itself become in a zone whose score rises by 1, as a share of
+            their depth: the lines of donors, which `exemplar` adds, cannot be foreseen from a face, its own can.
+        coarsest_parts: a change loses what is coarser than the face divided by so many: the engine takes it from
+            `exemplar`.
+        augment: of the light of pictures alone; in the common face no zone has another place.
     """
 
-    crops: CropDatasetConfig = field(default_factory=CropDatasetConfig)
-    versions: tuple[AgedVersion, ...] = (AgedVersion(20.0, -0.9, 0.0), AgedVersion(80.0, 1.7, 1.0))
-    detail_shares: tuple[tuple[str, float], ...] = (
-        ("glabella", 0.5),
-        ("interocular", 1.0),
-        ("under_eye.left", 0.5),
-        ("under_eye.right", 0.5),
-    )
-    coarse_blur: float = 0.02
-    shading: ShadingConfig = field(default_factory=ShadingConfig)
-    wrinkles: WrinkleConfig = field(default_factory=WrinkleConfig)
+    num_faces: int = 400
+    deepening: float = 1.2
+    coarsest_parts: int = 16
+    augment: AugmentConfig = field(default_factory=lambda: _LIGHT_ONLY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedLatents:
-    """The encoded zones of all photos in all versions.
+    """The encoded zones of all faces in all versions.
 
     Args:
         values: (M, V, c, h, w) float16 latents.
@@ -121,84 +105,83 @@ def sample_pairs(pairs: PairedLatents, num: int, generator: Generator) -> Paired
 @torch.no_grad()
 def encode_pairs(
     base: DiffusionBase,
-    versions: Sequence[CropDataset],
-    config: CropDatasetConfig | None = None,
+    changes: SkinChangeDataset,
+    config: PairedLatentsConfig,
+    seed: int = 0,
     track: Callable[[range], Iterable[int]] = iter,
 ) -> PairedLatents:
-    """The latents of every zone of every portrait in all versions, each with the same augmentation.
+    """The latents of every zone of every face in all versions, each under the same light; half are mirrored.
 
-    Zones that are hidden in one version are left out.
+    Zones that are hidden are left out.
 
     Args:
-        base: that encodes; it decides on the side of the patches.
-        versions: the photos, and then each aged version, with the same rows.
-        config: how patches are cut and augmented; None for the defaults.
-        track: wraps the rows in a progress bar.
+        base: that encodes; it decides on the side of the squares.
+        changes: of training faces.
+        config: which pairs are made.
+        seed: of light and mirroring.
+        track: wraps the faces in a progress bar.
     """
-    config = replace(config or CropDatasetConfig(), picture_px=base.picture_px)
-    patches, found = torch.arange(len(ZONE_PATCHES)), []
-    zones = torch.tensor([ZONES.index(zone_of_patch(name)) for name in ZONE_PATCHES])
-    for row in track(range(len(versions[0]))):
-        rows = torch.full_like(patches, row)
-        cut = [crops.cut(rows, patches, config, Generator().manual_seed(row)) for crops in versions]
-        scores = torch.stack([one.scores for one in cut], 1)
-        visible = ~scores.isnan().any(1)
+    found = []
+    for row in track(range(len(changes))):
+        generator = Generator().manual_seed(seed + row)
+        mirrored = bool(torch.rand(1, generator=generator) < 0.5)
+        scores = np.vstack([changes.zone_scores[row], changes.changed_zone_scores[row]])
+        patches = [name for name in ZONE_PATCHES if not np.isnan(scores[:, _zone_shown(name, mirrored)]).any()]
+        if not patches:
+            continue
+        shown = [_zone_shown(name, mirrored) for name in patches]
+        versions = make_versions(changes, row, config)
+        cut = [cut_squares(_flip(one) if mirrored else one, patches, base.picture_px) for one in versions]
+        num = len(versions)
+        x = to_net(np.concatenate(cut))
+        light = torch.stack([relight_alike(one, config.augment, seed + row) for one in x.unflatten(0, (num, -1))])
         with autocast_bf16(base.device):
-            values = base.encode(torch.cat([one.x[visible] for one in cut]).to(base.device)).cpu()
-        values = torch.stack(values.chunk(len(cut)), 1).half()
-        found.append((values.numpy(), zones[visible].numpy(), scores[visible].numpy()))
+            values = base.encode(light.flatten(0, 1).to(base.device)).cpu()
+        values = values.unflatten(0, (num, -1)).transpose(0, 1).half()
+        names = np.array([ZONES.index(zone_of_patch(name)) for name in patches])
+        found.append((values.numpy(), names, scores[:, shown].T.astype(np.float32)))
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     return PairedLatents(values=columns[0], zones=columns[1], scores=columns[2])
 
 
-def age_crop_dataset(
-    portraits: Portraits,
-    teacher: Teacher,
-    shading: ZoneShading,
-    version: AgedVersion,
-    config: PairedLatentsConfig,
-    track: Callable[[range], Iterable[int]] = iter,
-) -> CropDataset:
-    """A younger or older version of the portraits, changed in light alone, with the measured scores of its zones.
-
-    Args:
-        portraits: of training people.
-        teacher: an engine that ages faces without changing their shape, with what measures ages and scores.
-        shading: of other people's zones.
-        version: how the portraits are aged.
-        config: how pairs are made.
-        track: wraps the rows in a progress bar.
-    """
-    crops, scores = [], []
-    for row in track(range(len(portraits))):
-        face = portrait_to_face(portraits, row, teacher.parser).in_crop_frame()
-        reading = teacher.read(face)
-        score_changes = {zone: version.score - score for zone, score in reading.zones.items()}
-        crop = _take_light(face, teacher.age(face, reading, version.age_years), score_changes, config)
-        crop = scale_wrinkles(crop, face, version.wrinkle_change, config.wrinkles)
-        crops.append(apply_shading(crop, face, shading, score_changes, config.shading))
-        measured = teacher.zone_scorer.measure(replace(face, crop=crops[-1]))
-        scores.append([measured.get(zone, np.nan) for zone in ZONES])
-    return CropDataset(
-        crops=np.stack(crops),
-        landmarks=portraits.landmarks.astype(np.float32),
-        age_years=portraits.age_years.astype(np.float32),
-        scores=np.array(scores, np.float32),
-    )
+def choose_faces(portraits: Portraits, num: int, seed: int) -> Portraits:
+    """So many of these portraits, see `PairedLatentsConfig`."""
+    sharpest_first = np.argsort(-portraits.image_px_per_crop_px, kind="stable")
+    rest = np.random.default_rng(seed).permutation(sharpest_first[num // 2 :])
+    return portraits.pick(np.sort(np.concatenate([sharpest_first[: num // 2], rest[: num - num // 2]])))
 
 
-def _take_light(face: Face, aged: Pixels, score_changes: Mapping[str, float], config: PairedLatentsConfig) -> Pixels:
-    """The crop with the light, but not the colour, of an aged one: of colour, smoothed folds would keep streaks.
+def make_versions(changes: SkinChangeDataset, row: int, config: PairedLatentsConfig) -> list[Pixels]:
+    """A face of the set (P, P, 3) in the common face, and each change of it in light that is not coarse."""
+    levels = changes.levels[row]
+    lines = find_lines(levels, changes.usable[row].astype(np.float32) / 255)
+    rises = np.nan_to_num(changes.changed_zone_scores[row] - changes.zone_scores[row]).clip(0)
+    versions = [levels]
+    for light, rise in zip(changes.light[row], rises, strict=True):
+        deeper = patch_map(np.concatenate([rise, np.zeros(len(REST))]), len(levels), _SOFT_PX) * lines
+        change = LIGHT_STEP * light.astype(np.float32) + config.deepening * deeper
+        change = np.clip(change - coarser_than(change, config.coarsest_parts), *_MOST_CHANGE)
+        versions.append(apply_to_crop(levels, [Gain(np.repeat(change[..., None], 3, -1).astype(np.float32))]))
+    return versions
 
-    Args:
-        face: whose crop it is.
-        aged: (S, S, 3) the crop, older or younger.
-        score_changes: zone -> change of its score.
-        config: which zones keep only fine detail.
-    """
-    change = (aged.astype(np.float32) - face.crop).mean(-1)
-    fine = change - geometry.blur(change, config.coarse_blur * len(change))
-    shares = {zone: share for zone, share in config.detail_shares if score_changes.get(zone, 0) > 0}
-    for zone, mask in bare_masks(face, list(shares)).items():
-        change = change + mask * (shares[zone] * fine - change)
-    return to_pixels(face.crop + change[..., None])
+
+def find_lines(levels: Pixels, usable: Plane) -> Plane:
+    """(P, P) log luminance of dark lines of a face in the common face, 0 or below, relative to the skin beside them."""
+    bands = split_bands(fill_unusable(log_luminance(levels), usable))[_LINE_BANDS]
+    dark = [np.minimum(band, 0) * smoothstep(-band, *_FAINT) for band in bands]
+    return (np.sum(dark, axis=0) * usable).astype(np.float32)
+
+
+def relight_alike(x: Tensor, config: AugmentConfig, seed: int) -> Tensor:
+    """Pictures (K, 3, P, P) of a face, each under a light that depends on the seed and its place alone."""
+    return relight(x, config, Generator().manual_seed(seed)).clamp(-1, 1)
+
+
+def _zone_shown(patch: str, mirrored: bool) -> int:
+    """The place in `ZONES` of the zone that a square shows in a face, or in its mirror image."""
+    zone = ZONES.index(zone_of_patch(patch))
+    return MIRRORED_ZONES[zone] if mirrored else zone
+
+
+def _flip(plane: Pixels) -> Pixels:
+    return np.ascontiguousarray(plane[:, ::-1])

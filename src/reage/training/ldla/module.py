@@ -22,6 +22,7 @@ from reage.training.ldla.losses import (
     score_net_loss,
 )
 from reage.training.ldla.pretrain import LOW_NOISE, SHORT_LOW_NOISE, PretrainConfig, drop_noise, sample_timesteps
+from reage.training.skin_changes import SkinChangeConfig
 from reage.training.trainer import StepLoss, TrainerConfig, call_frozen
 from reage.zones import ZONES
 
@@ -32,6 +33,8 @@ class LdlaTrainingConfig:
 
     Args:
         seed: of the run.
+        start: weights of LDLA, shipped or a file, whose denoiser is trained on; "" for that of the base.
+        skin_changes: size of the set that pairs are made of; its seed is that of the run.
         dataset: how the pairs are made.
         pretrain: stages of training on pairs, before the paper's losses.
         trainer: length and optimisation of the stage with all losses.
@@ -55,6 +58,8 @@ class LdlaTrainingConfig:
     """
 
     seed: int = 0
+    start: str = ""
+    skin_changes: SkinChangeConfig = field(default_factory=SkinChangeConfig)
     dataset: PairedLatentsConfig = field(default_factory=PairedLatentsConfig)
     pretrain: tuple[PretrainConfig, ...] = (PretrainConfig(), LOW_NOISE, LOW_NOISE, SHORT_LOW_NOISE, SHORT_LOW_NOISE)
     trainer: TrainerConfig = TrainerConfig(

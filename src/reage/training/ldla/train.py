@@ -1,13 +1,13 @@
 """The recipe `ldla`: from any latent diffusion base and portraits to LDLA (arXiv 2507.21600).
 
-The denoiser is first trained on pairs (`reage.training.ldla.pretrain`), then with the paper's four losses and that on
-pairs (`reage.training.ldla.losses`). The base's autoencoder and text encoder stay as they are. The ScoreNet learns
-only from latents of pictures, so that denoiser and ScoreNet cannot agree on wrong scores.
+The denoiser is first trained on pairs that `exemplar` makes (`reage.training.ldla.pretrain`), then with the paper's
+four losses and that on pairs (`reage.training.ldla.losses`). The base's autoencoder and text encoder stay as they are.
+The ScoreNet learns only from latents of pictures, so that denoiser and ScoreNet cannot agree on wrong scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,40 +16,40 @@ from rich.progress import track
 from torch import Generator, Tensor, nn
 
 from reage.data.shards import Portraits
-from reage.engines.prototype import PrototypeEngine
-from reage.faces.segmentation import FaceParser
+from reage.errors import WeightsError
 from reage.nets import lora
 from reage.nets.diffusion import DiffusionBase, load_base
 from reage.nets.score_net import ScoreNet, build_score_net
-from reage.training.diffusion.dataset import CropDataset
-from reage.training.diffusion.train import cached_crop_dataset
-from reage.training.distillation import Teacher
-from reage.training.ldla.dataset import (
-    AgedVersion,
-    PairedLatents,
-    PairedLatentsConfig,
-    age_crop_dataset,
-    encode_pairs,
-    sample_pairs,
-)
+from reage.training.ldla.dataset import PairedLatents, choose_faces, encode_pairs, sample_pairs
 from reage.training.ldla.module import Ldla, LdlaTrainingConfig, make_ldla_batch, measure_score_net_loss
-from reage.training.ldla.pretrain import pretrain
-from reage.training.ldla.shading import ZoneShading, fit_shading
+from reage.training.ldla.pretrain import LOW_NOISE, pretrain
 from reage.training.logger import log_losses
-from reage.training.runner import RunContext, Weights
+from reage.training.runner import DEFAULT_BASE, RunContext, Weights
+from reage.training.skin_changes import cached_skin_changes
 from reage.training.trainer import Callback, StepLoss, Trainer, after_steps, local_batch, process_state
-from reage.weights import load_torch_weights, save_weights
+from reage.weights import find_weights, load_torch_weights, made_for, save_weights
 
 
 def ldla() -> LdlaTrainingConfig:
-    """The configuration of the shipped weights."""
-    return LdlaTrainingConfig()
+    """The configuration of the shipped weights, which went on from those shipped before."""
+    trainer = LdlaTrainingConfig().trainer
+    return LdlaTrainingConfig(
+        start="ldla",
+        pretrain=(replace(LOW_NOISE, trainer=replace(LOW_NOISE.trainer, steps=1200), learning_rate=2e-4),),
+        trainer=replace(trainer, steps=120),
+        score_net_trainer=replace(LdlaTrainingConfig().score_net_trainer, steps=300),
+    )
 
 
 def run(config: LdlaTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:
-    """Trains the denoiser of `context.base`, or LoRA matrices for it."""
+    """Trains the denoiser of `context.base`, or LoRA matrices for it.
+
+    On another base than the shipped one it starts from that base, with all stages of pretraining.
+    """
     base = load_base(context.base)
-    pairs = cached_pairs(config.dataset, base, portraits.pick(portraits.split == "train"), context)
+    if context.base != DEFAULT_BASE:
+        config = replace(config, start="", pretrain=LdlaTrainingConfig().pretrain if config.start else config.pretrain)
+    pairs = cached_pairs(config, base, portraits, context)
     train_ldla(config, base, pairs, context.checkpoint, log_losses(context.log_dir))
     return trained_tensors(base, config), describe(config, base)
 
@@ -73,6 +73,8 @@ def train_ldla(
     torch.manual_seed(config.seed)
     device, resumed = process_state().device, bool(checkpoint and checkpoint.is_file())
     base.to(device)
+    if config.start:
+        _take_denoiser(base, config)
     base.unet.requires_grad_(not config.lora_rank)
     if config.lora_rank:
         lora.add_lora(base, config.lora_rank)
@@ -86,6 +88,25 @@ def train_ldla(
     steps_before = sum(stage.trainer.steps for stage in config.pretrain)
     _train_jointly(net, config, pairs, checkpoint, after_steps(steps_before, callbacks))
     return net.requires_grad_(False)
+
+
+def _take_denoiser(base: DiffusionBase, config: LdlaTrainingConfig) -> None:
+    """Reads the denoiser of other weights of LDLA into the base.
+
+    Raises:
+        WeightsError: when they are no whole denoiser, or of a base with another autoencoder or text encoder.
+    """
+    path = find_weights(config.start)
+    tensors, stored = load_torch_weights(path)
+    with made_for(path, "LDLA"):
+        known_hash, rank = stored["base_hash"], int(stored["lora_rank"])
+    if rank or known_hash != base.hash_without_denoiser:
+        raise WeightsError(
+            f"{path} is no whole denoiser for the base '{base.name}'; give weights of LDLA that were trained on it "
+            'without LoRA, or start from the base with start="".'
+        )
+    with made_for(path, f"LDLA on {base.name}"):
+        lora.load_trained_tensors(base.unet, tensors, 0)
 
 
 def pretrain_stages(
@@ -194,52 +215,14 @@ def describe(config: LdlaTrainingConfig, base: DiffusionBase) -> dict[str, objec
 
 
 def cached_pairs(
-    config: PairedLatentsConfig, base: DiffusionBase, portraits: Portraits, context: RunContext
+    config: LdlaTrainingConfig, base: DiffusionBase, portraits: Portraits, context: RunContext
 ) -> PairedLatents:
     """The pairs of training people as this base encodes them; made once for a run."""
 
     def make() -> PairedLatents:
-        crops = cached_crop_dataset(portraits, context)
-        shading = cached_shading(config, portraits, crops, context)
-        aged = [cached_version(config, portraits, shading, version, context) for version in config.versions]
-        return encode_pairs(base, [crops, *aged], config.crops, _progress("pairs"))
+        training = portraits.pick(portraits.split == "train")
+        chosen = choose_faces(training, config.dataset.num_faces, config.seed)
+        changes = cached_skin_changes(replace(config.skin_changes, seed=config.seed), chosen, context)
+        return encode_pairs(base, changes, config.dataset, config.seed, lambda rows: track(rows, "pairs"))
 
     return context.cached(".pairs.npz", PairedLatents, make)
-
-
-def cached_shading(
-    config: PairedLatentsConfig, portraits: Portraits, crops: CropDataset, context: RunContext
-) -> ZoneShading:
-    """The shading of training people's zones; learned once for a run."""
-
-    def make() -> ZoneShading:
-        return fit_shading(portraits, crops.scores, FaceParser.load(), config.shading, _progress("shading"))
-
-    return context.cached(".shading.npz", ZoneShading, make)
-
-
-def cached_version(
-    config: PairedLatentsConfig,
-    portraits: Portraits,
-    shading: ZoneShading,
-    version: AgedVersion,
-    context: RunContext,
-) -> CropDataset:
-    """A younger or older version of training people; made once for a run."""
-    label = f"at {version.age_years:.0f}"
-
-    def make() -> CropDataset:
-        return age_crop_dataset(portraits, load_teacher(), shading, version, config, _progress(label))
-
-    return context.cached(f".{version.age_years:.0f}.npz", CropDataset, make)
-
-
-def load_teacher() -> Teacher:
-    """The teacher that makes the versions: `prototype` without its change of shape."""
-    prototype = PrototypeEngine.load()
-    prototype.strengths = replace(prototype.strengths, shape=0.0)
-    return Teacher.load(prototype)
-
-
-def _progress(label: str) -> Callable[[range], Iterable[int]]:
-    return lambda rows: track(rows, label)

@@ -6,7 +6,7 @@ mean of that age and of the reading of dlib's age predictor; all others teach it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.augment import AugmentConfig, augment
 from reage.data.shards import Portraits
 from reage.data.split import fold_of
@@ -32,8 +33,6 @@ _OLDEST_DECADE = 8
 """People above 89 are counted in this decade."""
 _AGE_BINS = (3.0, 6.0, 12.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)
 """Borders of the age groups that `AgeTrainingConfig.balance` evens out."""
-_TRUSTED_QUERY_AGE = 5.0
-"""A picture of a baby or toddler was asked for, and the predictor reads many of them too old."""
 _MIN_SLOPE = 0.2
 """Smallest slope of a calibration, calibrated years per expected year."""
 
@@ -83,13 +82,7 @@ class AgeTrainingConfig:
     folds: int = 8
     net: AgeNetConfig = field(default_factory=AgeNetConfig)
     from_dlib: bool = True
-    query_ages: tuple[tuple[str, float], ...] = (
-        ("10 month old baby", 0.8),
-        ("2.5 year old toddler", 2.5),
-        ("16 year old teenager", 16.0),
-        ("30 year old adult", 30.0),
-        ("wrinkly 70 year old senior", 72.0),
-    )
+    query_ages: tuple[tuple[str, float], ...] = QUERY_AGES
     augment: AugmentConfig = AugmentConfig(max_rotation_degrees=12.0, max_scale=0.12, max_shift=0.05)
     trunk_learning_rate: float = 0.002
     head_learning_rate: float = 1e-3
@@ -173,23 +166,6 @@ def parameter_groups(net: AgeNet, config: AgeTrainingConfig) -> list[tuple[nn.Mo
 
 
 # Data
-
-
-def with_taught_ages(portraits: Portraits, query_ages: Mapping[str, float]) -> Portraits:
-    """The portraits from which an age can be taught, with that age as `age_years`.
-
-    Args:
-        portraits: of true, prompted or predicted age.
-        query_ages: ages of generated pictures by their query; below `_TRUSTED_QUERY_AGE` they count alone, else
-            together with the prediction.
-    """
-    asked = np.array([query_ages.get(query, np.nan) for query in portraits.query.tolist()], np.float32)
-    prompted = np.where(np.isnan(asked), portraits.age_prompted_years, asked)
-    predicted = portraits.age_predicted_years
-    both = np.where(np.isnan(prompted), predicted, np.where(np.isnan(predicted), prompted, (prompted + predicted) / 2))
-    both = np.where(prompted < _TRUSTED_QUERY_AGE, prompted, both)
-    taught = np.where(np.isnan(portraits.age_years), both, portraits.age_years).astype(np.float32)
-    return replace(portraits, age_years=taught).pick(~np.isnan(taught))
 
 
 def encode_sex(sex: NDArray[np.str_]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.augment import AugmentConfig, augment
 from reage.data.shards import Portraits
 from reage.evaluation.metrics.statistics import bootstrap_interval, thirds
@@ -19,7 +20,6 @@ from reage.evaluation.real_aging import pairs_of
 from reage.faces.skin_features import skin_tone
 from reage.images.tensors import from_net, to_net
 from reage.measure.age import AgeEstimator
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.measures.zone_scorer import Parse, view_portrait_skin
 from reage.types import Pixels
 
@@ -139,7 +139,7 @@ def judge_ages(
 def with_judged_ages(portraits: Portraits) -> Portraits:
     """The portraits whose age is known, was prompted or can be taught, with that age, in this order, as `age_years`."""
     asked = np.where(np.isnan(portraits.age_years), portraits.age_prompted_years, portraits.age_years)
-    return with_taught_ages(replace(portraits, age_years=asked), dict(age_a().query_ages))
+    return with_taught_ages(replace(portraits, age_years=asked), dict(QUERY_AGES))
 
 
 def judge_readings(portraits: Portraits, readings: Readings, tones: Values) -> list[Figure]:

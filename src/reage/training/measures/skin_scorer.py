@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.data.ages import QUERY_AGES, with_taught_ages
 from reage.data.faces import portrait_to_face
 from reage.data.shards import Portraits
 from reage.errors import ReageError
@@ -19,7 +20,6 @@ from reage.faces.geometry import FACE_PER_CROP
 from reage.faces.segmentation import FaceParser
 from reage.faces.skin_scorer import MIN_UNIT_PX, NUM_QUANTILES, RANKED_TONES, read_skin
 from reage.skin_scores import SKIN_SCORES
-from reage.training.measures.age_estimator import age_a, with_taught_ages
 from reage.training.measures.zone_scorer import isotonic_regression, local_mean, portrait_weights, weighted_quantiles
 from reage.training.runner import RunContext, Weights
 from reage.zones import TYPICAL_AGES
@@ -46,7 +46,7 @@ class SkinScorerTrainingConfig:
 
 def skin() -> SkinScorerTrainingConfig:
     """The scorer that engines and commands use."""
-    return SkinScorerTrainingConfig(query_ages=age_a().query_ages)
+    return SkinScorerTrainingConfig(query_ages=QUERY_AGES)
 
 
 def run(config: SkinScorerTrainingConfig, portraits: Portraits, context: RunContext) -> Weights:

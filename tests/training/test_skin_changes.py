@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from reage.errors import ImageError
-from reage.training.amgan.skin_changes import (
+from reage.training.runner import load_arrays, save_arrays
+from reage.training.skin_changes import (
     AGES_YEARS,
     ANY_AGE,
     LIGHT_STEP,
@@ -22,7 +23,6 @@ from reage.training.amgan.skin_changes import (
     choose_plans,
     make_skin_change_dataset,
 )
-from reage.training.runner import load_arrays, save_arrays
 from reage.types import Face
 from reage.zones import ZONES
 
@@ -57,7 +57,7 @@ def test_places_lead_from_the_crop_into_the_common_face(skin_changes: SkinChange
 def test_faces_without_visible_skin_are_left_out(
     make_portrait: Callable, to_columns: Callable, face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reage.training.amgan.skin_changes._LEAST_USABLE", 1.1)
+    monkeypatch.setattr("reage.training.skin_changes._LEAST_USABLE", 1.1)
     with pytest.raises(ImageError, match="no adult whose skin is seen"):
         make_skin_change_dataset(to_columns([make_portrait(face.crop)]), SMALL)
 

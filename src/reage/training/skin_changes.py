@@ -1,4 +1,4 @@
-"""The skin changes that `exemplar` makes of training faces, seen in the common face: what AMGAN learns from.
+"""The skin changes that `exemplar` makes of training faces, seen in the common face: what AMGAN and LDLA learn from.
 
 Convention:
     N faces, A changes of each; planes of the common face of P px, see `reage.faces.common_face`.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import track
 
 from reage.composite import apply_to_crop
 from reage.data.faces import portrait_to_face, resize_portrait
@@ -27,6 +28,7 @@ from reage.faces.zone_scorer import ZoneScorer, tone_of
 from reage.images import geometry
 from reage.plan import complete
 from reage.training.distillation import Teacher, map_rows
+from reage.training.runner import RunContext
 from reage.types import Face, Gain, Pixels, Plan, Plane, Reading
 from reage.zones import ZONES
 
@@ -110,7 +112,7 @@ def make_skin_change_dataset(
     config: SkinChangeConfig,
     *,
     workers: int = 1,
-    track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> SkinChangeDataset:
     """Every adult whose skin is seen, and `NUM_CHANGES` changes of it.
 
@@ -118,15 +120,26 @@ def make_skin_change_dataset(
         portraits: of training people only.
         config: size and seed.
         workers: processes that age faces; the result does not depend on their number.
-        track: wraps the rows in a progress bar.
+        progress: wraps the rows in a progress bar.
 
     Raises:
         ImageError: when nobody is left.
     """
-    rows = [row for row in track(map_rows(_make_row, portraits, config, workers)) if row is not None]
+    rows = [row for row in progress(map_rows(_make_row, portraits, config, workers)) if row is not None]
     if not rows:
         raise ImageError("There is no adult whose skin is seen in these portraits; use others.")
     return SkinChangeDataset(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+
+
+def cached_skin_changes(config: SkinChangeConfig, portraits: Portraits, context: RunContext) -> SkinChangeDataset:
+    """The set of the training people among these portraits; made once for a run."""
+
+    def make() -> SkinChangeDataset:
+        training = portraits.pick(portraits.split == "train")
+        bar = partial(track, description="skin changes", total=len(training))
+        return make_skin_change_dataset(training, config, progress=bar)
+
+    return context.cached(".skin_changes.npz", SkinChangeDataset, make)
 
 
 def choose_plans(years: float, generator: np.random.Generator) -> list[Plan]:
