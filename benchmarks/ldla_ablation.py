@@ -19,7 +19,7 @@ from common.markdown import show, to_markdown
 from common.zone_responses import COLUMNS, read_faces, respond
 from rich.console import Console
 
-from reage.engines.ldla import LdlaConfig, LdlaEngine, SamplingConfig
+from reage.engines.ldla import TRAINED, LdlaConfig, LdlaEngine
 from reage.nets.diffusion import load_base
 from reage.training.ldla.dataset import PairedLatents
 from reage.training.ldla.train import LdlaTrainingConfig, pretrain_stages, train_ldla
@@ -27,7 +27,7 @@ from reage.training.runner import DEFAULT_BASE, load_arrays
 
 LOSSES = ("full", "score", "cycle", "pair")
 SCORE_NET_STEPS = 300
-SETTINGS = SamplingConfig()
+SETTINGS = TRAINED
 
 
 def main() -> None:

@@ -56,7 +56,6 @@ class Zone:
         phrase: the zone in a prompt; {side} is replaced.
         patch_side: side of the square patch that latent diffusion works on, face units.
         split_patch: the zone has two such patches side by side, because one would be too coarse for its fine lines.
-        coarse_shading: its age also shows in broad light and shade, not only in fine lines.
         neighbours: names of rows whose zones share skin with it on the same side; one of both rows has to say so.
     """
 
@@ -68,7 +67,6 @@ class Zone:
     phrase: str
     patch_side: float
     split_patch: bool = False
-    coarse_shading: bool = False
     neighbours: tuple[str, ...] = ()
 
     @property
@@ -113,7 +111,6 @@ ZONE_TABLE: tuple[Zone, ...] = (
         typical_scores=(0.08, 0.14, 0.19, 0.24, 0.29, 0.36, 0.43, 0.49, 0.55, 0.59, 0.63, 0.67, 0.71, 0.77),
         phrase="outer corner of the {side} eye",
         patch_side=0.70,
-        coarse_shading=True,
         neighbours=("under_eye",),
     ),
     Zone(
@@ -124,7 +121,6 @@ ZONE_TABLE: tuple[Zone, ...] = (
         typical_scores=(0.13, 0.18, 0.23, 0.28, 0.32, 0.37, 0.42, 0.48, 0.54, 0.59, 0.65, 0.68, 0.72, 0.77),
         phrase="skin under the {side} eye",
         patch_side=0.75,
-        coarse_shading=True,
     ),
     Zone(
         name="nasolabial",
@@ -134,7 +130,6 @@ ZONE_TABLE: tuple[Zone, ...] = (
         typical_scores=(0.23, 0.27, 0.30, 0.34, 0.38, 0.42, 0.45, 0.49, 0.52, 0.56, 0.59, 0.62, 0.67, 0.71),
         phrase="{side} nasolabial fold",
         patch_side=0.90,
-        coarse_shading=True,
         neighbours=("lip_corners",),
     ),
     Zone(
@@ -153,7 +148,6 @@ ZONE_TABLE: tuple[Zone, ...] = (
         typical_scores=(0.27, 0.30, 0.33, 0.37, 0.40, 0.42, 0.45, 0.48, 0.52, 0.56, 0.60, 0.64, 0.67, 0.71),
         phrase="{side} corner of the lips",
         patch_side=0.60,
-        coarse_shading=True,
     ),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from reage.faces.geometry import (
     EYES_IN_CROP,
     FACE_PER_CROP,
     FIVE_POINTS,
-    bare_masks,
     ellipse_mask,
     face_grid,
     smoothstep,
@@ -43,13 +41,6 @@ def test_a_zone_alone_is_whole(face: Face) -> None:
     assert tuple(alone) == ("glabella",)
     assert (alone["glabella"] >= shared["glabella"] - 1e-6).all()
     assert (alone["glabella"] - shared["glabella"]).max() > 0.3
-
-
-def test_bare_skin_is_what_no_hair_covers(face: Face) -> None:
-    covered = replace(face, hair=np.ones_like(face.hair))
-    assert np.max(list(bare_masks(face).values())) > 0.99
-    assert not np.any(list(bare_masks(covered).values()))
-    assert np.sum(list(bare_masks(face).values()), axis=0).max() <= 1 + 1e-5
 
 
 @pytest.mark.parametrize("zone", ZONES)

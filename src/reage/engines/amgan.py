@@ -16,7 +16,7 @@ from reage.engines.exemplar.change import ExemplarChange
 from reage.engines.exemplar.engine import keeps_face
 from reage.engines.exemplar.view import FaceView, view_photo
 from reage.faces.aging_map import age_share, make_location_gradients, map_of_shares
-from reage.faces.skin_detail import LUMINANCE, PATCHES, coarser_than
+from reage.faces.skin_detail import LUMINANCE, PATCHES, coarser_than, hold_within
 from reage.images import geometry
 from reage.nets.amgan_config import FOLDS_PER_FACE, LINES_PER_FACE, GeneratorConfig, read_config
 from reage.nets.runtime import check_outputs, load_trained
@@ -117,8 +117,7 @@ def keep_lines(change: Plane, rise: Plane, older_gain: float) -> Plane:
     """
     lines, folds = (change - coarser_than(change, parts) for parts in (LINES_PER_FACE, FOLDS_PER_FACE))
     kept = np.where(rise > 0, older_gain * lines, folds)
-    bounds = np.where(kept < 0, *_MOST_LINES)
-    return (bounds * np.tanh(kept / bounds)).astype(np.float32)
+    return hold_within(kept, *_MOST_LINES)
 
 
 def make_maps(

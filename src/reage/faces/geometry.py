@@ -84,22 +84,15 @@ def smoothstep_of(value: float, zero_at: float, one_at: float) -> float:
     return float(smoothstep(np.array([value], np.float32), zero_at, one_at)[0])
 
 
-def zone_masks(face: Face, zones: Collection[str] = ZONES, *, whole: bool = False) -> dict[str, Plane]:
+def zone_masks(face: Face, zones: Collection[str] = ZONES) -> dict[str, Plane]:
     """Soft mask (S, S) of each zone in the crop of a face; where zones overlap, the masks add up to at most 1.
 
     Args:
         face: its landmarks place the zones.
         zones: full names; only these share skin.
-        whole: 1 in the whole zone, not only well inside, see `ellipse_mask`.
     """
     side = face.crop.shape[0]
     grid = face_grid(side, face.to_crop(face.landmarks))
-    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone], whole=whole) for zone in zones}
+    masks = {zone: ellipse_mask(grid, ZONE_SHAPES[zone]) for zone in zones}
     total = np.maximum(np.sum(list(masks.values()), axis=0), 1)
     return {zone: mask / total for zone, mask in masks.items()}
-
-
-def bare_masks(face: Face, zones: Collection[str] = ZONES) -> dict[str, Plane]:
-    """Mask (S, S) of the skin of each whole zone that no hair covers, see `zone_masks`."""
-    skin = face.skin * (1 - face.hair)
-    return {zone: mask * skin for zone, mask in zone_masks(face, zones, whole=True).items()}

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from reage.faces.common_face import COMMON_UNITS
 from reage.faces.geometry import EYES_IN_CROP, FACE_PER_CROP, face_scale, smoothstep
-from reage.faces.skin_detail import PATCHES as SKIN_PATCHES
-from reage.faces.skin_detail import flat_grid, patch_map
+from reage.faces.skin_detail import flat_grid, named_map
 from reage.images import geometry
 from reage.images.geometry import AnyPixels
 from reage.types import Matrix, Plane
@@ -72,8 +71,6 @@ PATCHES: Mapping[str, Patch] = MappingProxyType(
 """Name -> patch: `FACE`, and those of the zones (LDLA, arXiv 2507.21600) with their margin."""
 
 _MIN_FACE_PX = 288
-_SOFT_PX = 2.0
-"""Blur of the borders of zones, px of the plane of `reage.faces.skin_detail.patch_weights`."""
 _BEYOND_ZONE = 0.05
 """Weight of a square beyond its zone, where others may lie over it; in the zone it is 1."""
 
@@ -133,7 +130,7 @@ def paste_squares(changes: NDArray[np.float32], names: Sequence[str], plane_px: 
 
 def zone_map(names: Sequence[str], plane_px: int) -> Plane:
     """(N, N) 1 in some of `reage.faces.skin_detail.PATCHES` of the common face, 0 in the others, soft between them."""
-    return patch_map(np.isin(SKIN_PATCHES, list(names)).astype(np.float64), plane_px, _SOFT_PX)
+    return named_map(dict.fromkeys(names, 1.0), plane_px)
 
 
 # Patches of the aligned crop

@@ -8,6 +8,7 @@ Convention:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, lru_cache
 
 import numpy as np
@@ -39,6 +40,8 @@ _REST_CENTRES = {
 REST = tuple(_REST_CENTRES)
 PATCHES = (*ZONES, *REST)
 _REST_SPREAD = 0.3
+SOFT_PX = 2.0
+"""Blur of the borders of patches, px of the plane of `patch_weights`."""
 MIN_USABLE = 0.3
 """Share of a patch that must be usable to measure it."""
 SIZES_KEPT = 6
@@ -149,6 +152,18 @@ def patch_map(values: NDArray[np.float64], side_px: int, blur_px: float = 0.0) -
     """(N, N) a value of each patch (Q,), blurred by so many px of the plane of `patch_weights`."""
     small = np.einsum("q,qhw->hw", values, patch_weights()).astype(np.float32)
     return geometry.resize(geometry.blur(small, blur_px) if blur_px else small, side_px, side_px)
+
+
+def named_map(values: Mapping[str, float], side_px: int, elsewhere: float = 0.0) -> Plane:
+    """(N, N) the values of some of `PATCHES` by their names, and another in the rest, soft between them."""
+    return patch_map(np.array([values.get(name, elsewhere) for name in PATCHES]), side_px, SOFT_PX)
+
+
+def hold_within(change: Plane, least: Plane | float, most: Plane | float) -> Plane:
+    """A change smoothly held within bounds of the same size or single ones, below and above 0."""
+    bounds = np.where(change < 0, least, most)
+    held: Plane = (bounds * np.tanh(change / bounds)).astype(np.float32)
+    return held
 
 
 def measure_sharpness(light: Plane) -> NDArray[np.float64]:

@@ -114,11 +114,6 @@ class DiffusionBase:
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     @property
-    def side_multiple(self) -> int:
-        """Sides of pictures that the denoiser takes are multiples of it, px."""
-        return self.factor * int(2 ** (len(self.unet.config.block_out_channels) - 1))
-
-    @property
     def picture_px(self) -> int:
         """Side of the pictures it was trained on."""
         return int(self.unet.config.sample_size) * self.factor

@@ -89,6 +89,6 @@ def require_projection(projection: IdentityProjection | None, base: str) -> Iden
     if projection is None:
         raise WeightsError(
             f"The diffusion base '{base}' was not trained with identities; leave the identity out, or use a base with "
-            "an identity.safetensors, such as ldm-small."
+            "an identity.safetensors, as reage training fit ldm-small makes it."
         )
     return projection

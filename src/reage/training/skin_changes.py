@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from reage.composite import apply_to_crop
+from reage.data.augment import AugmentConfig
 from reage.data.faces import portrait_to_face, resize_portrait
 from reage.data.shards import Portraits
 from reage.engines.exemplar import ExemplarEngine
@@ -41,6 +42,8 @@ YOUNGER, OLDER, ANY_AGE, OWN_AGE = range(4)
 NUM_CHANGES = 4
 LIGHT_STEP = 0.006
 """Log ratio of one step of what is stored."""
+LIGHT_AUGMENT = AugmentConfig(max_brightness=0.08, max_channel_shift=0.02, side_light_prob=0.0)
+"""Augmentation of the light of pictures alone; in the common face no face has another place."""
 AGES_YEARS = (18.0, 90.0)
 """Youngest and oldest age, of the faces and of the targets."""
 _LEAST_YEARS = 5.0

@@ -34,7 +34,9 @@ from reage.faces.skin_detail import (
     BAND_SIGMAS,
     LUMINANCE,
     PATCHES,
+    SOFT_PX,
     fill_unusable,
+    hold_within,
     log_luminance,
     measure_energy,
     measure_sharpness,
@@ -50,8 +52,6 @@ from reage.types import Aged, CompletePlan, Face, Plane, Reading, ReferenceFace
 from reage.weights import find_weights, load_weights, made_for, weights_hash
 from reage.zones import typical_score, zone_age
 
-_SOFT_PX = 2.0
-"""Blur of the borders of patches, px of the plane of `patch_weights`."""
 _CHEEKS = ("cheek.left", "cheek.right", "under_eye.left", "under_eye.right")
 _MOST_BEARD_LIGHT = 0.15
 """Log luminance of grey brows and beard above that of the skin, at most: shadows are no beard."""
@@ -299,14 +299,13 @@ class ExemplarEngine:
             if own is not None:
                 detail, donor_energy = own.donate(detail, donor_energy)
             for index, band in enumerate(detail):
-                amplitude = patch_map(older[:, index], side, _SOFT_PX) * self.strengths.bands[index]
+                amplitude = patch_map(older[:, index], side, SOFT_PX) * self.strengths.bands[index]
                 change += np.clip(amplitude / donor_energy[index], 0, 2.5) * band
-            bounds = np.where(change < 0, *self.strengths.most_detail)
-            change = (bounds * np.tanh(change * self.strengths.detail / bounds)).astype(np.float32)
+            change = hold_within(change * self.strengths.detail, *self.strengths.most_detail)
         younger = np.exp(np.minimum(growth, 0)) - 1
         if younger.min() < 0:
             for index, band in enumerate(bands):
-                share = patch_map(younger[:, index], side, _SOFT_PX) * self.strengths.younger_bands[index]
+                share = patch_map(younger[:, index], side, SOFT_PX) * self.strengths.younger_bands[index]
                 change += share * np.where(band < 0, band, _YOUNGER_LIGHT * band)
         coloured = np.repeat((change * skin_region(side))[..., None], 3, -1)
         return coloured + self._fold_colour(view, younger) if younger.min() < 0 else coloured
@@ -320,7 +319,7 @@ class ExemplarEngine:
         change = np.zeros_like(hue)
         for channel in range(3):
             for index, band in enumerate(split_bands(fill_unusable(hue[..., channel], usable))):
-                share = patch_map(younger[:, index], _FOLD_PX, _SOFT_PX) * self.strengths.younger_bands[index]
+                share = patch_map(younger[:, index], _FOLD_PX, SOFT_PX) * self.strengths.younger_bands[index]
                 change[..., channel] += share * band
         return geometry.resize(change * skin_region(_FOLD_PX)[..., None], side, side)
 

@@ -22,19 +22,16 @@ from reage.engines.ldla.change_scale import ChangeScaleConfig, find_change_scale
 from reage.engines.ldla.lines import COARSEST_PARTS, Lines, bound_lines
 from reage.engines.ldla.redraw import PatchEdit, redraw
 from reage.errors import EngineError, WeightsError
-from reage.faces.common_face import COMMON_UNITS, fit_common_face
+from reage.faces.common_face import fit_common_face
 from reage.faces.patches import (
-    PATCHES,
     PATCHES_OF_ZONE,
-    ZONE_PATCHES,
     cut_squares,
     fine_face_px,
     paste_squares,
     zone_map,
     zone_of_patch,
 )
-from reage.faces.skin_detail import LUMINANCE, REST, coarser_than, log_luminance, patch_map
-from reage.faces.skin_detail import PATCHES as PATCHES_OF_SKIN
+from reage.faces.skin_detail import LUMINANCE, REST, coarser_than, log_luminance, named_map
 from reage.faces.zone_scorer import ZoneScorer
 from reage.images import geometry
 from reage.images.tensors import to_levels, to_net
@@ -46,11 +43,6 @@ from reage.prompts import NEUTRAL, UNCONDITIONAL
 from reage.types import Aged, CompletePlan, Face, Gain, Plane, Reading
 from reage.weights import find_weights, load_torch_weights, made_for, weights_hash
 from reage.zones import ZONES, typical_score
-
-_SOFT_PX = 2.0
-"""Blur of the borders of zones, px of the plane of `reage.faces.skin_detail.patch_weights`."""
-_MOST_SQUARE = 1.0
-"""Largest side of a square, sides of the pictures of the base."""
 
 REFINER = SamplingConfig(
     noise_strength=0.15, num_inference_steps=6, guidance_scale=1.0, added_noise=1.0, max_guidance_step=math.inf
@@ -181,10 +173,12 @@ class LdlaEngine:
         if edits:
             drawn = drawn + self.draw_lines(view, edits, plan.seed)[..., None]
         lines = Lines(drawn, *bound_lines(view, edits))
-        change = self._exemplar.learn_change(face, reading, plan, view=view, lines=lines.scaled(1.0))
+        as_drawn = lines.scaled(1.0)
+        change = self._exemplar.learn_change(face, reading, plan, view=view, lines=as_drawn)
         if edits and self.config.change_scale is not None:
-            factor = self._find_factor(face, change, lines, reading, edits, self.config.change_scale)
-            change = replace(change, skin=change.skin + lines.scaled(factor[..., None]) - lines.scaled(1.0))
+            rest = change.skin - as_drawn
+            factor = self._find_factor(face, rest, lines, reading, edits, self.config.change_scale)
+            change = replace(change, skin=rest + lines.scaled(factor[..., None]))
         if edits and self.config.refiner is not None:
             refined = self._refine(view, change.skin, plan.seed, self.config.refiner)
             changed = zone_map([*_zones_of(edits), *(REST if plan.age != plan.age_from else ())], side)
@@ -195,7 +189,7 @@ class LdlaEngine:
         """(N, N) the share of the lines by donors: beyond the zones, where the age changes, and in the zones."""
         shares = dict.fromkeys(REST, float(plan.age != plan.age_from))
         shares |= dict.fromkeys(_zones_of(edits), self.config.donor_lines)
-        return patch_map(np.array([shares.get(name, 0.0) for name in PATCHES_OF_SKIN]), side_px, _SOFT_PX)
+        return named_map(shares, side_px)
 
     def find_edits(self, reading: Reading, plan: CompletePlan) -> list[PatchEdit]:
         """The edits of the zones whose score is to change, by their own score in the plan or with the age."""
@@ -210,7 +204,7 @@ class LdlaEngine:
     def draw_lines(self, view: FaceView, edits: Sequence[PatchEdit], seed: int) -> Plane:
         """(N, N) fine change of log luminance in the common face, within the zones of the edits."""
         side, names = len(view.levels), [edit.patch for edit in edits]
-        cut = cut_squares(view.levels, names, self._square_px(side))
+        cut = cut_squares(view.levels, names, self.base.picture_px)
         x = to_net(cut).to(self.base.device)
         aged, unaged = (_to_shown(part) for part in redraw(self.base, x, edits, seed, self.config.zones))
         change = np.stack([log_luminance(a) - log_luminance(b) for a, b in zip(aged, unaged, strict=True)])
@@ -218,35 +212,30 @@ class LdlaEngine:
         fine = pasted - coarser_than(pasted, COARSEST_PARTS)
         return (fine * zone_map(_zones_of(edits), side) * view.usable).astype(np.float32)
 
-    def _square_px(self, plane_px: int) -> int:
-        """Side of squares: that of the plane, between the side of the base's pictures and `_MOST_SQUARE` of it."""
-        own, step = self.base.picture_px, self.base.side_multiple
-        sharp = plane_px / COMMON_UNITS * max(PATCHES[patch].side for patch in ZONE_PATCHES)
-        return int(np.clip(step * round(sharp / step), own, step * int(_MOST_SQUARE * own / step)))
-
     def _find_factor(
         self,
         face: Face,
-        change: ExemplarChange,
+        rest: Plane,
         lines: Lines,
         reading: Reading,
         edits: Sequence[PatchEdit],
         config: ChangeScaleConfig,
     ) -> Plane:
-        """(N, N) the factor on the lines with which the zones measure their target scores; 1 beyond them."""
+        """(N, N) the factor on the lines with which the zones measure their target scores; 1 beyond them.
+
+        `rest` (N, N, 3) is the change of skin without lines.
+        """
         targets = {zone_of_patch(edit.patch): edit.target_score for edit in edits}
         scores = {zone: reading.zones[zone] for zone in targets if zone in reading.zones}
-        side, on_crop = len(change.skin), _sampler(face, len(change.skin))
-        others = change.skin - lines.scaled(1.0)
+        side, on_crop = len(rest), _sampler(face, len(rest))
 
         def measure(scale: float) -> dict[str, float]:
-            light = on_crop(np.asarray((others + lines.scaled(scale)) @ LUMINANCE, np.float32))
+            light = on_crop(np.asarray((rest + lines.scaled(scale)) @ LUMINANCE, np.float32))
             gain = Gain(np.repeat(light[..., None], 3, -1).astype(np.float32))
             return self._scorer.measure(replace(face, crop=apply_to_crop(face.crop, [gain])))
 
         scales = find_change_scales(scores, targets, measure, config)
-        factors = np.array([scales.get(name, 1.0) for name in PATCHES_OF_SKIN])
-        return patch_map(factors, side, _SOFT_PX)
+        return named_map(scales, side, elsewhere=1.0)
 
     def _refine(self, view: FaceView, skin: Plane, seed: int, config: SamplingConfig) -> Plane:
         """(N, N) what a second pass over the whole common face adds to the change of its skin (N, N, 3)."""

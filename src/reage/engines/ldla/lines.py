@@ -10,7 +10,7 @@ import numpy as np
 from reage.engines.exemplar.view import FaceView
 from reage.engines.ldla.redraw import PatchEdit
 from reage.faces.patches import zone_map, zone_of_patch
-from reage.faces.skin_detail import coarser_than, fill_unusable, log_luminance
+from reage.faces.skin_detail import coarser_than, fill_unusable, hold_within, log_luminance
 from reage.types import Plane
 
 COARSEST_PARTS = 16
@@ -37,9 +37,7 @@ class Lines:
     def scaled(self, factor: Plane | float) -> Plane:
         """(N, N, 3) the lines times a factor, smoothly held within their bounds."""
         lines = np.asarray(factor, np.float32) * self.drawn
-        bounds = np.where(lines < 0, np.minimum(self.least, -_TINY), np.maximum(self.most, _TINY))
-        held: Plane = (bounds * np.tanh(lines / bounds)).astype(np.float32)
-        return held
+        return hold_within(lines, np.minimum(self.least, -_TINY), np.maximum(self.most, _TINY))
 
 
 def bound_lines(view: FaceView, edits: Sequence[PatchEdit]) -> tuple[Plane, Plane]:

@@ -22,6 +22,7 @@ from reage.images import geometry
 from reage.images.tensors import to_net
 from reage.training.skin_changes import (
     AGES_YEARS,
+    LIGHT_AUGMENT,
     LIGHT_STEP,
     OLDER,
     YOUNGER,
@@ -54,7 +55,7 @@ class AmganDatasetConfig:
     """
 
     patch_px: int = 256
-    augment: AugmentConfig = AugmentConfig(max_brightness=0.08, max_channel_shift=0.02, side_light_prob=0.0)
+    augment: AugmentConfig = LIGHT_AUGMENT
     unchanged_share: float = 0.08
     unscored_share: float = 0.15
     one_zone_share: float = 0.5

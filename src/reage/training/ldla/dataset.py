@@ -7,7 +7,7 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ from reage.data.augment import AugmentConfig, relight
 from reage.data.shards import Portraits
 from reage.faces.geometry import smoothstep
 from reage.faces.patches import ZONE_PATCHES, cut_squares, zone_of_patch
-from reage.faces.skin_detail import REST, coarser_than, fill_unusable, log_luminance, patch_map, split_bands
+from reage.faces.skin_detail import coarser_than, fill_unusable, log_luminance, named_map, split_bands
 from reage.images.tensors import to_net
 from reage.nets.diffusion import DiffusionBase
-from reage.training.skin_changes import LIGHT_STEP, SkinChangeDataset
+from reage.training.skin_changes import LIGHT_AUGMENT, LIGHT_STEP, SkinChangeDataset
 from reage.training.trainer import autocast_bf16
 from reage.types import Gain, Pixels, Plane
 from reage.zones import MIRRORED_ZONES, ZONES
@@ -32,8 +32,6 @@ _LINE_BANDS = slice(1, 5)
 _FAINT = (0.01, 0.04)
 """Log luminance of a dark place that is no line, and of one that is."""
 _MOST_CHANGE = (-0.6, 0.3)
-_SOFT_PX = 2.0
-_LIGHT_ONLY = AugmentConfig(max_brightness=0.08, max_channel_shift=0.02, side_light_prob=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +50,7 @@ class PairedLatentsConfig:
     num_faces: int = 400
     deepening: float = 1.2
     coarsest_parts: int = 16
-    augment: AugmentConfig = field(default_factory=lambda: _LIGHT_ONLY)
+    augment: AugmentConfig = LIGHT_AUGMENT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +156,7 @@ def make_versions(changes: SkinChangeDataset, row: int, config: PairedLatentsCon
     rises = np.nan_to_num(changes.changed_zone_scores[row] - changes.zone_scores[row]).clip(0)
     versions = [levels]
     for light, rise in zip(changes.light[row], rises, strict=True):
-        deeper = patch_map(np.concatenate([rise, np.zeros(len(REST))]), len(levels), _SOFT_PX) * lines
+        deeper = named_map(dict(zip(ZONES, rise.tolist(), strict=True)), len(levels)) * lines
         change = LIGHT_STEP * light.astype(np.float32) + config.deepening * deeper
         change = np.clip(change - coarser_than(change, config.coarsest_parts), *_MOST_CHANGE)
         versions.append(apply_to_crop(levels, [Gain(np.repeat(change[..., None], 3, -1).astype(np.float32))]))
